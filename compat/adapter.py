@@ -1,0 +1,208 @@
+"""Entrance: a ``requests`` transport adapter, so that an unchanged script gets the old answers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPHeaderDict, HTTPResponse
+
+from compat.config import Configuration, settings_of, upstream_of
+from compat.deprecation import warn_of
+from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
+from compat.legacy.answer import Answer, failure
+from compat.legacy.routes import LegacyCall, match_route
+from compat.legacy.signature import Verifier
+from compat.shim import Shim
+from compat.upstream.interface import Upstream, checked_url
+from compat.upstream.transport import CallOptions
+
+__all__ = ["ExamStudentsAdapter", "mount"]
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class ExamStudentsAdapter(BaseAdapter):
+    """Answers the deprecated routes of one host from an upstream; everything else goes on untouched.
+
+    Mount it with :func:`mount`, which also keeps the adapters that were there.
+
+    Args:
+        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``.
+        upstream: an upstream or a configuration.
+        previous: URL prefix to adapter, for what goes on untouched; None for a plain ``HTTPAdapter``.
+        verifier: checks the signatures of the old calls; without one they are not looked at.
+
+    Raises:
+        ConfigurationError: the base URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        legacy_base_url: str,
+        upstream: Upstream | Configuration,
+        *,
+        previous: Mapping[str, BaseAdapter] | None = None,
+        verifier: Verifier | None = None,
+    ) -> None:
+        super().__init__()
+        self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
+        self._origin = _origin(urlsplit(self.legacy_base_url))
+        self._base_path = urlsplit(self.legacy_base_url).path
+        self._shim = Shim(upstream_of(upstream), settings_of(upstream), verifier)
+        self._previous = dict(previous) if previous is not None else {}
+        self._plain = HTTPAdapter()
+
+    def __repr__(self) -> str:
+        return f"ExamStudentsAdapter({self.legacy_base_url!r}, {self._shim.upstream!r})"
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Answer a deprecated call, or pass the request on.
+
+        Raises:
+            requests.ConnectionError: the upstream cannot be reached.
+            requests.ReadTimeout: the upstream is too slow.
+        """
+        return self.send_after(self._before(request), request, stream, timeout, verify, cert, proxies)
+
+    def send_after(
+        self,
+        previous: BaseAdapter,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: Any,
+        verify: bool | str,
+        cert: Any,
+        proxies: Mapping[str, str] | None,
+    ) -> requests.Response:
+        """As :meth:`send`, with the adapter that takes what is not for us."""
+        call = self.legacy_call(request)
+        if call is None:
+            return previous.send(request, stream, timeout, verify, cert, proxies)
+        warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}")
+        try:
+            answer = self._shim.answer(call, CallOptions(timeout, verify, cert, proxies))
+        except UpstreamTimeout as error:
+            raise requests.ReadTimeout(error.message, request=request) from None
+        except UpstreamUnreachable as error:
+            raise requests.ConnectionError(error.message, request=request) from None
+        except LegacyError as error:
+            answer = failure(error)
+        return self._response(request, answer)
+
+    def close(self) -> None:
+        """Close what the adapter opened, and what it passes on to."""
+        self._plain.close()
+        for adapter in self._previous.values():
+            adapter.close()
+
+    def legacy_call(self, request: requests.PreparedRequest) -> LegacyCall | None:
+        """The deprecated call that a request is, or None where it is none."""
+        parts = urlsplit(request.url or "")
+        if _origin(parts) != self._origin or not parts.path.startswith(self._base_path):
+            return None
+        matched = match_route(request.method or "", parts.path[len(self._base_path) :])
+        if matched is None:
+            return None
+        route, exam_id = matched
+        return LegacyCall(
+            route=route,
+            exam_id=exam_id,
+            query=parts.query,
+            content_type=_text(request.headers.get("Content-Type")),
+            body=_body(request.body),
+            authorization=_text(request.headers.get("Authorization")),
+            method=(request.method or "GET").upper(),
+        )
+
+    def _before(self, request: requests.PreparedRequest) -> BaseAdapter:
+        url = (request.url or "").lower()
+        fitting = [prefix for prefix in self._previous if url.startswith(prefix.lower())]
+        return self._previous[max(fitting, key=len)] if fitting else self._plain
+
+    def _response(self, request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+        headers = HTTPHeaderDict(answer.headers)
+        headers.setdefault("Content-Length", str(len(answer.body)))
+        raw = HTTPResponse(
+            body=io.BytesIO(answer.body),
+            headers=headers,
+            status=answer.status,
+            reason=_reason(answer.status),
+            version=11,
+            version_string="HTTP/1.1",
+            preload_content=False,
+            request_method=request.method,
+        )
+        return self._plain.build_response(request, raw)
+
+
+def mount(
+    session: requests.Session,
+    legacy_base_url: str,
+    upstream: Upstream | Configuration,
+    *,
+    verifier: Verifier | None = None,
+) -> ExamStudentsAdapter:
+    """Let a session's calls of the deprecated routes be answered from an upstream.
+
+    Args:
+        session: the script's session; its other calls stay as they are.
+        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``.
+        upstream: an upstream or a configuration.
+        verifier: checks the signatures of the old calls; without one they are not looked at.
+
+    Returns:
+        the adapter, mounted.
+
+    Raises:
+        ConfigurationError: the base URL cannot be used.
+    """
+    adapter = ExamStudentsAdapter(legacy_base_url, upstream, previous=session.adapters, verifier=verifier)
+    prefix = adapter.legacy_base_url
+    # A longer prefix mounted before would be asked first, and the deprecated routes lie below it or beside it.
+    within = [mounted for mounted in session.adapters if mounted.lower().startswith(prefix.lower())]
+    for place in {prefix, *within}:
+        session.mount(place, adapter)
+    return adapter
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").rstrip("."), port or _PORTS.get(scheme)
+
+
+def _text(header: str | bytes | None) -> str | None:
+    return header.decode("latin-1") if isinstance(header, bytes) else header
+
+
+def _body(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    if hasattr(body, "read"):
+        return _body(body.read())
+    return b"".join(_body(part) for part in body)
+
+
+def _reason(status: int) -> str:
+    return HTTPStatus(status).phrase

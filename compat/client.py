@@ -1,0 +1,188 @@
+"""Entrance: a client class with the old interface's methods, every one of them deprecated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from compat.config import Configuration, settings_of, upstream_of
+from compat.credentials import resolve
+from compat.deprecation import deprecated, deprecated_call
+from compat.legacy.answer import READING, Answer
+from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
+from compat.shim import Shim
+from compat.upstream.interface import Upstream
+
+__all__ = ["ExamStudentsClient", "StudentsPage"]
+
+_Filter = str | Mapping[str, Mapping[str, Any]] | None
+_Sort = str | Sequence[Mapping[str, str]] | None
+
+
+@dataclass(frozen=True)
+class StudentsPage:
+    """One page of an exam's students.
+
+    Attributes:
+        students: the records, each with the 57 fields.
+        item_count: how many match in all.
+        page_count: how many pages that makes.
+        page: this one, from 1.
+        limit: records a page.
+        unsettled: the upstream's list kept changing while it was read.
+    """
+
+    students: list[dict[str, Any]] = field(repr=False)
+    item_count: int
+    page_count: int
+    page: int
+    limit: int
+    unsettled: bool = False
+
+
+class ExamStudentsClient:
+    """The deprecated interface as a class, answered from an upstream.
+
+    Args:
+        upstream: an upstream or a configuration; None to make one from the credentials, or to read the
+            configuration file.
+        base_url: of the student sessions; else ``EXAM_COMPAT_BASE_URL``.
+        api_token: the user's token; else ``EXAM_COMPAT_API_TOKEN``.
+        secret_key: the key that signs the calls; else ``EXAM_COMPAT_SECRET_KEY``.
+
+    Raises:
+        ConfigurationError: nothing says which upstream to use.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream | Configuration | None = None,
+        *,
+        base_url: str | None = None,
+        api_token: str | None = None,
+        secret_key: str | None = None,
+    ) -> None:
+        given = resolve(upstream, base_url=base_url, api_token=api_token, secret_key=secret_key)
+        self._shim = Shim(upstream_of(given), settings_of(given))
+
+    def __repr__(self) -> str:
+        return f"ExamStudentsClient({self._shim.upstream!r})"
+
+    @deprecated("Use StudentSessionsClient.sessions instead: see MIGRATION.md.")
+    @deprecated_call("ExamStudentsClient.index_students")
+    def index_students(
+        self,
+        exam_id: int,
+        *,
+        status: str | None = None,
+        page: int | None = None,
+        limit: int | None = None,
+        filter: _Filter = None,
+        sort: _Sort = None,
+    ) -> StudentsPage:
+        """List an exam's students, a page of them.
+
+        Args:
+            exam_id: the exam.
+            status: one of the eleven statuses.
+            page: from 1.
+            limit: records a page, 300 at most and by default.
+            filter: column to operator to value, or that as a JSON text.
+            sort: column to asc or desc, one after the other, or that as a JSON text.
+
+        Raises:
+            InvalidParameter: a parameter breaks a rule; the text names it.
+            NotAuthorized: the credentials are not accepted.
+            UpstreamError: the upstream failed.
+        """
+        parameters = {"status": status, "page": page, "limit": limit, "filter": filter, "sort": sort}
+        answer = self._call(INDEX_STUDENTS, exam_id, parameters)
+        return StudentsPage(
+            students=json.loads(answer.body)["students"],
+            item_count=int(answer.headers["X-Pagination-Item-Count"]),
+            page_count=int(answer.headers["X-Pagination-Page-Count"]),
+            page=int(answer.headers["X-Pagination-Page"]),
+            limit=int(answer.headers["X-Pagination-Limit"]),
+            unsettled=READING in answer.headers,
+        )
+
+    @deprecated("Use StudentSessionsClient.get instead: see MIGRATION.md.")
+    @deprecated_call("ExamStudentsClient.show_student")
+    def show_student(self, exam_id: int, student_session_id: int) -> dict[str, Any]:
+        """Show one student session of an exam.
+
+        Raises:
+            StudentSessionNotFound: there is none of that id in that exam.
+            InvalidParameter: a parameter breaks a rule; the text names it.
+            NotAuthorized: the credentials are not accepted.
+            UpstreamError: the upstream failed.
+        """
+        return self._student(SHOW_STUDENT, exam_id, {"student_session_id": student_session_id})
+
+    @deprecated("Use StudentSessionsClient.create instead: see MIGRATION.md.")
+    @deprecated_call("ExamStudentsClient.add_student")
+    def add_student(
+        self,
+        exam_id: int,
+        name: str,
+        email: str,
+        *,
+        individual_info: str | None = None,
+        is_individual_info_html: bool | None = None,
+        skip_requirements: bool | None = None,
+        open_time: int | None = None,
+    ) -> dict[str, Any]:
+        """Register a student for an exam.
+
+        Args:
+            exam_id: the exam.
+            name: the student's name.
+            email: the student's address.
+            individual_info: a text for this student.
+            is_individual_info_html: whether that text is HTML.
+            skip_requirements: whether the check of requirements is left out.
+            open_time: seconds since the epoch from which the session is open.
+
+        Raises:
+            InvalidParameter: a parameter breaks a rule, or the upstream only reads; the text names it.
+            NotAuthorized: the credentials are not accepted.
+            UpstreamError: the upstream failed.
+        """
+        parameters = {
+            "name": name,
+            "email": email,
+            "individual_info": individual_info,
+            "is_individual_info_html": is_individual_info_html,
+            "skip_requirements": skip_requirements,
+            "open_time": open_time,
+        }
+        return self._student(ADD_STUDENT, exam_id, parameters)
+
+    @deprecated("Use StudentSessionsClient.delete instead: see MIGRATION.md.")
+    @deprecated_call("ExamStudentsClient.delete_student")
+    def delete_student(self, exam_id: int, student_session_id: int) -> dict[str, Any]:
+        """Delete one student session of an exam.
+
+        Raises:
+            StudentSessionNotFound: there is none of that id in that exam.
+            InvalidParameter: a parameter breaks a rule, or the upstream only reads; the text names it.
+            NotAuthorized: the credentials are not accepted.
+            UpstreamError: the upstream failed.
+        """
+        self._call(DELETE_STUDENT, exam_id, {"student_session_id": student_session_id})
+        return {}
+
+    def _student(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        student: dict[str, Any] = json.loads(self._call(route, exam_id, parameters).body)["student"]
+        return student
+
+    def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> Answer:
+        given = {name: _text(value) for name, value in parameters.items() if value is not None}
+        return self._shim.answer(LegacyCall(route, str(exam_id), urlencode(given), method=route.methods[0]))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, Mapping | list | tuple) else str(value)

@@ -1,0 +1,327 @@
+"""The configuration (contract, section 7): read, checked by schema, and made into an upstream."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timezone, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from compat.errors import ConfigurationError
+from compat.legacy.signature import Caller
+from compat.upstream import PaginatedSessions, StudentSessions, Upstream
+from compat.upstream.interface import LegacySettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "CONFIG_NAME",
+    "CallerSettings",
+    "Configuration",
+    "find_config",
+    "load_config",
+    "read_config",
+    "settings_of",
+    "time_zone",
+    "upstream_of",
+]
+
+CONFIG_NAME = "exam-compat.toml"
+_CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+_MODE = validate.Regexp(
+    r"\A(legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2}))\Z",
+    error="Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
+)
+
+
+class _Text(fields.String):
+    """A text that is not empty."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(min=1, error="Must not be empty."), **kwargs)
+
+
+class _Upstream(Schema):
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(
+            ("student_sessions", "paginated_sessions"),
+            error="Must be student_sessions or paginated_sessions.",
+        ),
+    )
+    base_url = _Text(required=True)
+    walk_deadline = fields.Float()
+    unsettled = fields.String()
+
+
+class _StudentSessions(_Upstream):
+    api_token = _Text(required=True)
+    secret_key = _Text(required=True)
+    scope = fields.String()
+    pushdown = fields.List(fields.String())
+
+
+class _PaginatedSessions(_Upstream):
+    path = _Text(required=True)
+    token_url = _Text()
+    client_id = _Text()
+    client_secret = _Text()
+    oauth_scope = _Text()
+    bearer_token = _Text()
+    roster = _Text()
+
+
+class _Legacy(Schema):
+    base_url = _Text()
+    time_zone = _Text()
+    extra_fields = fields.Raw()
+    deprecated = fields.Raw()
+    sunset = fields.Raw()
+
+
+class _Caller(Schema):
+    name = _Text(required=True)
+    api_token = _Text(required=True)
+    secret_key = _Text(required=True)
+    replay = fields.String(validate=validate.OneOf(("nonce", "signature"), error="Must be nonce or signature."))
+    mode = fields.String(validate=_MODE)
+
+
+class _Store(Schema):
+    url = _Text()
+
+
+class _Whole(Schema):
+    upstream = fields.Dict(required=True)
+    exams = fields.Dict()
+    legacy = fields.Nested(_Legacy)
+    callers = fields.List(fields.Nested(_Caller))
+    store = fields.Nested(_Store)
+
+
+@dataclass(frozen=True)
+class CallerSettings:
+    """One of ``[[callers]]``.
+
+    Attributes:
+        caller: who calls, and with which key.
+        replay: "nonce", or "signature" for one whose nonces are seconds.
+        mode: which endpoint answers it.
+    """
+
+    caller: Caller
+    replay: str = "nonce"
+    mode: str = "new"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What an ``exam-compat.toml`` says.
+
+    Attributes:
+        upstream: the new endpoint.
+        legacy_base_url: the old endpoint's base, or None.
+        settings: how the old interface is shown.
+        deprecated: the day that the wire headers name, or None for no header.
+        sunset: the day after which the old interface ends, or None.
+        callers: the old integrations that may call the gateway.
+        store: where nonces and counts are kept.
+    """
+
+    upstream: Upstream
+    legacy_base_url: str | None = None
+    settings: LegacySettings = LegacySettings()
+    deprecated: date | None = None
+    sunset: date | None = None
+    callers: tuple[CallerSettings, ...] = ()
+    store: str = field(default="sqlite:///exam-compat.db", repr=False)
+
+
+def upstream_of(given: Upstream | Configuration) -> Upstream:
+    """The upstream of either."""
+    return given.upstream if isinstance(given, Configuration) else given
+
+
+def settings_of(given: Upstream | Configuration) -> LegacySettings:
+    """The settings of either; an upstream alone has the defaults."""
+    return given.settings if isinstance(given, Configuration) else LegacySettings()
+
+
+def find_config() -> Path:
+    """The file named by ``EXAM_COMPAT_CONFIG``, else ``exam-compat.toml`` in the working directory.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    named = os.environ.get(_CONFIG_VARIABLE)
+    path = Path(named or CONFIG_NAME)
+    if not path.is_file():
+        where = f"{_CONFIG_VARIABLE} names {path}" if named else f"{path} in {Path.cwd()}"
+        raise ConfigurationError(f"no configuration: {where} is no file; name one by --config or {_CONFIG_VARIABLE}")
+    return path
+
+
+def load_config(path: str | Path | None = None) -> Configuration:
+    """Read a configuration file.
+
+    Args:
+        path: the file; None to find it.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a value cannot be used; the text names the key and the way out.
+    """
+    path = find_config() if path is None else Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    try:
+        return read_config(content, folder=path.parent)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configuration:
+    """Read a configuration that is a dictionary already.
+
+    Args:
+        content: tables and keys as in the file.
+        folder: what a roster's path is relative to.
+
+    Raises:
+        ConfigurationError: a value cannot be used; the text names the key and the way out.
+    """
+    content = _resolved(content, "")
+    _checked(_Whole(), content, "")
+    legacy = content.get("legacy", {})
+    _checked(_Legacy(), legacy, "[legacy] ")
+    callers = [
+        _checked(_Caller(), entry, f"[[callers]] {number}: ")
+        for number, entry in enumerate(content.get("callers", []), 1)
+    ]
+    return Configuration(
+        upstream=_upstream(content, folder),
+        legacy_base_url=legacy.get("base_url"),
+        settings=LegacySettings(time_zone(legacy.get("time_zone", "UTC")), _extra_fields(legacy)),
+        deprecated=_day("deprecated", legacy),
+        sunset=_day("sunset", legacy),
+        callers=tuple(
+            CallerSettings(
+                Caller(entry["name"], entry["api_token"], entry["secret_key"]),
+                entry.get("replay", "nonce"),
+                entry.get("mode", "new"),
+            )
+            for entry in callers
+        ),
+        store=content.get("store", {}).get("url", "sqlite:///exam-compat.db"),
+    )
+
+
+def time_zone(name: str) -> tzinfo:
+    """A zone by its IANA name.
+
+    Raises:
+        ConfigurationError: there is no such zone, or no zone data on this machine.
+    """
+    if name == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError):
+        raise ConfigurationError(
+            f"[legacy] time_zone = {name!r}: no such zone here; use a name such as Europe/Amsterdam, "
+            "and install tzdata where the system has no zone data"
+        ) from None
+
+
+def _upstream(content: Mapping[str, Any], folder: Path) -> Upstream:
+    table = content["upstream"]
+    kind = table.get("kind")
+    schema = _PaginatedSessions() if kind == "paginated_sessions" else _StudentSessions()
+    arguments = {name: value for name, value in _checked(schema, table, "[upstream] ").items() if name != "kind"}
+    try:
+        if kind == "student_sessions":
+            return StudentSessions(**arguments)
+        if "roster" in arguments:
+            arguments["roster"] = folder / arguments["roster"]
+        return PaginatedSessions(exams=_exams(content.get("exams", {})), **arguments)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"[upstream] {error}") from None
+
+
+def _exams(table: Mapping[str, Any]) -> dict[int, str]:
+    exams: dict[int, str] = {}
+    for exam_id, application in table.items():
+        if not (exam_id.isascii() and exam_id.isdigit()):
+            raise ConfigurationError(f"[exams] {exam_id}: an exam id is digits")
+        if not isinstance(application, str) or not application:
+            raise ConfigurationError(f"[exams] {exam_id}: must be an applicationId in quotes")
+        exams[int(exam_id)] = application
+    return exams
+
+
+def _extra_fields(legacy: Mapping[str, Any]) -> Any:
+    given = legacy.get("extra_fields", [])
+    if given == "all":
+        return "all"
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise ConfigurationError('[legacy] extra_fields: must be "all" or a list of field names')
+    return tuple(given)
+
+
+def _day(name: str, legacy: Mapping[str, Any]) -> date | None:
+    value = legacy.get(name)
+    if value is not None and type(value) is not date:
+        raise ConfigurationError(f"[legacy] {name}: must be a date such as 2027-06-30, without quotes")
+    return value
+
+
+def _resolved(value: Any, where: str) -> Any:
+    """Read ``env:NAME`` wherever it stands as a value."""
+    if isinstance(value, Mapping):
+        return {key: _resolved(item, f"{where}{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item, where) for item in value]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value[4:]
+        if name not in os.environ:
+            raise ConfigurationError(f"{where}: the environment has no variable {name}")
+        return os.environ[name]
+    return value
+
+
+def _checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"{where}must be a table")
+    for name in table:
+        if name not in schema.fields:
+            raise ConfigurationError(f"{where}{name}: {_unknown(name, schema)}")
+    try:
+        loaded: Mapping[str, Any] = schema.load(table)
+    except ValidationError as error:
+        name, message = _first(error.messages)
+        raise ConfigurationError(f"{where}{name}: {message}") from None
+    return loaded
+
+
+def _unknown(name: str, schema: Schema) -> str:
+    near = difflib.get_close_matches(name, schema.fields, n=1, cutoff=0.0)
+    return f"no such key; the nearest known one is {near[0]}"
+
+
+def _first(messages: Any) -> tuple[str, str]:
+    name, found = next(iter(messages.items()))
+    while isinstance(found, Mapping):
+        inner, found = next(iter(found.items()))
+        name = f"{name}.{inner}"
+    return str(name), str(found[0])

@@ -1,0 +1,125 @@
+"""JSON as RFC 8259 has it, with numbers that keep their very text.
+
+Python's own reader accepts ``NaN`` and turns ``1.10`` into ``1.1``; an answer that is to show what the upstream
+wrote can afford neither.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NoReturn
+
+__all__ = ["DuplicateKeyError", "Number", "dumps", "loads", "loads_strictly"]
+
+_LONGEST_INTEGER = 4000
+"""Digits of an integer up to which Python converts it whatever its settings (the default limit is 4,300)."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A JSON number by its text."""
+
+    text: str
+
+    def integer(self) -> int:
+        """Its value, where that is a whole number: -0, or an integer of any number of digits."""
+        return int(Decimal(self.text))
+
+
+class DuplicateKeyError(ValueError):
+    """One key stands twice in a JSON object.
+
+    Attributes:
+        key: that key.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _integer(text: str) -> int | Number:
+    if text == "-0" or len(text) > _LONGEST_INTEGER:
+        return Number(text)
+    return int(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise DuplicateKeyError(key)
+        found[key] = value
+    return found
+
+
+def loads(text: bytes | str) -> Any:
+    """Read JSON; integers become ``int``, every other number a :class:`Number`.
+
+    Raises:
+        ValueError: it is not UTF-8, not JSON, or nested past reading.
+    """
+    if isinstance(text, bytes):
+        text = text.decode()
+    try:
+        return json.loads(text, parse_float=Number, parse_int=_integer, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def loads_strictly(text: str) -> Any:
+    """Read JSON that a caller wrote: every number a :class:`Number`, and no key twice.
+
+    Raises:
+        DuplicateKeyError: a key stands twice in one object.
+        ValueError: it is not JSON, or nested past reading.
+    """
+    try:
+        return json.loads(
+            text,
+            parse_float=Number,
+            parse_int=Number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def dumps(value: Any) -> str:
+    """Write JSON without blanks; a :class:`Number` as its text, a lone surrogate as its escape.
+
+    Raises:
+        ValueError: a float that JSON cannot hold, or nesting past writing.
+    """
+    try:
+        return _write(value)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _write(value: Any) -> str:
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_write_text(key)}:{_write(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_write, value)) + "]"
+    if isinstance(value, str):
+        return _write_text(value)
+    return json.dumps(value, allow_nan=False)
+
+
+def _write_text(text: str) -> str:
+    written = json.dumps(text, ensure_ascii=False)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        return json.dumps(text)
+    return written

@@ -1,0 +1,79 @@
+"""The legacy answer: a page with its headers, a record of its own, or an error (contract, section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from compat.errors import LegacyError
+from compat.json_text import dumps
+
+__all__ = ["ANSWERED_BY", "READING", "Answer", "array", "empty", "failure", "page", "single"]
+
+ANSWERED_BY = "X-Compat-Answered-By"
+READING = "X-Compat-Reading"
+_JSON = MappingProxyType({"Content-Type": "application/json", ANSWERED_BY: "new"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer in the old interface's terms.
+
+    Attributes:
+        status: the HTTP status.
+        headers: name to value, the content type among them.
+        body: the JSON text, UTF-8.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    def without_body(self) -> Answer:
+        """The answer to HEAD: the same headers, no body."""
+        return replace(self, headers={**self.headers, "Content-Length": str(len(self.body))}, body=b"")
+
+
+def page(records: bytes, *, matches: int, number: int, limit: int, unsettled: bool = False) -> Answer:
+    """A page of the list.
+
+    Args:
+        records: the page's records, a JSON array.
+        matches: how many records match in all.
+        number: the page, from 1.
+        limit: records a page.
+        unsettled: the upstream's list kept changing while it was read.
+    """
+    headers = {
+        **_JSON,
+        "X-Pagination-Item-Count": str(matches),
+        "X-Pagination-Page-Count": str(-(-matches // limit)),
+        "X-Pagination-Page": str(number),
+        "X-Pagination-Limit": str(limit),
+    }
+    if unsettled:
+        headers[READING] = "unsettled"
+    return Answer(200, headers, b'{"students":' + records + b"}")
+
+
+def single(record: bytes, status: int = 200) -> Answer:
+    """One student, as the sibling routes answer (contract, section 3)."""
+    return Answer(status, dict(_JSON), b'{"student":' + record + b"}")
+
+
+def empty() -> Answer:
+    """The answer to a deletion."""
+    return Answer(200, dict(_JSON), b"{}")
+
+
+def failure(error: LegacyError) -> Answer:
+    """The answer that an error stands for."""
+    errors = {name: list(texts) for name, texts in error.errors.items()}
+    body = dumps({"error": error.message, "errors": errors}).encode()
+    return Answer(error.status, {**_JSON, **error.headers}, body)
+
+
+def array(records: Iterable[bytes]) -> bytes:
+    """A JSON array of records that are JSON already."""
+    return b"[" + b",".join(records) + b"]"

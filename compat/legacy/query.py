@@ -1,0 +1,224 @@
+"""A list query, parsed and typed (contract, section 1)."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from compat.errors import InvalidParameter
+from compat.json_text import DuplicateKeyError, dumps, loads_strictly
+from compat.legacy.parameters import Parameters, check, shown
+from compat.legacy.routes import INDEX_STUDENTS
+from compat.legacy.values import Comparable, read_value
+from compat.schemas import COLUMNS
+from compat.schemas.fields import Typed
+
+__all__ = ["LARGEST_LIMIT", "STATUSES", "Condition", "Query", "SortKey", "columns_needed", "parse_query"]
+
+STATUSES = (
+    "registered",
+    "before_check_req_mail",
+    "email_bounced",
+    "email_sent",
+    "after_check_req_mail",
+    "before_check_req",
+    "after_check_req",
+    "in_setup",
+    "exam_not_started",
+    "exam_started",
+    "exam_finished",
+)
+"""The statuses of seeds 001 and 002, in their order."""
+
+LARGEST_LIMIT = 300
+"""Records of a page by default and at most (seed 001)."""
+
+_ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+_OPERATORS = (*_ORDERINGS, "in", "nin")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison of a filter, by SQL's rules for null.
+
+    Attributes:
+        column: the legacy field.
+        operator: eq, gt, gte, lt, lte, ne, in or nin.
+        operand: what the column is compared with; a tuple of those for in and nin.
+    """
+
+    column: str
+    operator: str
+    operand: Comparable | tuple[Comparable | None, ...] | None
+
+    def holds(self, value: Comparable | None) -> bool:
+        """Whether a column's comparable satisfies the condition."""
+        if self.operator in ("in", "nin"):
+            among = value in self.operand  # type: ignore[operator]
+            return among if self.operator == "in" else value is not None and not among
+        if self.operand is None:
+            return self.operator in ("eq", "ne") and (value is None) == (self.operator == "eq")
+        return value is not None and _ORDERINGS[self.operator](value, self.operand)
+
+
+@dataclass(frozen=True)
+class SortKey:
+    """One column to sort by; nulls come last ascending and first descending."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a legacy list call asks for.
+
+    Attributes:
+        exam_id: the exam.
+        status: one of the eleven, or None for all.
+        page: from 1.
+        limit: records a page, 1 to 300.
+        conditions: the filter; all must hold.
+        sort: the columns to sort by, the first counts most.
+        filter_text: the filter as the caller wrote it, for an upstream that filters by itself.
+        sort_text: the same of the sort.
+    """
+
+    exam_id: int
+    status: str | None = None
+    page: int = 1
+    limit: int = LARGEST_LIMIT
+    conditions: tuple[Condition, ...] = ()
+    sort: tuple[SortKey, ...] = ()
+    filter_text: str | None = None
+    sort_text: str | None = None
+
+    @property
+    def start(self) -> int:
+        """How many matches lie before the page."""
+        return (self.page - 1) * self.limit
+
+    def matches(self, values: Mapping[str, Comparable | None]) -> bool:
+        """Whether a record's comparables satisfy the filter."""
+        return all(condition.holds(values[condition.column]) for condition in self.conditions)
+
+
+def parse_query(parameters: Parameters, zone: tzinfo) -> Query:
+    """Type the parameters of a list call.
+
+    Raises:
+        InvalidParameter: names each parameter that breaks a rule, with the rule.
+    """
+    problems: dict[str, list[str]] = {}
+    try:
+        check(INDEX_STUDENTS, parameters)
+    except InvalidParameter as error:
+        problems.update({name: list(texts) for name, texts in error.errors.items()})
+    values = {name: text for name, text in parameters.values.items() if name not in problems}
+
+    def typed(name: str, reader: Callable[[str], Any], default: Any) -> Any:
+        if name not in values:
+            return default
+        try:
+            return reader(values[name])
+        except ValueError as error:
+            problems[name] = [str(error)]
+            return default
+
+    query = Query(
+        exam_id=typed("id", int, 0),
+        status=typed("status", _read_status, None),
+        page=typed("page", int, 1),
+        limit=min(typed("limit", int, LARGEST_LIMIT), LARGEST_LIMIT),
+        conditions=typed("filter", lambda text: _read_filter(text, zone), ()),
+        sort=typed("sort", _read_sort, ()),
+        filter_text=values.get("filter"),
+        sort_text=values.get("sort"),
+    )
+    if problems:
+        raise InvalidParameter(problems, parameters.values)
+    return query
+
+
+def _read_status(text: str) -> str:
+    if text not in STATUSES:
+        raise ValueError(f"Must be one of: {', '.join(STATUSES)}.")
+    return text
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return loads_strictly(text)
+    except DuplicateKeyError as error:
+        raise ValueError(f"Must not have a key twice: '{shown(error.key)}' in '{shown(text)}'.") from None
+    except ValueError:
+        raise ValueError(f"Must be stringified JSON: '{shown(text)}'.") from None
+
+
+def _column(name: str) -> Typed:
+    column = COLUMNS.get(name)
+    if column is None:
+        raise ValueError(f"Must name a column of the record: '{shown(name)}' is none.")
+    if not column.comparable:
+        raise ValueError(f"Must name a column that is no array: '{name}' is one.")
+    return column
+
+
+def _read_sort(text: str) -> tuple[SortKey, ...]:
+    content = _read_json(text)
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        raise ValueError(f'Must be a JSON array of objects such as [{{"name": "asc"}}]: \'{shown(text)}\'.')
+    return tuple(_sort_key(name, order) for item in content for name, order in item.items())
+
+
+def _sort_key(name: str, order: Any) -> SortKey:
+    _column(name)
+    if not isinstance(order, str) or order.lower() not in ("asc", "desc"):
+        raise ValueError(f"Must order by asc or desc: '{shown(dumps(order))}' for '{name}'.")
+    return SortKey(name, order.lower() == "desc")
+
+
+def _read_filter(text: str, zone: tzinfo) -> tuple[Condition, ...]:
+    content = _read_json(text)
+    if not isinstance(content, dict):
+        raise ValueError(f'Must be a JSON object such as {{"name": {{"eq": "Ann"}}}}: \'{shown(text)}\'.')
+    conditions: list[Condition] = []
+    for name, comparisons in content.items():
+        column = _column(name)
+        if not isinstance(comparisons, dict):
+            raise ValueError(f"Must give '{name}' an object of operators: '{shown(dumps(comparisons))}'.")
+        for operation, value in comparisons.items():
+            conditions.append(_condition(name, column, operation, value, zone))
+    return tuple(conditions)
+
+
+def _condition(name: str, column: Typed, operation: str, value: Any, zone: tzinfo) -> Condition:
+    if operation not in _OPERATORS:
+        raise ValueError(f"Must use one of {', '.join(_OPERATORS)}: '{shown(operation)}' for '{name}'.")
+    if operation not in ("in", "nin"):
+        return Condition(name, operation, _operand(name, column, value, zone))
+    if not isinstance(value, list):
+        raise ValueError(f"Must give '{operation}' of '{name}' a JSON array: '{shown(dumps(value))}'.")
+    return Condition(name, operation, tuple(_operand(name, column, item, zone) for item in value))
+
+
+def _operand(name: str, column: Typed, value: Any, zone: tzinfo) -> Comparable | None:
+    try:
+        return read_value(column, value, zone)
+    except ValueError as error:
+        raise ValueError(f"{error}: '{shown(dumps(value))}' for '{name}'.") from None
+
+
+def columns_needed(conditions: Sequence[Condition], sort: Sequence[SortKey]) -> tuple[str, ...]:
+    """The columns that a filter and a sort look at, each once."""
+    return tuple(dict.fromkeys([*(item.column for item in conditions), *(item.column for item in sort)]))

@@ -1,0 +1,90 @@
+"""The deprecated routes, and the one form in which a call reaches the core whatever the entrance."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+__all__ = [
+    "ADD_STUDENT",
+    "DELETE_STUDENT",
+    "INDEX_STUDENTS",
+    "ROUTES",
+    "SHOW_STUDENT",
+    "LegacyCall",
+    "Route",
+    "match_route",
+]
+
+_PATH = re.compile(r"/api/v3/exams/(?P<id>[^/]+)/(?P<action>[a-z_]+)/?")
+
+
+@dataclass(frozen=True)
+class Route:
+    """A deprecated route.
+
+    Attributes:
+        action: the last part of its path, also the name of the client's method.
+        methods: the HTTP methods that it answers.
+        required: parameters that have to be there, beside the id in the path.
+        numbers: parameters that are digits.
+    """
+
+    action: str
+    methods: tuple[str, ...]
+    required: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ("id",)
+    flags: tuple[str, ...] = ()
+
+
+INDEX_STUDENTS = Route("index_students", ("GET", "HEAD"), numbers=("id", "page", "limit"))
+SHOW_STUDENT = Route(
+    "show_student", ("GET", "HEAD"), required=("student_session_id",), numbers=("id", "student_session_id")
+)
+ADD_STUDENT = Route(
+    "add_student",
+    ("POST",),
+    required=("name", "email"),
+    numbers=("id", "open_time"),
+    flags=("skip_requirements", "is_individual_info_html"),
+)
+DELETE_STUDENT = Route(
+    "delete_student", ("DELETE",), required=("student_session_id",), numbers=("id", "student_session_id")
+)
+ROUTES = (INDEX_STUDENTS, SHOW_STUDENT, ADD_STUDENT, DELETE_STUDENT)
+_BY_ACTION = {route.action: route for route in ROUTES}
+
+
+@dataclass(frozen=True)
+class LegacyCall:
+    """A call of a deprecated route, as it came.
+
+    Attributes:
+        route: which one.
+        exam_id: the id of the path, its percent signs decoded, not yet checked.
+        query: the query string, without the question mark.
+        content_type: the body's declared type, or None.
+        body: the body, empty where there is none.
+        authorization: the header of that name; its digest tells callers apart.
+        method: the HTTP method.
+    """
+
+    route: Route
+    exam_id: str
+    query: str = ""
+    content_type: str | None = None
+    body: bytes = field(default=b"", repr=False)
+    authorization: str | None = field(default=None, repr=False)
+    method: str = "GET"
+
+
+def match_route(method: str, path: str) -> tuple[Route, str] | None:
+    """The deprecated route of a path below the base URL, and the id in it; None where there is none."""
+    matched = _PATH.fullmatch(path)
+    if matched is None:
+        return None
+    route = _BY_ACTION.get(matched["action"])
+    if route is None or method.upper() not in route.methods:
+        return None
+    return route, unquote(matched["id"])

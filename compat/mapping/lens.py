@@ -1,0 +1,267 @@
+"""Session ⇄ legacy record, both ways from the one declaration (contract, section 5).
+
+The way back carries what the way there would not show: a session is put together from the exact fields and the
+remainder, looked at as a legacy record, and every value that differs from the record is written into
+``metadata.exam_student``. That is all there is to new sessions, to edits and to round trips alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import timezone, tzinfo
+from typing import Any
+
+from compat import instants
+from compat.errors import MappingError
+from compat.mapping.exact import Conversions
+from compat.mapping.remainder import NOTHING_LEFT, Remainder, same
+from compat.schemas import COLUMNS, SessionOutputSchema, StudentSchema
+from compat.schemas.rules import Constant, Default, Exact, Latest, LookedUp, Rule, SessionText, Time
+from compat.schemas.student import CARRIED_KEY
+
+__all__ = ["NOBODY", "SessionLens", "Translation"]
+
+NOBODY: Mapping[str, Any] = {}
+"""The person of a session whose user no roster knows."""
+
+_EXACT: dict[str, Exact] = {name: column.rule for name, column in COLUMNS.items() if isinstance(column.rule, Exact)}
+_STUDENTS = StudentSchema()
+_SESSIONS = SessionOutputSchema()
+_MADE = ("durationInSeconds", "toolId", "wasteDurationInSeconds", "wastePercentage")
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A session as a legacy record.
+
+    Attributes:
+        record: the 57 fields in their order, then carried fields beyond them.
+        remainder: what the record cannot hold; with it the session can be put together again.
+    """
+
+    record: dict[str, Any]
+    remainder: Remainder
+
+
+class SessionLens:
+    """Translates between sessions and legacy records.
+
+    Args:
+        exams: exam id to applicationId, one to one.
+        zone: the zone that times are written in, and that a time without an offset is read in.
+
+    Raises:
+        ConfigurationError: the exams are not tied one to one.
+    """
+
+    def __init__(self, exams: Mapping[int, str], zone: tzinfo = timezone.utc) -> None:
+        self.exams = dict(exams)
+        self.zone = zone
+        conversions = Conversions(exams, zone)
+        self.conversions = {name: conversions.of(name, rule) for name, rule in _EXACT.items()}
+
+    def to_legacy(self, session: Mapping[str, Any], person: Mapping[str, Any] = NOBODY) -> Translation:
+        """Show a session as a legacy record.
+
+        Args:
+            session: a ``SessionOutput``; unknown keys are kept in the remainder.
+            person: the roster's values for the session's user, by legacy field name.
+
+        Raises:
+            MappingError: names the field that keeps the session from having a legacy record.
+        """
+        self.check_session(session)
+        record = {name: self.value(session, name, person) for name in COLUMNS}
+        for name, value in carried_values(session).items():
+            record.setdefault(name, value)
+        return Translation(deepcopy(record), self._remainder(session, record))
+
+    def value(self, session: Mapping[str, Any], name: str, person: Mapping[str, Any] = NOBODY) -> Any:
+        """One legacy field of a session that :meth:`check_session` accepted.
+
+        Raises:
+            MappingError: the session field behind it cannot be read.
+        """
+        carried = carried_values(session)
+        rule = COLUMNS[name].rule
+        if isinstance(rule, Exact):
+            live = session.get(rule.source)
+            made = self.conversions[name].to_legacy(live)
+            if isinstance(rule, Time) and self._names_the_same(carried.get(name), live):
+                return carried[name]
+            return made
+        if name in carried:
+            return carried[name]
+        return self._stand_in(session, rule, person)
+
+    def to_session(
+        self,
+        record: Mapping[str, Any],
+        remainder: Remainder = NOTHING_LEFT,
+        person: Mapping[str, Any] = NOBODY,
+    ) -> dict[str, Any]:
+        """Make a session of a legacy record; a field that the record lacks is taken as null.
+
+        Args:
+            record: a legacy record, edited or not, with fields beyond the 57 or not.
+            remainder: what the session held beside it.
+            person: the roster's values that the record was shown with.
+
+        Raises:
+            MappingError: names the field that a session cannot hold.
+        """
+        whole = {name: record.get(name) for name in COLUMNS} | dict(record)
+        session = self._exact_part(whole, remainder)
+        session.update(self._made_part(session))
+        session.update(deepcopy(dict(remainder.session)))
+        for name in remainder.absent:
+            if session.get(name) is None or name in _MADE:
+                session.pop(name, None)
+        carried = {name: whole[name] for name in remainder.carried if name in whole} | dict(remainder.stale)
+        _put_metadata(session, remainder, carried)
+        missed = {name: value for name, value in whole.items() if not self._shows(session, name, value, person)}
+        _put_metadata(session, remainder, carried | missed)
+        return session
+
+    def check_session(self, session: Mapping[str, Any]) -> None:
+        """Refuse a session whose exact fields have other types than the schema says, or times that are none.
+
+        Raises:
+            MappingError: names the session field and the rule.
+        """
+        problems = _SESSIONS.validate(dict(session))
+        for rule in _EXACT.values():
+            if rule.source in problems:
+                raise MappingError(rule.source, problems[rule.source][0])
+            if isinstance(rule, Time) and (text := session.get(rule.source)) is not None:
+                self._check_time(rule.source, text)
+
+    def _check_time(self, source: str, text: str) -> None:
+        try:
+            self._instant(text)
+        except ValueError:
+            raise MappingError(source, "Must be a time.") from None
+
+    def _stand_in(self, session: Mapping[str, Any], rule: Rule | None, person: Mapping[str, Any]) -> Any:
+        if isinstance(rule, Constant | Default):
+            return deepcopy(rule.value)
+        if isinstance(rule, SessionText):
+            return session[rule.source]
+        if isinstance(rule, LookedUp):
+            metadata = session.get("metadata")
+            own = metadata if isinstance(metadata, dict) else {}
+            return own[rule.key] if rule.key in own else person.get(rule.key)
+        if isinstance(rule, Latest):
+            texts = [text for name in rule.times if (text := session.get(name)) is not None]
+            return self._written(max(texts, key=self._instant))
+        raise TypeError(f"{type(rule).__name__} says nothing of a stand-in")
+
+    def _instant(self, text: str) -> instants.Instant:
+        return instants.read(text, self.zone)
+
+    def _written(self, text: str) -> str:
+        try:
+            return instants.write(self._instant(text), self.zone)
+        except ValueError:
+            return text
+
+    def _names_the_same(self, carried: Any, live: Any) -> bool:
+        if not isinstance(carried, str) or not isinstance(live, str):
+            return False
+        try:
+            return self._instant(carried) == self._instant(live)
+        except ValueError:
+            return False
+
+    def _shows(self, session: Mapping[str, Any], name: str, value: Any, person: Mapping[str, Any]) -> bool:
+        if name in COLUMNS:
+            return same(self.value(session, name, person), value)
+        carried = carried_values(session)
+        return name in carried and same(carried[name], value)
+
+    def _exact_part(self, record: Mapping[str, Any], remainder: Remainder) -> dict[str, Any]:
+        problems = _STUDENTS.validate({name: record[name] for name in _EXACT})
+        session: dict[str, Any] = {}
+        for name, rule in _EXACT.items():
+            if name in problems:
+                raise MappingError(name, problems[name][0])
+            session[rule.source] = self._session_value(name, rule, record[name], remainder)
+        start, end = self._instant(session["startedAtTime"]), self._instant(session["endedAtTime"])
+        if end < start:
+            raise MappingError("end_time", "Must not lie before start_time.")
+        return session
+
+    def _session_value(self, name: str, rule: Exact, value: Any, remainder: Remainder) -> Any:
+        conversion = self.conversions[name]
+        if rule.source in remainder.exact:
+            original = remainder.exact[rule.source]
+            if isinstance(rule, Time):
+                if self._names_the_same(value, original):
+                    return original
+            elif same(conversion.to_legacy(original), value):
+                return original
+        return conversion.to_session(value)
+
+    def _made_part(self, session: Mapping[str, Any]) -> dict[str, Any]:
+        start, end = self._instant(session["startedAtTime"]), self._instant(session["endedAtTime"])
+        seconds = instants.whole_seconds_between(start, end)
+        return dict(zip(_MADE, (seconds, session["applicationId"], 0, 0), strict=True))
+
+    def _remainder(self, session: Mapping[str, Any], record: Mapping[str, Any]) -> Remainder:
+        made = self._made_part(session)
+        exact = {rule.source: session.get(rule.source) for rule in _EXACT.values()}
+        own = {
+            key: value
+            for key, value in session.items()
+            if key not in exact and key != "metadata" and not (key in made and same(made[key], value))
+        }
+        carried = carried_values(session)
+        shown = tuple(name for name, value in carried.items() if same(record[name], value))
+        return Remainder(
+            session=deepcopy(own),
+            exact={
+                rule.source: exact[rule.source]
+                for name, rule in _EXACT.items()
+                if rule.source in session and not self._made_alike(name, record[name], exact[rule.source])
+            },
+            absent=tuple(key for key in (*made, *exact, "metadata") if key not in session),
+            metadata=_own_metadata(session),
+            carried=shown,
+            stale=deepcopy({name: value for name, value in carried.items() if name not in shown}),
+        )
+
+    def _made_alike(self, name: str, value: Any, original: Any) -> bool:
+        try:
+            return same(self.conversions[name].to_session(value), original)
+        except MappingError:
+            return False
+
+
+def carried_values(session: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The legacy values that a session carries."""
+    metadata = session.get("metadata")
+    carried = metadata.get(CARRIED_KEY) if isinstance(metadata, dict) else None
+    return carried if isinstance(carried, dict) else {}
+
+
+def _own_metadata(session: Mapping[str, Any]) -> tuple[Any, ...]:
+    metadata = session.get("metadata")
+    if metadata is None:
+        return ()
+    if not carried_values(session):
+        return (deepcopy(metadata),)
+    own = {key: value for key, value in metadata.items() if key != CARRIED_KEY}
+    return (deepcopy(own),) if own else ()
+
+
+def _put_metadata(session: dict[str, Any], remainder: Remainder, carried: Mapping[str, Any]) -> None:
+    own = remainder.metadata[0] if remainder.metadata else None
+    if carried:
+        kept = own if isinstance(own, dict) else {}
+        session["metadata"] = deepcopy(kept | {CARRIED_KEY: dict(carried)})
+    elif own is not None or "metadata" not in remainder.absent:
+        session["metadata"] = deepcopy(own)
+    else:
+        session.pop("metadata", None)

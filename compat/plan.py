@@ -1,0 +1,92 @@
+"""What an upstream does of a query by itself, and what is left to do here (contract, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from compat.legacy.query import Query, SortKey, columns_needed
+from compat.upstream.interface import Capability, Row
+
+__all__ = ["Plan", "PushdownIgnored", "make_plan", "sort_rows"]
+
+
+class PushdownIgnored(Exception):
+    """A record came back that breaks what was left to the upstream.
+
+    Attributes:
+        capability: what it was to do.
+    """
+
+    def __init__(self, capability: Capability) -> None:
+        super().__init__(capability)
+        self.capability = capability
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a query is answered.
+
+    Attributes:
+        query: the query.
+        pushed: what is left to the upstream.
+        direct: the upstream does all of it: one legacy page is one of its pages.
+    """
+
+    query: Query
+    pushed: frozenset[Capability]
+    direct: bool
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to look at: to select and sort here, or to check that the upstream did."""
+        needed = columns_needed(self.query.conditions, self.query.sort)
+        return needed if self.query.status is None else tuple(dict.fromkeys(("status", *needed)))
+
+    def wanted(self, rows: Sequence[Row]) -> list[Row]:
+        """The records that match, of one page.
+
+        Raises:
+            PushdownIgnored: one does not, though the upstream was to see to it.
+        """
+        return [row for row in rows if self._wants(row)]
+
+    def _wants(self, row: Row) -> bool:
+        query = self.query
+        if row.exam_id != query.exam_id:
+            return self._unless("exam")
+        if query.status is not None and row.values["status"] != query.status:
+            return self._unless("status")
+        return query.matches(row.values) or self._unless("filter")
+
+    def _unless(self, capability: Capability) -> bool:
+        if capability in self.pushed:
+            raise PushdownIgnored(capability)
+        return False
+
+
+def make_plan(query: Query, capabilities: frozenset[Capability]) -> Plan:
+    """Leave to the upstream what it can do, as far as the query asks for it."""
+    needed: set[Capability] = {"exam"}
+    if query.status is not None:
+        needed.add("status")
+    if query.conditions:
+        needed.add("filter")
+    if query.sort:
+        needed.add("sort")
+    return Plan(query, capabilities & needed, direct=needed <= capabilities)
+
+
+def sort_rows(rows: Sequence[Row], sort: Sequence[SortKey]) -> list[Row]:
+    """Sort stably; nulls come last ascending and first descending."""
+    ordered = list(rows)
+    for key in reversed(sort):
+        ordered.sort(key=partial(_place, key.column), reverse=key.descending)
+    return ordered
+
+
+def _place(column: str, row: Row) -> tuple[bool, Any]:
+    value = row.values[column]
+    return (True, 0) if value is None else (False, value)

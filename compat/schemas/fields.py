@@ -1,0 +1,110 @@
+"""marshmallow fields that check a value's JSON type and leave the value as it is.
+
+marshmallow's own fields convert: ``"5"`` would become 5 and ``.788+01:00`` would become ``.788000+01:00``. Here
+every value has to come out with the text that it went in with (contract, section 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+from marshmallow import fields
+
+from compat.json_text import Number
+from compat.schemas.rules import Rule
+
+__all__ = ["Array", "Boolean", "Integer", "Record", "String", "Time", "Typed", "json_type"]
+
+
+def json_type(value: Any) -> str:
+    """The name of a value's JSON type, for messages: never the value itself."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float | Number):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list | tuple) else "an object"
+
+
+class Typed(fields.Field[Any]):
+    """A field of one JSON type.
+
+    Args:
+        rule: how the field and a session know each other; only the legacy record's fields have one.
+        required: the key must be there; else null stands in for an absent one.
+        nullable: null is a value of the field.
+    """
+
+    kind: ClassVar[str]
+    compiled_type: ClassVar[Any]
+    comparable: ClassVar[bool] = True
+
+    def __init__(self, rule: Rule | None = None, *, required: bool = False, nullable: bool = True) -> None:
+        super().__init__(required=required, allow_none=nullable)
+        self.rule = rule
+        self.error_messages["invalid"] = f"Must be {self.kind}."
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value that is not null has the field's type."""
+        raise NotImplementedError
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if not self.accepts(value):
+            raise self.make_error("invalid")
+        return value
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return value
+
+
+class Integer(Typed):
+    kind = "an integer"
+    compiled_type = int
+
+    def accepts(self, value: Any) -> bool:
+        return type(value) is int or (isinstance(value, Number) and value.text.lstrip("-").isdigit())
+
+
+class Boolean(Typed):
+    kind = "a boolean"
+    compiled_type = bool
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, bool)
+
+
+class String(Typed):
+    kind = "a string"
+    compiled_type = str
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str)
+
+
+class Time(String):
+    """A string that says a time. Its type is what is checked; it is read only where a filter or sort needs it."""
+
+    kind = "a time"
+
+
+class Array(Typed):
+    kind = "an array"
+    compiled_type = list[msgspec.Raw]
+    comparable = False
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, list)
+
+
+class Record(Typed):
+    kind = "an object"
+    compiled_type = dict[str, msgspec.Raw]
+    comparable = False
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, dict)

@@ -1,0 +1,144 @@
+"""The legacy record, declared once: 57 fields in the order of seed 002, each with its type and its rule.
+
+The columns of filter and sort, both directions of the mapping, the losses, the tables of MIGRATION.md, the compiled
+form and the hypothesis strategies are all read off :class:`StudentSchema`.
+"""
+
+from __future__ import annotations
+
+from marshmallow import EXCLUDE, Schema
+
+from compat.schemas.fields import Array, Boolean, Integer, String, Time, Typed
+from compat.schemas.rules import (
+    Application,
+    Constant,
+    Default,
+    Exact,
+    Identifier,
+    Latest,
+    LookedUp,
+    Rule,
+    SessionOnly,
+    SessionText,
+)
+from compat.schemas.rules import Time as SameTime
+from compat.schemas.session import SessionOutputSchema
+
+__all__ = ["CARRIED_KEY", "COLUMNS", "STUDENT_FIELDS", "StudentSchema", "check_declaration"]
+
+CARRIED_KEY = "exam_student"
+"""The key of a session's metadata under which legacy values are carried."""
+
+_NOT_STARTED = Default("not_started")
+_NEVER = Default(False)
+_NOTHING = Default(None)
+
+
+class StudentSchema(Schema):
+    """A student of an exam as the deprecated interface shows it (seed 002)."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    id = Integer(Identifier("id"), required=True, nullable=False)
+    session_id = String(SessionText("id"))
+    student_id = Integer(LookedUp("student_id"))
+    external_id = String(LookedUp("external_id"))
+    proctor_id = Integer(_NOTHING)
+    time_slot = Integer(_NOTHING)
+    created_at = Time(Latest(("startedAtTime",)))
+    updated_at = Time(Latest(("endedAtTime", "recordingEndedAtTime")))
+    email = String(LookedUp("email"))
+    operating_system = String(_NOTHING)
+    browser = String(_NOTHING)
+    browser_version = String(_NOTHING)
+    status = String(Constant("exam_finished"))
+    token = String(_NOTHING)
+    screenshare_check = String(_NOT_STARTED)
+    microphone_check = String(_NOT_STARTED)
+    speakers_check = String(_NOT_STARTED)
+    webcam_check = String(_NOT_STARTED)
+    mobile_check = String(_NOT_STARTED)
+    dummy_exam_survey = String(_NOTHING)
+    skip_requirements = Boolean(_NEVER)
+    send_confirmation = Boolean(_NEVER)
+    name = String(LookedUp("name"))
+    start_time = Time(SameTime("startedAtTime", required=True))
+    exam_id = Integer(Application("applicationId"), required=True, nullable=False)
+    expires_at = Time(_NOTHING)
+    end_time = Time(SameTime("endedAtTime", required=True))
+    entered_room = Boolean(Constant(True))
+    reservation_time = Time(_NOTHING)
+    exam_document_content_type = String(_NOTHING)
+    exam_document_file_size = Integer(_NOTHING)
+    exam_document_updated_at = Time(_NOTHING)
+    reviewed = String(_NOTHING)
+    id_card_file_name = String(_NOTHING)
+    id_card_content_type = String(_NOTHING)
+    id_card_file_size = Integer(_NOTHING)
+    face_photo_file_name = String(_NOTHING)
+    face_photo_content_type = String(_NOTHING)
+    face_photo_file_size = Integer(_NOTHING)
+    bandwidth_check = String(_NOT_STARTED)
+    bandwidth_speed = String(_NOTHING)
+    open_time = Time(_NOTHING)
+    individual_info = String(_NOTHING)
+    rtc_session_id = Integer(_NOTHING)
+    in_setup = Boolean(_NEVER)
+    in_check_requirements = Boolean(_NEVER)
+    attempt = Integer(Default(0))
+    archived = Boolean(_NEVER)
+    current_exam_mode = String(_NOTHING)
+    rtc_session_ids = Array(Default([]))
+    transcoding_status = String(Default("not_sent_to_queue"))
+    is_individual_info_html = Boolean(_NEVER)
+    priority = String(_NOTHING)
+    recording_started_at = Time(SameTime("recordingStartedAtTime"))
+    recording_ended_at = Time(SameTime("recordingEndedAtTime"))
+    is_email_sent = Boolean(_NEVER)
+    incidents = Array(Default([]))
+
+
+def check_declaration(student: type[Schema], session: type[Schema]) -> dict[str, Typed]:
+    """Read the fields of a legacy schema, each with a rule that fits the session schema.
+
+    Returns:
+        name to field, in the declared order.
+
+    Raises:
+        TypeError: a field without a rule, a rule that names no session field, a stand-in of another type than the
+            field's, two fields that claim to be the exact form of one session field, or a session field that no
+            legacy field knows and that is not declared to be the session's own.
+    """
+    known = session._declared_fields
+    columns: dict[str, Typed] = {}
+    claimed: dict[str, str] = {}
+    for name, field in student._declared_fields.items():
+        if not isinstance(field, Typed) or field.rule is None:
+            raise TypeError(f"{student.__name__}.{name} says nothing of the session: give it a rule")
+        for source in field.rule.sources:
+            if source not in known:
+                raise TypeError(f"{student.__name__}.{name}: {session.__name__} has no field {source!r}")
+        if isinstance(field.rule, Exact) and (other := claimed.setdefault(field.rule.source, name)) != name:
+            raise TypeError(f"{student.__name__}: {other} and {name} both claim {field.rule.source!r}")
+        _check_stand_in(student, name, field, field.rule)
+        columns[name] = field
+    used = {source for field in columns.values() if field.rule for source in field.rule.sources}
+    for name, field in known.items():
+        if name not in used and not isinstance(getattr(field, "rule", None), SessionOnly):
+            raise TypeError(f"{session.__name__}.{name} is known to no legacy field: give it a SessionOnly rule")
+    return columns
+
+
+def _check_stand_in(student: type[Schema], name: str, field: Typed, rule: Rule) -> None:
+    if not isinstance(rule, Default | Constant) or rule.value is None:
+        return
+    if not field.accepts(rule.value):
+        raise TypeError(f"{student.__name__}.{name}: {rule.value!r} is not {field.kind}")
+
+
+COLUMNS = check_declaration(StudentSchema, SessionOutputSchema)
+"""Legacy field name to its declaration, in the seed's order."""
+
+STUDENT_FIELDS = tuple(COLUMNS)
+"""The 57 names in the seed's order."""

@@ -1,0 +1,170 @@
+"""The way through: a legacy call in, the legacy answer out, whatever the entrance and the upstream."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from compat.errors import StudentSessionNotFound
+from compat.legacy import answer
+from compat.legacy.answer import Answer
+from compat.legacy.parameters import Parameters, check, gather
+from compat.legacy.query import Query, parse_query
+from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
+from compat.legacy.signature import Verifier
+from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
+from compat.upstream.interface import Chunk, LegacySettings, Row, Source, Upstream
+from compat.upstream.reading import read_range, read_sources
+from compat.upstream.transport import CallOptions
+from compat.walks import Walk, Walks
+
+__all__ = ["Shim"]
+
+_DEFAULT = CallOptions()
+_SIGNED = ("timestamp", "nonce", "signature")
+
+
+class Shim:
+    """Answers legacy calls from an upstream.
+
+    Args:
+        upstream: the new endpoint.
+        settings: how the old interface is shown.
+        verifier: checks signatures where that is wanted; without one, calls are taken as they come.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        settings: LegacySettings = LegacySettings(),
+        verifier: Verifier | None = None,
+    ) -> None:
+        self.upstream = upstream
+        self.settings = settings
+        self._verifier = verifier
+        self._codec = upstream.codec(settings)
+        self._walks = Walks()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The codec holds compiled types, which are made anew rather than pickled.
+        return {name: value for name, value in self.__dict__.items() if name != "_codec"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._codec = self.upstream.codec(self.settings)
+
+    def answer(self, call: LegacyCall, options: CallOptions = _DEFAULT) -> Answer:
+        """Answer a call.
+
+        Args:
+            call: the call, as it came.
+            options: how it was to be sent.
+
+        Raises:
+            LegacyError: the failure, which :func:`compat.legacy.answer.failure` makes an answer of.
+        """
+        parameters = gather(call)
+        caller = self._caller(call, parameters)
+        handlers: dict[Route, Callable[[], Answer]] = {
+            INDEX_STUDENTS: lambda: self._index(parse_query(parameters, self.settings.zone), caller, options),
+            SHOW_STUDENT: lambda: self._show(*_ids(call, parameters), options),
+            ADD_STUDENT: lambda: self._add(call, parameters, options),
+            DELETE_STUDENT: lambda: self._delete(call, parameters, options),
+        }
+        given = handlers[call.route]()
+        return given.without_body() if call.method == "HEAD" else given
+
+    def _caller(self, call: LegacyCall, parameters: Parameters) -> str:
+        if self._verifier is not None:
+            return self._verifier.verify(call, parameters).name
+        return hashlib.sha256((call.authorization or "").encode(errors="surrogatepass")).hexdigest()
+
+    def _index(self, query: Query, caller: str, options: CallOptions) -> Answer:
+        self.upstream.check_query(query)
+        while True:
+            plan = make_plan(query, self.upstream.capabilities)
+            try:
+                found = self._direct(plan, options) if plan.direct else None
+                return found or self._walked(plan, caller, options)
+            except PushdownIgnored as ignored:
+                self.upstream.disprove(ignored.capability)
+
+    def _direct(self, plan: Plan, options: CallOptions) -> Answer | None:
+        """One page of an upstream that does it all; None where its page does not add up."""
+        query = plan.query
+        source = self.upstream.sources(query, plan.pushed, options)[0]
+        chunk = read_range(source, query.start, query.limit)
+        if chunk is None:
+            return None
+        rows = self._scan(plan, chunk, source)
+        if len({row.key for row in rows}) != len(rows):
+            return None
+        if sort_rows(rows, query.sort) != rows:
+            raise PushdownIgnored("sort")
+        return answer.page(self._codec.render(rows), matches=chunk.total, number=query.page, limit=query.limit)
+
+    def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Answer:
+        query = plan.query
+        key = (caller, query.exam_id, query.status, query.conditions, query.sort, query.limit)
+        walk = self._walks.page(key, query.page, partial(self._walk, plan, options))
+        rows = walk.rows[query.start : query.start + query.limit]
+        return answer.page(
+            self._codec.render(rows),
+            matches=len(walk.rows),
+            number=query.page,
+            limit=query.limit,
+            unsettled=walk.unsettled,
+        )
+
+    def _walk(self, plan: Plan, options: CallOptions) -> Walk:
+        query = plan.query
+        sources = self.upstream.sources(query, plan.pushed, options)
+        reading = read_sources(sources, self.upstream.walk, partial(self._noted, plan))
+        matching = plan.wanted(reading.rows)
+        return Walk(sort_rows(matching, query.sort), reading.unsettled)
+
+    def _noted(self, plan: Plan, chunk: Chunk, source: Source) -> list[Row]:
+        return self._codec.scan(chunk.rows, plan.query.exam_id, plan.columns, source.person)
+
+    def _scan(self, plan: Plan, chunk: Chunk, source: Source) -> list[Row]:
+        return plan.wanted(self._noted(plan, chunk, source))
+
+    def _show(self, exam_id: int, student_session_id: int, options: CallOptions) -> Answer:
+        return answer.single(self._codec.render([self._found(exam_id, student_session_id, options)])[1:-1])
+
+    def _found(self, exam_id: int, student_session_id: int, options: CallOptions) -> Row:
+        self.upstream.check_query(Query(exam_id))
+        row = self.upstream.one(student_session_id, self._codec, options)
+        if row is None or row.exam_id != exam_id:
+            raise StudentSessionNotFound(student_session_id)
+        return row
+
+    def _add(self, call: LegacyCall, parameters: Parameters, options: CallOptions) -> Answer:
+        values = self._writable(call, parameters)
+        sent = {
+            name: text.lower() if name in ADD_STUDENT.flags else text
+            for name, text in values.items()
+            if name in (*ADD_STUDENT.required, *ADD_STUDENT.flags, "open_time", "individual_info")
+        }
+        row = self.upstream.add(int(values["id"]), sent, self._codec, options)
+        return answer.single(self._codec.render([row])[1:-1], status=201)
+
+    def _delete(self, call: LegacyCall, parameters: Parameters, options: CallOptions) -> Answer:
+        self._writable(call, parameters)
+        exam_id, student_session_id = _ids(call, parameters)
+        self._found(exam_id, student_session_id, options)
+        self.upstream.delete(student_session_id, options)
+        return answer.empty()
+
+    def _writable(self, call: LegacyCall, parameters: Parameters) -> Mapping[str, str]:
+        values = check(call.route, parameters)
+        if self.upstream.reads_only is not None:
+            raise self.upstream.reads_only
+        return values
+
+
+def _ids(call: LegacyCall, parameters: Parameters) -> tuple[int, int]:
+    values = check(call.route, parameters)
+    return int(values["id"]), int(values["student_session_id"])

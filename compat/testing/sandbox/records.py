@@ -1,0 +1,161 @@
+"""Legacy records as the old system would hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+from .columns import FIELDS, STATUSES
+from .instants import amsterdam_text
+from .people import RosterRow
+
+# Hours around which records lie: the autumn change (where a later instant can read as the smaller text),
+# the spring change, a winter afternoon and a summer morning; seconds since 1970 in UTC.
+_AUTUMN = 1_540_683_000
+_PERIODS = (_AUTUMN, _AUTUMN, 1_521_936_000, 1_542_469_500, 1_530_518_400)
+_FRACTIONS = (".373", ".000", ".788", ".788", ".500", ".5", "", ".123456", ".123456789")
+_CHECKS = ("not_started", "passed", "failed", "skipped")
+
+
+def cycle_statuses(random: Random) -> Iterator[str]:
+    """Statuses without end: all eleven first, then as many again of which most are finished."""
+    while True:
+        yield from random.sample(STATUSES, len(STATUSES))
+        yield from random.sample(STATUSES[-2:] + ("exam_finished",) * 9, len(STATUSES))
+
+
+def make_record(id: int, exam_id: int, kind: str, status: str, person: RosterRow, random: Random) -> dict[str, Any]:
+    """One record; only for exams of the kind ``live`` can start and end be missing."""
+    start, end = _start_and_end(random)
+    record: dict[str, Any] = {
+        "id": id,
+        "exam_id": exam_id,
+        "status": status,
+        "email": person.email,
+        "name": person.name,
+        "student_id": person.student_id,
+        "external_id": person.external_id,
+        **_times(start, end, random),
+        **_machine(random),
+        **_files(start, random),
+        **_flags(status, random),
+        **_remarks(id, end, random),
+    }
+    if kind == "live" and status != "exam_finished":
+        record.update(end_time=None, recording_ended_at=None)
+        if status != "exam_started":
+            record.update(start_time=None, recording_started_at=None)
+    return {field: record[field] for field in FIELDS}
+
+
+def _start_and_end(random: Random) -> tuple[int, int]:
+    # Steps of ten minutes make many records share a start, so that sorting by it has ties.
+    start = random.choice(_PERIODS) + 600 * random.randrange(18)
+    if random.random() < 0.5:
+        start += random.randrange(600)
+    return start, start + random.choice((0, 40, 1800, 3600, 3600, random.randrange(1, 9000)))
+
+
+def _moment(seconds: int, random: Random) -> str:
+    return amsterdam_text(seconds, random.choice(_FRACTIONS))
+
+
+def _times(start: int, end: int, random: Random) -> dict[str, Any]:
+    start_text = _moment(start, random)
+    # An end in the same second repeats the text: another fraction might lie before the start.
+    end_text = start_text if end == start else _moment(end, random)
+    recorded = random.random() < 0.6
+    return {
+        "created_at": _moment(start - 86400 * random.randrange(1, 4), random),
+        "updated_at": _moment(end + random.choice((0, 60, 600)), random),
+        "start_time": start_text,
+        "end_time": end_text,
+        "expires_at": _moment(end + 86400, random) if random.random() < 0.3 else None,
+        "reservation_time": _moment(start - 300, random) if random.random() < 0.7 else None,
+        "open_time": amsterdam_text(start - start % 3600, ".000") if random.random() < 0.7 else None,
+        "recording_started_at": start_text if recorded else None,
+        "recording_ended_at": _moment(end + 5, random) if recorded and random.random() < 0.9 else None,
+    }
+
+
+def _machine(random: Random) -> dict[str, Any]:
+    browser = random.choice((("Chrome", "70.0.3538.102"), ("Firefox", "63.0"), ("Safari", "12.0.1"), (None, None)))
+    return {
+        "operating_system": random.choice(("OS X 10.14.1", "Windows 10", "Ubuntu", None)),
+        "browser": browser[0],
+        "browser_version": browser[1],
+        "screenshare_check": random.choice(_CHECKS),
+        "microphone_check": random.choice(_CHECKS),
+        "speakers_check": random.choice(_CHECKS),
+        "webcam_check": random.choice(_CHECKS),
+        "mobile_check": random.choice(_CHECKS),
+        "bandwidth_check": random.choice(_CHECKS),
+        "bandwidth_speed": random.choice(("12.5", "70.0", "100", None)),
+        "transcoding_status": random.choice(("not_sent_to_queue", "queued", "done")),
+        "current_exam_mode": random.choice(("01010000", "00000000", "11010001", None)),
+    }
+
+
+def _files(start: int, random: Random) -> dict[str, Any]:
+    document, card, face = (random.random() < 0.5 for _ in range(3))
+    return {
+        "exam_document_content_type": "application/pdf" if document else None,
+        "exam_document_file_size": random.randrange(1, 2**33) if document else None,
+        "exam_document_updated_at": _moment(start - 7200, random) if document else None,
+        "id_card_file_name": "data" if card else None,
+        "id_card_content_type": "image/png" if card else None,
+        "id_card_file_size": random.choice((187297, 187298, 9999)) if card else None,
+        "face_photo_file_name": "data" if face else None,
+        "face_photo_content_type": random.choice(("image/png", "image/jpeg")) if face else None,
+        "face_photo_file_size": random.choice((206025, 0, 10000)) if face else None,
+    }
+
+
+def _flags(status: str, random: Random) -> dict[str, Any]:
+    return {
+        "skip_requirements": random.random() < 0.2,
+        "send_confirmation": random.random() < 0.5,
+        "entered_room": status in ("exam_started", "exam_finished"),
+        "in_setup": status == "in_setup",
+        "in_check_requirements": status == "before_check_req",
+        "archived": random.choice((True, False, False, None)),
+        "is_individual_info_html": random.random() < 0.3,
+        "is_email_sent": random.choice((True, False)),
+    }
+
+
+def _remarks(id: int, end: int, random: Random) -> dict[str, Any]:
+    token = f"{random.getrandbits(64):016x}" if random.random() < 0.5 else None
+    connections = random.sample(range(1, 500), random.choice((0, 0, 1, 3)))
+    return {
+        "session_id": f"{random.getrandbits(48):012x}" if random.random() < 0.3 else None,
+        "proctor_id": random.choice((7, 8, 9, 10, None)),
+        "time_slot": random.choice((1, 2, 3, None)),
+        "token": token,
+        "dummy_exam_survey": random.choice(("ok", "Ok", "très bien ✓", None)),
+        "reviewed": random.choice(("10", "00", "01", "11", None)),
+        "individual_info": _information(random),
+        "rtc_session_id": random.choice((0, 5, 12, None)),
+        "attempt": random.choice((0, 0, 1, 2)),
+        "rtc_session_ids": connections,
+        "priority": random.choice(("01", "00", "10", "1", None)),
+        "incidents": [_incident(id, number, end, random) for number in range(random.choice((0, 0, 0, 1, 2)))],
+    }
+
+
+def _information(random: Random) -> str | None:
+    texts = ("individual_info for this user", "<b>30 minutes</b> more", "Größe?\nZeile 2", "a=b?c=d&e", None)
+    return random.choice(texts)
+
+
+def _incident(id: int, number: int, end: int, random: Random) -> dict[str, Any]:
+    noticed = _moment(end, random)
+    return {
+        "id": id * 10 + number,
+        "student_session_id": id,
+        "comment": random.choice(("comment", "left the room", "звонок 📱")),
+        "created_at": noticed,
+        "updated_at": noticed,
+        "offset_time": random.randrange(0, 3600),
+    }

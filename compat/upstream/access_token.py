@@ -1,0 +1,130 @@
+"""Bearer tokens by client credentials (RFC 6749, section 4.4); oauthlib reads and writes the protocol."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+from urllib.parse import quote_plus
+
+import requests
+
+from compat.errors import NotAuthorized, UpstreamError
+from compat.upstream.transport import CallOptions, Reply, Transport, Unreadable, unexpected
+
+__all__ = ["ClientCredentials", "FixedToken", "TokenSource"]
+
+_RENEW_BEFORE = 30.0
+"""Seconds before its end that a token is renewed, so that none ends on its way."""
+
+
+class TokenSource(Protocol):
+    """Where bearer tokens come from."""
+
+    def current(self, options: CallOptions) -> str:
+        """A token that is good now."""
+
+    def renew(self, refused: str, options: CallOptions) -> str | None:
+        """Another token after this one was refused, or None where there is no other."""
+
+
+class FixedToken:
+    """A token that was given, and cannot be renewed."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def current(self, options: CallOptions) -> str:
+        return self._token
+
+    def renew(self, refused: str, options: CallOptions) -> str | None:
+        return None
+
+
+class ClientCredentials:
+    """Fetches a token, and keeps it until shortly before it ends.
+
+    Args:
+        token_url: where tokens are given out.
+        client_id: who asks.
+        client_secret: the proof of it.
+        scope: the scope asked for, or None.
+        transport: what to call with.
+    """
+
+    def __init__(
+        self, token_url: str, client_id: str, client_secret: str, scope: str | None, transport: Transport
+    ) -> None:
+        self._token_url = token_url
+        self._basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
+        self._client_id = client_id
+        self._scope = scope
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._token = ""
+        self._ends = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {
+            "_token": "",
+            "_ends": 0.0,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def current(self, options: CallOptions) -> str:
+        with self._lock:
+            if time.monotonic() >= self._ends:
+                self._fetch(options)
+            return self._token
+
+    def renew(self, refused: str, options: CallOptions) -> str | None:
+        with self._lock:
+            # Another thread may have renewed it in the meantime.
+            if self._token == refused:
+                self._fetch(options)
+            return self._token
+
+    def _fetch(self, options: CallOptions) -> None:
+        # Imported here: only this upstream needs it.
+        from oauthlib.oauth2 import BackendApplicationClient
+
+        client = BackendApplicationClient(self._client_id, scope=self._scope)
+        body = client.prepare_request_body(include_client_id=False)
+
+        def build() -> requests.Request:
+            headers = {
+                "Authorization": f"Basic {self._basic}",
+                "Accept": "application/json",
+                "Content-Type": "application/x-www-form-urlencoded",
+            }
+            return requests.Request("POST", self._token_url, headers=headers, data=body)
+
+        # Asking for a token changes nothing: it may be sent again.
+        asked = time.monotonic()
+        self._token, lifetime = self._transport.read(build, _reader(client), options)
+        self._ends = asked + max(lifetime - _RENEW_BEFORE, lifetime / 2)
+
+
+def _reader(client: Any) -> Callable[[Reply], tuple[str, float]]:
+    from oauthlib.oauth2 import OAuth2Error
+
+    def accept(reply: Reply) -> tuple[str, float]:
+        if reply.status in (400, 401):
+            raise NotAuthorized
+        if reply.status != 200:
+            raise unexpected(reply)
+        try:
+            token = client.parse_request_body_response(reply.body.decode(), scope=client.scope)
+        except (OAuth2Error, UnicodeDecodeError, ValueError, TypeError, AttributeError):
+            raise Unreadable("The upstream's token endpoint gave no token that can be read.") from None
+        if str(token.get("token_type", "")).lower() != "bearer" or not isinstance(token["access_token"], str):
+            raise UpstreamError("The upstream's token endpoint gave another kind of token than Bearer.")
+        lifetime = token.get("expires_in")
+        return token["access_token"], float(lifetime) if isinstance(lifetime, int | float) else 3600.0
+
+    return accept

@@ -1,0 +1,260 @@
+"""What the core knows of an upstream, and no more."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timezone, tzinfo
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from compat.errors import ConfigurationError, InvalidParameter
+from compat.legacy.query import Query
+from compat.legacy.values import Comparable
+from compat.upstream.retries import Deadline
+from compat.upstream.transport import CallOptions
+
+__all__ = [
+    "Capability",
+    "Chunk",
+    "Codec",
+    "LegacySettings",
+    "Row",
+    "Source",
+    "Upstream",
+    "WalkSettings",
+    "checked_url",
+    "needed",
+]
+
+Capability = Literal["exam", "status", "filter", "sort"]
+ExtraFields = Literal["all"] | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LegacySettings:
+    """How the old interface is shown, the keys of ``[legacy]`` that translation needs.
+
+    Attributes:
+        zone: what a time without an offset means, and where times made here are written.
+        extra_fields: fields beyond the 57 that are let through: "all", or their names.
+    """
+
+    zone: tzinfo = timezone.utc
+    extra_fields: ExtraFields = ()
+
+
+@dataclass(frozen=True)
+class WalkSettings:
+    """How a reading of the whole list is bounded.
+
+    Attributes:
+        deadline: seconds that one may take.
+        unsettled: whether a list that kept changing is served and says so, or refused.
+    """
+
+    deadline: float = 900.0
+    unsettled: Literal["serve", "refuse"] = "serve"
+
+    def __post_init__(self) -> None:
+        if not self.deadline > 0:
+            raise ConfigurationError(f"walk_deadline = {self.deadline!r}: must be seconds above 0")
+        if self.unsettled not in ("serve", "refuse"):
+            raise ConfigurationError(f'unsettled = {self.unsettled!r}: must be "serve" or "refuse"')
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One page of an upstream, as it came.
+
+    Attributes:
+        start: how many records of the source lie before it.
+        rows: its records, each the JSON text as the upstream wrote it.
+        total: how many records the upstream says there are.
+        limit: how many it says a page has.
+    """
+
+    start: int
+    rows: Sequence[Any]
+    total: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record as the core sees it.
+
+    Attributes:
+        key: what the upstream tells records apart by: its own id.
+        id: the legacy id.
+        exam_id: the exam that it belongs to, or None for none of the configured ones.
+        values: the comparables of the columns asked for; empty for another exam's record.
+        text: its JSON text.
+        person: the roster's values for its user.
+    """
+
+    key: int | str
+    id: int
+    exam_id: int | None
+    values: Mapping[str, Comparable | None] = field(repr=False)
+    text: Any = field(repr=False)
+    person: Mapping[str, Any] = field(repr=False)
+
+
+class Source(ABC):
+    """A list that is read page by page: the whole upstream, or one user's part of it.
+
+    Attributes:
+        person: the roster's values for the user whose list it is.
+        numbered: pages go by number and stated limit; else by offset.
+    """
+
+    person: Mapping[str, Any]
+    numbered: bool
+
+    @abstractmethod
+    def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
+        """Read the page that begins at ``start``.
+
+        Args:
+            start: records before it; for numbered pages a multiple of ``step``.
+            limit: records asked for.
+            step: records a page, as an earlier page stated it; None at the first.
+            walk: the end of the walk that it belongs to.
+
+        Raises:
+            LegacyError: as contract 2 says for what failed.
+        """
+
+
+class Codec(ABC):
+    """Reads an upstream's records as legacy records, as far as asked."""
+
+    @abstractmethod
+    def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
+        """Look at the ids of every record, and at some columns of an exam's.
+
+        Raises:
+            UpstreamError: an id or exam id that is none, or a column's value that the column's type cannot read; the
+                text names field and record.
+        """
+
+    @abstractmethod
+    def render(self, rows: Sequence[Row]) -> bytes:
+        """Records as a JSON array of legacy records.
+
+        Raises:
+            UpstreamError: a record that has no legacy form; the text names field and record.
+        """
+
+
+class Upstream(ABC):
+    """A new endpoint.
+
+    Attributes:
+        kind: its name in the configuration.
+        walk: how a reading of the whole list is bounded.
+    """
+
+    kind: str
+    walk: WalkSettings
+
+    def __init__(self, capabilities: frozenset[Capability], walk: WalkSettings) -> None:
+        self._capabilities = capabilities
+        self._lock = threading.Lock()
+        self.walk = walk
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it does by itself, as configured and not disproved since."""
+        return self._capabilities
+
+    def disprove(self, capability: Capability) -> None:
+        """A record came back that breaks what was pushed down: from now on the shim does it itself."""
+        with self._lock:
+            self._capabilities -= {capability}
+
+    @abstractmethod
+    def check_query(self, query: Query) -> None:
+        """Refuse a query that can have no answer from here.
+
+        Raises:
+            InvalidParameter: names it.
+        """
+
+    @abstractmethod
+    def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
+        """The lists to read for a query, of which ``pushed`` is left to the upstream."""
+
+    @abstractmethod
+    def codec(self, settings: LegacySettings) -> Codec:
+        """The reader of its records."""
+
+    @abstractmethod
+    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | None:
+        """The record of a legacy id, or None where there is none.
+
+        Raises:
+            LegacyError: as contract 2 says for what failed.
+        """
+
+    @abstractmethod
+    def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
+        """Register a student, and give the record made.
+
+        Raises:
+            LegacyError: as contract 2 says for what failed; InvalidParameter where the upstream only reads.
+        """
+
+    @abstractmethod
+    def update(self, student_session_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
+        """Change a record, and give it as it is then.
+
+        Raises:
+            LegacyError: as contract 2 says for what failed; InvalidParameter where the upstream only reads.
+        """
+
+    @abstractmethod
+    def delete(self, student_session_id: int, options: CallOptions) -> None:
+        """Delete a record that was just looked at.
+
+        Raises:
+            LegacyError: as contract 2 says for what failed; InvalidParameter where the upstream only reads.
+        """
+
+    @property
+    def reads_only(self) -> InvalidParameter | None:
+        """What a write is refused with, where the upstream only reads."""
+        return None
+
+
+def checked_url(name: str, url: str) -> str:
+    """A base URL without its last slash.
+
+    Raises:
+        ConfigurationError: it is no http or https URL with a host, or has a query.
+    """
+    parts = urlsplit(needed(name, url))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigurationError(f"{name} = {url!r}: must be an http or https URL such as https://acme.proctorexam.com")
+    return url.rstrip("/")
+
+
+def needed(name: str, value: Any) -> str:
+    """A text that has to be there.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name}: must be a text that is not empty")
+    return value

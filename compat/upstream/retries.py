@@ -1,0 +1,137 @@
+"""How often and how long an upstream is tried (contract, section 4); tenacity does the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
+
+from compat.errors import LegacyError, UpstreamThrottled, UpstreamTimeout
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+__all__ = ["Deadline", "RetryPolicy", "TryAgain"]
+
+_T = TypeVar("_T")
+_HEADERS = Retry()
+
+
+class TryAgain(Exception):
+    """An attempt failed in a way that another attempt may mend.
+
+    Attributes:
+        error: what to say if it was the last.
+        retry_after: seconds that the upstream asked for, or None.
+    """
+
+    def __init__(self, error: LegacyError, retry_after: str | None = None) -> None:
+        super().__init__(error)
+        self.error = error
+        self.retry_after = _seconds(retry_after)
+
+
+def _seconds(header: str | None) -> float | None:
+    if header is None:
+        return None
+    try:
+        return _HEADERS.parse_retry_after(header)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A limit in time.
+
+    Attributes:
+        at: the end, on the monotonic clock, in seconds.
+        name: what the limit is called in the error that it raises.
+    """
+
+    at: float
+    name: str
+
+    @classmethod
+    def after(cls, seconds: float, name: str) -> Deadline:
+        """The limit that many seconds from now."""
+        return cls(time.monotonic() + seconds, name)
+
+    def remaining(self) -> float:
+        """Seconds left.
+
+        Raises:
+            UpstreamTimeout: none are.
+        """
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise self.passed()
+        return left
+
+    def passed(self) -> UpstreamTimeout:
+        """The error that says so."""
+        return UpstreamTimeout(f"The upstream was too slow: {self.name} was reached.")
+
+    def sooner(self, other: Deadline | None) -> Deadline:
+        """The one of the two that ends first."""
+        return other if other is not None and other.at < self.at else self
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """When to try again, and when to stop.
+
+    Attributes:
+        attempts: tries at most, the first included.
+        budget: seconds for one request over all its attempts, the waits included.
+        first_wait: seconds to wait after the first failure, doubled after each further one, with jitter.
+        longest_wait: seconds to wait at most, unless the upstream's ``Retry-After`` asks for more.
+    """
+
+    attempts: int = 6
+    budget: float = 30.0
+    first_wait: float = 0.1
+    longest_wait: float = 5.0
+
+    def deadline(self, walk: Deadline | None = None) -> Deadline:
+        """The end of a request that starts now, within a walk's own."""
+        return Deadline.after(self.budget, f"the limit of {self.budget:g} seconds a request").sooner(walk)
+
+    def run(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
+        """Call ``attempt`` until it gives a result.
+
+        Raises:
+            LegacyError: of the last :class:`TryAgain`, or whatever else the attempt raised.
+        """
+        # Imported here: tenacity brings asyncio, which a script that makes no call need not load.
+        import tenacity
+
+        waiting = tenacity.wait_exponential_jitter(
+            initial=self.first_wait, max=self.longest_wait, jitter=self.first_wait
+        )
+
+        def wait(state: RetryCallState) -> float:
+            failed = state.outcome.exception() if state.outcome else None
+            asked = failed.retry_after if isinstance(failed, TryAgain) else None
+            return max(waiting(state), asked or 0.0)
+
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.attempts) | tenacity.stop_before_delay(deadline.remaining()),
+            wait=wait,
+            retry=tenacity.retry_if_exception_type(TryAgain),
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except TryAgain as failed:
+            raise failed.error from None
+
+
+def throttled(status: int, retry_after: str | None) -> TryAgain:
+    """An upstream that asks to come back later."""
+    error = UpstreamThrottled(f"The upstream asked to come back later (status {status}).", retry_after)
+    return TryAgain(error, retry_after)

@@ -1,0 +1,288 @@
+"""The successor at the same vendor: student sessions (seed 002; contract, section 4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import msgspec
+import requests
+
+from compat.errors import ConfigurationError, NotAuthorized, StudentSessionNotFound
+from compat.json_text import dumps
+from compat.legacy.query import Query
+from compat.legacy.signature import signed
+from compat.upstream.interface import (
+    Capability,
+    Chunk,
+    Codec,
+    LegacySettings,
+    Row,
+    Source,
+    Upstream,
+    WalkSettings,
+    checked_url,
+    needed,
+)
+from compat.upstream.retries import Deadline, RetryPolicy
+from compat.upstream.student_codec import StudentCodec
+from compat.upstream.transport import (
+    CallOptions,
+    Reply,
+    Transport,
+    Unreadable,
+    json_object,
+    refused_parameters,
+    unexpected,
+)
+
+__all__ = ["StudentSessions"]
+
+_ACCEPT = "application/vnd.procwise.v3"
+_PUSHABLE: tuple[Capability, ...] = ("status", "filter", "sort")
+_NOBODY: Mapping[str, Any] = {}
+
+
+class _Page(msgspec.Struct):
+    students: list[msgspec.Raw]
+
+
+class _One(msgspec.Struct):
+    student: msgspec.Raw | None = None
+    student_session: msgspec.Raw | None = None
+
+
+_pages = msgspec.json.Decoder(_Page)
+
+
+class StudentSessions(Upstream):
+    """``GET /api/v3/student_sessions``, signed, 300 records a page.
+
+    Args:
+        base_url: scheme and host, such as ``https://acme.proctorexam.com``.
+        api_token: the user's token.
+        secret_key: the key that its calls are signed with.
+        scope: "all" reads the list of all exams and drops the others' records here; "exam" reads
+            ``/exams/{id}/student_sessions``.
+        pushdown: what is left to the upstream, of status, filter and sort; checked on what comes back.
+        walk_deadline: seconds that a reading of the whole list may take.
+        unsettled: "serve" a list that kept changing and say so, or "refuse" it.
+        session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
+        retries: how often and how long to try.
+
+    Raises:
+        ConfigurationError: an argument that cannot be used.
+    """
+
+    kind = "student_sessions"
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_token: str,
+        secret_key: str,
+        scope: Literal["all", "exam"] = "all",
+        pushdown: Iterable[str] = ("status",),
+        walk_deadline: float = 900,
+        unsettled: Literal["serve", "refuse"] = "serve",
+        session: requests.Session | None = None,
+        retries: RetryPolicy = RetryPolicy(),
+    ) -> None:
+        if scope not in ("all", "exam"):
+            raise ConfigurationError(f'scope = {scope!r}: must be "all" or "exam"')
+        chosen = _checked_pushdown(pushdown)
+        own_scope: frozenset[Capability] = frozenset({"exam"}) if scope == "exam" else frozenset()
+        super().__init__(chosen | own_scope, WalkSettings(walk_deadline, unsettled))
+        self.base_url = checked_url("base_url", base_url)
+        self.scope = scope
+        self._api_token = needed("api_token", api_token)
+        self._secret_key = needed("secret_key", secret_key)
+        self._transport = Transport(retries, session, "student sessions")
+
+    def __repr__(self) -> str:
+        return f"StudentSessions({self.base_url!r}, scope={self.scope!r})"
+
+    def check_query(self, query: Query) -> None:
+        """Every exam id may have sessions here."""
+
+    def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
+        parameters: dict[str, str] = {}
+        if query.status is not None and "status" in pushed:
+            parameters["status"] = query.status
+        if query.filter_text is not None and "filter" in pushed:
+            parameters["filter"] = query.filter_text
+        if query.sort_text is not None and "sort" in pushed:
+            parameters["sort"] = query.sort_text
+        return [self.source(query.exam_id if self.scope == "exam" else None, parameters, options)]
+
+    def source(self, exam_id: int | None, parameters: Mapping[str, str], options: CallOptions) -> Source:
+        """The list of one exam, or of all, with further parameters."""
+        if exam_id is None:
+            return _List(self, "/api/v3/student_sessions", {}, parameters, options)
+        path = f"/api/v3/exams/{exam_id}/student_sessions"
+        return _List(self, path, {"exam_id": str(exam_id)}, parameters, options)
+
+    def codec(self, settings: LegacySettings) -> Codec:
+        return StudentCodec(settings)
+
+    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | None:
+        def accept(reply: Reply) -> Row | None:
+            return None if reply.status == 404 else _row(reply, codec)
+
+        found: Row | None = self.call("GET", student_session_id, {}, accept, options)
+        return found
+
+    def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
+        path = f"/api/v3/exams/{exam_id}/student_sessions"
+
+        def build() -> requests.Request:
+            return self.request("POST", path, values, {"exam_id": str(exam_id)})
+
+        return self._transport.write(build, lambda reply: _row(reply, codec), options)
+
+    def update(self, student_session_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
+        def accept(reply: Reply) -> Row:
+            if reply.status == 404:
+                raise StudentSessionNotFound(student_session_id)
+            return _row(reply, codec)
+
+        changed: Row = self.call("PATCH", student_session_id, values, accept, options)
+        return changed
+
+    def delete(self, student_session_id: int, options: CallOptions) -> None:
+        def accept(reply: Reply) -> None:
+            if reply.status == 404:
+                raise StudentSessionNotFound(student_session_id)
+            if reply.status not in (200, 202, 204):
+                raise _refused(reply)
+
+        self.call("DELETE", student_session_id, {}, accept, options)
+
+    def call(
+        self,
+        method: str,
+        student_session_id: int,
+        values: Mapping[str, str],
+        accept: Any,
+        options: CallOptions,
+    ) -> Any:
+        """Call ``/student_sessions/{id}``; a GET may be tried again, anything else is sent once."""
+
+        def build() -> requests.Request:
+            path = f"/api/v3/student_sessions/{student_session_id}"
+            return self.request(method, path, values, {"id": str(student_session_id)})
+
+        send = self._transport.read if method == "GET" else self._transport.write
+        return send(build, accept, options)
+
+    def request(self, method: str, path: str, values: Mapping[str, str], ids: Mapping[str, str]) -> requests.Request:
+        """A request signed just now: a fresh timestamp, nonce and signature for every attempt."""
+        sent = signed(values, self._secret_key, ids)
+        headers = {"Authorization": f"Token token={self._api_token}", "Accept": _ACCEPT}
+        url = self.base_url + path
+        if method in ("POST", "PATCH"):
+            headers["Content-Type"] = "application/json"
+            return requests.Request(method, url, headers=headers, data=json.dumps(sent).encode())
+        return requests.Request(method, url, headers=headers, params=sent)
+
+    def read(
+        self,
+        path: str,
+        values: Mapping[str, str],
+        ids: Mapping[str, str],
+        accept: Any,
+        options: CallOptions,
+        walk: Deadline | None,
+    ) -> Any:
+        """Send a signed GET, as often as it takes."""
+        return self._transport.read(lambda: self.request("GET", path, values, ids), accept, options, walk)
+
+
+class _List(Source):
+    numbered = True
+    person = _NOBODY
+
+    def __init__(
+        self,
+        upstream: StudentSessions,
+        path: str,
+        ids: Mapping[str, str],
+        parameters: Mapping[str, str],
+        options: CallOptions,
+    ) -> None:
+        self._upstream = upstream
+        self._path = path
+        self._ids = ids
+        self._parameters = parameters
+        self._options = options
+
+    def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
+        page = start // (step or limit) + 1
+        asked = {**self._parameters, "page": str(page), "limit": str(limit)}
+
+        def accept(reply: Reply) -> Chunk:
+            return _chunk(reply, page)
+
+        chunk: Chunk = self._upstream.read(self._path, asked, self._ids, accept, self._options, walk)
+        return chunk
+
+
+def _chunk(reply: Reply, page: int) -> Chunk:
+    if reply.status != 200:
+        raise _refused(reply)
+    try:
+        reply.body.decode()
+        rows: Sequence[Any] = _pages.decode(reply.body).students
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        rows = _rows_by_hand(reply)
+    total = _stated(reply, "X-Pagination-Item-Count", least=0)
+    limit = _stated(reply, "X-Pagination-Limit", least=1)
+    start = (page - 1) * limit
+    if not rows and total > start:
+        raise Unreadable(f"The upstream's page {page} has no records, though it counts {total}.")
+    return Chunk(start, rows, total, limit)
+
+
+def _rows_by_hand(reply: Reply) -> Sequence[Any]:
+    """What the fast reader would not take: the plain one decides whether it is a page."""
+    rows = json_object(reply).get("students")
+    if not isinstance(rows, list):
+        raise Unreadable("The upstream's answer is not a page: it has no list of students.")
+    return [dumps(row).encode() for row in rows]
+
+
+def _stated(reply: Reply, name: str, least: int) -> int:
+    text = reply.headers.get(name, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 16) or int(text) < least:
+        raise Unreadable(f"The upstream's answer is not a page: it states no {name}.")
+    return int(text)
+
+
+def _row(reply: Reply, codec: Codec) -> Row:
+    if reply.status not in (200, 201):
+        raise _refused(reply)
+    try:
+        reply.body.decode()
+        found = msgspec.json.decode(reply.body, type=_One)
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        raise Unreadable("The upstream's answer is not JSON, or is cut off.") from None
+    text = found.student if found.student is not None else found.student_session
+    if text is None:
+        raise Unreadable("The upstream's answer holds no student.")
+    return codec.scan([text], -1, (), _NOBODY)[0]
+
+
+def _refused(reply: Reply) -> Exception:
+    if reply.status in (401, 403):
+        return NotAuthorized()
+    return refused_parameters(reply) if reply.status == 422 else unexpected(reply)
+
+
+def _checked_pushdown(pushdown: Iterable[str]) -> frozenset[Capability]:
+    chosen = tuple(pushdown) if not isinstance(pushdown, str) else (pushdown,)
+    for name in chosen:
+        if name not in _PUSHABLE:
+            raise ConfigurationError(f"pushdown: {name!r} is none of {', '.join(_PUSHABLE)}")
+    return frozenset(name for name in get_args(Capability) if name in chosen)

@@ -1,0 +1,272 @@
+"""One HTTP request to an upstream, and what its answer means (contract, sections 2 and 4).
+
+No message here holds a URL: a signed one is a secret.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from compat.json_text import loads
+from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
+
+__all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "json_object"]
+
+_T = TypeVar("_T")
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """How the old call was to be sent, as far as the new one follows it.
+
+    Attributes:
+        timeout: as ``requests`` takes it, for each request upstream; None for the shim's own limits.
+        verify: as ``requests`` takes it.
+        cert: as ``requests`` takes it.
+        proxies: as ``requests`` takes it.
+    """
+
+    timeout: Any = None
+    verify: Any = None
+    cert: Any = None
+    proxies: Mapping[str, str] | None = None
+
+    def limits(self, remaining: float) -> tuple[float, float, str]:
+        """Seconds to connect, seconds to wait for a byte, and the name of the second limit."""
+        connect, read = self.timeout if isinstance(self.timeout, tuple) else (self.timeout, self.timeout)
+        if isinstance(read, int | float) and read < remaining:
+            return (
+                min(_number(connect, remaining), remaining),
+                read,
+                f"the caller's timeout of {read:g} seconds",
+            )
+        return min(_number(connect, remaining), remaining), remaining, ""
+
+
+def _number(value: Any, otherwise: float) -> float:
+    return value if isinstance(value, int | float) else otherwise
+
+
+class Unreadable(UpstreamError):
+    """An answer that is cut off, is no JSON or is not what was asked for."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An upstream's answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class _HeaderAuth(AuthBase):
+    """Sets the Authorization header last, so that a ``.netrc`` entry for the host does not replace it."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+
+class Transport:
+    """Sends requests to one upstream.
+
+    Args:
+        retries: how often and how long.
+        session: the session to send with, with its adapters, proxies and certificates; None for one of our own,
+            which then follows the proxies and certificates of each old call.
+        name: what the upstream is called in messages.
+    """
+
+    def __init__(self, retries: RetryPolicy, session: requests.Session | None, name: str) -> None:
+        self.retries = retries
+        self._given = session
+        self._own = threading.local()
+        self._name = name
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"retries": self.retries, "_given": self._given, "_name": self._name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._own = threading.local()
+
+    def read(
+        self,
+        build: Callable[[], requests.Request],
+        accept: Callable[[Reply], _T],
+        options: CallOptions,
+        walk: Deadline | None = None,
+    ) -> _T:
+        """Send a request that may be sent again, each attempt built and signed anew.
+
+        Raises:
+            LegacyError: as contract 2 says for what failed.
+        """
+        deadline = self.retries.deadline(walk)
+
+        def attempt() -> _T:
+            reply = self._send(build(), options, deadline)
+            _raise_for_retry(reply)
+            try:
+                return accept(reply)
+            except Unreadable as error:
+                raise TryAgain(error) from None
+
+        return self.retries.run(attempt, deadline)
+
+    def write(
+        self,
+        build: Callable[[], requests.Request],
+        accept: Callable[[Reply], _T],
+        options: CallOptions,
+    ) -> _T:
+        """Send a request that must not be sent twice: tried again only where no connection came about.
+
+        Raises:
+            LegacyError: as contract 2 says for what failed.
+        """
+        deadline = self.retries.deadline()
+
+        def attempt() -> Reply:
+            try:
+                return self._send(build(), options, deadline)
+            except TryAgain as failed:
+                if isinstance(failed.error, _NothingSent):
+                    raise
+                raise failed.error from None
+
+        reply = self.retries.run(attempt, deadline)
+        try:
+            _raise_for_retry(reply)
+        except TryAgain as failed:
+            raise failed.error from None
+        return accept(reply)
+
+    def _session(self) -> requests.Session:
+        if self._given is not None:
+            return self._given
+        # One session a thread: cookies and connection pools are then never shared between two pages.
+        session: requests.Session | None = getattr(self._own, "session", None)
+        if session is None:
+            session = self._own.session = requests.Session()
+        return session
+
+    def _send(self, request: requests.Request, options: CallOptions, deadline: Deadline) -> Reply:
+        session = self._session()
+        request.auth = _HeaderAuth(request.headers.pop("Authorization"))
+        prepared = session.prepare_request(request)
+        connect, read, limit = options.limits(deadline.remaining())
+        followed: dict[str, Any] = {"verify": None, "cert": None, "proxies": {}}
+        if self._given is None:
+            followed = {
+                "verify": options.verify,
+                "cert": options.cert,
+                "proxies": dict(options.proxies or {}),
+            }
+        settings = session.merge_environment_settings(
+            prepared.url or "", followed["proxies"], True, followed["verify"], followed["cert"]
+        )
+        try:
+            response = session.send(prepared, timeout=(connect, read), allow_redirects=False, **settings)
+            with response:
+                return Reply(response.status_code, response.headers, _body(response, deadline))
+        except requests.ConnectTimeout as error:
+            raise TryAgain(_unreachable(self._name, error)) from None
+        except requests.Timeout:
+            raise _too_slow(limit, deadline) from None
+        except requests.RequestException as error:
+            if _timed_out(error):
+                raise _too_slow(limit, deadline) from None
+            raise TryAgain(_unreachable(self._name, error)) from None
+
+
+class _NothingSent(UpstreamUnreachable):
+    """No connection came about, so that nothing can have been sent."""
+
+
+def _body(response: requests.Response, deadline: Deadline) -> bytes:
+    """Read to the end; a body that drips byte by byte does not outlive the deadline."""
+    chunks: list[bytes] = []
+    for chunk in response.iter_content(_CHUNK):
+        chunks.append(chunk)
+        if time.monotonic() > deadline.at:
+            raise deadline.passed()
+    return b"".join(chunks)
+
+
+def _too_slow(limit: str, deadline: Deadline) -> UpstreamTimeout:
+    return UpstreamTimeout(f"The upstream was too slow: {limit} was reached.") if limit else deadline.passed()
+
+
+def _cause(error: BaseException) -> BaseException:
+    reason = error.args[0] if error.args else None
+    inner = getattr(reason, "reason", reason)
+    return inner if isinstance(inner, BaseException) else error
+
+
+def _timed_out(error: requests.RequestException) -> bool:
+    return type(_cause(error)).__name__ == "ReadTimeoutError"
+
+
+def _unreachable(name: str, error: requests.RequestException) -> UpstreamUnreachable:
+    cause = _cause(error)
+    kind = _NothingSent if isinstance(cause, NewConnectionError | ConnectTimeoutError) else UpstreamUnreachable
+    return kind(f"The {name} upstream could not be reached: {type(cause).__name__}.")
+
+
+def _raise_for_retry(reply: Reply) -> None:
+    if reply.status in (429, 503):
+        raise throttled(reply.status, reply.headers.get("Retry-After"))
+    if reply.status in (502, 504):
+        raise TryAgain(unexpected(reply))
+    if reply.status == 403:
+        raise NotAuthorized
+
+
+def unexpected(reply: Reply) -> UpstreamError:
+    """The error for a status that nothing provides for."""
+    return UpstreamError(f"The upstream answered with status {reply.status}.")
+
+
+def json_object(reply: Reply) -> dict[str, Any]:
+    """The body as a JSON object.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    try:
+        content = loads(reply.body)
+    except ValueError:
+        raise Unreadable("The upstream's answer is not JSON, or is cut off.") from None
+    if not isinstance(content, dict):
+        raise Unreadable("The upstream's answer is not a JSON object.")
+    return content
+
+
+def refused_parameters(reply: Reply) -> InvalidParameter:
+    """The parameters that an upstream refused with 422, in its words where they can be read."""
+    try:
+        content = json_object(reply)
+    except Unreadable:
+        content = {}
+    errors = content.get("errors", content)
+    named = {
+        str(name): [str(text) for text in (texts if isinstance(texts, list) else [texts])]
+        for name, texts in (errors.items() if isinstance(errors, dict) else ())
+        if isinstance(texts, list | str) and texts
+    }
+    return InvalidParameter(named or {"request": ["The upstream refused the parameters."]})
