@@ -24,7 +24,7 @@ class Number:
     text: str
 
     def integer(self) -> int:
-        """Its value, where that is a whole number: -0, or an integer of any number of digits."""
+        """Its value, where its text is that of an integer, of any number of digits."""
         return int(Decimal(self.text))
 
 
@@ -45,9 +45,7 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def _integer(text: str) -> int | Number:
-    if text == "-0" or len(text) > _LONGEST_INTEGER:
-        return Number(text)
-    return int(text)
+    return int(text) if len(text) <= _LONGEST_INTEGER else Number(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

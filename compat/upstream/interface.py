@@ -149,6 +149,14 @@ class Codec(ABC):
             UpstreamError: a record that has no legacy form; the text names field and record.
         """
 
+    @abstractmethod
+    def plain(self, text: Any, person: Mapping[str, Any]) -> bytes:
+        """One record as :meth:`render` shows it, by the marshmallow schemas alone.
+
+        Raises:
+            UpstreamError: it has no legacy form; the text names field and record.
+        """
+
 
 class Upstream(ABC):
     """A new endpoint.

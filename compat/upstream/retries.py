@@ -110,14 +110,13 @@ class RetryPolicy:
         # Imported here: tenacity brings asyncio, which a script that makes no call need not load.
         import tenacity
 
-        waiting = tenacity.wait_exponential_jitter(
-            initial=self.first_wait, max=self.longest_wait, jitter=self.first_wait
-        )
+        growing = tenacity.wait_exponential(multiplier=self.first_wait, max=self.longest_wait)
+        waiting = growing + tenacity.wait_random(0, self.first_wait)
 
         def wait(state: RetryCallState) -> float:
             failed = state.outcome.exception() if state.outcome else None
             asked = failed.retry_after if isinstance(failed, TryAgain) else None
-            return max(waiting(state), asked or 0.0)
+            return max(min(waiting(state), self.longest_wait), asked or 0.0)
 
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.attempts) | tenacity.stop_before_delay(deadline.remaining()),

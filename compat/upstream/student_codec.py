@@ -20,6 +20,7 @@ __all__ = ["StudentCodec"]
 
 _SCHEMA = StudentSchema()
 _encode = msgspec.json.Encoder().encode
+_NOBODY: Mapping[str, Any] = {}
 
 
 class StudentCodec(Codec):
@@ -74,7 +75,7 @@ class StudentCodec(Codec):
                 pass
         return b"[" + b",".join(self.plain(row.text) for row in rows) + b"]"
 
-    def plain(self, text: Any) -> bytes:
+    def plain(self, text: Any, person: Mapping[str, Any] = _NOBODY) -> bytes:
         """One record through the marshmallow schema, which says what has another type than declared.
 
         Raises:
