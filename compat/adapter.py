@@ -25,6 +25,8 @@ from compat.upstream.transport import CallOptions
 __all__ = ["ExamStudentsAdapter", "mount"]
 
 _PORTS = {"http": 80, "https": 443}
+_REASONS = {422: "Unprocessable Entity"}
+"""What Python 3.13 words in another way than the versions before, and than old servers."""
 
 
 class ExamStudentsAdapter(BaseAdapter):
@@ -57,6 +59,13 @@ class ExamStudentsAdapter(BaseAdapter):
         self._shim = Shim(upstream_of(upstream), settings_of(upstream), verifier)
         self._previous = dict(previous) if previous is not None else {}
         self._plain = HTTPAdapter()
+
+    @property
+    def origin(self) -> str:
+        """The old endpoint's scheme and host, and its port where it is not the default one."""
+        scheme, host, port = self._origin
+        shown = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{shown}" if port == _PORTS[scheme] else f"{scheme}://{shown}:{port}"
 
     def __repr__(self) -> str:
         return f"ExamStudentsAdapter({self.legacy_base_url!r}, {self._shim.upstream!r})"
@@ -109,10 +118,14 @@ class ExamStudentsAdapter(BaseAdapter):
         for adapter in self._previous.values():
             adapter.close()
 
+    def covers(self, url: str) -> bool:
+        """Whether a URL lies at the old endpoint."""
+        return _origin(urlsplit(url)) == self._origin
+
     def legacy_call(self, request: requests.PreparedRequest) -> LegacyCall | None:
         """The deprecated call that a request is, or None where it is none."""
         parts = urlsplit(request.url or "")
-        if _origin(parts) != self._origin or not parts.path.startswith(self._base_path):
+        if not self.covers(request.url or "") or not parts.path.startswith(self._base_path):
             return None
         matched = match_route(request.method or "", parts.path[len(self._base_path) :])
         if matched is None:
@@ -171,7 +184,8 @@ def mount(
         ConfigurationError: the base URL cannot be used.
     """
     adapter = ExamStudentsAdapter(legacy_base_url, upstream, previous=session.adapters, verifier=verifier)
-    prefix = adapter.legacy_base_url
+    # Without path and default port, so that a call may write them in its own way.
+    prefix = adapter.origin
     # A longer prefix mounted before would be asked first, and the deprecated routes lie below it or beside it.
     within = [mounted for mounted in session.adapters if mounted.lower().startswith(prefix.lower())]
     for place in {prefix, *within}:
@@ -205,4 +219,4 @@ def _body(body: Any) -> bytes:
 
 
 def _reason(status: int) -> str:
-    return HTTPStatus(status).phrase
+    return _REASONS.get(status) or HTTPStatus(status).phrase

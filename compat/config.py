@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import date, timezone, tzinfo
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
 from compat.upstream import PaginatedSessions, StudentSessions, Upstream
-from compat.upstream.interface import LegacySettings
+from compat.upstream.interface import LegacySettings, checked_url
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -104,9 +104,9 @@ class _Store(Schema):
 class _Whole(Schema):
     upstream = fields.Dict(required=True)
     exams = fields.Dict()
-    legacy = fields.Nested(_Legacy)
-    callers = fields.List(fields.Nested(_Caller))
-    store = fields.Nested(_Store)
+    legacy = fields.Dict()
+    callers = fields.List(fields.Dict())
+    store = fields.Dict()
 
 
 @dataclass(frozen=True)
@@ -203,15 +203,15 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
     """
     content = _resolved(content, "")
     _checked(_Whole(), content, "")
-    legacy = content.get("legacy", {})
-    _checked(_Legacy(), legacy, "[legacy] ")
+    legacy = _checked(_Legacy(), content.get("legacy", {}), "[legacy] ")
+    store = _checked(_Store(), content.get("store", {}), "[store] ")
     callers = [
         _checked(_Caller(), entry, f"[[callers]] {number}: ")
         for number, entry in enumerate(content.get("callers", []), 1)
     ]
     return Configuration(
         upstream=_upstream(content, folder),
-        legacy_base_url=legacy.get("base_url"),
+        legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
         settings=LegacySettings(time_zone(legacy.get("time_zone", "UTC")), _extra_fields(legacy)),
         deprecated=_day("deprecated", legacy),
         sunset=_day("sunset", legacy),
@@ -223,7 +223,7 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
             )
             for entry in callers
         ),
-        store=content.get("store", {}).get("url", "sqlite:///exam-compat.db"),
+        store=store.get("url", "sqlite:///exam-compat.db"),
     )
 
 
@@ -237,7 +237,7 @@ def time_zone(name: str) -> tzinfo:
         return timezone.utc
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZoneInfoNotFoundError):
         raise ConfigurationError(
             f"[legacy] time_zone = {name!r}: no such zone here; use a name such as Europe/Amsterdam, "
             "and install tzdata where the system has no zone data"
@@ -249,12 +249,13 @@ def _upstream(content: Mapping[str, Any], folder: Path) -> Upstream:
     kind = table.get("kind")
     schema = _PaginatedSessions() if kind == "paginated_sessions" else _StudentSessions()
     arguments = {name: value for name, value in _checked(schema, table, "[upstream] ").items() if name != "kind"}
+    exams = _exams(content.get("exams", {}))
     try:
         if kind == "student_sessions":
             return StudentSessions(**arguments)
         if "roster" in arguments:
             arguments["roster"] = folder / arguments["roster"]
-        return PaginatedSessions(exams=_exams(content.get("exams", {})), **arguments)
+        return PaginatedSessions(exams=exams, **arguments)
     except ConfigurationError as error:
         raise ConfigurationError(f"[upstream] {error}") from None
 
@@ -266,6 +267,8 @@ def _exams(table: Mapping[str, Any]) -> dict[int, str]:
             raise ConfigurationError(f"[exams] {exam_id}: an exam id is digits")
         if not isinstance(application, str) or not application:
             raise ConfigurationError(f"[exams] {exam_id}: must be an applicationId in quotes")
+        if int(exam_id) in exams:
+            raise ConfigurationError(f"[exams] {exam_id}: the same exam id stands there before")
         exams[int(exam_id)] = application
     return exams
 
@@ -289,7 +292,7 @@ def _day(name: str, legacy: Mapping[str, Any]) -> date | None:
 def _resolved(value: Any, where: str) -> Any:
     """Read ``env:NAME`` wherever it stands as a value."""
     if isinstance(value, Mapping):
-        return {key: _resolved(item, f"{where}{key}") for key, item in value.items()}
+        return {key: _resolved(item, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list):
         return [_resolved(item, where) for item in value]
     if isinstance(value, str) and value.startswith("env:"):

@@ -19,7 +19,8 @@ __all__ = ["install", "uninstall"]
 _GetAdapter = Callable[[requests.Session, str], BaseAdapter]
 _lock = threading.Lock()
 _installed: ExamStudentsAdapter | None = None
-_wrapped: _GetAdapter | None = None
+_ours: _GetAdapter | None = None
+_before: _GetAdapter | None = None
 
 
 def install(
@@ -40,7 +41,7 @@ def install(
     Raises:
         ConfigurationError: nothing says which upstream, or which old endpoint.
     """
-    global _installed, _wrapped  # noqa: PLW0603 - what is installed is the process's own state
+    global _installed, _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
     given = load_config() if upstream is None else upstream
     if legacy_base_url is None and isinstance(given, Configuration):
         legacy_base_url = given.legacy_base_url
@@ -49,9 +50,9 @@ def install(
     adapter = ExamStudentsAdapter(legacy_base_url, given)
     with _lock:
         _installed = adapter
-        if _wrapped is None:
-            _wrapped = requests.Session.get_adapter
-            requests.Session.get_adapter = _get_adapter  # type: ignore[method-assign]
+        if requests.Session.get_adapter is not _ours:
+            _before = requests.Session.get_adapter
+            requests.Session.get_adapter = _ours = _asking_first(_before)  # type: ignore[method-assign,assignment]
     return adapter
 
 
@@ -60,22 +61,24 @@ def uninstall() -> None:
 
     Another tool may have wrapped ``requests`` since: it keeps working, and ours then only passes calls on.
     """
-    global _installed, _wrapped  # noqa: PLW0603 - what is installed is the process's own state
+    global _installed, _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
     with _lock:
         _installed = None
-        if _wrapped is not None and requests.Session.get_adapter is _get_adapter:
-            requests.Session.get_adapter = _wrapped  # type: ignore[method-assign,assignment]
-            _wrapped = None
+        if _before is not None and requests.Session.get_adapter is _ours:
+            requests.Session.get_adapter = _before  # type: ignore[method-assign,assignment]
+            _ours = _before = None
 
 
-def _get_adapter(self: requests.Session, url: str) -> BaseAdapter:
-    if _wrapped is None:
-        raise RuntimeError("compat.install was undone while a call was on its way")
-    found = _wrapped(self, url)
-    installed = _installed
-    if installed is None or isinstance(found, ExamStudentsAdapter | _Installed):
-        return found
-    return _Installed(installed, found)
+def _asking_first(before: _GetAdapter) -> _GetAdapter:
+    """A ``Session.get_adapter`` that has what is installed asked before what another would have given."""
+
+    def get_adapter(self: requests.Session, url: str) -> BaseAdapter:
+        found, installed = before(self, url), _installed
+        if installed is None or isinstance(found, ExamStudentsAdapter | _Installed) or not installed.covers(url):
+            return found
+        return _Installed(installed, found)
+
+    return get_adapter
 
 
 class _Installed(BaseAdapter):

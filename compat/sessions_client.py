@@ -78,7 +78,7 @@ class StudentSessionsClient:
         row = self._upstream.one(student_session_id, self._codec, _OPTIONS)
         if row is None:
             raise StudentSessionNotFound(student_session_id)
-        return _record(row.text)
+        return _record(row.record)
 
     def create(self, exam_id: int, *, name: str, email: str, **values: Any) -> dict[str, Any]:
         """Register a student for an exam.
@@ -95,7 +95,7 @@ class StudentSessionsClient:
             UpstreamError: the upstream failed.
         """
         sent = {"name": name, "email": email, **_texts(values)}
-        return _record(self._upstream.add(exam_id, sent, self._codec, _OPTIONS).text)
+        return _record(self._upstream.add(exam_id, sent, self._codec, _OPTIONS).record)
 
     def update(self, student_session_id: int, **values: Any) -> dict[str, Any]:
         """Change a session's name, email, individual_info and the like.
@@ -106,7 +106,7 @@ class StudentSessionsClient:
             NotAuthorized: the credentials are not accepted.
             UpstreamError: the upstream failed.
         """
-        return _record(self._upstream.update(student_session_id, _texts(values), self._codec, _OPTIONS).text)
+        return _record(self._upstream.update(student_session_id, _texts(values), self._codec, _OPTIONS).record)
 
     def delete(self, student_session_id: int) -> None:
         """Delete a session.
@@ -140,7 +140,7 @@ class StudentSessionsClient:
                     raise UpstreamError(f"The upstream's list changed while it was read: {row.id} came twice.")
                 seen.add(row.key)
                 if exam_id is None or row.exam_id == exam_id:
-                    yield _record(row.text)
+                    yield _record(row.record)
             read += len(chunk.rows)
             total = chunk.total
             if source.numbered and step not in (None, chunk.limit):

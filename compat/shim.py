@@ -94,7 +94,7 @@ class Shim:
     def _direct(self, plan: Plan, options: CallOptions) -> Answer | None:
         """One page of an upstream that does it all; None where its page does not add up."""
         query = plan.query
-        source = self.upstream.sources(query, plan.pushed, options)[0]
+        source = self.upstream.sources(query, plan.pushed, options, self._codec.page_rows)[0]
         chunk = read_range(source, query.start, query.limit)
         if chunk is None:
             return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+import msgspec
 
 from compat.errors import ConfigurationError, InvalidParameter
 from compat.legacy.query import Query
@@ -71,7 +73,7 @@ class Chunk:
 
     Attributes:
         start: how many records of the source lie before it.
-        rows: its records, each the JSON text as the upstream wrote it.
+        rows: its records, each the JSON text as the upstream wrote it, or as the codec decodes them.
         total: how many records the upstream says there are.
         limit: how many it says a page has.
     """
@@ -82,8 +84,7 @@ class Chunk:
     limit: int
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A record as the core sees it.
 
     Attributes:
@@ -91,16 +92,19 @@ class Row:
         id: the legacy id.
         exam_id: the exam that it belongs to, or None for none of the configured ones.
         values: the comparables of the columns asked for; empty for another exam's record.
-        text: its JSON text.
+        record: its JSON text, or what the codec decoded of it.
         person: the roster's values for its user.
     """
 
     key: int | str
     id: int
     exam_id: int | None
-    values: Mapping[str, Comparable | None] = field(repr=False)
-    text: Any = field(repr=False)
-    person: Mapping[str, Any] = field(repr=False)
+    values: Mapping[str, Comparable | None]
+    record: Any
+    person: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Row(id={self.id!r}, exam_id={self.exam_id!r})"
 
 
 class Source(ABC):
@@ -131,6 +135,14 @@ class Source(ABC):
 
 class Codec(ABC):
     """Reads an upstream's records as legacy records, as far as asked."""
+
+    def page_rows(self, body: bytes) -> Sequence[Any]:
+        """The records of a page, decoded whole.
+
+        Raises:
+            ValueError: they are not all of the declared types, or decoding them whole saves nothing.
+        """
+        raise ValueError("decoded one by one")
 
     @abstractmethod
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
@@ -200,8 +212,21 @@ class Upstream(ABC):
         """
 
     @abstractmethod
-    def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
-        """The lists to read for a query, of which ``pushed`` is left to the upstream."""
+    def sources(
+        self,
+        query: Query,
+        pushed: frozenset[Capability],
+        options: CallOptions,
+        page_rows: Callable[[bytes], Sequence[Any]] | None = None,
+    ) -> list[Source]:
+        """The lists to read for a query.
+
+        Args:
+            query: the query.
+            pushed: what of it is left to the upstream.
+            options: how the old call was to be sent.
+            page_rows: decodes the records of a page whole, where they are all wanted.
+        """
 
     @abstractmethod
     def codec(self, settings: LegacySettings) -> Codec:

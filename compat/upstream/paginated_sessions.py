@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -157,7 +157,13 @@ class PaginatedSessions(Upstream):
         if exam_id not in self.exams:
             raise InvalidParameter({"id": [f"Must be an exam id that [exams] names: {exam_id} is not in it."]})
 
-    def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
+    def sources(
+        self,
+        query: Query,
+        pushed: frozenset[Capability],
+        options: CallOptions,
+        page_rows: Callable[[bytes], Sequence[Any]] | None = None,
+    ) -> list[Source]:
         return self.lists(options)
 
     def lists(self, options: CallOptions) -> list[Source]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compat.errors import ConfigurationError
-from compat.mapping.compiled import looked_up_names
+from compat.mapping.compiled.types import looked_up_names
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Integer
 

@@ -7,33 +7,21 @@ from typing import Any
 
 import msgspec
 
-from compat import instants
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
 from compat.json_text import dumps, loads
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import carried_record_type, carried_session_type, looked_up_names
+from compat.mapping.compiled import REFUSED, LegacyView, Times
 from compat.mapping.exact import legacy_id
-from compat.mapping.lens import SessionLens
+from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
-from compat.schemas.fields import json_type
-from compat.schemas.rules import Latest, SessionText, Time
-from compat.schemas.student import CARRIED_KEY
+from compat.schemas.fields import Time, json_type
 from compat.upstream.interface import Codec, LegacySettings, Row
 
 __all__ = ["SessionCodec"]
 
 _SCHEMA = StudentSchema()
 _encode = msgspec.json.Encoder().encode
-_REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError)
-_TIMES = {name: column.rule for name, column in COLUMNS.items() if isinstance(column.rule, Time)}
-_LATEST = {name: column.rule for name, column in COLUMNS.items() if isinstance(column.rule, Latest)}
-_TEXTS = {name: column.rule for name, column in COLUMNS.items() if isinstance(column.rule, SessionText)}
-_LOOKED_UP = looked_up_names()
-
-
-class _Declined(Exception):
-    """The compiled form leaves a record to the plain one."""
 
 
 class _Keys(msgspec.Struct):
@@ -41,7 +29,7 @@ class _Keys(msgspec.Struct):
     application: str = msgspec.field(name="applicationId")
 
 
-_keys = msgspec.json.Decoder(_Keys)
+_keys = msgspec.json.Decoder(list[_Keys])
 
 
 class SessionCodec(Codec):
@@ -55,108 +43,71 @@ class SessionCodec(Codec):
     def __init__(self, exams: Mapping[int, str], settings: LegacySettings) -> None:
         self.lens = SessionLens(exams, settings.zone)
         self._zone = settings.zone
-        self._exams = {application.lower(): exam for exam, application in exams.items()}
+        self._times = Times(settings.zone)
         self._extra = settings.extra_fields
         named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
-        session = carried_session_type(named)
-        self._decode = msgspec.json.Decoder(session).decode
-        self._record = carried_record_type(session)
+        self._exams = dict(exams)
+        self._view = LegacyView(exams, self._times, extra_fields=named)
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
-        return [self._scan(row, exam_id, columns, person) for row in rows]
+        view = LegacyView(self._exams, self._times, tuple(columns)) if columns else self._view
+        return [
+            self._scan(view, key, self._view.exam(application), text, exam_id, columns, person)
+            for (key, application), text in zip(_identities(rows), rows, strict=True)
+        ]
 
-    def _scan(self, text: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
-        key, application = _identity(text)
-        exam = self._exams.get(application.lower())
+    def _scan(
+        self,
+        view: LegacyView,
+        key: str,
+        exam: int | None,
+        text: Any,
+        exam_id: int,
+        columns: Sequence[str],
+        person: Mapping[str, Any],
+    ) -> Row:
         if exam != exam_id or not columns:
             return Row(key, legacy_id(key), exam, {}, text, person)
-        values = self._values(text, columns, person)
-        wanted = {name: self._comparable(key, name, values[name]) for name in columns}
-        return Row(key, legacy_id(key), exam, wanted, text, person)
-
-    def _values(self, text: Any, columns: Sequence[str], person: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            record = self.compiled(text, person)
-            return {name: getattr(record, name) for name in columns}
-        except (_Declined, *_REFUSED):
+            record: Any = view.record(view.decode(text), person)
+            values = {name: getattr(record, name) for name in columns}
+        except REFUSED:
             shown = self._translated(text, person)
-            return {name: shown[name] for name in columns}
+            values = {name: shown[name] for name in columns}
+        wanted = {name: self._comparable(key, name, value) for name, value in values.items()}
+        return Row(key, legacy_id(key), exam, wanted, text, person)
 
     def _comparable(self, key: str, name: str, value: Any) -> Comparable | None:
         try:
+            if value is not None and type(value) is str and isinstance(COLUMNS[name], Time):
+                return self._times.instant(value)
             return comparable(COLUMNS[name], value, self._zone)
-        except ValueError as error:
-            kind = str(error).partition(" ")[2]
+        except ValueError:
+            kind = COLUMNS[name].kind.partition(" ")[2]
             raise UpstreamError(f"The upstream's session {legacy_id(key)} has no {kind} in '{name}'.") from None
 
     def render(self, rows: Sequence[Row]) -> bytes:
-        return b"[" + b",".join(self._shown(row.text, row.person) for row in rows) + b"]"
+        if self._extra != "all":
+            try:
+                return _encode(self._decoded(rows))
+            except REFUSED:
+                pass
+        return b"[" + b",".join([self._shown(row.record, row.person) for row in rows]) + b"]"
+
+    def _decoded(self, rows: Sequence[Row]) -> list[Any]:
+        sessions: Any = self._view.decode_all(b"[" + b",".join([bytes(row.record) for row in rows]) + b"]")
+        record = self._view.record
+        return [record(session, row.person) for session, row in zip(sessions, rows, strict=True)]
 
     def _shown(self, text: Any, person: Mapping[str, Any]) -> bytes:
         if self._extra != "all":
             try:
-                return _encode(self.compiled(text, person))
-            except (_Declined, *_REFUSED):
+                return _encode(self._view.record(self._view.decode(text), person))
+            except REFUSED:
                 pass
         return self.plain(text, person)
 
-    def compiled(self, text: Any, person: Mapping[str, Any]) -> Any:
-        """A session's legacy record, by the typed decoder.
-
-        Raises:
-            msgspec.MsgspecError: a value of another type than declared.
-            _Declined: a value that only the lens can tell.
-        """
-        session: Any = self._decode(text)
-        metadata = session.metadata
-        carried = getattr(metadata, CARRIED_KEY, msgspec.UNSET)
-        record = self._record() if carried is msgspec.UNSET else carried
-        try:
-            self._fill(record, session, person)
-        except (MappingError, ValueError):
-            raise _Declined from None
-        return record
-
-    def _fill(self, record: Any, session: Any, person: Mapping[str, Any]) -> None:
-        lens = self.lens
-        for name, rule in _TIMES.items():
-            live, carried = getattr(session, rule.source), getattr(record, name)
-            if not self._same_instant(carried, live):
-                setattr(record, name, lens.conversions[name].to_legacy(live))
-        record.id = legacy_id(session.id)
-        record.exam_id = self._exams.get(session.applicationId.lower())
-        if record.exam_id is None:
-            raise _Declined
-        for name, text_rule in _TEXTS.items():
-            if getattr(record, name) is msgspec.UNSET:
-                setattr(record, name, getattr(session, text_rule.source))
-        for name, latest in _LATEST.items():
-            if getattr(record, name) is msgspec.UNSET:
-                texts = [text for source in latest.times if (text := getattr(session, source)) is not None]
-                setattr(record, name, self._written(texts))
-        for name in _LOOKED_UP:
-            if getattr(record, name) is msgspec.UNSET:
-                own = getattr(session.metadata, name, msgspec.UNSET)
-                setattr(record, name, person.get(name) if own is msgspec.UNSET else own)
-
-    def _same_instant(self, carried: Any, live: str | None) -> bool:
-        if live is None or not isinstance(carried, str):
-            return False
-        instant = instants.read(live, self._zone)
-        try:
-            return instants.read(carried, self._zone) == instant
-        except ValueError:
-            return False
-
-    def _written(self, texts: Sequence[str]) -> str:
-        return instants.write(max(instants.read(text, self._zone) for text in texts), self._zone)
-
-    def plain(self, text: Any, person: Mapping[str, Any]) -> bytes:
-        """A session's legacy record, by the schemas and the lens.
-
-        Raises:
-            UpstreamError: it has none; the text names field and session.
-        """
+    def plain(self, text: Any, person: Mapping[str, Any] = NOBODY) -> bytes:
         record = self._translated(text, person)
         for name in _SCHEMA.validate(record):
             DRIFT.report(name, json_type(record[name]))
@@ -168,7 +119,7 @@ class SessionCodec(Codec):
 
     def _translated(self, text: Any, person: Mapping[str, Any]) -> dict[str, Any]:
         session = _object(text)
-        key, _ = _identity(text)
+        key, _ = _identity(session)
         try:
             return self.lens.to_legacy(session, person).record
         except MappingError as error:
@@ -185,12 +136,16 @@ def _object(text: Any) -> dict[str, Any]:
     return session
 
 
-def _identity(text: Any) -> tuple[str, str]:
+def _identities(rows: Sequence[Any]) -> list[tuple[str, str]]:
+    """Each session's own id, and the application that it belongs to."""
     try:
-        found = _keys.decode(text)
-        return found.id, found.application
-    except _REFUSED:
-        session = _object(text)
+        found = _keys.decode(b"[" + b",".join([bytes(row) for row in rows]) + b"]")
+    except REFUSED:
+        return [_identity(_object(row)) for row in rows]
+    return [(keys.id, keys.application) for keys in found]
+
+
+def _identity(session: Mapping[str, Any]) -> tuple[str, str]:
     for name in ("id", "applicationId"):
         if not isinstance(session.get(name), str):
             raise UpstreamError(f"The upstream's list holds a session that has no string in '{name}'.")

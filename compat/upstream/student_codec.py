@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,16 +11,16 @@ from compat.drift import DRIFT
 from compat.errors import UpstreamError
 from compat.json_text import Number, dumps, loads
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import columns_type, student_type
+from compat.mapping.compiled import REFUSED, Times, student_type
 from compat.schemas import COLUMNS, StudentSchema
-from compat.schemas.fields import json_type
+from compat.schemas.fields import Time, json_type
 from compat.upstream.interface import Codec, LegacySettings, Row
 
 __all__ = ["StudentCodec"]
 
 _SCHEMA = StudentSchema()
-_encode = msgspec.json.Encoder().encode
 _NOBODY: Mapping[str, Any] = {}
+_encode = msgspec.json.Encoder().encode
 
 
 class StudentCodec(Codec):
@@ -31,56 +31,56 @@ class StudentCodec(Codec):
 
     def __init__(self, settings: LegacySettings) -> None:
         self._zone = settings.zone
+        self._instant = Times(settings.zone).instant
         self._extra = settings.extra_fields
         named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
-        students: Any = list[student_type(named)]  # type: ignore[misc]
-        self._decode = msgspec.json.Decoder(students).decode
+        self._student = student_type(extra_fields=named)
+        page = msgspec.defstruct("StudentsPage", [("students", list[self._student])])  # type: ignore[name-defined]
+        self._decode_page = msgspec.json.Decoder(page).decode
+        self._decode_all = msgspec.json.Decoder(list[self._student]).decode  # type: ignore[name-defined]
+
+    def page_rows(self, body: bytes) -> Sequence[Any]:
+        if self._extra == "all":
+            return super().page_rows(body)
+        page: Any = self._decode_page(body)
+        students: list[Any] = page.students
+        return students
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
-        names = ("id", "exam_id", *columns)
-        decode = msgspec.json.Decoder(columns_type(tuple(columns))).decode
-        return [self._scan(row, exam_id, names, decode, person) for row in rows]
+        names = tuple(dict.fromkeys(("id", "exam_id", *columns)))
+        found = rows if rows and isinstance(rows[0], self._student) else _looked_at(rows, names)
+        return [self._row(record, row, exam_id, columns, person) for record, row in zip(found, rows, strict=True)]
 
-    def _scan(
-        self,
-        row: Any,
-        exam_id: int,
-        names: Sequence[str],
-        decode: Callable[[Any], Any],
-        person: Mapping[str, Any],
-    ) -> Row:
-        try:
-            found = decode(row)
-            values = {name: getattr(found, name) for name in names}
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            values = _plain(row, names)
-        if values["exam_id"] != exam_id:
-            return Row(values["id"], values["id"], values["exam_id"], {}, row, person)
-        wanted = {name: self._comparable(name, values) for name in names[2:]}
-        return Row(values["id"], values["id"], exam_id, wanted, row, person)
+    def _row(self, found: Any, record: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
+        key, exam = found.id, found.exam_id
+        if exam != exam_id or not columns:
+            return Row(key, key, exam, {}, record, person)
+        values = {name: self._comparable(key, name, getattr(found, name)) for name in columns}
+        return Row(key, key, exam, values, record, person)
 
-    def _comparable(self, name: str, values: Mapping[str, Any]) -> Comparable | None:
+    def _comparable(self, key: int, name: str, value: Any) -> Comparable | None:
         try:
-            return comparable(COLUMNS[name], values[name], self._zone)
-        except ValueError as error:
-            raise UpstreamError(
-                f"The upstream's student session {values['id']} has no {str(error).partition(' ')[2]} in '{name}'."
-            ) from None
+            if value is not None and type(value) is str and isinstance(COLUMNS[name], Time):
+                return self._instant(value)
+            return comparable(COLUMNS[name], value, self._zone)
+        except ValueError:
+            kind = COLUMNS[name].kind.partition(" ")[2]
+            raise UpstreamError(f"The upstream's student session {key} has no {kind} in '{name}'.") from None
 
     def render(self, rows: Sequence[Row]) -> bytes:
         if self._extra != "all":
             try:
-                return _encode(self._decode(_joined(rows)))
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+                return _encode(self._decoded(rows))
+            except REFUSED:
                 pass
-        return b"[" + b",".join(self.plain(row.text) for row in rows) + b"]"
+        return b"[" + b",".join(self.plain(row.record) for row in rows) + b"]"
+
+    def _decoded(self, rows: Sequence[Row]) -> Any:
+        if rows and isinstance(rows[0].record, self._student):
+            return [row.record for row in rows]
+        return self._decode_all(b"[" + b",".join([bytes(row.record) for row in rows]) + b"]")
 
     def plain(self, text: Any, person: Mapping[str, Any] = _NOBODY) -> bytes:
-        """One record through the marshmallow schema, which says what has another type than declared.
-
-        Raises:
-            UpstreamError: it has no integer id or exam id.
-        """
         record = _object(text)
         problems = _SCHEMA.validate(record)
         _required(record, problems)
@@ -94,8 +94,35 @@ class StudentCodec(Codec):
         return dumps(shown).encode()
 
 
-def _joined(rows: Sequence[Row]) -> bytes:
-    return b"[" + b",".join(bytes(row.text) for row in rows) + b"]"
+def _looked_at(rows: Sequence[Any], names: tuple[str, ...]) -> list[Any]:
+    """Only some columns of each record, whatever their types."""
+    columns = student_type(names)
+    try:
+        decoded: list[Any] = msgspec.json.decode(
+            b"[" + b",".join([bytes(row) for row in rows]) + b"]",
+            type=list[columns],  # type: ignore[valid-type]
+        )
+    except REFUSED:
+        return [_plain(row, names) for row in rows]
+    return decoded
+
+
+class _Plain:
+    """Some columns of a record that the typed decoder does not take."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+
+def _plain(text: Any, names: Sequence[str]) -> _Plain:
+    record = _object(text)
+    _required(record, _SCHEMA.validate({name: record[name] for name in ("id", "exam_id") if name in record}))
+    values = {name: record.get(name) for name in names}
+    for name in ("id", "exam_id"):
+        value = values[name]
+        if isinstance(value, Number):
+            values[name] = value.integer()
+    return _Plain(values)
 
 
 def _object(text: Any) -> dict[str, Any]:
@@ -114,14 +141,3 @@ def _required(record: Mapping[str, Any], problems: Mapping[str, Any]) -> None:
             which = record.get("id") if "id" not in problems else None
             label = "list holds a record that" if which is None else f"student session {dumps(which)}"
             raise UpstreamError(f"The upstream's {label} has no integer in '{name}'.")
-
-
-def _plain(text: Any, names: Sequence[str]) -> dict[str, Any]:
-    record = _object(text)
-    _required(record, _SCHEMA.validate({name: record[name] for name in ("id", "exam_id") if name in record}))
-    values = {name: record.get(name) for name in names}
-    for name in ("id", "exam_id"):
-        value = values[name]
-        if isinstance(value, Number):
-            values[name] = value.integer()
-    return values

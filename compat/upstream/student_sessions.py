@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -13,6 +13,7 @@ from compat.errors import ConfigurationError, NotAuthorized, StudentSessionNotFo
 from compat.json_text import dumps
 from compat.legacy.query import Query
 from compat.legacy.signature import signed
+from compat.mapping.compiled import REFUSED
 from compat.upstream.interface import (
     Capability,
     Chunk,
@@ -42,6 +43,9 @@ __all__ = ["StudentSessions"]
 _ACCEPT = "application/vnd.procwise.v3"
 _PUSHABLE: tuple[Capability, ...] = ("status", "filter", "sort")
 _NOBODY: Mapping[str, Any] = {}
+
+
+PageRows = Callable[[bytes], Sequence[Any]]
 
 
 class _Page(msgspec.Struct):
@@ -107,7 +111,13 @@ class StudentSessions(Upstream):
     def check_query(self, query: Query) -> None:
         """Every exam id may have sessions here."""
 
-    def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
+    def sources(
+        self,
+        query: Query,
+        pushed: frozenset[Capability],
+        options: CallOptions,
+        page_rows: PageRows | None = None,
+    ) -> list[Source]:
         parameters: dict[str, str] = {}
         if query.status is not None and "status" in pushed:
             parameters["status"] = query.status
@@ -115,14 +125,21 @@ class StudentSessions(Upstream):
             parameters["filter"] = query.filter_text
         if query.sort_text is not None and "sort" in pushed:
             parameters["sort"] = query.sort_text
-        return [self.source(query.exam_id if self.scope == "exam" else None, parameters, options)]
+        exam_id = query.exam_id if self.scope == "exam" else None
+        return [self.source(exam_id, parameters, options, page_rows)]
 
-    def source(self, exam_id: int | None, parameters: Mapping[str, str], options: CallOptions) -> Source:
+    def source(
+        self,
+        exam_id: int | None,
+        parameters: Mapping[str, str],
+        options: CallOptions,
+        page_rows: PageRows | None = None,
+    ) -> Source:
         """The list of one exam, or of all, with further parameters."""
         if exam_id is None:
-            return _List(self, "/api/v3/student_sessions", {}, parameters, options)
+            return _List(self, "/api/v3/student_sessions", {}, parameters, options, page_rows)
         path = f"/api/v3/exams/{exam_id}/student_sessions"
-        return _List(self, path, {"exam_id": str(exam_id)}, parameters, options)
+        return _List(self, path, {"exam_id": str(exam_id)}, parameters, options, page_rows)
 
     def codec(self, settings: LegacySettings) -> Codec:
         return StudentCodec(settings)
@@ -211,7 +228,9 @@ class _List(Source):
         ids: Mapping[str, str],
         parameters: Mapping[str, str],
         options: CallOptions,
+        page_rows: PageRows | None,
     ) -> None:
+        self._page_rows = page_rows or _raw_rows
         self._upstream = upstream
         self._path = path
         self._ids = ids
@@ -223,26 +242,38 @@ class _List(Source):
         asked = {**self._parameters, "page": str(page), "limit": str(limit)}
 
         def accept(reply: Reply) -> Chunk:
-            return _chunk(reply, page)
+            return _chunk(reply, page, self._page_rows)
 
         chunk: Chunk = self._upstream.read(self._path, asked, self._ids, accept, self._options, walk)
         return chunk
 
 
-def _chunk(reply: Reply, page: int) -> Chunk:
+def _chunk(reply: Reply, page: int, page_rows: PageRows) -> Chunk:
     if reply.status != 200:
         raise _refused(reply)
-    try:
-        reply.body.decode()
-        rows: Sequence[Any] = _pages.decode(reply.body).students
-    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
-        rows = _rows_by_hand(reply)
+    rows = _rows(reply, page_rows)
     total = _stated(reply, "X-Pagination-Item-Count", least=0)
     limit = _stated(reply, "X-Pagination-Limit", least=1)
     start = (page - 1) * limit
     if not rows and total > start:
         raise Unreadable(f"The upstream's page {page} has no records, though it counts {total}.")
     return Chunk(start, rows, total, limit)
+
+
+def _raw_rows(body: bytes) -> Sequence[Any]:
+    return _pages.decode(body).students
+
+
+def _rows(reply: Reply, page_rows: PageRows) -> Sequence[Any]:
+    """The page's records: as wanted, else as their texts, else as the plain reader has them."""
+    for decode in dict.fromkeys((page_rows, _raw_rows)):
+        try:
+            # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+            reply.body.decode()
+            return decode(reply.body)
+        except REFUSED:
+            continue
+    return _rows_by_hand(reply)
 
 
 def _rows_by_hand(reply: Reply) -> Sequence[Any]:

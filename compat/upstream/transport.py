@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3 import HTTPResponse
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
@@ -175,7 +176,7 @@ class Transport:
             followed = {
                 "verify": options.verify,
                 "cert": options.cert,
-                "proxies": dict(options.proxies or {}),
+                "proxies": _own_proxies(options.proxies),
             }
         settings = session.merge_environment_settings(
             prepared.url or "", followed["proxies"], True, followed["verify"], followed["cert"]
@@ -188,10 +189,16 @@ class Transport:
             raise TryAgain(_unreachable(self._name, error)) from None
         except requests.Timeout:
             raise _too_slow(limit, deadline) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             if _timed_out(error):
                 raise _too_slow(limit, deadline) from None
             raise TryAgain(_unreachable(self._name, error)) from None
+
+
+def _own_proxies(proxies: Mapping[str, str] | None) -> dict[str, str]:
+    """Those that the environment does not give: its own are looked up anew, since ``NO_PROXY`` goes by host."""
+    given = requests.utils.getproxies()
+    return {scheme: url for scheme, url in (proxies or {}).items() if given.get(scheme) != url}
 
 
 class _NothingSent(UpstreamUnreachable):
@@ -201,11 +208,21 @@ class _NothingSent(UpstreamUnreachable):
 def _body(response: requests.Response, deadline: Deadline) -> bytes:
     """Read to the end; a body that drips byte by byte does not outlive the deadline."""
     chunks: list[bytes] = []
-    for chunk in response.iter_content(_CHUNK):
+    for chunk in _parts(response):
         chunks.append(chunk)
         if time.monotonic() > deadline.at:
             raise deadline.passed()
     return b"".join(chunks)
+
+
+def _parts(response: requests.Response) -> Iterator[bytes]:
+    if not isinstance(response.raw, HTTPResponse):
+        # Of an adapter of the user's own.
+        yield from response.iter_content(_CHUNK)
+        return
+    # iter_content waits for as many bytes as it asks for, each of which may take a whole timeout; read1 does not.
+    while part := response.raw.read1(_CHUNK, decode_content=True):
+        yield part
 
 
 def _too_slow(limit: str, deadline: Deadline) -> UpstreamTimeout:
@@ -218,11 +235,11 @@ def _cause(error: BaseException) -> BaseException:
     return inner if isinstance(inner, BaseException) else error
 
 
-def _timed_out(error: requests.RequestException) -> bool:
+def _timed_out(error: BaseException) -> bool:
     return type(_cause(error)).__name__ == "ReadTimeoutError"
 
 
-def _unreachable(name: str, error: requests.RequestException) -> UpstreamUnreachable:
+def _unreachable(name: str, error: BaseException) -> UpstreamUnreachable:
     cause = _cause(error)
     kind = _NothingSent if isinstance(cause, NewConnectionError | ConnectTimeoutError) else UpstreamUnreachable
     return kind(f"The {name} upstream could not be reached: {type(cause).__name__}.")

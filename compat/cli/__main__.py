@@ -1,0 +1,5 @@
+"""``python -m compat.cli``: the same as ``exam-compat``."""
+
+from compat.cli import main
+
+main()

@@ -1,0 +1,123 @@
+"""What goes to people: tables on the standard output, notes and progress on the standard error."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from compat.json_text import dumps
+
+__all__ = ["cell", "complain", "counting", "measuring", "note", "plain", "say", "show_table"]
+
+_WIDEST = 10_000
+_JOINER = "\u200d"
+_BARE_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def plain(text: str) -> str:
+    """A text that moves no cursor and hides nothing: what cannot be printed becomes its escape.
+
+    Names come from people whom nobody here knows, and a terminal obeys what is printed to it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == _JOINER else _escaped(char) for char in text)
+
+
+def cell(value: Any) -> str:
+    """A JSON value for a table: texts as they are, null as nothing, the rest as JSON."""
+    if value is None:
+        return ""
+    return plain(value if isinstance(value, str) else dumps(value))
+
+
+def say(text: str = "") -> None:
+    """Write a line to the standard output."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """Write a line to the standard error."""
+    click.echo(plain(text), err=True)
+
+
+def complain(text: str) -> None:
+    """Write an error to the standard error."""
+    note(f"Error: {text}")
+
+
+def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
+    """Write a table, as wide as the terminal; where there is none, as wide as its content.
+
+    Args:
+        headings: of its columns.
+        rows: texts, which are printed as they are.
+        err: to the standard error instead.
+    """
+    table = Table(header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    stream = sys.stderr if err else sys.stdout
+    terminal = stream.isatty()
+    # Drawn first and written afterwards, so that a closed pipe is met in one place, for tables and all else.
+    drawing = io.StringIO()
+    width = None if terminal else _WIDEST
+    console = Console(file=drawing, force_terminal=terminal, width=width, emoji=False)
+    console.print(table)
+    click.echo(drawing.getvalue(), nl=False, err=err)
+
+
+def counting(what: str, *, quiet: bool = False) -> Progress:
+    """A progress bar in steps, on the standard error where that is a terminal; nothing elsewhere.
+
+    Args:
+        what: the unit, such as "pages".
+        quiet: nothing in any case.
+    """
+    return _progress(MofNCompleteColumn(), TextColumn(what), quiet=quiet)
+
+
+def measuring(*, quiet: bool = False) -> Progress:
+    """A progress bar in bytes, on the standard error where that is a terminal; nothing elsewhere.
+
+    Args:
+        quiet: nothing in any case.
+    """
+    return _progress(DownloadColumn(), quiet=quiet)
+
+
+def _progress(*columns: ProgressColumn, quiet: bool) -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+        redirect_stdout=False,
+    )
+
+
+def _escaped(char: str) -> str:
+    return _BARE_ESCAPES.get(char) or json.dumps(char)[1:-1]

@@ -1,0 +1,157 @@
+"""``exam-compat demo``: an old script, unedited, answered from each successor."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from compat.cli.console import cell, note, plain, say, show_table
+from compat.cli.example import LEGACY_REPORT
+from compat.cli.script_run import ScriptFailedError, ScriptRun, run_script
+from compat.config import read_config
+from compat.install import install, uninstall
+from compat.json_text import loads
+from compat.mapping.tables import SUMMARY_COLUMNS
+from compat.testing.sandbox import Call, Sandbox
+
+__all__ = ["demo"]
+
+_SHOWN = 3
+_HEADERS = ("x-pagination-", "x-compat-")
+
+
+@dataclass(frozen=True)
+class _Upstream:
+    """A successor, and how the sandbox's configuration for it is asked for."""
+
+    title: str
+    kind: str
+    fan_out: bool = False
+
+
+_UPSTREAMS = (
+    _Upstream("student sessions", "student_sessions"),
+    _Upstream("paginated sessions", "paginated_sessions"),
+    _Upstream("paginated sessions, user by user from a roster", "paginated_sessions", fan_out=True),
+)
+
+
+@click.command(short_help="See an old script answered from each successor.")
+@click.option("--students", type=click.IntRange(min=0), default=120, show_default=True, help="Over three exams.")
+@click.option("--seed", type=int, default=2018, show_default=True, help="Another seed, other data.")
+def demo(students: int, seed: int) -> int:
+    """Run an old script against the old endpoint, then, unedited, through the shim.
+
+    A sandbox on this machine serves the old endpoint and both successors over HTTP. For each successor the demo
+    shows what was called, what the script was answered and warned of, and whether its answers equal the old
+    endpoint's. The exit status is 1 if they do not.
+
+    \b
+    Examples:
+      exam-compat demo
+      exam-compat demo --students 3000 --seed 7
+    """
+    with Sandbox(students=students, seed=seed) as sandbox:
+        exam = str(sandbox.dataset.exams[0].id)
+        say(f"A sandbox serves {students} students at {sandbox.base_url}: the old endpoint and its successors.")
+        say(f"The old script: {LEGACY_REPORT}\n")
+        try:
+            return _compare(sandbox, exam)
+        except ScriptFailedError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _compare(sandbox: Sandbox, exam: str) -> int:
+    say("== The old endpoint, without the shim")
+    old = _run(sandbox, exam)
+    _show_calls(sandbox)
+    say("The script printed:")
+    say("\n".join(f"    {plain(line)}" for line in old.printed.splitlines()))
+    _show_records(old)
+    unequal = 0
+    for upstream in _UPSTREAMS:
+        say(f"\n== Through the shim, from {upstream.title}")
+        new = _run_through(sandbox, exam, upstream)
+        _show_calls(sandbox)
+        _show_answer(new)
+        _show_records(new)
+        unequal += _judge(old, new, upstream)
+    if unequal:
+        note(f"Error: {unequal} of {len(_UPSTREAMS)} successors gave other answers than the old endpoint.")
+        return 1
+    say("\nThe same script, unedited, got the old endpoint's answers from every successor.")
+    return 0
+
+
+def _run(sandbox: Sandbox, exam: str) -> ScriptRun:
+    sandbox.clear_calls()
+    environment = {
+        "PROCTOREXAM_URL": sandbox.base_url,
+        "PROCTOREXAM_TOKEN": sandbox.api_token,
+        "PROCTOREXAM_SECRET": sandbox.secret_key,
+        # The sandbox is on this machine, where no proxy would find it.
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    return run_script(LEGACY_REPORT, [exam], environment)
+
+
+def _run_through(sandbox: Sandbox, exam: str, upstream: _Upstream) -> ScriptRun:
+    install(sandbox.base_url, read_config(sandbox.settings(upstream.kind, upstream.fan_out)))
+    try:
+        return _run(sandbox, exam)
+    finally:
+        uninstall()
+
+
+def _show_calls(sandbox: Sandbox) -> None:
+    calls = Counter(_endpoint(call) for call in sandbox.calls)
+    say("Calls received:")
+    for endpoint, count in calls.items():
+        say(f"    {count:>4} x {endpoint}")
+
+
+def _endpoint(call: Call) -> str:
+    return f"{call.method} {re.sub('/users/[^/]+/', '/users/{user_id}/', call.target)}"
+
+
+def _show_answer(run: ScriptRun) -> None:
+    say("The last answer's headers:")
+    for name, value in run.headers.items():
+        if name.lower().startswith(_HEADERS):
+            say(f"    {name}: {value}")
+    say("Warned:")
+    for text in run.warned:
+        say(f"    {plain(text)}")
+
+
+def _show_records(run: ScriptRun) -> None:
+    records = [record for answer in run.answers for record in loads(answer.body)["students"]]
+    rows = [[cell(record.get(name)) for name in SUMMARY_COLUMNS] for record in records[:_SHOWN]]
+    say(f"The first {len(rows)} of {len(records)} records:")
+    show_table(SUMMARY_COLUMNS, rows)
+
+
+def _judge(old: ScriptRun, new: ScriptRun, upstream: _Upstream) -> bool:
+    """Say whether two runs were answered alike; true where they were not."""
+    differences = _differences(old, new)
+    if differences:
+        say(f"NOT EQUAL to the old endpoint's, from {upstream.title}: {'; '.join(differences)}.")
+        return True
+    pages = len(new.answers)
+    say(f"Equal: {pages} answers, bodies and X-Pagination headers, are the old endpoint's; so is what was printed.")
+    return False
+
+
+def _differences(old: ScriptRun, new: ScriptRun) -> Sequence[str]:
+    if len(old.answers) != len(new.answers):
+        return [f"{len(new.answers)} answers instead of {len(old.answers)}"]
+    found = []
+    for number, (one, other) in enumerate(zip(old.answers, new.answers, strict=True), 1):
+        parts = ("status", "pagination", "body")
+        found += [f"{part} of answer {number}" for part in parts if getattr(one, part) != getattr(other, part)]
+    return found + (["what was printed"] if old.printed != new.printed else [])

@@ -1,0 +1,47 @@
+"""``exam-compat fields``: the mapping as a table."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from compat.cli.console import say, show_table
+from compat.mapping.tables import CATEGORIES, mapping_rows, markdown_tables
+
+__all__ = ["fields"]
+
+_HEADINGS = ("field", "type", "class", "old from new", "way back", "loss")
+
+
+# A shell would want quotes around a blank.
+_BY_OPTION = {name.replace(" ", "-"): name for name in CATEGORIES}
+
+
+def _category(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else _BY_OPTION[value]
+
+
+@click.command(short_help="Show the mapping, field by field.")
+@click.option("--class", "category", type=click.Choice(tuple(_BY_OPTION)), callback=_category, help="Only this class.")
+@click.option("--markdown", "form", flag_value="markdown", help="As Markdown, as in MIGRATION.md.")
+@click.option("--json", "form", flag_value="json", help="As a JSON array of objects.")
+def fields(category: str | None, form: str | None) -> None:
+    """Show which old field comes from where, where it goes, and what is lost.
+
+    A loss is what a session cannot say that never was a legacy record; values that came from one are carried.
+
+    \b
+    Examples:
+      exam-compat fields
+      exam-compat fields --class exact
+      exam-compat fields --class looked-up --json
+      exam-compat fields --markdown > fields.md
+    """
+    if form == "markdown":
+        click.echo(markdown_tables(category), nl=False)
+    elif form == "json":
+        say(json.dumps([row.as_dict() for row in mapping_rows(category)], indent=2, ensure_ascii=False))
+    else:
+        rows = [tuple(text.replace("`", "") for text in row.as_dict().values()) for row in mapping_rows(category)]
+        show_table(_HEADINGS, rows)

@@ -1,0 +1,211 @@
+"""``exam-compat get``: an exam's students, asked for as an old script would."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+import msgspec
+
+from compat.cli.console import cell, counting, note, show_table
+from compat.cli.options import config_option, configuration
+from compat.cli.record_forms import CsvForm, Form, JsonForm, NdjsonForm
+from compat.config import Configuration
+from compat.json_text import loads
+from compat.legacy.answer import READING, Answer
+from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.mapping.tables import SUMMARY_COLUMNS
+from compat.schemas import STUDENT_FIELDS
+from compat.shim import Shim
+
+__all__ = ["get"]
+
+
+class _Body(msgspec.Struct):
+    students: list[msgspec.Raw]
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One answer: its records as they were written, and what its headers say."""
+
+    records: Sequence[bytes]
+    item_count: int
+    page_count: int
+    number: int
+    limit: int
+    unsettled: bool
+
+    @classmethod
+    def of(cls, answer: Answer) -> _Page:
+        body = msgspec.json.decode(answer.body, type=_Body)
+        return cls(
+            [bytes(record) for record in body.students],
+            item_count=int(answer.headers["X-Pagination-Item-Count"]),
+            page_count=int(answer.headers["X-Pagination-Page-Count"]),
+            number=int(answer.headers["X-Pagination-Page"]),
+            limit=int(answer.headers["X-Pagination-Limit"]),
+            unsettled=READING in answer.headers,
+        )
+
+
+class _Asking:
+    """Asks page by page, through one shim, so that all pages belong to one walk."""
+
+    def __init__(self, given: Configuration, exam_id: str, parameters: Mapping[str, str | None]) -> None:
+        self._shim = Shim(given.upstream, given.settings)
+        self._exam_id = exam_id
+        self._parameters = {name: value for name, value in parameters.items() if value is not None}
+
+    def page(self, number: int | None = None) -> _Page:
+        """One page; None for the one that the parameters name."""
+        parameters = self._parameters if number is None else {**self._parameters, "page": str(number)}
+        return _Page.of(self._shim.answer(LegacyCall(INDEX_STUDENTS, self._exam_id, urlencode(parameters))))
+
+    def all_pages(self, *, quiet: bool) -> Iterator[_Page]:
+        """Every page, from the first; with a progress bar unless it is to be quiet."""
+        with counting("pages", quiet=quiet) as progress:
+            page = self.page(1)
+            task = progress.add_task("Reading", total=page.page_count, completed=1)
+            yield page
+            while page.number < page.page_count:
+                page = self.page(page.number + 1)
+                progress.update(task, total=page.page_count, completed=page.number)
+                yield page
+
+
+@click.command(short_help="List the students of an exam.")
+@click.argument("exam_id")
+@click.option("--status", metavar="STATUS", help="Only this status, such as exam_finished.")
+@click.option("--page", metavar="N", help="Which page, from 1.")
+@click.option("--limit", metavar="N", help="Students a page; 300 at most and by default.")
+@click.option("--sort", metavar="JSON", help="As the old call takes it: an array of objects column -> asc or desc.")
+@click.option("--filter", "filter_", metavar="JSON", help="As the old call takes it: column -> operator -> value.")
+@click.option("--all", "everything", is_flag=True, help="All pages.")
+@click.option("--columns", metavar="A,B,...", help="The fields to show, in the table or the CSV.")
+@click.option("--json", "form", flag_value="json", help="The old answer's body.")
+@click.option("--ndjson", "form", flag_value="ndjson", help="A record a line, as JSON.")
+@click.option("--csv", "form", flag_value="csv", help="All fields in their order; nested values as JSON.")
+@config_option
+def get(
+    exam_id: str,
+    status: str | None,
+    page: str | None,
+    limit: str | None,
+    sort: str | None,
+    filter_: str | None,
+    everything: bool,
+    columns: str | None,
+    form: str | None,
+) -> None:
+    """List the students of an exam, as the old call would.
+
+    A table for people, or --json, --ndjson or --csv for programs. The count of pages goes to the standard error.
+    A parameter that the old call refuses is refused in its words.
+
+    \b
+    Examples:
+      exam-compat get 17
+      exam-compat get 17 --status exam_finished --all --csv > finished.csv
+      exam-compat get 17 --filter '{"start_time": {"gte": "2018-10-28"}}' --sort '[{"start_time": "desc"}]'
+      exam-compat get 17 --limit 50 --page 2 --columns id,email,attempt
+    """
+    if everything and page is not None:
+        raise click.UsageError("--page and --all exclude each other: leave one of the two out.")
+    if columns is not None and form not in (None, "csv"):
+        raise click.UsageError(f"--columns says nothing with --{form}, which has every field: leave one out.")
+    given = configuration()
+    shown = _columns(given, columns, everything=form == "csv")
+    parameters = {"status": status, "page": page, "limit": limit, "sort": sort, "filter": filter_}
+    asking = _Asking(given, exam_id, parameters)
+    # A bar that is drawn anew would tear records that go to the same terminal meanwhile.
+    quiet = form is not None and sys.stdout.isatty()
+    pages = asking.all_pages(quiet=quiet) if everything else iter([asking.page()])
+    if form is None:
+        _tabulate(pages, shown)
+    else:
+        _write(pages, _form(form, shown))
+
+
+def _form(name: str, columns: Sequence[str]) -> Form:
+    if name == "csv":
+        return CsvForm(columns)
+    return NdjsonForm() if name == "ndjson" else JsonForm("students")
+
+
+def _columns(given: Configuration, chosen: str | None, *, everything: bool) -> tuple[str, ...]:
+    """The fields to show: those chosen, else all or the telling ones.
+
+    Raises:
+        click.BadParameter: a chosen one is no field.
+    """
+    extra = given.settings.extra_fields
+    named = () if extra == "all" else tuple(name for name in extra if name not in STUDENT_FIELDS)
+    if chosen is None:
+        return (*STUDENT_FIELDS, *named) if everything else SUMMARY_COLUMNS
+    columns = tuple(name.strip() for name in chosen.split(","))
+    known = (*STUDENT_FIELDS, *named)
+    for name in columns:
+        if name not in known and extra != "all":
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise click.BadParameter(f"{name!r} is no field; the nearest is {near}.", param_hint="--columns")
+    return columns
+
+
+def _tabulate(pages: Iterator[_Page], columns: Sequence[str]) -> None:
+    rows = []
+    totals = _Totals()
+    for page in pages:
+        totals.add(page)
+        for text in page.records:
+            record: dict[str, Any] = loads(text)
+            rows.append([cell(record.get(name)) for name in columns])
+    show_table(columns, rows)
+    totals.tell()
+
+
+def _write(pages: Iterator[_Page], form: Form) -> None:
+    output = sys.stdout.buffer
+    totals = _Totals()
+    for page in pages:
+        # Not before the first page is there: a refusal leaves the output empty.
+        if totals.last is None:
+            output.write(form.beginning())
+        totals.add(page)
+        for record in page.records:
+            output.write(form.record(record))
+    output.write(form.end())
+    output.flush()
+    totals.tell()
+
+
+@dataclass
+class _Totals:
+    """What the pages of one list add up to."""
+
+    shown: int = 0
+    unsettled: bool = False
+    last: _Page | None = None
+
+    def add(self, page: _Page) -> None:
+        """Count a page."""
+        self.shown += len(page.records)
+        self.unsettled = self.unsettled or page.unsettled
+        self.last = page
+
+    def tell(self) -> None:
+        """Say it on the standard error."""
+        if self.last is not None:
+            students = "student" if self.last.item_count == 1 else "students"
+            where = f"page {self.last.number} of {self.last.page_count}, {self.last.limit} a page"
+            note(f"{self.shown} of {self.last.item_count} {students}; {where}.")
+        if self.unsettled:
+            note(
+                "Unsettled: the upstream's list kept changing while it was read. What all readings found is shown; "
+                'ask again when it is quieter, or set unsettled = "refuse" in [upstream].'
+            )

@@ -1,0 +1,132 @@
+"""The group of all commands: where they are, and what exit status a failure has."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import io
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from compat._version import __version__
+from compat.cli.console import complain
+from compat.cli.options import config_option
+from compat.errors import CompatError, ConfigurationError, InvalidParameter
+
+__all__ = ["program"]
+
+COMMANDS = ("demo", "get", "fields", "translate", "sandbox")
+"""In the order in which a newcomer meets them; each is a module of that name, and a command in it."""
+
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""As the shell reports a program that was writing to a pipe whose reader has left."""
+
+
+class _PipeClosed(Exception):
+    """Nobody reads the output any more."""
+
+
+class _Program(click.Group):
+    """Loads a command's module when it is asked for, and turns what it raises into a message and a status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(importlib.import_module(f"compat.cli.{cmd_name}"), cmd_name)
+        return found
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run, report and end with the exit status."""
+        options["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that cannot show a name still shows the rest.
+                stream.reconfigure(errors="backslashreplace")
+        status = self._status(*args, **options)
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            status = _failed_writing(error)
+        sys.exit(status)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Click would make it the status of a failure.
+            raise _PipeClosed from None
+
+    def _status(self, *args: Any, **options: Any) -> int:
+        try:
+            return super().main(*args, **options) or 0
+        except _PipeClosed:
+            _discard_output()
+            return PIPE_CLOSED
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            return INTERRUPTED
+        except CompatError as error:
+            complain(str(error))
+            return MISUSED if isinstance(error, ConfigurationError | InvalidParameter) else FAILED
+        except OSError as error:
+            return _failed_writing(error)
+
+
+def _failed_writing(error: OSError) -> int:
+    """Say what could not be written, unless it is that nobody reads any more."""
+    closed = isinstance(error, BrokenPipeError) or error.errno == errno.EPIPE
+    if not closed:
+        complain(f"{error.filename or 'the standard output'}: {error.strerror or error}")
+    # What is still buffered would fail again, with a message of the interpreter's own, when the process ends.
+    _discard_output()
+    return PIPE_CLOSED if closed else FAILED
+
+
+def _discard_output() -> None:
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError):
+        # Not a file: a caller in this process has put something else in its place.
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+@click.group(
+    cls=_Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 fine; 1 the call or the check failed; 2 wrong usage or configuration; 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="exam-compat", message="%(prog)s %(version)s")
+@config_option
+def program() -> None:
+    """Keeps calls of the retired exam students list working, answered from its successors.
+
+    The deprecated GET /api/v3/exams/:id/index_students is answered from student sessions or from paginated
+    sessions, in the old form. This command shows that at work, asks for lists, and translates files of records.
+
+    \b
+    First steps:
+      exam-compat demo                          see an old script answered from both successors
+      exam-compat sandbox --write-config exam-compat.toml
+      exam-compat get 17 --limit 5              (in a second terminal) ask that sandbox
+      exam-compat fields                        which old field comes from where
+
+    The configuration is exam-compat.toml in the working directory, or the file that EXAM_COMPAT_CONFIG or
+    --config names.
+    """

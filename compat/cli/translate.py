@@ -1,0 +1,240 @@
+"""``exam-compat translate``: files of records, old to new and back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from compat.cli.console import measuring, note, plain, show_table
+from compat.cli.json_stream import MalformedError
+from compat.cli.options import config_option, configuration, named_config
+from compat.cli.record_files import FORMATS, Found, RecordFile
+from compat.cli.record_forms import Form, JsonForm, NdjsonForm
+from compat.cli.whole_file import whole_file
+from compat.config import find_config, time_zone
+from compat.errors import ConfigurationError, MappingError
+from compat.json_text import dumps
+from compat.mapping import Loss, SessionLens, losses_of_record, losses_of_session
+from compat.upstream import PaginatedSessions
+
+__all__ = ["translate"]
+
+_STANDARD = Path("-")
+_Translate = Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[Loss]]]
+
+
+@dataclass
+class _Tally:
+    """What came of the records."""
+
+    translated: int = 0
+    refused: int = 0
+    losses: Counter[Loss] = field(default_factory=Counter)
+
+
+def _read_exams(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[int, str]:
+    exams: dict[int, str] = {}
+    for value in values:
+        exam, _, application = value.partition("=")
+        if not (application and exam.isascii() and exam.isdigit()):
+            raise click.BadParameter(f"{value!r}: write the exam id in digits, = and the applicationId.")
+        if exams.setdefault(int(exam), application) != application:
+            raise click.BadParameter(f"{value!r}: exam {exam} is tied to {exams[int(exam)]} already.")
+    return exams
+
+
+@click.command(short_help="Translate files of records, old to new and back.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--to", "target", required=True, type=click.Choice(("sessions", "legacy")), help="What to make.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=_STANDARD, help="Instead of -.")
+@click.option(
+    "--format", "form", type=click.Choice(("ndjson", "json")), default="ndjson", help="A line each, or an array."
+)
+@click.option("--input-format", type=click.Choice(FORMATS), default="auto", help="Default: by name and content.")
+@click.option(
+    "--refused", "refused_file", type=click.Path(path_type=Path, dir_okay=False), help="Keep them, as NDJSON."
+)
+@click.option(
+    "--exam", "exams", metavar="ID=APPLICATION", multiple=True, callback=_read_exams, help="Instead of [exams]."
+)
+@click.option("--time-zone", "zone", metavar="NAME", help="Instead of [legacy] time_zone.")
+@config_option
+def translate(
+    files: tuple[str, ...],
+    target: str,
+    output: Path,
+    form: str,
+    input_format: str,
+    refused_file: Path | None,
+    exams: dict[int, str],
+    zone: str | None,
+) -> int:
+    """Translate records: students to sessions, or sessions to students.
+
+    FILES are JSON (an array, an answer with "students" or "sessions", or one record) or NDJSON; - is the standard
+    input. Files are read a record at a time. The output replaces an older file only when it is whole.
+
+    A record that cannot be translated is listed with its line (or index) and the reason, and the exit status is
+    1; --refused keeps those records. What the others lose is summed up at the end. A record out of the old system
+    goes to a session and back without a loss; a session's own values are lost on the way to a student.
+
+    \b
+    Examples:
+      exam-compat translate students.json --to sessions --output sessions.ndjson
+      exam-compat translate sessions.ndjson --to legacy --format json --output students.json
+      exam-compat get 17 --all --ndjson | exam-compat translate - --to sessions --refused refused.ndjson
+      exam-compat translate old.json --to sessions --exam 17=5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11
+    """
+    _check_outputs(output, refused_file)
+    lens = _lens(exams, zone)
+    one = _to_sessions(lens) if target == "sessions" else _to_legacy(lens)
+    tally = _Tally()
+    with ExitStack() as stack:
+        refused = stack.enter_context(whole_file(refused_file)) if refused_file else None
+        written = _opened(output, stack)
+        # The bar would tear records that go to the same terminal.
+        entries = stack.enter_context(closing(_entries(files, input_format, quiet=written.isatty())))
+        _run(entries, one, _form(form), written, refused, tally)
+        # Before either file takes its place: a full disk is to spoil neither.
+        for file in (written, refused):
+            if file is not None:
+                file.flush()
+    _sum_up(tally, refused_file)
+    return 1 if tally.refused else 0
+
+
+def _check_outputs(output: Path, refused_file: Path | None) -> None:
+    if refused_file is not None and os.path.realpath(refused_file) == os.path.realpath(output):
+        raise click.BadParameter(f"{refused_file} is the output too: name another file.", param_hint="--refused")
+
+
+def _lens(exams: dict[int, str], zone: str | None) -> SessionLens:
+    """The lens of the configuration, or of the options where they say it all.
+
+    Raises:
+        ConfigurationError: neither says which exams there are, or what they say cannot be used.
+    """
+    if exams and (zone is not None or not _configured()):
+        return SessionLens(exams, time_zone(zone or "UTC"))
+    given = configuration()
+    if not exams:
+        if not isinstance(given.upstream, PaginatedSessions) or not given.upstream.exams:
+            raise ConfigurationError(
+                f"[exams] of kind {given.upstream.kind}: nothing ties exam ids to applicationIds; "
+                "use a configuration of paginated_sessions, or --exam ID=APPLICATION"
+            )
+        exams = given.upstream.exams
+    return SessionLens(exams, time_zone(zone) if zone is not None else given.settings.zone)
+
+
+def _configured() -> bool:
+    if named_config() is not None:
+        return True
+    try:
+        find_config()
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _to_sessions(lens: SessionLens) -> _Translate:
+    return lambda record: (lens.to_session(record), losses_of_record(record))
+
+
+def _to_legacy(lens: SessionLens) -> _Translate:
+    def one(session: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
+        translation = lens.to_legacy(session)
+        return translation.record, losses_of_session(lens, translation)
+
+    return one
+
+
+def _opened(output: Path, stack: ExitStack) -> BinaryIO:
+    return sys.stdout.buffer if output == _STANDARD else stack.enter_context(whole_file(output))
+
+
+def _entries(files: tuple[str, ...], input_format: str, *, quiet: bool) -> Generator[Found, None, None]:
+    """Every entry of every file, under a progress bar."""
+    sizes = [Path(name).stat().st_size if name != "-" else None for name in files]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
+    with measuring(quiet=quiet) as progress:
+        task = progress.add_task("Translating", total=total)
+        for name in files:
+            with _input(name) as file:
+                yield from _entries_of(RecordFile(name, file, input_format, lambda n: progress.advance(task, n)), name)
+
+
+def _input(name: str) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
+
+
+def _entries_of(file: RecordFile, name: str) -> Iterator[Found]:
+    read = 0
+    try:
+        for found in file:
+            yield found
+            read += 1
+    except MalformedError as error:
+        raise click.ClickException(
+            f"{plain(name)}: no JSON document: {plain(str(error))}, after {read} records; no file was replaced. "
+            "If it holds a record a line, say --input-format ndjson."
+        ) from None
+
+
+def _run(
+    entries: Iterable[Found], one: _Translate, form: Form, output: BinaryIO, refused: BinaryIO | None, tally: _Tally
+) -> None:
+    output.write(form.beginning())
+    for found in entries:
+        made = _made(found, one, refused)
+        if made is None:
+            tally.refused += 1
+        else:
+            text, losses = made
+            output.write(form.record(text))
+            tally.translated += 1
+            tally.losses.update(losses)
+    output.write(form.end())
+
+
+def _made(found: Found, one: _Translate, refused: BinaryIO | None) -> tuple[bytes, list[Loss]] | None:
+    """The translation as JSON and what it lost, or None for an entry that was refused and listed."""
+    try:
+        if found.record is None:
+            raise MappingError("", found.reason)
+        made, losses = one(found.record)
+        return dumps(made).encode(), losses
+    except MappingError as error:
+        _refuse(found, error.field, error.reason, refused)
+    except ValueError as error:
+        _refuse(found, "", f"Must fit into JSON: {error}.", refused)
+    return None
+
+
+def _refuse(found: Found, field_name: str, reason: str, refused: BinaryIO | None) -> None:
+    note(f"{found.place}: {f'{field_name}: ' if field_name else ''}{reason}")
+    if refused is not None:
+        kept = {"file": found.file, found.unit: found.number, "field": field_name or None, "reason": reason}
+        entry = {"text": found.text} if found.record is None else {"record": found.record}
+        refused.write(dumps({**kept, **entry}).encode() + b"\n")
+
+
+def _form(name: str) -> Form:
+    return JsonForm() if name == "json" else NdjsonForm()
+
+
+def _sum_up(tally: _Tally, refused_file: Path | None) -> None:
+    if tally.losses:
+        rows = [(loss.field, loss.reason, str(count)) for loss, count in sorted(tally.losses.items())]
+        show_table(("field", "what is lost", "records"), [tuple(map(plain, row)) for row in rows], err=True)
+    lost = "nothing lost" if not tally.losses else f"{len(tally.losses)} kinds of loss"
+    kept = f", kept in {refused_file}" if refused_file and tally.refused else ""
+    note(f"{tally.translated} translated, {lost}; {tally.refused} refused{kept}.")

@@ -1,0 +1,135 @@
+"""Sessions to legacy records by typed decoders (contract, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from compat.errors import CompatError
+from compat.mapping.compiled.times import Times
+from compat.mapping.compiled.types import session_types
+from compat.mapping.exact import legacy_id
+from compat.schemas import COLUMNS
+from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time
+from compat.schemas.student import CARRIED_KEY
+
+__all__ = ["REFUSED", "Declined", "LegacyView"]
+
+REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+"""What the compiled form raises where the lens has to decide."""
+
+Filler = Callable[[Any, Any, Mapping[str, Any]], None]
+
+
+class Declined(CompatError, ValueError):
+    """The compiled form leaves a record to the lens."""
+
+
+class LegacyView:
+    """Decodes sessions into legacy records, or into some of their columns.
+
+    Args:
+        exams: exam id to applicationId.
+        times: reads and writes times.
+        names: the legacy columns wanted; exam and id always are.
+        extra_fields: carried fields beyond the 57 that are let through.
+    """
+
+    def __init__(
+        self,
+        exams: Mapping[int, str],
+        times: Times,
+        names: Sequence[str] = tuple(COLUMNS),
+        extra_fields: tuple[str, ...] = (),
+    ) -> None:
+        wanted = tuple(name for name in COLUMNS if name in (*names, "id", "exam_id"))
+        types = session_types(wanted, extra_fields)
+        self._exams = {application.lower(): exam for exam, application in exams.items()}
+        self._times = times
+        self._new_record: Callable[[], Any] = types.record
+        self._fillers = [filler for name in wanted if (filler := self._filler(name, COLUMNS[name].rule)) is not None]
+        self.decode = msgspec.json.Decoder(types.session).decode
+        self.decode_all = msgspec.json.Decoder(list[types.session]).decode  # type: ignore[name-defined]
+
+    def record(self, session: Any, person: Mapping[str, Any]) -> Any:
+        """The legacy record of a decoded session; UNSET nowhere, and in the seed's order when encoded.
+
+        Raises:
+            ValueError: the lens has to decide.
+        """
+        carried = getattr(session.metadata, CARRIED_KEY, UNSET)
+        record = self._new_record() if carried is UNSET else carried
+        record.id = legacy_id(session.id)
+        exam = self._exams.get(session.applicationId)
+        record.exam_id = self._exam(session.applicationId) if exam is None else exam
+        for fill in self._fillers:
+            fill(record, session, person)
+        return record
+
+    def exam(self, application: str) -> int | None:
+        """The exam that an application is tied to, or None."""
+        return self._exams.get(application.lower())
+
+    def _exam(self, application: str) -> int:
+        exam = self.exam(application)
+        if exam is None:
+            raise Declined
+        return exam
+
+    def _filler(self, name: str, rule: Rule | None) -> Filler | None:
+        if isinstance(rule, Time):
+            return self._time(name, rule.source)
+        if isinstance(rule, SessionText):
+            return _unset_only(name, attrgetter(rule.source))
+        if isinstance(rule, Latest):
+            return self._latest(name, rule.times)
+        return _looked_up(name) if isinstance(rule, LookedUp) else None
+
+    def _time(self, name: str, source: str) -> Filler:
+        live_of, carried_of = attrgetter(source), attrgetter(name)
+        same, write = self._times.same, self._times.write
+
+        def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
+            live, carried = live_of(session), carried_of(record)
+            if live is None:
+                setattr(record, name, None)
+            elif carried is UNSET or carried is None or not same(carried, live):
+                setattr(record, name, write(live))
+
+        return fill
+
+    def _latest(self, name: str, sources: Sequence[str]) -> Filler:
+        write, instant, carried_of = self._times.write, self._times.instant, attrgetter(name)
+        getters = [attrgetter(source) for source in sources]
+
+        def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
+            if carried_of(record) is UNSET:
+                texts = [text for get in getters if (text := get(session)) is not None]
+                setattr(record, name, write(texts[0] if len(texts) == 1 else max(texts, key=instant)))
+
+        return fill
+
+
+def _unset_only(name: str, source: Callable[[Any], Any]) -> Filler:
+    carried_of = attrgetter(name)
+
+    def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
+        if carried_of(record) is UNSET:
+            setattr(record, name, source(session))
+
+    return fill
+
+
+def _looked_up(name: str) -> Filler:
+    carried_of = attrgetter(name)
+
+    def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
+        if carried_of(record) is UNSET:
+            own = getattr(session.metadata, name, UNSET)
+            setattr(record, name, person.get(name) if own is UNSET else own)
+
+    return fill

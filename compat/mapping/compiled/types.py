@@ -1,0 +1,99 @@
+"""The types that the compiled form decodes into and encodes from, derived once from the schemas.
+
+An attribute's default is the stand-in of its rule, so that filling a record in is nothing but decoding it; a
+stand-in that depends on the session is UNSET, and is filled in afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from compat.schemas import COLUMNS, SessionOutputSchema
+from compat.schemas.fields import Record, Typed
+from compat.schemas.rules import Application, Constant, Default, Identifier, LookedUp
+from compat.schemas.student import CARRIED_KEY
+
+__all__ = ["SessionTypes", "looked_up_names", "session_types", "student_type"]
+
+Attribute = tuple[Any, ...]
+
+
+def struct(name: str, attributes: Iterable[Attribute], **options: Any) -> type[msgspec.Struct]:
+    """A record type: keyword-only, and left out of garbage collection, since records hold no cycles."""
+    return msgspec.defstruct(name, list(attributes), kw_only=True, gc=False, **options)
+
+
+def _declared(name: str, field: Typed) -> Attribute:
+    if field.required and not field.allow_none:
+        return (name, field.compiled_type)
+    return (name, field.compiled_type | None, None)
+
+
+def _extras(names: Sequence[str]) -> list[Attribute]:
+    return [(name, Raw | UnsetType, UNSET) for name in names]
+
+
+def looked_up_names() -> tuple[str, ...]:
+    """The legacy fields that metadata's own keys or the roster know."""
+    return tuple(name for name, column in COLUMNS.items() if isinstance(column.rule, LookedUp))
+
+
+@lru_cache(maxsize=256)
+def student_type(names: tuple[str, ...] = tuple(COLUMNS), extra_fields: tuple[str, ...] = ()) -> type[msgspec.Struct]:
+    """A record as an upstream of the same vendor writes it.
+
+    Args:
+        names: the columns to look at, ``id`` and ``exam_id`` among them.
+        extra_fields: fields beyond the 57 that are kept, as their text.
+    """
+    return struct("Student", [_declared(name, COLUMNS[name]) for name in names] + _extras(extra_fields))
+
+
+class SessionTypes(msgspec.Struct, frozen=True):
+    """The types of a session, and of the legacy record in it.
+
+    Attributes:
+        session: the session, down to what its legacy record is made of.
+        record: the carried object, which decodes straight into a legacy record.
+    """
+
+    session: type[msgspec.Struct]
+    record: type[msgspec.Struct]
+
+
+@lru_cache(maxsize=256)
+def session_types(names: tuple[str, ...] = tuple(COLUMNS), extra_fields: tuple[str, ...] = ()) -> SessionTypes:
+    """Types that hold what some legacy columns of a session come from.
+
+    Args:
+        names: the legacy columns to look at.
+        extra_fields: carried fields beyond the 57 that are kept, as their text.
+    """
+    record = struct("Carried", [(name, *_carried(COLUMNS[name])) for name in names] + _extras(extra_fields))
+    own = [(name, COLUMNS[name].compiled_type | UnsetType | None, UNSET) for name in looked_up_names() if name in names]
+    metadata = struct("Metadata", [*own, (CARRIED_KEY, record | UnsetType, UNSET)])
+    fields: Mapping[str, Any] = SessionOutputSchema._declared_fields
+    sources = {"id", "applicationId"}
+    for name in names:
+        sources.update(COLUMNS[name].rule.sources)  # type: ignore[union-attr]  # the declaration was checked
+    attributes = [
+        (name, metadata | None, None) if isinstance(field, Record) else _declared(name, field)
+        for name, field in fields.items()
+        if name in sources or isinstance(field, Record)
+    ]
+    return SessionTypes(struct("Session", attributes), record)
+
+
+def _carried(column: Typed) -> Attribute:
+    rule = column.rule
+    if isinstance(rule, Application | Identifier):
+        # A carried id is never shown, whatever its type.
+        return Any, None
+    if isinstance(rule, Constant | Default):
+        return column.compiled_type | None, rule.value
+    return column.compiled_type | UnsetType | None, UNSET
