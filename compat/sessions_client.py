@@ -132,9 +132,11 @@ class StudentSessionsClient:
         raise TypeError(f"{type(self._upstream).__name__} has no lists to iterate over")
 
     def _records(self, source: Source, exam_id: int | None, seen: set[int | str]) -> Iterator[dict[str, Any]]:
-        start, step, read, total = 0, None, 0, 1
-        while start < total:
+        start, step, read, total = 0, None, 0, None
+        while total is None or start < total:
             chunk = source.fetch(start, LARGEST_LIMIT, step, None)
+            if total not in (None, chunk.total):
+                raise UpstreamError(f"The upstream counted {total} records, and then {chunk.total}: its list changed.")
             for row in self._codec.scan(chunk.rows, -1, (), source.person):
                 if row.key in seen:
                     raise UpstreamError(f"The upstream's list changed while it was read: {row.id} came twice.")
@@ -148,7 +150,7 @@ class StudentSessionsClient:
             step = chunk.limit
             start += step if source.numbered else len(chunk.rows)
         if read != total:
-            raise UpstreamError(f"The upstream counts {total} records and gave {read}: its list changed meanwhile.")
+            raise UpstreamError(f"The upstream counts {total} records and gave {read}: its list changed.")
 
 
 def _record(text: Any) -> dict[str, Any]:

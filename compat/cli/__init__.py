@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -10,6 +11,7 @@ from typing import NoReturn
 __all__ = ["main"]
 
 _NEEDED = ("click", "rich")
+_INTERRUPTED = 130
 
 
 def main() -> NoReturn:
@@ -26,8 +28,14 @@ def main() -> NoReturn:
         sys.exit(2)
     # Ended by its supervisor, a command cleans up as it does when a person interrupts it.
     signal.signal(signal.SIGTERM, _interrupt)
-    program.main(prog_name="exam-compat")
-    sys.exit(0)
+    try:
+        program.main(prog_name="exam-compat")
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            # All is cleaned up by now; threads that still wait for an upstream would hold the process back.
+            sys.stderr.flush()
+            os._exit(_INTERRUPTED)
+        raise
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

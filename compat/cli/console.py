@@ -55,7 +55,8 @@ def say(text: str = "") -> None:
 
 def note(text: str) -> None:
     """Write a line to the standard error."""
-    click.echo(plain(text), err=True)
+    # Looked up anew each time: while a progress bar is drawn, a stream that makes room for the line stands there.
+    sys.stderr.write(plain(text) + "\n")
 
 
 def complain(text: str) -> None:

@@ -13,7 +13,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compat.errors import NotAuthorized
@@ -149,8 +149,8 @@ def _token(authorization: str | None) -> str:
 def splittable(values: Mapping[str, str]) -> bool:
     """Whether the base string could also be read as another set of parameters that would be accepted.
 
-    A reading counts if its names are sorted and come once, the ids and the three signed parameters that every call
-    needs are there, and each value is one that a deprecated route takes. Readings that only join what was sent
+    A reading counts if its names are sorted and come once, and a deprecated route has all the parameters that it
+    needs and takes each value. Readings that only join what was sent
     apart do not count, because the reading that was sent refuses them by this very rule.
     """
     pairs = sorted((name, value) for name, value in values.items() if name != "signature")
@@ -175,6 +175,7 @@ def _another_reading(route: Route, pieces: list[str], inner: set[int]) -> bool:
     ``reached[i]`` holds, for parameters that begin at piece i after an acceptable beginning, whether such a cut was
     made on some way there (True), on none (False).
     """
+    needed = (*_REQUIRED, *route.required)
     names = [piece.partition("=")[0] if "=" in piece else "" for piece in pieces]
     reached: list[set[bool]] = [set() for _ in pieces]
     reached[0].add(False)
@@ -183,7 +184,7 @@ def _another_reading(route: Route, pieces: list[str], inner: set[int]) -> bool:
             continue
         for end in range(begin + 1, len(pieces) + 1):
             following = names[end] if end < len(pieces) else None
-            if not _follows(names[begin], following) or (begin == 0 and _skips(None, names[0])):
+            if not _follows(needed, names[begin], following) or (begin == 0 and _skips(needed, None, names[0])):
                 continue
             text = "?".join(pieces[begin:end]).partition("=")[2]
             if not _acceptable(route, names[begin], text):
@@ -195,15 +196,13 @@ def _another_reading(route: Route, pieces: list[str], inner: set[int]) -> bool:
     return False
 
 
-def _follows(name: str, following: str | None) -> bool:
-    """Whether a parameter may come next: sorted, unrepeated, and no required one left out between."""
-    return (following is None or following > name) and not _skips(name, following)
+def _follows(needed: Sequence[str], name: str, following: str | None) -> bool:
+    """Whether a parameter may come next: sorted, unrepeated, and none that is needed left out between."""
+    return (following is None or following > name) and not _skips(needed, name, following)
 
 
-def _skips(name: str | None, following: str | None) -> bool:
-    return any(
-        (name is None or required > name) and (following is None or required < following) for required in _REQUIRED
-    )
+def _skips(needed: Sequence[str], name: str | None, following: str | None) -> bool:
+    return any((name is None or each > name) and (following is None or each < following) for each in needed)
 
 
 def _acceptable(route: Route, name: str, value: str) -> bool:

@@ -11,7 +11,7 @@ from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
 from compat.json_text import dumps, loads
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import REFUSED, LegacyView, Times
+from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times
 from compat.mapping.exact import legacy_id
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
@@ -48,6 +48,7 @@ class SessionCodec(Codec):
         named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
         self._exams = dict(exams)
         self._view = LegacyView(exams, self._times, extra_fields=named)
+        self._pages = LegacyPages(self._view, self._times)
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
         view = LegacyView(self._exams, self._times, tuple(columns)) if columns else self._view
@@ -89,15 +90,14 @@ class SessionCodec(Codec):
     def render(self, rows: Sequence[Row]) -> bytes:
         if self._extra != "all":
             try:
-                return _encode(self._decoded(rows))
+                return self._pages.render(self._decoded(rows), [row.person for row in rows])
             except REFUSED:
                 pass
         return b"[" + b",".join([self._shown(row.record, row.person) for row in rows]) + b"]"
 
     def _decoded(self, rows: Sequence[Row]) -> list[Any]:
-        sessions: Any = self._view.decode_all(b"[" + b",".join([bytes(row.record) for row in rows]) + b"]")
-        record = self._view.record
-        return [record(session, row.person) for session, row in zip(sessions, rows, strict=True)]
+        sessions: list[Any] = self._view.decode_all(b"[" + b",".join([bytes(row.record) for row in rows]) + b"]")
+        return sessions
 
     def _shown(self, text: Any, person: Mapping[str, Any]) -> bytes:
         if self._extra != "all":

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.request import getproxies
 
 import requests
 from requests.auth import AuthBase
@@ -197,7 +198,7 @@ class Transport:
 
 def _own_proxies(proxies: Mapping[str, str] | None) -> dict[str, str]:
     """Those that the environment does not give: its own are looked up anew, since ``NO_PROXY`` goes by host."""
-    given = requests.utils.getproxies()
+    given = getproxies()
     return {scheme: url for scheme, url in (proxies or {}).items() if given.get(scheme) != url}
 
 

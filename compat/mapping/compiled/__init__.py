@@ -1,7 +1,8 @@
 """The declarations as typed decoders and encoders: what the schemas check, at the speed of parsing (law 5)."""
 
+from compat.mapping.compiled.pages import LegacyPages
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.to_legacy import REFUSED, LegacyView
 from compat.mapping.compiled.types import looked_up_names, student_type
 
-__all__ = ["REFUSED", "LegacyView", "Times", "looked_up_names", "student_type"]
+__all__ = ["REFUSED", "LegacyPages", "LegacyView", "Times", "looked_up_names", "student_type"]

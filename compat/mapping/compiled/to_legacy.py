@@ -51,7 +51,10 @@ class LegacyView:
         self._exams = {application.lower(): exam for exam, application in exams.items()}
         self._times = times
         self._new_record: Callable[[], Any] = types.record
-        self._fillers = [filler for name in wanted if (filler := self._filler(name, COLUMNS[name].rule)) is not None]
+        rules = {name: COLUMNS[name].rule for name in wanted}
+        fillers = {name: filler for name, rule in rules.items() if (filler := self._filler(name, rule)) is not None}
+        self._fillers = list(fillers.values())
+        self._others = [(name, fill) for name, fill in fillers.items() if not isinstance(rules[name], Time)]
         self.decode = msgspec.json.Decoder(types.session).decode
         self.decode_all = msgspec.json.Decoder(list[types.session]).decode  # type: ignore[name-defined]
 
@@ -64,18 +67,36 @@ class LegacyView:
         carried = getattr(session.metadata, CARRIED_KEY, UNSET)
         record = self._new_record() if carried is UNSET else carried
         record.id = legacy_id(session.id)
-        exam = self._exams.get(session.applicationId)
-        record.exam_id = self._exam(session.applicationId) if exam is None else exam
+        record.exam_id = self.exam_or_decline(session.applicationId)
         for fill in self._fillers:
             fill(record, session, person)
         return record
+
+    def fill_rest(self, records: Sequence[Any], sessions: Sequence[Any], people: Sequence[Mapping[str, Any]]) -> None:
+        """Fill in what carried records need beside their exact times.
+
+        Raises:
+            ValueError: the lens has to decide.
+        """
+        for record, session in zip(records, sessions, strict=True):
+            record.id = legacy_id(session.id)
+            record.exam_id = self.exam_or_decline(session.applicationId)
+        for name, fill in self._others:
+            for record, session, person in zip(records, sessions, people, strict=True):
+                if getattr(record, name) is UNSET:
+                    fill(record, session, person)
 
     def exam(self, application: str) -> int | None:
         """The exam that an application is tied to, or None."""
         return self._exams.get(application.lower())
 
-    def _exam(self, application: str) -> int:
-        exam = self.exam(application)
+    def exam_or_decline(self, application: str) -> int:
+        """The exam that an application is tied to.
+
+        Raises:
+            Declined: it is tied to none.
+        """
+        exam = self._exams.get(application) or self.exam(application)
         if exam is None:
             raise Declined
         return exam

@@ -1,0 +1,32 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from compat.drift import DRIFT
+from compat.testing.sandbox import Sandbox
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A small sandbox of one test's own, with more than one page to read."""
+    with Sandbox(students=60, exams=3, clamp=25) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_drift_from_before() -> None:
+    DRIFT.forget()
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of the machine that the tests run on."""
+    for name in ("CONFIG", "MODE", "BASE_URL", "API_TOKEN", "SECRET_KEY"):
+        monkeypatch.delenv(f"EXAM_COMPAT_{name}", raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)

@@ -1,0 +1,194 @@
+"""Walks: what page 1 read serves the later pages, for a while, and once for all who ask at once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from support import KINDS, listed, mounted, upstream_of
+
+import compat
+from compat.testing.sandbox import Sandbox, SandboxAnswer
+from compat.walks import KEPT_FOR, Walk, Walks
+
+pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
+
+
+def reads(sandbox: Sandbox) -> int:
+    return len([call for call in sandbox.calls if call.interface in KINDS])
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_page_one_reads_and_later_pages_do_not(sandbox: Sandbox, kind: str) -> None:
+    session = mounted(upstream_of(sandbox, kind))
+    first = listed(session, limit=5)
+    cost = reads(sandbox)
+    assert cost == -(-(60 if kind == "student_sessions" else len(sandbox.dataset.sessions)) // 25)
+    for page in range(2, int(first.headers["X-Pagination-Page-Count"]) + 2):
+        listed(session, limit=5, page=page)
+    assert reads(sandbox) == cost
+    listed(session, limit=5)
+    assert reads(sandbox) == 2 * cost
+
+
+def test_what_makes_another_walk(sandbox: Sandbox) -> None:
+    session = mounted(upstream_of(sandbox, "student_sessions"))
+    listed(session, limit=5)
+    cost = reads(sandbox)
+    others: list[dict[str, Any]] = [
+        {"limit": 6},
+        {"status": "exam_finished", "limit": 5},
+        {"limit": 5, "filter": '{"id":{"gt":1}}'},
+        {"limit": 5, "sort": '[{"id":"asc"}]'},
+    ]
+    for number, other in enumerate(others, 1):
+        sandbox.clear_calls()
+        listed(session, page=2, **other)
+        assert reads(sandbox) >= 1, number
+    sandbox.clear_calls()
+    listed(session, 18, limit=5, page=2)
+    session.headers["Authorization"] = "Token token=another"
+    listed(session, limit=5, page=2)
+    assert reads(sandbox) == 2 * cost
+
+
+def test_the_same_query_written_in_another_way_is_the_same_walk(sandbox: Sandbox) -> None:
+    session = mounted(upstream_of(sandbox, "student_sessions"))
+    listed(session, filter='{"id":{"gt":1}}', limit=5, nonce="1")
+    cost = reads(sandbox)
+    listed(session, filter='{ "id": {"gt": "1"} }', limit="05", page=2, nonce="2")
+    assert reads(sandbox) == cost
+
+
+def test_pages_neither_repeat_nor_miss_while_the_list_changes(sandbox: Sandbox) -> None:
+    session = mounted(upstream_of(sandbox, "student_sessions"))
+    before = [each["id"] for each in sandbox.dataset.students if each["exam_id"] == 17]
+    template = next(each for each in sandbox.dataset.students if each["exam_id"] == 17)
+    exam = sandbox.dataset.exams[0]
+    found: list[int] = []
+    for page in range(1, 5):
+        answer = listed(session, limit=6, page=page)
+        found += [each["id"] for each in answer.json()["students"]]
+        assert answer.headers["X-Pagination-Item-Count"] == "20"
+        assert sandbox.dataset.remove(before[page])
+        sandbox.dataset.add(exam, {**template, "email": f"new{page}@example.com"})
+    assert found == before
+    after = [each["id"] for each in sandbox.dataset.students if each["exam_id"] == 17]
+    assert [each["id"] for each in listed(session).json()["students"]] == after != before
+
+
+def test_a_walk_is_kept_for_ten_minutes_after_the_last_page() -> None:
+    clock, made = Clock(), []
+    walks = Walks(clock)
+
+    def read() -> Walk:
+        made.append(clock.now)
+        return Walk([], unsettled=False)
+
+    walks.page("key", 1, read)
+    for _ in range(5):
+        clock.now += KEPT_FOR - 1
+        walks.page("key", 2, read)
+    assert len(made) == 1
+    clock.now += KEPT_FOR
+    walks.page("key", 3, read)
+    assert (len(made), len(walks)) == (2, 1)
+    clock.now += KEPT_FOR + 1
+    walks.page("other", 1, read)
+    assert len(walks) == 1
+
+
+def test_the_ten_minutes_begin_when_the_reading_ends() -> None:
+    clock = Clock()
+    walks = Walks(clock)
+
+    def slow() -> Walk:
+        clock.now += KEPT_FOR + 5
+        return Walk([], unsettled=False)
+
+    first = walks.page("key", 1, slow)
+    clock.now += 1
+    assert walks.page("key", 2, slow) is first
+
+
+def test_who_asks_at_once_shares_a_reading() -> None:
+    with Sandbox(students=20, exams=1, latency=0.3) as sandbox:
+        session = mounted(upstream_of(sandbox, "student_sessions"))
+        ready = threading.Barrier(12)
+
+        def ask(page: int) -> requests.Response:
+            ready.wait(5)
+            return listed(session, limit=10, page=page)
+
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(ask, [1, 2] * 6))
+        assert reads(sandbox) == 1
+        everything = [each["id"] for each in sandbox.dataset.students]
+        for page, answer in zip([1, 2] * 6, answers, strict=True):
+            assert [each["id"] for each in answer.json()["students"]] == everything[:10] * (page == 1) + (
+                everything[10:] * (page == 2)
+            )
+
+
+def test_an_error_is_shared_but_not_kept(sandbox: Sandbox) -> None:
+    session = mounted(upstream_of(sandbox, "student_sessions"))
+    sandbox.intercept = lambda request, answer: SandboxAnswer(500, {}, b"{}")
+    assert [listed(session, page=page).status_code for page in (1, 2)] == [502, 502]
+    sandbox.intercept = None
+    assert listed(session, page=2, limit=7).status_code == 200
+    assert listed(session).status_code == 200
+
+
+def test_a_later_error_leaves_the_earlier_walk_gone(sandbox: Sandbox) -> None:
+    session = mounted(upstream_of(sandbox, "student_sessions"))
+    assert listed(session).status_code == 200
+    sandbox.intercept = lambda request, answer: SandboxAnswer(500, {}, b"{}")
+    assert listed(session).status_code == 502
+    sandbox.intercept = None
+    sandbox.clear_calls()
+    assert listed(session, page=2).status_code == 200
+    assert reads(sandbox) == 3
+
+
+def test_an_interrupted_reading_does_not_hang_the_others() -> None:
+    walks = Walks()
+
+    def interrupted() -> Walk:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        walks.page("key", 1, interrupted)
+    assert len(walks) == 0
+    walk = Walk([], unsettled=False)
+    assert walks.page("key", 2, lambda: walk) is walk
+
+
+def test_an_upstream_that_does_it_all_is_not_walked() -> None:
+    with Sandbox(students=60, exams=2, pushdown=("status", "filter", "sort")) as sandbox:
+        upstream = upstream_of(sandbox, "student_sessions", scope="exam", pushdown=("status", "filter", "sort"))
+        session = mounted(upstream)
+        for page in (1, 2, 3):
+            answer = listed(session, limit=7, page=page, filter='{"attempt":{"gte":0}}', sort='[{"id":"desc"}]')
+            assert len(answer.json()["students"]) == 7
+        assert reads(sandbox) == 3
+        assert [call.parameters["page"] for call in sandbox.calls] == ["1", "2", "3"]
+
+
+def test_clients_of_one_upstream_have_walks_of_their_own(sandbox: Sandbox) -> None:
+    upstream = upstream_of(sandbox, "student_sessions")
+    first, second = compat.ExamStudentsClient(upstream), compat.ExamStudentsClient(upstream)
+    first.index_students(17, limit=5)
+    cost = reads(sandbox)
+    second.index_students(17, limit=5, page=2)
+    assert reads(sandbox) == 2 * cost
