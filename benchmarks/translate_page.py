@@ -12,7 +12,6 @@ from compat.schemas import STUDENT_FIELDS, StudentSchema
 from compat.upstream.interface import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 
-
 _ANY_EXAM = -1
 _codec = StudentCodec(LegacySettings())
 _schema = StudentSchema(many=True)

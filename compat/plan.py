@@ -45,15 +45,12 @@ class Plan:
         needed = columns_needed(self.query.conditions, self.query.sort)
         return needed if self.query.status is None else tuple(dict.fromkeys(("status", *needed)))
 
-    def wanted(self, rows: Sequence[Row]) -> list[Row]:
-        """The records that match, of one page.
+    def wants(self, row: Row) -> bool:
+        """Whether a record matches.
 
         Raises:
-            PushdownIgnored: one does not, though the upstream was to see to it.
+            PushdownIgnored: it does not, though the upstream was to see to it.
         """
-        return [row for row in rows if self._wants(row)]
-
-    def _wants(self, row: Row) -> bool:
         query = self.query
         if row.exam_id != query.exam_id:
             return self._unless("exam")

@@ -15,10 +15,11 @@ from compat.legacy.query import Query, parse_query
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
 from compat.legacy.signature import Verifier
 from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
+from compat.upstream.collected import Collected
 from compat.upstream.interface import Chunk, LegacySettings, Row, Source, Upstream
 from compat.upstream.reading import read_range, read_sources
 from compat.upstream.transport import CallOptions
-from compat.walks import Walk, Walks
+from compat.walks import Walks
 
 __all__ = ["Shim"]
 
@@ -98,7 +99,7 @@ class Shim:
         chunk = read_range(source, query.start, query.limit)
         if chunk is None:
             return None
-        rows = self._scan(plan, chunk, source)
+        rows = [row for row in self._noted(plan, chunk, source) if plan.wants(row)]
         if len({row.key for row in rows}) != len(rows):
             return None
         if sort_rows(rows, query.sort) != rows:
@@ -109,27 +110,21 @@ class Shim:
         query = plan.query
         key = (caller, query.exam_id, query.status, query.conditions, query.sort, query.limit)
         walk = self._walks.page(key, query.page, partial(self._walk, plan, options))
-        rows = walk.rows[query.start : query.start + query.limit]
         return answer.page(
-            self._codec.render(rows),
-            matches=len(walk.rows),
+            self._codec.render(walk.rows(query.start, query.limit)),
+            matches=walk.count,
             number=query.page,
             limit=query.limit,
             unsettled=walk.unsettled,
         )
 
-    def _walk(self, plan: Plan, options: CallOptions) -> Walk:
-        query = plan.query
-        sources = self.upstream.sources(query, plan.pushed, options)
-        reading = read_sources(sources, self.upstream.walk, partial(self._noted, plan))
-        matching = plan.wanted(reading.rows)
-        return Walk(sort_rows(matching, query.sort), reading.unsettled)
+    def _walk(self, plan: Plan, options: CallOptions) -> Collected:
+        sources = self.upstream.sources(plan.query, plan.pushed, options)
+        scan = partial(self._noted, plan)
+        return read_sources(sources, self.upstream.walk, scan, keep=plan.wants, sort=plan.query.sort)
 
     def _noted(self, plan: Plan, chunk: Chunk, source: Source) -> list[Row]:
         return self._codec.scan(chunk.rows, plan.query.exam_id, plan.columns, source.person)
-
-    def _scan(self, plan: Plan, chunk: Chunk, source: Source) -> list[Row]:
-        return plan.wanted(self._noted(plan, chunk, source))
 
     def _show(self, exam_id: int, student_session_id: int, options: CallOptions) -> Answer:
         return answer.single(self._codec.render([self._found(exam_id, student_session_id, options)])[1:-1])

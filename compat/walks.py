@@ -4,57 +4,50 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from compat.upstream.interface import Row
+from compat.upstream.collected import Collected
 
-__all__ = ["KEPT_FOR", "Walk", "Walks"]
+__all__ = ["KEPT_FOR", "Walks"]
 
 KEPT_FOR = 600.0
 """Seconds that a walk is kept after the last page asked of it."""
 
 
-@dataclass(frozen=True)
-class Walk:
-    """The records that a query matches, in their order.
-
-    Attributes:
-        rows: the records.
-        unsettled: the list kept changing while it was read.
-    """
-
-    rows: list[Row] = field(repr=False)
-    unsettled: bool
-
-
 @dataclass
 class _Entry:
-    result: Future[Walk]
+    result: Future[Collected]
     asked: float
 
 
 class Walks:
     """The walks of one shim; safe across threads, and left behind when the shim is copied or pickled.
 
+    A walk's records go when nobody holds it any more: it is forgotten here, and the last page of it has been answered.
+
     Args:
         clock: seconds on a clock that never goes back.
+        kept_for: seconds that a walk is kept after the last page asked of it.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, kept_for: float = KEPT_FOR) -> None:
         self._clock = clock
+        self._kept_for = kept_for
         self._lock = threading.Lock()
         self._entries: dict[Hashable, _Entry] = {}
+        self._watch: threading.Timer | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_clock": self._clock}
+        return {"clock": self._clock, "kept_for": self._kept_for}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["_clock"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
-    def page(self, key: Hashable, number: int, read: Callable[[], Walk]) -> Walk:
+    def page(self, key: Hashable, number: int, read: Callable[[], Collected]) -> Collected:
         """The walk that a page belongs to: page 1 reads anew, later ones take what it read.
 
         Whoever asks while the same walk is being read waits for that reading.
@@ -66,7 +59,7 @@ class Walks:
         """
         with self._lock:
             now = self._clock()
-            self._forget_before(now - KEPT_FOR)
+            self._forget_before(now - self._kept_for)
             entry = self._entries.get(key)
             mine = entry is None or (number == 1 and entry.result.done())
             if entry is None or mine:
@@ -83,6 +76,7 @@ class Walks:
         entry.result.set_result(walk)
         with self._lock:
             entry.asked = self._clock()
+            self._watch_over()
         return walk
 
     def __len__(self) -> int:
@@ -98,3 +92,18 @@ class Walks:
         gone = [key for key, entry in self._entries.items() if entry.asked <= moment and entry.result.done()]
         for key in gone:
             del self._entries[key]
+
+    def _watch_over(self) -> None:
+        """See to it that an abandoned walk goes even if nobody calls again."""
+        if self._watch is None and self._entries:
+            # Held weakly: a timer is no reason to keep the walks of a shim that is gone.
+            look = weakref.WeakMethod(self._look)
+            self._watch = threading.Timer(self._kept_for, lambda: (method := look()) and method())
+            self._watch.daemon = True
+            self._watch.start()
+
+    def _look(self) -> None:
+        with self._lock:
+            self._watch = None
+            self._forget_before(self._clock() - self._kept_for)
+            self._watch_over()

@@ -180,11 +180,15 @@ class PaginatedSessions(Upstream):
 
     def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | None:
         # No route for one session is known: it is found by reading them.
-        reading = read_sources(self.lists(options), self.walk, lambda chunk, source: self._keys(chunk, source, codec))
-        return next((row for row in reading.rows if row.id == student_session_id), None)
+        def scan(chunk: Chunk, source: Source) -> list[Row]:
+            return codec.scan(chunk.rows, -1, (), source.person)
 
-    def _keys(self, chunk: Chunk, source: Source, codec: Codec) -> list[Row]:
-        return codec.scan(chunk.rows, -1, (), source.person)
+        read = read_sources(self.lists(options), self.walk, scan, keep=lambda row: row.id == student_session_id)
+        try:
+            found = read.rows(0, 1)
+            return codec.scan([found[0].record], -1, (), found[0].person)[0] if found else None
+        finally:
+            read.close()
 
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         raise self.reads_only

@@ -1,21 +1,23 @@
 """Reading a list whole, page by page, while it may change (contract, section 4).
 
 Pages are stepped by what came back. A reading counts as whole when the ids that it found are as many as the last
-total that the upstream stated, and none came twice; what was asked for is never taken for what was given.
+total that the upstream stated, none came twice, and the total never fell meanwhile: a record that is deleted before
+the page being read moves another one out of sight, and the sum would still come out right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from functools import partial
 
 from compat.errors import UpstreamError
-from compat.legacy.query import LARGEST_LIMIT
+from compat.legacy.query import LARGEST_LIMIT, SortKey
+from compat.upstream.collected import Collected
 from compat.upstream.interface import Chunk, Row, Source, WalkSettings
 from compat.upstream.retries import Deadline
 
-__all__ = ["PAGES_AT_ONCE", "READINGS", "Reading", "read_range", "read_sources"]
+__all__ = ["PAGES_AT_ONCE", "READINGS", "read_range", "read_sources"]
 
 PAGES_AT_ONCE = 4
 READINGS = 3
@@ -23,81 +25,62 @@ READINGS = 3
 Scan = Callable[[Chunk, Source], list[Row]]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What a list holds.
-
-    Attributes:
-        rows: its records, in the upstream's order.
-        unsettled: no reading was whole, and these are the records of all of them.
-    """
-
-    rows: list[Row] = field(repr=False)
-    unsettled: bool
-
-
-def read_sources(sources: Sequence[Source], settings: WalkSettings, scan: Scan) -> Reading:
+def read_sources(
+    sources: Sequence[Source],
+    settings: WalkSettings,
+    scan: Scan,
+    *,
+    keep: Callable[[Row], bool],
+    sort: Sequence[SortKey] = (),
+) -> Collected:
     """Read some lists from end to end, again where a reading is not whole.
 
     Args:
         sources: the lists.
         settings: the deadline, and what to do with a list that kept changing.
         scan: what to note of each page's records.
+        keep: whether a record is wanted.
+        sort: the columns to sort the wanted ones by.
 
     Raises:
         UpstreamError: an id that came twice in every reading of a list that stood still, two ids with one legacy
             id, a list that kept changing where that is to be refused, or what a page failed with.
     """
     deadline = Deadline.after(settings.deadline, f"walk_deadline of {settings.deadline:g} seconds")
-    attempts: list[_Attempt] = []
-    while len(attempts) < READINGS:
-        attempt = _read_once(sources, scan, deadline)
-        if attempt.whole:
-            return Reading(_distinct_ids(attempt.rows), unsettled=False)
-        attempts.append(attempt)
-    _refuse_repeated(attempts)
-    if settings.unsettled == "refuse":
-        raise UpstreamError(f"The upstream's list changed while it was read, {READINGS} times over.")
-    return Reading(_distinct_ids(_merged(attempts)), unsettled=True)
-
-
-@dataclass
-class _Attempt:
-    """One reading of all sources."""
-
-    rows: list[Row]
-    totals: list[list[int]]
-    consistent: bool
-
-    @property
-    def whole(self) -> bool:
-        stated = sum(totals[-1] for totals in self.totals)
-        return self.consistent and len(self.rows) == stated == len({row.key for row in self.rows})
-
-    @property
-    def repeated(self) -> set[int | str]:
-        seen: set[int | str] = set()
-        return {row.key for row in self.rows if row.key in seen or seen.add(row.key)}  # type: ignore[func-returns-value]
+    collected = Collected(sort, keep, [source.person for source in sources])
+    try:
+        attempts: list[list[_Progress]] = []
+        while len(attempts) < READINGS:
+            attempts.append(_read_once(sources, scan, deadline, collected, len(attempts)))
+            if _whole(attempts[-1], collected, len(attempts) - 1):
+                collected.settle(len(attempts) - 1)
+                return collected
+        _refuse_repeated(attempts, collected)
+        if settings.unsettled == "refuse":
+            raise UpstreamError(f"The upstream's list changed while it was read, {READINGS} times over.")
+        collected.merge()
+    except BaseException:
+        collected.close()
+        raise
+    return collected
 
 
 class _Progress:
     """How far one source has been read in one attempt."""
 
-    def __init__(self, source: Source, scan: Scan) -> None:
+    def __init__(self, source: Source, note: Callable[[int, list[Row]], None], scan: Scan) -> None:
         self.source = source
         self.totals: list[int] = []
         self.consistent = True
+        self._note = note
         self._scan = scan
         self._step: int | None = None
         self._next = 0
-        self._found: dict[int, list[Row]] = {}
-
-    @property
-    def rows(self) -> list[Row]:
-        return [row for start in sorted(self._found) for row in self._found[start]]
 
     def take(self, chunk: Chunk, end: int | None) -> Iterator[tuple[int, int]]:
         """Note a page, and say which pages to read next, as (start, end); the first page's end is None."""
+        if self.totals and chunk.total < self.totals[-1]:
+            self.consistent = False
         self.totals.append(chunk.total)
         if self._step is None:
             self._step = self._next = chunk.limit if self.source.numbered else max(len(chunk.rows), 1)
@@ -111,7 +94,7 @@ class _Progress:
             reached, due = chunk.start + len(rows), min(end or 0, chunk.total)
             if rows and reached < due:
                 yield reached, due
-        self._found[chunk.start] = self._scan(Chunk(chunk.start, rows, chunk.total, chunk.limit), self.source)
+        self._note(chunk.start, self._scan(Chunk(chunk.start, rows, chunk.total, chunk.limit), self.source))
         while self.consistent and self._next < chunk.total:
             start = self._next
             self._next += self._step
@@ -122,8 +105,12 @@ class _Progress:
         return self.source.fetch(start, limit, self._step, deadline)
 
 
-def _read_once(sources: Sequence[Source], scan: Scan, deadline: Deadline) -> _Attempt:
-    progresses = [_Progress(source, scan) for source in sources]
+def _read_once(
+    sources: Sequence[Source], scan: Scan, deadline: Deadline, collected: Collected, attempt: int
+) -> list[_Progress]:
+    progresses = [
+        _Progress(source, partial(collected.add, attempt, index), scan) for index, source in enumerate(sources)
+    ]
     waiting: list[tuple[_Progress, int, int | None]] = [(progress, 0, None) for progress in progresses]
     if len(waiting) == 1:
         # Most lists are one page: no thread is worth its start for that.
@@ -131,11 +118,7 @@ def _read_once(sources: Sequence[Source], scan: Scan, deadline: Deadline) -> _At
         waiting = [(progress, *pages) for pages in progress.take(progress.fetch(start, end, deadline), end)]
     if waiting:
         _read_concurrently(waiting, deadline)
-    return _Attempt(
-        [row for progress in progresses for row in progress.rows],
-        [progress.totals for progress in progresses],
-        all(progress.consistent for progress in progresses),
-    )
+    return progresses
 
 
 def _read_concurrently(waiting: list[tuple[_Progress, int, int | None]], deadline: Deadline) -> None:
@@ -148,35 +131,30 @@ def _read_concurrently(waiting: list[tuple[_Progress, int, int | None]], deadlin
                 progress, start, end = waiting.pop()
                 running[pool.submit(progress.fetch, start, end, deadline)] = (progress, end)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                progress, end = running.pop(future)
-                waiting[:0] = [(progress, *pages) for pages in progress.take(future.result(), end)][::-1]
+            finished = [(future.result(), *running.pop(future)) for future in done]
+            # The next pages are asked for before these are looked at, so that the upstream does not wait for us.
+            while waiting and len(running) < PAGES_AT_ONCE:
+                progress, start, end = waiting.pop()
+                running[pool.submit(progress.fetch, start, end, deadline)] = (progress, end)
+            for chunk, progress, end in finished:
+                waiting[:0] = [(progress, *pages) for pages in progress.take(chunk, end)][::-1]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _distinct_ids(rows: list[Row]) -> list[Row]:
-    keys: dict[int, int | str] = {}
-    for row in rows:
-        if keys.setdefault(row.id, row.key) != row.key:
-            raise UpstreamError(f"Two of the upstream's sessions have the legacy id {row.id}.")
-    return rows
+def _whole(progresses: Sequence[_Progress], collected: Collected, attempt: int) -> bool:
+    if not all(progress.consistent for progress in progresses):
+        return False
+    found = collected.summary(attempt)
+    return found.count == found.distinct == sum(progress.totals[-1] for progress in progresses)
 
 
-def _refuse_repeated(attempts: Sequence[_Attempt]) -> None:
-    stated = [
-        {total for attempt in attempts for total in attempt.totals[index]} for index in range(len(attempts[0].totals))
-    ]
-    always = set.intersection(*(attempt.repeated for attempt in attempts))
-    if always and all(len(totals) == 1 for totals in stated):
-        raise UpstreamError(f"The upstream lists the id {min(map(str, always))} twice.")
-
-
-def _merged(attempts: Sequence[_Attempt]) -> list[Row]:
-    """Every record that any reading found, its newest value, in the order of the last reading."""
-    newest = {row.key: row for attempt in attempts for row in attempt.rows}
-    order = dict.fromkeys(row.key for attempt in reversed(attempts) for row in attempt.rows)
-    return [newest[key] for key in order]
+def _refuse_repeated(attempts: Sequence[Sequence[_Progress]], collected: Collected) -> None:
+    stated = [{total for progress in one for total in progress.totals} for one in zip(*attempts, strict=True)]
+    if all(len(totals) == 1 for totals in stated):
+        always = set.intersection(*(collected.repeated(attempt) for attempt in range(len(attempts))))
+        if always:
+            raise UpstreamError(f"The upstream lists the id {min(map(str, always))} twice.")
 
 
 def read_range(source: Source, start: int, limit: int) -> Chunk | None:

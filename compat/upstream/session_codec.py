@@ -24,6 +24,10 @@ _SCHEMA = StudentSchema()
 _encode = msgspec.json.Encoder().encode
 
 
+_MOST_VIEWS = 64
+"""Sets of columns whose compiled view is kept; scripts have a handful of queries, and callers may not fill memory."""
+
+
 class _Keys(msgspec.Struct):
     id: str
     application: str = msgspec.field(name="applicationId")
@@ -48,14 +52,23 @@ class SessionCodec(Codec):
         named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
         self._exams = dict(exams)
         self._view = LegacyView(exams, self._times, extra_fields=named)
+        self._views: dict[tuple[str, ...], LegacyView] = {}
         self._pages = LegacyPages(self._view, self._times)
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
-        view = LegacyView(self._exams, self._times, tuple(columns)) if columns else self._view
+        view = self._view_of(tuple(columns))
         return [
             self._scan(view, key, self._view.exam(application), text, exam_id, columns, person)
             for (key, application), text in zip(_identities(rows), rows, strict=True)
         ]
+
+    def _view_of(self, columns: tuple[str, ...]) -> LegacyView:
+        view = self._views.get(columns)
+        if view is None:
+            view = LegacyView(self._exams, self._times, columns)
+            if len(self._views) < _MOST_VIEWS:
+                self._views[columns] = view
+        return view
 
     def _scan(
         self,

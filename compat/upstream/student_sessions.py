@@ -266,14 +266,12 @@ def _raw_rows(body: bytes) -> Sequence[Any]:
 
 def _rows(reply: Reply, page_rows: PageRows) -> Sequence[Any]:
     """The page's records: as wanted, else as their texts, else as the plain reader has them."""
-    for decode in dict.fromkeys((page_rows, _raw_rows)):
-        try:
-            # What is skipped over is not looked at: that it is UTF-8 is seen to here.
-            reply.body.decode()
-            return decode(reply.body)
-        except REFUSED:
-            continue
-    return _rows_by_hand(reply)
+    try:
+        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+        reply.body.decode()
+        return page_rows(reply.body)
+    except REFUSED:
+        return _rows_by_hand(reply) if page_rows is _raw_rows else _rows(reply, _raw_rows)
 
 
 def _rows_by_hand(reply: Reply) -> Sequence[Any]:

@@ -5,58 +5,24 @@ No message here holds a URL: a signed one is a secret.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.request import getproxies
 
 import requests
-from requests.auth import AuthBase
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
+from compat.upstream.senders import CallOptions, GivenSession, OwnPool
 
 __all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "json_object"]
 
 _T = TypeVar("_T")
 _CHUNK = 1 << 16
-
-
-@dataclass(frozen=True)
-class CallOptions:
-    """How the old call was to be sent, as far as the new one follows it.
-
-    Attributes:
-        timeout: as ``requests`` takes it, for each request upstream; None for the shim's own limits.
-        verify: as ``requests`` takes it.
-        cert: as ``requests`` takes it.
-        proxies: as ``requests`` takes it.
-    """
-
-    timeout: Any = None
-    verify: Any = None
-    cert: Any = None
-    proxies: Mapping[str, str] | None = None
-
-    def limits(self, remaining: float) -> tuple[float, float, str]:
-        """Seconds to connect, seconds to wait for a byte, and the name of the second limit."""
-        connect, read = self.timeout if isinstance(self.timeout, tuple) else (self.timeout, self.timeout)
-        if isinstance(read, int | float) and read < remaining:
-            return (
-                min(_number(connect, remaining), remaining),
-                read,
-                f"the caller's timeout of {read:g} seconds",
-            )
-        return min(_number(connect, remaining), remaining), remaining, ""
-
-
-def _number(value: Any, otherwise: float) -> float:
-    return value if isinstance(value, int | float) else otherwise
 
 
 class Unreadable(UpstreamError):
@@ -72,17 +38,6 @@ class Reply:
     body: bytes = field(repr=False)
 
 
-class _HeaderAuth(AuthBase):
-    """Sets the Authorization header last, so that a ``.netrc`` entry for the host does not replace it."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
-        return request
-
-
 class Transport:
     """Sends requests to one upstream.
 
@@ -95,16 +50,8 @@ class Transport:
 
     def __init__(self, retries: RetryPolicy, session: requests.Session | None, name: str) -> None:
         self.retries = retries
-        self._given = session
-        self._own = threading.local()
+        self._sender: GivenSession | OwnPool = OwnPool() if session is None else GivenSession(session)
         self._name = name
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"retries": self.retries, "_given": self._given, "_name": self._name}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._own = threading.local()
 
     def read(
         self,
@@ -158,32 +105,10 @@ class Transport:
             raise failed.error from None
         return accept(reply)
 
-    def _session(self) -> requests.Session:
-        if self._given is not None:
-            return self._given
-        # One session a thread: cookies and connection pools are then never shared between two pages.
-        session: requests.Session | None = getattr(self._own, "session", None)
-        if session is None:
-            session = self._own.session = requests.Session()
-        return session
-
     def _send(self, request: requests.Request, options: CallOptions, deadline: Deadline) -> Reply:
-        session = self._session()
-        request.auth = _HeaderAuth(request.headers.pop("Authorization"))
-        prepared = session.prepare_request(request)
         connect, read, limit = options.limits(deadline.remaining())
-        followed: dict[str, Any] = {"verify": None, "cert": None, "proxies": {}}
-        if self._given is None:
-            followed = {
-                "verify": options.verify,
-                "cert": options.cert,
-                "proxies": _own_proxies(options.proxies),
-            }
-        settings = session.merge_environment_settings(
-            prepared.url or "", followed["proxies"], True, followed["verify"], followed["cert"]
-        )
         try:
-            response = session.send(prepared, timeout=(connect, read), allow_redirects=False, **settings)
+            response = self._sender.send(request, options, (connect, read))
             with response:
                 return Reply(response.status_code, response.headers, _body(response, deadline))
         except requests.ConnectTimeout as error:
@@ -194,12 +119,6 @@ class Transport:
             if _timed_out(error):
                 raise _too_slow(limit, deadline) from None
             raise TryAgain(_unreachable(self._name, error)) from None
-
-
-def _own_proxies(proxies: Mapping[str, str] | None) -> dict[str, str]:
-    """Those that the environment does not give: its own are looked up anew, since ``NO_PROXY`` goes by host."""
-    given = getproxies()
-    return {scheme: url for scheme, url in (proxies or {}).items() if given.get(scheme) != url}
 
 
 class _NothingSent(UpstreamUnreachable):

@@ -246,3 +246,17 @@ def test_a_page_that_states_more_than_it_gives(sandbox: Sandbox, pages: str) -> 
     everything = {each["id"] for each in sandbox.dataset.students if each["exam_id"] == 17}
     found = {each["id"] for each in answer.json().get("students", ())}
     assert answer.status_code == 502 or found == everything
+
+
+@pytest.mark.xfail(strict=True, reason="shim.py: one page that happens to fit hides that a filter or sort was ignored")
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"sort": '[{"id":"asc"}]', "limit": "1", "page": "3"},
+        {"filter": '{"id":{"gt":1300}}', "limit": "1"},
+    ],
+)
+def test_a_part_that_is_ignored_where_the_page_happens_to_fit(parameters: dict[str, str]) -> None:
+    with Sandbox(students=60, clamp=300, pushdown=()) as sandbox:
+        upstream = upstream_of(sandbox, "student_sessions", scope="exam", pushdown=("status", "filter", "sort"))
+        same(listed(mounted(upstream), **parameters), truth(sandbox, "student_sessions", **parameters))
