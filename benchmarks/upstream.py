@@ -70,7 +70,9 @@ class _Pages:
         return (b'{"id":"' if isinstance(record["id"], str) else b'{"id":'), text[1:]
 
     def answer(self, target: str) -> bytes:
-        given = {name: int(values[0]) for name, values in parse_qs(urlsplit(target).query).items() if values[0].isdigit()}
+        given = {
+            name: int(values[0]) for name, values in parse_qs(urlsplit(target).query).items() if values[0].isdigit()
+        }
         limit = min(given.get("limit", _LARGEST), _LARGEST)
         if "offset" in given:
             start = given["offset"]

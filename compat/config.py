@@ -136,6 +136,7 @@ class Configuration:
         sunset: the day after which the old interface ends, or None.
         callers: the old integrations that may call the gateway.
         store: where nonces and counts are kept.
+        exams: exam id to applicationId, also where the upstream needs none.
     """
 
     upstream: Upstream
@@ -145,6 +146,7 @@ class Configuration:
     sunset: date | None = None
     callers: tuple[CallerSettings, ...] = ()
     store: str = field(default="sqlite:///exam-compat.db", repr=False)
+    exams: Mapping[int, str] = field(default_factory=dict)
 
 
 def upstream_of(given: Upstream | Configuration) -> Upstream:
@@ -209,8 +211,9 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
         _checked(_Caller(), entry, f"[[callers]] {number}: ")
         for number, entry in enumerate(content.get("callers", []), 1)
     ]
+    exams = _exams(content.get("exams", {}))
     return Configuration(
-        upstream=_upstream(content, folder),
+        upstream=_upstream(content, folder, exams),
         legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
         settings=LegacySettings(time_zone(legacy.get("time_zone", "UTC")), _extra_fields(legacy)),
         deprecated=_day("deprecated", legacy),
@@ -224,6 +227,7 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
             for entry in callers
         ),
         store=store.get("url", "sqlite:///exam-compat.db"),
+        exams=exams,
     )
 
 
@@ -244,12 +248,11 @@ def time_zone(name: str) -> tzinfo:
         ) from None
 
 
-def _upstream(content: Mapping[str, Any], folder: Path) -> Upstream:
+def _upstream(content: Mapping[str, Any], folder: Path, exams: Mapping[int, str]) -> Upstream:
     table = content["upstream"]
     kind = table.get("kind")
     schema = _PaginatedSessions() if kind == "paginated_sessions" else _StudentSessions()
     arguments = {name: value for name, value in _checked(schema, table, "[upstream] ").items() if name != "kind"}
-    exams = _exams(content.get("exams", {}))
     try:
         if kind == "student_sessions":
             return StudentSessions(**arguments)

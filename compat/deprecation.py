@@ -104,6 +104,11 @@ def due(version: str = __version__) -> list[Deprecation]:
     return [entry for entry in REGISTRY.values() if Version(version) >= Version(entry.removed_in)]
 
 
+@functools.cache
+def _is_due(removed_in: str) -> bool:
+    return Version(__version__) >= Version(removed_in)
+
+
 def warn_of(name: str) -> None:
     """Warn that a registered name was used, at the line of the code that is neither ours nor a library's.
 
@@ -111,7 +116,7 @@ def warn_of(name: str) -> None:
         LegacyApiWarning: where the warnings filter makes an error of it.
     """
     entry = REGISTRY[name]
-    kind = deprecation.UnsupportedWarning if entry in due() else LegacyApiWarning
+    kind = deprecation.UnsupportedWarning if _is_due(entry.removed_in) else LegacyApiWarning
     message = kind(entry.name, entry.since, entry.removed_in, entry.details)
     frame = _callers_frame(sys._getframe(1))
     warnings.warn_explicit(

@@ -12,6 +12,7 @@ from compat.errors import InvalidParameter, StudentSessionNotFound, UpstreamErro
 from compat.legacy.query import LARGEST_LIMIT
 from compat.upstream import PaginatedSessions, StudentSessions
 from compat.upstream.interface import Source, Upstream
+from compat.upstream.reading import page_length
 from compat.upstream.transport import CallOptions
 
 __all__ = ["StudentSessionsClient"]
@@ -132,9 +133,9 @@ class StudentSessionsClient:
         raise TypeError(f"{type(self._upstream).__name__} has no lists to iterate over")
 
     def _records(self, source: Source, exam_id: int | None, seen: set[int | str]) -> Iterator[dict[str, Any]]:
-        start, step, read, total = 0, None, 0, None
+        start, step, read, total = 0, 0, 0, None
         while total is None or start < total:
-            chunk = source.fetch(start, LARGEST_LIMIT, step, None)
+            chunk = source.fetch(start, LARGEST_LIMIT, step or None, None)
             if total not in (None, chunk.total):
                 raise UpstreamError(f"The upstream counted {total} records, and then {chunk.total}: its list changed.")
             for row in self._codec.scan(chunk.rows, -1, (), source.person):
@@ -145,9 +146,7 @@ class StudentSessionsClient:
                     yield _record(row.record)
             read += len(chunk.rows)
             total = chunk.total
-            if source.numbered and step not in (None, chunk.limit):
-                raise UpstreamError("The upstream changed the length of its pages while they were read.")
-            step = chunk.limit
+            step = step or page_length(source, chunk)
             start += step if source.numbered else len(chunk.rows)
         if read != total:
             raise UpstreamError(f"The upstream counts {total} records and gave {read}: its list changed.")

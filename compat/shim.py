@@ -15,6 +15,7 @@ from compat.legacy.query import Query, parse_query
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
 from compat.legacy.signature import Verifier
 from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
+from compat.proof import Proofs
 from compat.upstream.collected import Collected
 from compat.upstream.interface import Chunk, LegacySettings, Row, Source, Upstream
 from compat.upstream.reading import read_range, read_sources
@@ -47,6 +48,7 @@ class Shim:
         self._verifier = verifier
         self._codec = upstream.codec(settings)
         self._walks = Walks()
+        self._proofs = Proofs(upstream)
 
     def __getstate__(self) -> dict[str, Any]:
         # The codec holds compiled types, which are made anew rather than pickled.
@@ -93,7 +95,7 @@ class Shim:
                 self.upstream.disprove(ignored.capability)
 
     def _direct(self, plan: Plan, options: CallOptions) -> Answer | None:
-        """One page of an upstream that does it all; None where its page does not add up."""
+        """One page of an upstream that does it all; None where it does not add up, or cannot be believed yet."""
         query = plan.query
         source = self.upstream.sources(query, plan.pushed, options, self._codec.page_rows)[0]
         chunk = read_range(source, query.start, query.limit)
@@ -104,6 +106,8 @@ class Shim:
             return None
         if sort_rows(rows, query.sort) != rows:
             raise PushdownIgnored("sort")
+        if not self._proofs.hold(plan, chunk, options):
+            return None
         return answer.page(self._codec.render(rows), matches=chunk.total, number=query.page, limit=query.limit)
 
     def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Answer:

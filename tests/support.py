@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-import pytest
 import requests
 
 import compat
@@ -164,10 +163,3 @@ def closed_port() -> str:
     """The base URL of a port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-ONE_RECORD = pytest.mark.xfail(
-    strict=True,
-    reason="upstream/student_sessions.py: msgspec reads `Raw | None` as null alone, so no single record is ever read",
-)
-"""For tests that show, add, change or delete a record at student sessions; take it away with that bug."""

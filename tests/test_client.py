@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import KINDS, ONE_RECORD, edited, rows_of, upstream_of
+from support import KINDS, edited, rows_of, upstream_of
 
 import compat
 from compat.config import read_config
@@ -31,7 +31,6 @@ def test_a_page_of_students(sandbox: Sandbox) -> None:
     assert client.index_students(17, status=mine[0]["status"]).students[0] == mine[0]
 
 
-@ONE_RECORD
 def test_the_old_siblings(sandbox: Sandbox) -> None:
     client = compat.ExamStudentsClient(upstream_of(sandbox, "student_sessions"))
     added = client.add_student(
@@ -81,7 +80,6 @@ def test_sessions_by_status(sandbox: Sandbox) -> None:
     assert list(client.sessions(status="exam_finished")) == expected != []
 
 
-@ONE_RECORD
 def test_the_new_methods(sandbox: Sandbox) -> None:
     client = compat.StudentSessionsClient(upstream_of(sandbox, "student_sessions"))
     made = client.create(17, name="A", email="a@b", skip_requirements=True, individual_info=None)

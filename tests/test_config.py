@@ -265,9 +265,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         load_config(tmp_path / "absent.toml")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="upstream/interface.py: checked_url lets urlsplit's ValueError out, and any port in"
-)
 @pytest.mark.parametrize("url", ["http://[", "http://h:99999"])
 def test_a_base_url_that_is_none(url: str) -> None:
     with pytest.raises(compat.ConfigurationError):

@@ -23,7 +23,6 @@ from compat.config import find_config, time_zone
 from compat.errors import ConfigurationError, MappingError
 from compat.json_text import dumps
 from compat.mapping import Loss, SessionLens, losses_of_record, losses_of_session
-from compat.upstream import PaginatedSessions
 
 __all__ = ["translate"]
 
@@ -126,12 +125,11 @@ def _lens(exams: dict[int, str], zone: str | None) -> SessionLens:
         return SessionLens(exams, time_zone(zone or "UTC"))
     given = configuration()
     if not exams:
-        if not isinstance(given.upstream, PaginatedSessions) or not given.upstream.exams:
+        if not given.exams:
             raise ConfigurationError(
-                f"[exams] of kind {given.upstream.kind}: nothing ties exam ids to applicationIds; "
-                "use a configuration of paginated_sessions, or --exam ID=APPLICATION"
+                "[exams]: nothing ties exam ids to applicationIds; add the table, or use --exam ID=APPLICATION"
             )
-        exams = given.upstream.exams
+        exams = dict(given.exams)
     return SessionLens(exams, time_zone(zone) if zone is not None else given.settings.zone)
 
 

@@ -24,6 +24,7 @@ __all__ = ["IN_MEMORY", "Collected", "Summary", "sort_key"]
 IN_MEMORY = 16 * 1024 * 1024
 """Bytes of a reading that stay in memory; what is beyond goes to disk."""
 
+_AFTERWARDS = 2 * 1024 * 1024
 _LARGEST = 2**63 - 1
 
 
@@ -200,6 +201,8 @@ class Collected:
             values,
         )
         [(self.count,)] = self._do("SELECT count(*) FROM sorted")
+        # What is left to do is to read pages: that needs little memory, for as long as the walk is kept.
+        self._do(f"PRAGMA cache_size = -{_AFTERWARDS // 1024}")
 
     def _refuse_collisions(self) -> None:
         twice = self._do(

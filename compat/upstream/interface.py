@@ -276,8 +276,12 @@ def checked_url(name: str, url: str) -> str:
     Raises:
         ConfigurationError: it is no http or https URL with a host, or has a query.
     """
-    parts = urlsplit(needed(name, url))
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(needed(name, url))
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or parts.query or parts.fragment:
         raise ConfigurationError(f"{name} = {url!r}: must be an http or https URL such as https://acme.proctorexam.com")
     return url.rstrip("/")
 

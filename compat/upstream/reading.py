@@ -17,7 +17,7 @@ from compat.upstream.collected import Collected
 from compat.upstream.interface import Chunk, Row, Source, WalkSettings
 from compat.upstream.retries import Deadline
 
-__all__ = ["PAGES_AT_ONCE", "READINGS", "read_range", "read_sources"]
+__all__ = ["PAGES_AT_ONCE", "READINGS", "page_length", "read_range", "read_sources"]
 
 PAGES_AT_ONCE = 4
 READINGS = 3
@@ -75,6 +75,7 @@ class _Progress:
         self._note = note
         self._scan = scan
         self._step: int | None = None
+        self._limit = 0
         self._next = 0
 
     def take(self, chunk: Chunk, end: int | None) -> Iterator[tuple[int, int]]:
@@ -83,11 +84,12 @@ class _Progress:
             self.consistent = False
         self.totals.append(chunk.total)
         if self._step is None:
-            self._step = self._next = chunk.limit if self.source.numbered else max(len(chunk.rows), 1)
-            end = self._step
+            self._limit = chunk.limit
+            self._step = self._next = end = page_length(self.source, chunk)
         if self.source.numbered:
             rows = chunk.rows
-            self.consistent = self.consistent and chunk.limit == self._step
+            due = min(self._step, max(chunk.total - chunk.start, 0))
+            self.consistent = self.consistent and (chunk.limit == self._limit or len(rows) == due)
         else:
             # By offset, what lies past the end belongs to the next page, and what is missing is asked for again.
             rows = chunk.rows[: (end or 0) - chunk.start]
@@ -103,6 +105,12 @@ class _Progress:
     def fetch(self, start: int, end: int | None, deadline: Deadline) -> Chunk:
         limit = LARGEST_LIMIT if end is None or self.source.numbered else end - start
         return self.source.fetch(start, limit, self._step, deadline)
+
+
+def page_length(source: Source, chunk: Chunk) -> int:
+    """How many records a list's pages have, by its first: what it states, or what it gave where that is less."""
+    short = len(chunk.rows) < min(chunk.limit, chunk.total)
+    return max(chunk.limit if source.numbered and not short else len(chunk.rows), 1)
 
 
 def _read_once(
@@ -172,6 +180,7 @@ def read_range(source: Source, start: int, limit: int) -> Chunk | None:
     end = min(start + limit, first.total)
     if first.limit == limit:
         return first if len(first.rows) == max(end - start, 0) else None
+    # The first page was asked for by another length than the upstream has: where it begins is not known.
     step = first.limit
     starts = [index * step for index in range(start // step, -(-end // step))]
     with ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="exam-compat-page") as pool:

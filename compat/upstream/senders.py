@@ -104,11 +104,11 @@ class OwnPool:
 
     def _settings_of(self, url: str, options: CallOptions) -> dict[str, Any]:
         """Proxies and certificates; looking through the environment is half the cost of a call, so it is done once."""
-        proxies = _own_proxies(options.proxies)
-        key = (urlsplit(url)[:2], options.verify, options.cert, tuple(sorted(proxies.items())))
+        key = (urlsplit(url)[:2], options.verify, options.cert, tuple(sorted((options.proxies or {}).items())))
         settings = self._settings.get(key)
         if settings is None:
             with requests.Session() as session:
+                proxies = _own_proxies(options.proxies)
                 merged = session.merge_environment_settings(url, proxies, True, options.verify, options.cert)
             settings = {name: value for name, value in dict(merged).items() if name != "stream"}
             if len(self._settings) < _CONNECTIONS:
@@ -130,5 +130,5 @@ class _HeaderAuth(AuthBase):
 
 def _own_proxies(proxies: Mapping[str, str] | None) -> dict[str, str]:
     """Those that the environment does not give: its own are looked up anew, since ``NO_PROXY`` goes by host."""
-    given = getproxies() if proxies else {}
+    given = getproxies()
     return {scheme: url for scheme, url in (proxies or {}).items() if given.get(scheme) != url}

@@ -53,8 +53,8 @@ class _Page(msgspec.Struct):
 
 
 class _One(msgspec.Struct):
-    student: msgspec.Raw | None = None
-    student_session: msgspec.Raw | None = None
+    student: msgspec.Raw = msgspec.Raw()
+    student_session: msgspec.Raw = msgspec.Raw()
 
 
 _pages = msgspec.json.Decoder(_Page)
@@ -125,7 +125,7 @@ class StudentSessions(Upstream):
             parameters["filter"] = query.filter_text
         if query.sort_text is not None and "sort" in pushed:
             parameters["sort"] = query.sort_text
-        exam_id = query.exam_id if self.scope == "exam" else None
+        exam_id = query.exam_id if "exam" in pushed else None
         return [self.source(exam_id, parameters, options, page_rows)]
 
     def source(
@@ -242,21 +242,20 @@ class _List(Source):
         asked = {**self._parameters, "page": str(page), "limit": str(limit)}
 
         def accept(reply: Reply) -> Chunk:
-            return _chunk(reply, page, self._page_rows)
+            return _chunk(reply, start, self._page_rows)
 
         chunk: Chunk = self._upstream.read(self._path, asked, self._ids, accept, self._options, walk)
         return chunk
 
 
-def _chunk(reply: Reply, page: int, page_rows: PageRows) -> Chunk:
+def _chunk(reply: Reply, start: int, page_rows: PageRows) -> Chunk:
     if reply.status != 200:
         raise _refused(reply)
     rows = _rows(reply, page_rows)
     total = _stated(reply, "X-Pagination-Item-Count", least=0)
     limit = _stated(reply, "X-Pagination-Limit", least=1)
-    start = (page - 1) * limit
     if not rows and total > start:
-        raise Unreadable(f"The upstream's page {page} has no records, though it counts {total}.")
+        raise Unreadable(f"The upstream's page from record {start} on has no records, though it counts {total}.")
     return Chunk(start, rows, total, limit)
 
 
@@ -297,8 +296,8 @@ def _row(reply: Reply, codec: Codec) -> Row:
         found = msgspec.json.decode(reply.body, type=_One)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
         raise Unreadable("The upstream's answer is not JSON, or is cut off.") from None
-    text = found.student if found.student is not None else found.student_session
-    if text is None:
+    text = bytes(found.student) or bytes(found.student_session)
+    if not text:
         raise Unreadable("The upstream's answer holds no student.")
     return codec.scan([text], -1, (), _NOBODY)[0]
 

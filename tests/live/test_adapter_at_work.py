@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
-from support import KINDS, OLD, ONE_RECORD, closed_port, edited, listed, mounted, upstream_of
+from support import KINDS, OLD, closed_port, edited, listed, mounted, upstream_of
 
 import compat
 from compat.config import read_config
@@ -52,7 +52,6 @@ QUERIES: list[dict[str, str]] = [
         {"data": {"name": "A", "email": "a@b", "skip_requirements": "TRUE"}},
     ],
 )
-@ONE_RECORD
 def test_siblings(sandbox: Sandbox, sent: Any) -> None:
     session, base = mounted(upstream_of(sandbox, "student_sessions")), f"{OLD}/api/v3/exams/17"
     added = session.post(f"{base}/add_student", **sent)
@@ -69,7 +68,6 @@ def test_siblings(sandbox: Sandbox, sent: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["student", "student_session"])
-@ONE_RECORD
 def test_both_envelopes(sandbox: Sandbox, kind: str) -> None:
     record = next(each for each in sandbox.dataset.students if each["exam_id"] == 17)
     sandbox.intercept = lambda request, answer: edited(

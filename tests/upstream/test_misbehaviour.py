@@ -230,13 +230,6 @@ def test_the_stated_limit_of_sessions_does_not_matter(sandbox: Sandbox) -> None:
     same(listed(mounted(upstream_of(sandbox, "paginated_sessions"))), truth(sandbox, "paginated_sessions"))
 
 
-SHORT = pytest.mark.xfail(
-    strict=True,
-    reason="upstream/reading.py: a list that stands still and gives fewer records than it counts is served short",
-)
-
-
-@SHORT
 @pytest.mark.parametrize("pages", ["first", "every"])
 def test_a_page_that_states_more_than_it_gives(sandbox: Sandbox, pages: str) -> None:
     sandbox.intercept = first_times(
@@ -248,7 +241,6 @@ def test_a_page_that_states_more_than_it_gives(sandbox: Sandbox, pages: str) -> 
     assert answer.status_code == 502 or found == everything
 
 
-@pytest.mark.xfail(strict=True, reason="shim.py: one page that happens to fit hides that a filter or sort was ignored")
 @pytest.mark.parametrize(
     "parameters",
     [
