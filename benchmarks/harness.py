@@ -11,16 +11,28 @@ import argparse
 import gc
 import importlib.metadata
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Report", "Versus", "command_line", "compare", "timed", "versions"]
+__all__ = ["ROUNDS", "Figure", "Report", "Versus", "Way", "command_line", "compare", "timed", "versions"]
 
 ROUNDS = 21
 _LEAST = 0.02
-_DISTRIBUTIONS = ("exam-students-compat", "marshmallow", "msgspec", "orjson", "requests")
+_DISTRIBUTIONS = (
+    "exam-students-compat",
+    "cadwyn",
+    "duckdb",
+    "marshmallow",
+    "msgspec",
+    "orjson",
+    "pydantic",
+    "requests",
+    "urllib3",
+)
+_TARGET = re.compile(r"at (most|least) ([\d.]+)")
 
 Way = Callable[[], float]
 """Does the work, and returns the seconds that doing it once took."""
@@ -75,9 +87,38 @@ class Versus:
     ratios: Sequence[float] = field(repr=False)
 
     @property
-    def median(self) -> float:
-        """The ratio to quote."""
-        return statistics.median(self.ratios)
+    def values(self) -> Sequence[float]:
+        """The ratios."""
+        return self.ratios
+
+    @property
+    def name(self) -> str:
+        """Both ways."""
+        return f"{self.way} / {self.peer}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something measured that is no ratio of two ways.
+
+    Attributes:
+        name: what it is, with its unit.
+        target: what is claimed, in words; empty where nothing is.
+        values: of each round.
+    """
+
+    name: str
+    target: str
+    values: Sequence[float] = field(repr=False)
+
+
+def share(found: Versus | Figure) -> float | None:
+    """How much of its target a result uses up: 1 is just met, more is missed; None where nothing is claimed."""
+    claimed = _TARGET.match(found.target)
+    if claimed is None:
+        return None
+    ratio = statistics.median(found.values) / float(claimed[2])
+    return ratio if claimed[1] == "most" else 1 / ratio
 
 
 @dataclass(frozen=True)
@@ -89,25 +130,36 @@ class Report:
         work: what each way did.
         seconds: way to seconds a round.
         versus: the comparisons.
+        figures: what else was measured.
     """
 
     title: str
     work: str
     seconds: Mapping[str, Sequence[float]] = field(repr=False)
     versus: Sequence[Versus]
+    figures: Sequence[Figure] = ()
+
+    @property
+    def results(self) -> list[Versus | Figure]:
+        """All that was found, in the order of the report."""
+        return [*self.versus, *self.figures]
 
     def markdown(self) -> str:
         """The report as a section of Markdown."""
         lines = [f"## {self.title}", "", self.work, ""]
         lines += ["| ratio | target | median | least | greatest |", "|---|---|---:|---:|---:|"]
         lines += [
-            f"| {each.way} / {each.peer} | {each.target or '–'} | {each.median:.3g} "
-            f"| {min(each.ratios):.3g} | {max(each.ratios):.3g} |"
-            for each in self.versus
+            f"| {each.name} | {each.target or '–'} | {_three(statistics.median(each.values))} "
+            f"| {_three(min(each.values))} | {_three(max(each.values))} |"
+            for each in self.results
         ]
         lines += ["", "| way | median ms |", "|---|---:|"]
-        lines += [f"| {name} | {statistics.median(each) * 1000:.3g} |" for name, each in self.seconds.items()]
+        lines += [f"| {name} | {_three(statistics.median(each) * 1000)} |" for name, each in self.seconds.items()]
         return "\n".join(lines) + "\n"
+
+
+def _three(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def compare(
@@ -116,17 +168,19 @@ def compare(
     ways: Mapping[str, Way],
     targets: Mapping[tuple[str, str], str],
     rounds: int = ROUNDS,
+    warm: bool = True,
 ) -> Report:
     """Let ways of doing the same work take turns.
 
     Args:
         title: the claim, in a line.
         work: what each way does.
-        ways: name to way; each is called once before the first round, which is not counted.
+        ways: name to way.
         targets: (way, peer) to the claim in words, in the order of the report.
         rounds: how many.
+        warm: call each once before the first round, which is not counted.
     """
-    for way in ways.values():
+    for way in ways.values() if warm else ():
         way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):

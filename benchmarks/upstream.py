@@ -1,7 +1,7 @@
 """An upstream that costs next to nothing, in a process of its own: what is measured is the caller.
 
 It serves student sessions by page and sessions by offset, as many as it is told, from one page of records whose ids are
-counted on. It checks no signature.
+counted on. It checks no signature, and tells at :data:`ASKED` how often each page was asked for since it last told.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["EXAM", "serving"]
+__all__ = ["ASKED", "serving"]
 
-EXAM = 17
+ASKED = "/asked"
 _LARGEST = 300
 
 
@@ -61,7 +62,7 @@ class _Pages:
     def __init__(self, records: list[dict[str, Any]], total: int) -> None:
         self._texts = [self._text(record) for record in records]
         self._total = total
-        self._made: dict[tuple[int, int], bytes] = {}
+        self._asked: Counter[str] = Counter()
 
     @staticmethod
     def _text(record: dict[str, Any]) -> tuple[bytes, bytes]:
@@ -70,10 +71,14 @@ class _Pages:
         return (b'{"id":"' if isinstance(record["id"], str) else b'{"id":'), text[1:]
 
     def answer(self, target: str) -> bytes:
+        if target == ASKED:
+            told, self._asked = json.dumps(self._asked).encode(), Counter()
+            return self._http(told, _LARGEST)
         given = {
             name: int(values[0]) for name, values in parse_qs(urlsplit(target).query).items() if values[0].isdigit()
         }
         limit = min(given.get("limit", _LARGEST), _LARGEST)
+        self._asked[f"{given.get('offset', '')} {given.get('page', '')}"] += 1
         if "offset" in given:
             start = given["offset"]
             head = b'{"limit":%d,"offset":%d,"total":%d,"sessions":[' % (limit, start, self._total)

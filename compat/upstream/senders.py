@@ -9,18 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.hooks import default_hooks
-from requests.structures import CaseInsensitiveDict
-from requests.utils import default_headers
+from requests.utils import default_headers, select_proxy
+from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 
-__all__ = ["CallOptions", "GivenSession", "OwnPool"]
+__all__ = ["CallOptions", "GivenSession", "Incoming", "OwnPool"]
 
 _CONNECTIONS = 32
 """Connections to an upstream that are kept open between requests."""
@@ -58,18 +57,64 @@ def _number(value: Any, otherwise: float) -> float:
     return value if isinstance(value, int | float) else otherwise
 
 
+class Incoming(Protocol):
+    """An answer whose body is still to be read."""
+
+    status: int
+
+    @property
+    def headers(self) -> Any:
+        """Name to value, whatever the case of the name."""
+
+    def read1(self, amt: int | None = ..., decode_content: bool | None = ...) -> bytes:
+        """What is there of the body, as soon as anything is; nothing at its end."""
+
+    def drain_conn(self) -> None:
+        """Give the connection back."""
+
+    def close(self) -> None:
+        """Give the connection up."""
+
+
 class GivenSession:
     """Sends by a session of the user's, with its adapters, proxies, certificates, cookies and hooks."""
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
-    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> requests.Response:
-        """Send a request; its own settings count, and not those of the old call."""
+    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+        """Send a request; the session's settings count, and not those of the old call."""
         request.auth = _HeaderAuth(request.headers.pop("Authorization"))
         prepared = self._session.prepare_request(request)
         settings = self._session.merge_environment_settings(prepared.url or "", {}, True, None, None)
-        return self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings)
+        response = self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings)
+        return _Given(response)
+
+
+class _Given:
+    """An answer that an adapter of the user's may have made."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.status = response.status_code
+        self._response = response
+        self._chunks = response.iter_content(1 << 16)
+
+    @property
+    def headers(self) -> Any:
+        return self._response.headers
+
+    def read1(self, amt: int | None = None, decode_content: bool | None = True) -> bytes:
+        raw = self._response.raw
+        if isinstance(raw, HTTPResponse):
+            return raw.read1(amt, decode_content=decode_content)
+        part: bytes = next(self._chunks, b"")
+        return part
+
+    def drain_conn(self) -> None:
+        self._response.close()
+
+    def close(self) -> None:
+        self._response.close()
 
 
 class OwnPool:
@@ -79,7 +124,7 @@ class OwnPool:
         self._lock = threading.Lock()
         self._adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
         self._headers = dict(default_headers())
-        self._settings: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._pools: dict[tuple[Any, ...], tuple[HTTPConnectionPool, bool]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -87,34 +132,50 @@ class OwnPool:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
 
-    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> requests.Response:
+    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request that is signed and complete: nothing is added but the usual headers."""
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        prepared.url = f"{request.url}?{urlencode(request.params)}" if request.params else request.url
-        prepared.headers = CaseInsensitiveDict({**self._headers, **request.headers})
-        prepared.body = request.data or None
-        if prepared.body is not None:
-            prepared.headers["Content-Length"] = str(len(prepared.body))
-        prepared.hooks = default_hooks()
-        prepared._cookies = requests.cookies.RequestsCookieJar()  # type: ignore[attr-defined]  # the adapter looks at it
-        return self._adapter.send(
-            prepared, stream=True, timeout=timeout, **self._settings_of(prepared.url or "", options)
+        url = f"{request.url}?{urlencode(request.params)}" if request.params else str(request.url)
+        pool, whole_url = self._pool_of(url, options)
+        _, _, beyond = url.partition("://")
+        target = url if whole_url else "/" + beyond.partition("/")[2]
+        return pool.urlopen(
+            request.method or "GET",
+            target,
+            body=request.data or None,
+            headers={**self._headers, **request.headers},
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            timeout=Timeout(connect=timeout[0], read=timeout[1]),
         )
 
-    def _settings_of(self, url: str, options: CallOptions) -> dict[str, Any]:
-        """Proxies and certificates; looking through the environment is half the cost of a call, so it is done once."""
+    def _pool_of(self, url: str, options: CallOptions) -> tuple[HTTPConnectionPool, bool]:
+        """The connections to a host, and whether a proxy wants to be told the whole URL.
+
+        Looking through the environment is half the cost of a call, so it is done once.
+        """
         key = (urlsplit(url)[:2], options.verify, options.cert, tuple(sorted((options.proxies or {}).items())))
-        settings = self._settings.get(key)
-        if settings is None:
-            with requests.Session() as session:
-                proxies = _own_proxies(options.proxies)
-                merged = session.merge_environment_settings(url, proxies, True, options.verify, options.cert)
-            settings = {name: value for name, value in dict(merged).items() if name != "stream"}
-            if len(self._settings) < _CONNECTIONS:
-                with self._lock:
-                    self._settings[key] = settings
-        return settings
+        found = self._pools.get(key)
+        if found is None:
+            with self._lock:
+                found = self._pools.get(key) or self._new_pool(url, options)
+                if len(self._pools) < _CONNECTIONS:
+                    self._pools[key] = found
+        return found
+
+    def _new_pool(self, url: str, options: CallOptions) -> tuple[HTTPConnectionPool, bool]:
+        with requests.Session() as session:
+            proxies = _own_proxies(options.proxies)
+            merged = session.merge_environment_settings(url, proxies, True, options.verify, options.cert)
+        verify, cert = merged["verify"], merged["cert"]
+        prepared = requests.PreparedRequest()
+        prepared.url = url
+        pool = self._adapter.get_connection_with_tls_context(prepared, verify, proxies=merged["proxies"], cert=cert)
+        if not isinstance(pool, HTTPConnectionPool):
+            raise TypeError(f"requests gave {type(pool).__name__} for connections")
+        self._adapter.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]  # untyped in its stubs
+        return pool, select_proxy(url, merged["proxies"]) is not None and url.startswith("http:")
 
 
 class _HeaderAuth(AuthBase):

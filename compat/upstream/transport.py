@@ -6,18 +6,17 @@ No message here holds a URL: a signed one is a secret.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import requests
-from urllib3 import HTTPResponse
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
-from compat.upstream.senders import CallOptions, GivenSession, OwnPool
+from compat.upstream.senders import CallOptions, GivenSession, Incoming, OwnPool
 
 __all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "json_object"]
 
@@ -108,12 +107,11 @@ class Transport:
     def _send(self, request: requests.Request, options: CallOptions, deadline: Deadline) -> Reply:
         connect, read, limit = options.limits(deadline.remaining())
         try:
-            response = self._sender.send(request, options, (connect, read))
-            with response:
-                return Reply(response.status_code, response.headers, _body(response, deadline))
-        except requests.ConnectTimeout as error:
+            incoming = self._sender.send(request, options, (connect, read))
+            return Reply(incoming.status, incoming.headers, _body(incoming, deadline))
+        except (requests.ConnectTimeout, ConnectTimeoutError) as error:
             raise TryAgain(_unreachable(self._name, error)) from None
-        except requests.Timeout:
+        except (requests.Timeout, ReadTimeoutError):
             raise _too_slow(limit, deadline) from None
         except (requests.RequestException, HTTPError) as error:
             if _timed_out(error):
@@ -125,24 +123,20 @@ class _NothingSent(UpstreamUnreachable):
     """No connection came about, so that nothing can have been sent."""
 
 
-def _body(response: requests.Response, deadline: Deadline) -> bytes:
+def _body(incoming: Incoming, deadline: Deadline) -> bytes:
     """Read to the end; a body that drips byte by byte does not outlive the deadline."""
-    chunks: list[bytes] = []
-    for chunk in _parts(response):
-        chunks.append(chunk)
-        if time.monotonic() > deadline.at:
-            raise deadline.passed()
-    return b"".join(chunks)
-
-
-def _parts(response: requests.Response) -> Iterator[bytes]:
-    if not isinstance(response.raw, HTTPResponse):
-        # Of an adapter of the user's own.
-        yield from response.iter_content(_CHUNK)
-        return
-    # iter_content waits for as many bytes as it asks for, each of which may take a whole timeout; read1 does not.
-    while part := response.raw.read1(_CHUNK, decode_content=True):
-        yield part
+    parts: list[bytes] = []
+    try:
+        # read would wait for as many bytes as it asks for, each of which may take a whole timeout; read1 does not.
+        while part := incoming.read1(_CHUNK, decode_content=True):
+            parts.append(part)
+            if time.monotonic() > deadline.at:
+                raise deadline.passed()
+    except BaseException:
+        incoming.close()
+        raise
+    incoming.drain_conn()
+    return b"".join(parts)
 
 
 def _too_slow(limit: str, deadline: Deadline) -> UpstreamTimeout:

@@ -138,13 +138,13 @@ def test_an_upstream_that_fails(invoke: Invoke, tmp_path: Path) -> None:
 
 
 def test_an_unsettled_reading_is_said(invoke: Invoke, tmp_path: Path) -> None:
-    with Sandbox(students=30, exams=1) as moving:
+    with Sandbox(students=30, exams=1, clamp=10) as moving:
 
-        def one_more(request: Any, answer: SandboxAnswer) -> SandboxAnswer:
-            total = str(len(moving.dataset.entries()) + len(moving.calls) + 1)
+        def one_less(request: Any, answer: SandboxAnswer) -> SandboxAnswer:
+            total = "31" if request.parameters["page"] == "1" else "30"
             return replace(answer, headers={**answer.headers, "X-Pagination-Item-Count": total})
 
-        moving.intercept = one_more
+        moving.intercept = one_less
         path = tmp_path / "moving.toml"
         path.write_text(moving.toml("student_sessions"), encoding="utf-8")
         result = invoke("get", "17", "--all", "--ndjson", "--config", path)
