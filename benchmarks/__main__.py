@@ -12,40 +12,59 @@ from benchmarks.harness import ROUNDS, Report, versions
 
 _FOLDER = Path(__file__).parent
 _RESULTS = _FOLDER / "RESULTS.md"
-_HELPERS = ("__main__", "data", "harness")
-_HEAD = """# Results
+_PLOT = _FOLDER / "ratios.svg"
+_HELPERS = ("__main__", "data", "harness", "plot", "sessions_page", "upstream", "walking")
+_HEAD = f"""# Results
 
-Written by `tox -e benchmarks`. A ratio is taken within a round, in which the ways take turns; below are the median, the
-least and the greatest of all rounds. The milliseconds say what the ratios are ratios of, and hold for one run alone.
+Written by `python -m benchmarks --write{{full}}`, in one run. A ratio is taken within a round, in which the ways take
+turns; below are the median, the least and the greatest of all rounds. Whatever else a machine does meanwhile slows all
+ways of a round, though not always alike. The milliseconds say what the ratios are ratios of, and hold for that run.
+
+![Results against their targets]({_PLOT.name})
 
 """
 
 
-def found() -> dict[str, Callable[[int], Report]]:
-    """Name to ``main`` of every file that is a claim."""
+def found(full: bool) -> dict[str, Callable[[int], Report]]:
+    """Name to ``main`` of every file that is a claim, or to ``full`` where it has one and that is asked for."""
     names = [module.name for module in pkgutil.iter_modules([str(_FOLDER)]) if module.name not in _HELPERS]
-    return {name: importlib.import_module(f"benchmarks.{name}").main for name in names}
+    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in names}
+    return {name: getattr(module, "full", module.main) if full else module.main for name, module in modules.items()}
 
 
 def main() -> None:
     """Run what is asked for."""
-    claims = found()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(claims)}; all without one")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often the ways take turns")
-    parser.add_argument("--write", action="store_true", help=f"write {_RESULTS.name} beside the benchmarks")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(found(False))}; all without one")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often the ways take turns; long ones do fewer")
+    parser.add_argument("--full", action="store_true", help="walks as long as the claims say, which take minutes")
+    parser.add_argument(
+        "--write", action="store_true", help=f"write {_RESULTS.name} and {_PLOT.name} beside the benchmarks"
+    )
     given = parser.parse_args()
+    claims = found(given.full)
     if unknown := sorted(set(given.names) - set(claims)):
         parser.error(f"no such benchmark: {', '.join(unknown)}")
     if given.write and given.names:
         parser.error("--write keeps the results of one run of all: leave the names out")
-    sections = []
+    reports = []
     for name in given.names or claims:
-        sections.append(claims[name](given.rounds).markdown())
-        print(sections[-1], flush=True)
+        reports.append(claims[name](given.rounds))
+        print(reports[-1].markdown(), flush=True)
     print(versions())
     if given.write:
-        _RESULTS.write_text(_HEAD + "\n".join([*sections, f"## Versions\n\n{versions()}"]), encoding="utf-8")
+        write(reports, given.full)
+
+
+def write(reports: list[Report], full: bool) -> None:
+    """Keep the results of a run."""
+    # Only here is matplotlib needed.
+    from benchmarks.plot import draw
+
+    head = _HEAD.format(full=" --full" if full else "")
+    sections = [*(report.markdown() for report in reports), f"## Versions\n\n{versions()}"]
+    _RESULTS.write_text(head + "\n".join(sections), encoding="utf-8")
+    draw(reports, _PLOT)
 
 
 if __name__ == "__main__":

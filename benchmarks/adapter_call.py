@@ -70,12 +70,16 @@ def main(rounds: int = ROUNDS) -> Report:
                 check(calls, size)
                 name = f"{size} record{'s' if size > 1 else ''}"
                 one, other, anew = f"adapter, {name}", f"session.get, {name}", f"session.get signed anew, {name}"
-                ways |= {one: timed(calls.old, 0.05), other: timed(calls.new, 0.05), anew: timed(calls.new_signed, 0.05)}
+                ways |= {
+                    one: timed(calls.old, 0.05),
+                    other: timed(calls.new, 0.05),
+                    anew: timed(calls.new_signed, 0.05),
+                }
                 targets |= {(one, other): "at most 1.2", (one, anew): ""}
             return compare(
                 "One call through the adapter, one call upstream, loopback",
-                "The mounted adapter calls the new endpoint, checks and translates the page, and answers; the other side is "
-                "`session.get` on the new endpoint itself, with a signature made once, and with one made anew for each call.",
+                "The mounted adapter calls the new endpoint, checks and translates the page, and answers; the other "
+                "side is `session.get` on the new endpoint itself, signed once, or anew for each call.",
                 ways,
                 targets,
                 rounds,

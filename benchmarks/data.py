@@ -26,7 +26,6 @@ __all__ = [
     "SETTINGS",
     "compact",
     "legacy_fields_of",
-    "legacy_page",
     "legacy_records",
     "session_rows",
     "sessions",
@@ -122,11 +121,6 @@ def sessions(born_old: bool, count: int = RECORDS) -> tuple[dict[str, Any], ...]
 def sessions_page(born_old: bool) -> bytes:
     """A page of paginated sessions."""
     return compact({"limit": RECORDS, "offset": 0, "total": RECORDS, "sessions": sessions(born_old)})
-
-
-def legacy_page() -> bytes:
-    """A page of legacy records."""
-    return compact({"students": legacy_records()})
 
 
 def session_rows(body: bytes) -> Sequence[Any]:

@@ -1,8 +1,8 @@
 """A filter and two sort columns over the same records: ours against SQLite's JSON functions and DuckDB.
 
 Each begins with the pages' bytes in memory and ends with the texts of all records that pass, in order, in parts of 300.
-The peers are told by hand where the legacy values of a session lie, compare times as the texts that these records happen
-to have, and translate nothing. DuckDB uses as many processors as it finds.
+The peers are told by hand where the legacy values of a session lie, compare times as the texts that these records
+happen to have, and translate nothing. DuckDB uses as many processors as it finds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def pages(total: int) -> Pages:
     served = session_list()
     rows = [{**served[number % len(served)], "id": str(number + 1)} for number in range(total)]
     heads = range(0, total, _LARGEST)
-    return [compact({"limit": _LARGEST, "offset": at, "total": total, "sessions": rows[at : at + _LARGEST]}) for at in heads]
+    return [
+        compact({"limit": _LARGEST, "offset": at, "total": total, "sessions": rows[at : at + _LARGEST]}) for at in heads
+    ]
 
 
 def ours(bodies: Pages) -> list[bytes]:
@@ -138,8 +140,8 @@ def measured(sessions: int, rounds: int) -> Report:
     matches = check(bodies)
     return compare(
         f"Select and sort {sessions:,} sessions",
-        f"A filter that {matches:,} records pass and two columns to sort by, from pages in memory to all those records' "
-        "texts in order.",
+        f"A filter that {matches:,} records pass and two columns to sort by, from pages in memory to the texts of all "
+        "those records in order.",
         {
             "ours": timed(lambda: ours(bodies), 0),
             "SQLite JSON": timed(lambda: sqlite(bodies), 0),

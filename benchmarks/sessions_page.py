@@ -54,8 +54,12 @@ def measured(*, born_old: bool, target: str, rounds: int) -> Report:
         ways = {floor: timed(lambda: (orjson.loads(body), orjson.dumps(shown)))}
     return compare(
         f"Paginated sessions born {'old' if born_old else 'new'}, a page of 300, bytes to bytes",
-        f"A body of {len(body):,} bytes becomes a legacy page of {len(page):,}: all sessions recorded, times of milliseconds "
-        + ("in UTC, each carrying its legacy record." if born_old else "in UTC, written in Europe/Amsterdam."),
+        f"A body of {len(body):,} bytes becomes a legacy page of {len(page):,}: all sessions recorded, times of "
+        + (
+            "milliseconds in UTC, each carrying its legacy record."
+            if born_old
+            else "milliseconds in UTC, written in Europe/Amsterdam."
+        ),
         {"shim": timed(lambda: shim(body)), **ways},
         {("shim", floor): target},
         rounds,

@@ -91,9 +91,7 @@ _SessionsPage = pydantic.create_model("SessionsPage", students=(list[_Session], 
 
 class _WithholdNewerFields(VersionChange):
     description = "The newer fields are shown."
-    instructions_to_migrate_to_previous_version = tuple(
-        schema(_Session).field(name).didnt_exist for name in _NEWER
-    )
+    instructions_to_migrate_to_previous_version = tuple(schema(_Session).field(name).didnt_exist for name in _NEWER)
 
     @convert_response_to_previous_version_for(_SessionsPage)
     def _withhold(response: ResponseInfo) -> None:  # noqa: N805 - cadwyn's form
@@ -135,8 +133,8 @@ def main(rounds: int = ROUNDS) -> Report:
     floored = "orjson loads + dumps"
     return compare(
         "Student sessions, a page of 300, bytes to bytes",
-        f"A body of {len(body):,} bytes becomes the legacy page: types are checked, newer fields are withheld. Its fields "
-        "are in the documented order; the rows that say so have each record's fields in an order of its own.",
+        f"A body of {len(body):,} bytes becomes the legacy page: types are checked, newer fields are withheld. Its "
+        "fields are in the documented order; the rows that say so have each record's fields in an order of its own.",
         {
             "shim": timed(lambda: shim(body)),
             floored: timed(lambda: floor(body)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 from benchmarks.harness import Figure, Report, compare
 from benchmarks.upstream import serving
@@ -56,7 +57,7 @@ def check(base_url: str, total: int) -> int:
     ends = {str(number): session["endedAtTime"] for session, number in times}
     shown = [ends[str(record["id"])] for record in records]
     assert shown == sorted(shown, reverse=True)
-    for one, other in zip(records, records[1:], strict=False):
+    for one, other in pairwise(records):
         assert ends[str(one["id"])] != ends[str(other["id"])] or one["name"] <= other["name"]
     return len(records)
 
@@ -72,9 +73,9 @@ def measured(sessions: int, latency: float, rounds: int) -> Report:
         report = compare(
             f"A walk of {sessions:,} sessions",
             f"A filter that {matches:,} of them pass and two columns to sort by, all legacy pages through the adapter; "
-            f"each of the {-(-sessions // _LARGEST):,} pages upstream was read once. Every other session carries a legacy "
-            "record. Selecting and translating is the processor's time of the walk without what reading the pages in the "
-            "walk's own way takes.",
+            f"each of the {-(-sessions // _LARGEST):,} pages upstream was read once. Every other session carries a "
+            "legacy record. Selecting and translating is the processor's time of the walk without what reading the "
+            "pages in the walk's own way takes.",
             {
                 _WALK + late: _Clock(lambda: whole(slow)),
                 _READ + late: _Clock(lambda: read(slow, sessions, parsed=False)),

@@ -15,7 +15,18 @@ from benchmarks.data import EXAM, EXAMS, SETTINGS, sessions
 from benchmarks.upstream import ASKED
 from compat.upstream.transport import CallOptions
 
-__all__ = ["FILTER", "PATH", "SINCE", "SORT", "asked", "read", "read_as_the_walk_does", "session_list", "walk", "walker"]
+__all__ = [
+    "FILTER",
+    "PATH",
+    "SINCE",
+    "SORT",
+    "asked",
+    "read",
+    "read_as_the_walk_does",
+    "session_list",
+    "walk",
+    "walker",
+]
 
 PATH = "/sessions"
 SINCE = "2018-06-01T00:00:00.000Z"

@@ -41,7 +41,7 @@ class Times:
         self._zone = zone
         self._epochs: dict[tuple[str, str], int | None] = {}
         self._local: dict[tuple[str, str], tuple[str, str] | None] = {}
-        self._utc: dict[tuple[str, str], str | None] = {}
+        self._utc: dict[tuple[str, str], tuple[str, bool] | None] = {}
         self._hours: dict[str, tuple[str, str]] = {}
         self._pairs: dict[tuple[str, str, str, str], bool] = {}
 
@@ -106,12 +106,41 @@ class Times:
         rest = text[_HOUR:split]
         if _REST.fullmatch(rest):
             key = (text[:_HOUR], text[split:])
-            hour = self._utc.get(key, _UNKNOWN)
-            if hour is _UNKNOWN:
-                hour = _remembered(self._utc, key, self._hour_in_utc(*key))
-            if hour is not None:
-                return f"{hour}{_three_digits(rest)}Z"
+            there = self._utc.get(key, _UNKNOWN)
+            if there is _UNKNOWN:
+                there = _remembered(self._utc, key, self._hour_in_utc(*key))
+            if there is not None:
+                return f"{there[0]}{_three_digits(rest)}Z"
         return instants.write_utc(instants.read(text, self._zone))
+
+    def write_utc_each(self, texts: Sequence[str | None]) -> tuple[list[str | None], list[str | None]]:
+        """For a column of times: each as it reads in UTC, and each as it reads in the zone; null staying null.
+
+        Raises:
+            ValueError: as :meth:`write_utc` and :meth:`write`, of any of them.
+        """
+        known, rests = self._utc, []
+        in_utc: list[str | None] = []
+        here: list[str | None] = []
+        for text in texts:
+            if text is None:
+                in_utc.append(None)
+                here.append(None)
+                continue
+            split = -1 if text[-1:] == "Z" else -6
+            there = known.get((text[:_HOUR], text[split:]))
+            rest = text[_HOUR:split]
+            if there is None or len(rest) != _WITH_MILLISECONDS:
+                in_utc.append(written := self.write_utc(text))
+                here.append(self.write(written))
+                continue
+            rests.append(rest)
+            in_utc.append(f"{there[0]}{rest}Z")
+            here.append(text if there[1] else self.write(text))
+        if not _RESTS.fullmatch("|".join(rests)):
+            in_utc = [None if text is None else self.write_utc(text) for text in texts]
+            here = [None if text is None else self.write(text) for text in in_utc]
+        return in_utc, here
 
     def write_each(self, texts: Sequence[str | None]) -> list[str | None]:
         """:meth:`write` for a column of times, null staying null.
@@ -177,7 +206,7 @@ class Times:
                 one[:_HOUR],
                 one[-6:],
                 other[:_HOUR],
-                other[-1],
+                other[-1:],
             ) in pairs:
                 rests.append(rest)
                 kept.append(one)
@@ -210,14 +239,16 @@ class Times:
         except ValueError:
             return None
 
-    def _hour_in_utc(self, hour: str, offset: str) -> str | None:
+    def _hour_in_utc(self, hour: str, offset: str) -> tuple[str, bool] | None:
+        """The hour in UTC, and whether the zone would write it just so."""
         epoch = self._epoch(hour, offset)
         if epoch is None or epoch % 3600:
             return None
         try:
-            return instants.write_utc((epoch, ""))[:_HOUR]
+            in_utc = instants.write_utc((epoch, ""))[:_HOUR]
         except ValueError:
             return None
+        return in_utc, self._hour_there(in_utc, "Z") == (hour, offset)
 
     def _hour_there(self, hour: str, offset: str) -> tuple[str, str] | None:
         """The hour and offset that an hour has in the zone; None where the clock moves within it."""

@@ -1,0 +1,189 @@
+"""Legacy records to sessions by typed decoders and encoders (contract, section 5).
+
+Every record is looked at by column: what its session would say by itself is left out, and everything else is carried.
+A record with a field beyond the 57, or with a value of another type than declared, is the lens's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from compat.errors import ConfigurationError
+from compat.instants import whole_seconds_between
+from compat.mapping.compiled.times import Times
+from compat.mapping.compiled.to_legacy import Declined
+from compat.mapping.compiled.types import struct
+from compat.mapping.exact import FIRST_SURROGATE
+from compat.schemas import COLUMNS
+from compat.schemas.rules import (
+    Application,
+    Constant,
+    Default,
+    Exact,
+    Identifier,
+    Latest,
+    LookedUp,
+    Rule,
+    SessionText,
+    Time,
+)
+from compat.schemas.student import CARRIED_KEY
+
+__all__ = ["SessionPages"]
+
+_encode = msgspec.json.Encoder().encode
+_EXACT = {name: column.rule for name, column in COLUMNS.items() if isinstance(column.rule, Exact)}
+_REQUIRED = {rule.source for rule in _EXACT.values() if not isinstance(rule, Time) or rule.required}
+_SELDOM_SAID = tuple(name for name, column in COLUMNS.items() if isinstance(column.rule, Time | SessionText | Latest))
+_NOTHING_SAID = (UNSET,) * len(_SELDOM_SAID)
+Column = list[Any]
+
+
+class SessionPages:
+    """Makes sessions of legacy records, all of a page at once.
+
+    Args:
+        exams: exam id to applicationId.
+        times: reads and writes times.
+
+    Raises:
+        ConfigurationError: the exams are not tied one to one.
+    """
+
+    def __init__(self, exams: Mapping[int, str], times: Times) -> None:
+        if len({application.lower() for application in exams.values()}) != len(exams):
+            raise ConfigurationError("[exams]: two exam ids are tied to one applicationId; they go one to one")
+        self._exams = dict(exams)
+        self._times = times
+        whole = [
+            (name, column.compiled_type if not column.allow_none else column.compiled_type | None)
+            for name, column in COLUMNS.items()
+        ]
+        self._record = struct("Record", whole, forbid_unknown_fields=True)
+        carried = [(name, Any, _stand_in(column.rule)) for name, column in COLUMNS.items()]
+        self._carried: Callable[..., Any] = msgspec.defstruct("Carried", carried, omit_defaults=True, gc=False)
+        self._made: Callable[..., Any] = msgspec.defstruct("Metadata", [(CARRIED_KEY, Any)], gc=False)
+        sources = [rule.source for rule in _EXACT.values()]
+        self._session: Callable[..., Any] = msgspec.defstruct(
+            "Session",
+            [
+                *((source, Any) for source in sources),
+                ("durationInSeconds", int),
+                ("toolId", str),
+                ("wasteDurationInSeconds", int),
+                ("wastePercentage", int),
+                ("metadata", Any),
+            ],
+            gc=False,
+        )
+        self._decode = msgspec.json.Decoder(list[self._record]).decode  # type: ignore[name-defined]
+        self._columns = attrgetter(*COLUMNS)
+
+    def render(self, body: bytes) -> bytes:
+        """Sessions of a JSON array of legacy records, as a JSON array.
+
+        Raises:
+            ValueError: the lens has to decide.
+        """
+        records: list[Any] = self._decode(body)
+        if not records:
+            return b"[]"
+        columns: dict[str, Column] = dict(
+            zip(COLUMNS, map(list, zip(*map(self._columns, records), strict=True)), strict=True)
+        )
+        live: dict[str, Column] = {}
+        shown: dict[str, Column] = {}
+        for name, rule in _EXACT.items():
+            live[rule.source], shown[rule.source] = self._live(rule, columns[name])
+        seconds = self._durations(live["startedAtTime"], live["endedAtTime"])
+        carried = self._leave_out(columns, live, shown)
+        return _encode(self._sessions(live, seconds, carried))
+
+    def _live(self, rule: Exact, column: Column) -> tuple[Column, Column]:
+        """What the session says, and what its legacy record would show of that."""
+        if isinstance(rule, Identifier):
+            if min(column) < 1 or max(column) >= FIRST_SURROGATE:
+                raise Declined
+            return list(map(str, column)), column
+        if isinstance(rule, Application):
+            try:
+                return [self._exams[exam] for exam in column], column
+            except KeyError:
+                raise Declined from None
+        if rule.source in _REQUIRED and None in column:
+            raise Declined
+        return self._times.write_utc_each(column)
+
+    def _durations(self, starts: Sequence[str], ends: Sequence[str]) -> list[int]:
+        """Whole seconds from start to end, both in UTC.
+
+        Raises:
+            Declined: an end lies before its start.
+        """
+        instant = self._times.instant
+        seconds = [whole_seconds_between(instant(start), instant(end)) for start, end in zip(starts, ends, strict=True)]
+        if min(seconds) < 0:
+            raise Declined
+        return seconds
+
+    def _leave_out(
+        self, columns: dict[str, Column], live: Mapping[str, Column], shown: Mapping[str, Column]
+    ) -> dict[str, Column]:
+        """The columns with their attribute's default wherever the session says the same by itself."""
+        left: dict[str, Column] = {}
+        for name, values in columns.items():
+            rule = COLUMNS[name].rule
+            if isinstance(rule, Identifier | Application):
+                left[name] = [UNSET] * len(values)
+            elif isinstance(rule, Time):
+                left[name] = _unless(values, shown[rule.source])
+            elif isinstance(rule, SessionText):
+                left[name] = _unless(values, live[rule.source])
+            elif isinstance(rule, Latest):
+                left[name] = _unless(values, self._latest(rule.times, live, shown))
+            elif isinstance(default := _stand_in(rule), str):
+                # The encoder leaves out what is the default itself, not what equals it; only texts can be two.
+                left[name] = [default if item == default else item for item in values]
+            else:
+                left[name] = values
+        return left
+
+    def _latest(
+        self, sources: Sequence[str], live: Mapping[str, Column], shown: Mapping[str, Column]
+    ) -> Sequence[str | None]:
+        latest, texts = live[sources[0]], shown[sources[0]]
+        for source in sources[1:]:
+            # All of them were just written in UTC, with three digits or more: instants decide, not texts.
+            later = [
+                other is not None and self._times.instant(other) > self._times.instant(one)
+                for one, other in zip(latest, live[source], strict=True)
+            ]
+            texts = [b if flag else a for flag, a, b in zip(later, texts, shown[source], strict=True)]
+            latest = [b if flag else a for flag, a, b in zip(later, latest, live[source], strict=True)]
+        return texts
+
+    def _sessions(self, live: Mapping[str, Column], seconds: list[int], carried: Mapping[str, Column]) -> list[Any]:
+        held = list(map(self._carried, *carried.values()))
+        made = list(map(self._made, held))
+        for index, said in enumerate(zip(*[carried[name] for name in _SELDOM_SAID], strict=True)):
+            if said == _NOTHING_SAID and _encode(held[index]) == b"{}":
+                made[index] = None
+        applications = live[next(rule.source for rule in _EXACT.values() if isinstance(rule, Application))]
+        zeros = [0] * len(seconds)
+        return list(map(self._session, *live.values(), seconds, applications, zeros, zeros, made))
+
+
+def _stand_in(rule: Rule | None) -> Any:
+    """What is left out: UNSET where that depends on the session, which is then said by UNSET itself."""
+    if isinstance(rule, Constant | Default):
+        return rule.value
+    return None if isinstance(rule, LookedUp) else UNSET
+
+
+def _unless(values: Column, said: Sequence[Any]) -> Column:
+    return [UNSET if value == other else value for value, other in zip(values, said, strict=True)]

@@ -1,0 +1,192 @@
+"""The clever forms beside the plain ones: times by the hour, sessions by the column, sort keys as bytes (law 5)."""
+
+from __future__ import annotations
+
+from datetime import timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compat import instants
+from compat.errors import MappingError
+from compat.json_text import dumps, loads
+from compat.mapping import BulkLens, SessionLens
+from compat.mapping.compiled import LegacyPages, LegacyView, Times
+from compat.mapping.remainder import same
+from compat.schemas import STUDENT_FIELDS
+from compat.testing.strategies import instant_texts, json_values, legacy_records, sessions
+from compat.upstream.collected import sort_key
+from compat.upstream.interface import LegacySettings, Row
+from compat.upstream.session_codec import SessionCodec
+
+EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}
+ZONES = st.sampled_from(
+    ["UTC", "Europe/Amsterdam", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]
+).map(ZoneInfo)
+USUAL = st.builds(
+    "{}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}{}".format,
+    st.integers(1900, 2100),
+    st.integers(1, 12),
+    st.integers(1, 31),
+    st.integers(0, 24),
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.integers(0, 999),
+    st.sampled_from(["Z", "Z", "+01:00", "+02:00", "-03:30", "+24:00", "+0100", ""]),
+)
+NONSENSE = st.sampled_from(
+    ["", "Z", "2018", "2018-11-17", "2018-11-17T16:09:3Z", "2018-11-17T16:09:39.Z", "0" * 24, "x" * 29]
+)
+TEXTS = st.one_of(USUAL, instant_texts(), NONSENSE, st.text(max_size=30))
+
+
+_FIELDS = set(STUDENT_FIELDS)
+_BARE = dumps(
+    [
+        SessionLens(EXAMS)
+        .to_legacy(
+            {
+                "id": "5",
+                "applicationId": EXAMS[17],
+                "startedAtTime": "2018-11-17T16:09:39.373Z",
+                "endedAtTime": "2018-11-17T16:10:39.373Z",
+            }
+        )
+        .record
+    ]
+).encode()
+
+
+def outcome(act: Any, *given: Any) -> Any:
+    try:
+        return act(*given)
+    except (ValueError, MappingError):
+        return "refused"
+
+
+@given(TEXTS, TEXTS, ZONES)
+def test_times_by_the_hour_are_the_times(one: str, other: str, zone: ZoneInfo) -> None:
+    times = Times(zone)
+    for _ in range(2):  # the second time, from what is remembered
+        assert outcome(times.instant, one) == outcome(instants.read, one, zone)
+        assert outcome(times.write, one) == outcome(lambda: instants.write(instants.read(one, zone), zone))
+        assert outcome(times.write_utc, one) == outcome(lambda: instants.write_utc(instants.read(one, zone)))
+        assert outcome(times.same, one, other) == outcome(_plainly_same, one, other, zone)
+
+
+def _plainly_same(one: str, other: str, zone: ZoneInfo) -> bool:
+    instant = instants.read(other, zone)
+    try:
+        return instants.read(one, zone) == instant
+    except ValueError:
+        return False
+
+
+@given(st.lists(st.one_of(st.none(), TEXTS), max_size=6), ZONES)
+def test_a_column_of_times_is_its_times(texts: list[str | None], zone: ZoneInfo) -> None:
+    times, plain = Times(zone), Times(zone)
+
+    def each(write: Any) -> Any:
+        return outcome(lambda: [None if text is None else write(text) for text in texts])
+
+    for _ in range(2):
+        assert outcome(times.write_each, texts) == each(plain.write)
+        in_utc = outcome(times.write_utc_each, texts)
+        assert in_utc == outcome(
+            lambda: (
+                all_utc := [None if text is None else plain.write_utc(text) for text in texts],
+                [None if text is None else plain.write(text) for text in all_utc],
+            )
+        )
+
+
+@given(st.lists(st.tuples(st.one_of(st.none(), TEXTS), st.one_of(st.none(), TEXTS)), max_size=6), ZONES)
+def test_carried_times_are_kept_where_they_name_the_instant(
+    pairs: list[tuple[str | None, str | None]], zone: ZoneInfo
+) -> None:
+    times, plain = Times(zone), Times(zone)
+
+    def kept(carried: str | None, live: str | None) -> str | None:
+        if live is None:
+            return None
+        return carried if carried is not None and plain.same(carried, live) else plain.write(live)
+
+    for _ in range(2):
+        carried, live = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        assert outcome(times.keep_each, carried, live) == outcome(lambda: [kept(*pair) for pair in pairs])
+
+
+@given(st.lists(sessions(EXAMS), max_size=5), ZONES)
+def test_a_page_of_sessions_is_its_sessions(page: list[dict[str, Any]], zone: ZoneInfo) -> None:
+    codec = SessionCodec(EXAMS, LegacySettings(zone))
+    texts = [dumps(session).encode() for session in page]
+    whole = codec.render([Row(index, index, None, {}, text, {}) for index, text in enumerate(texts)])
+    assert same(loads(whole), [loads(codec.plain(text)) for text in texts])
+
+
+@given(st.lists(legacy_records([17, 18]), max_size=4), ZONES, st.booleans())
+def test_records_at_once_are_records_one_by_one(
+    records: list[dict[str, Any]], zone: ZoneInfo, without_extras: bool
+) -> None:
+    if without_extras:
+        records = [{name: value for name, value in record.items() if name in _FIELDS} for record in records]
+    bulk, body = BulkLens(EXAMS, zone), dumps(records).encode()
+    assert same(loads(bulk.to_sessions(body)), loads(bulk.plain(body)))
+
+
+@given(
+    legacy_records([17]),
+    st.sampled_from(["id", "exam_id", "start_time", "end_time", "name", "archived"]),
+    json_values(),
+)
+def test_records_at_once_are_refused_as_records_one_by_one(record: dict[str, Any], name: str, value: Any) -> None:
+    bulk, body = BulkLens(EXAMS), dumps([record | {name: value}]).encode()
+    assert _said(bulk.to_sessions, body) == _said(bulk.plain, body)
+
+
+def _said(act: Any, body: bytes) -> str:
+    try:
+        return dumps(sorted(loads(act(body))[0]))
+    except MappingError as error:
+        return str(error)
+
+
+def test_a_record_that_a_session_says_by_itself_carries_nothing() -> None:
+    bulk = BulkLens(EXAMS)
+    [made] = loads(bulk.to_sessions(_BARE))
+    assert made["metadata"] is None
+    assert same([made], loads(bulk.plain(_BARE)))
+
+
+def test_the_compiled_form_is_used_where_it_can_be() -> None:
+    """Otherwise every comparison above would hold for nothing."""
+    times = Times(timezone.utc)
+    view = LegacyView(EXAMS, times)
+    session = {"id": "5", "applicationId": EXAMS[17], "startedAtTime": "2018-11-17T16:09:39.373Z"}
+    session |= {"endedAtTime": "2018-11-17T16:10:39.373Z"}
+    assert LegacyPages(view, times).render(view.decode_all(dumps([session]).encode()), [{}]).startswith(b'[{"id":5,')
+
+
+COMPARABLES = [
+    st.one_of(st.integers(), st.integers(-(2**600), 2**600)),
+    st.booleans(),
+    st.text(),
+    st.tuples(st.integers(-(10**12), 10**12), st.text("0123456789", max_size=5).map(lambda digits: digits.rstrip("0"))),
+]
+
+
+@pytest.mark.parametrize("values", COMPARABLES, ids=["integers", "booleans", "texts", "times"])
+def test_sort_keys_sort_as_the_values_do(values: st.SearchStrategy[Any]) -> None:
+    @given(values, values)
+    def compare(one: Any, other: Any) -> None:
+        first, second = sort_key(one), sort_key(other)
+        assert first is not None
+        assert second is not None
+        assert (first < second) == (one < other)
+        assert (first == second) == (one == other)
+
+    compare()
+    assert sort_key(None) is None
