@@ -11,7 +11,7 @@ from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
 from compat.json_text import dumps, loads
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times
+from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times, joined
 from compat.mapping.exact import legacy_id
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
@@ -109,8 +109,7 @@ class SessionCodec(Codec):
         return b"[" + b",".join([self._shown(row.record, row.person) for row in rows]) + b"]"
 
     def _decoded(self, rows: Sequence[Row]) -> list[Any]:
-        sessions: list[Any] = self._view.decode_all(b"[" + b",".join([bytes(row.record) for row in rows]) + b"]")
-        return sessions
+        return joined(self._view.decode_all, [row.record for row in rows])
 
     def _shown(self, text: Any, person: Mapping[str, Any]) -> bytes:
         if self._extra != "all":
@@ -152,7 +151,7 @@ def _object(text: Any) -> dict[str, Any]:
 def _identities(rows: Sequence[Any]) -> list[tuple[str, str]]:
     """Each session's own id, and the application that it belongs to."""
     try:
-        found = _keys.decode(b"[" + b",".join([bytes(row) for row in rows]) + b"]")
+        found = joined(_keys.decode, rows)
     except REFUSED:
         return [_identity(_object(row)) for row in rows]
     return [(keys.id, keys.application) for keys in found]

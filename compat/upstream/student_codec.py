@@ -11,7 +11,7 @@ from compat.drift import DRIFT
 from compat.errors import UpstreamError
 from compat.json_text import Number, dumps, loads
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import REFUSED, Times, student_type
+from compat.mapping.compiled import REFUSED, Times, joined, student_type
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
 from compat.upstream.interface import Codec, LegacySettings, Row
@@ -78,7 +78,7 @@ class StudentCodec(Codec):
     def _decoded(self, rows: Sequence[Row]) -> Any:
         if rows and isinstance(rows[0].record, self._student):
             return [row.record for row in rows]
-        return self._decode_all(b"[" + b",".join([bytes(row.record) for row in rows]) + b"]")
+        return joined(self._decode_all, [row.record for row in rows])
 
     def plain(self, text: Any, person: Mapping[str, Any] = _NOBODY) -> bytes:
         record = _object(text)
@@ -98,13 +98,9 @@ def _looked_at(rows: Sequence[Any], names: tuple[str, ...]) -> list[Any]:
     """Only some columns of each record, whatever their types."""
     columns = student_type(names)
     try:
-        decoded: list[Any] = msgspec.json.decode(
-            b"[" + b",".join([bytes(row) for row in rows]) + b"]",
-            type=list[columns],  # type: ignore[valid-type]
-        )
+        return joined(msgspec.json.Decoder(list[columns]).decode, rows)  # type: ignore[valid-type]
     except REFUSED:
         return [_plain(row, names) for row in rows]
-    return decoded
 
 
 class _Plain:

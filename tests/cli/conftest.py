@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,14 @@ COMMAND = (sys.executable, "-W", "error", "-m", "compat.cli")
 
 Invoke = Callable[..., Result]
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(autouse=True, scope="package")
+def interruptible() -> Iterator[None]:
+    """A suite that a shell started in the background ignores SIGINT, and so would every command it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="package")

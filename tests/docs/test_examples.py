@@ -26,6 +26,7 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 import compat
 from compat.cli.program import program
 from compat.testing.sandbox import Sandbox
+from compat.upstream.senders import OwnPool
 
 ROOT = Path(__file__).parents[2]
 VENDORS = ("https://acme.proctorexam.com", "https://platform.timeback.com")
@@ -44,6 +45,7 @@ def vendors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox
         monkeypatch.setenv("PLATFORM_CLIENT_SECRET", sandbox.client_secret)
         shutil.copy(sandbox.settings("paginated_sessions", fan_out=True)["upstream"]["roster"], "roster.csv")
         monkeypatch.setattr(HTTPAdapter, "send", _moved(sandbox.base_url))
+        monkeypatch.setattr(OwnPool, "send", _moved_upstream(sandbox.base_url))
         yield sandbox
         compat.uninstall()
 
@@ -52,16 +54,30 @@ def _moved(base_url: str) -> Any:
     send = HTTPAdapter.send
 
     def moved(self: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        url = request.url or ""
-        vendor = next((vendor for vendor in VENDORS if url.startswith(vendor + "/")), None)
         elsewhere = request.copy()
-        if vendor is not None:
-            elsewhere.url = base_url + url[len(vendor) :]
-        elif not url.startswith(base_url + "/"):
-            raise AssertionError(f"an example calls {url}, which is no vendor's address")
+        elsewhere.url = _at_the_sandbox(base_url, request.url or "")
         return send(self, elsewhere, *args, **options)
 
     return moved
+
+
+def _moved_upstream(base_url: str) -> Any:
+    send = OwnPool.send
+
+    def moved(self: OwnPool, request: requests.Request, *args: Any) -> Any:
+        request.url = _at_the_sandbox(base_url, str(request.url))
+        return send(self, request, *args)
+
+    return moved
+
+
+def _at_the_sandbox(base_url: str, url: str) -> str:
+    vendor = next((vendor for vendor in VENDORS if url.startswith(vendor + "/")), None)
+    if vendor is not None:
+        return base_url + url[len(vendor) :]
+    if not url.startswith(base_url + "/"):
+        raise AssertionError(f"an example calls {url}, which is no vendor's address")
+    return url
 
 
 def _configure(example: Example) -> None:

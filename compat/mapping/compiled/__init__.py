@@ -2,8 +2,8 @@
 
 from compat.mapping.compiled.pages import LegacyPages
 from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.to_legacy import REFUSED, LegacyView
+from compat.mapping.compiled.to_legacy import REFUSED, LegacyView, joined
 from compat.mapping.compiled.to_session import SessionPages
 from compat.mapping.compiled.types import looked_up_names, student_type
 
-__all__ = ["REFUSED", "LegacyPages", "LegacyView", "SessionPages", "Times", "looked_up_names", "student_type"]
+__all__ = ["REFUSED", "LegacyPages", "LegacyView", "SessionPages", "Times", "joined", "looked_up_names", "student_type"]

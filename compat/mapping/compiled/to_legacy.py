@@ -17,7 +17,7 @@ from compat.schemas import COLUMNS
 from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time
 from compat.schemas.student import CARRIED_KEY
 
-__all__ = ["REFUSED", "Declined", "LegacyView"]
+__all__ = ["REFUSED", "Declined", "LegacyView", "joined"]
 
 REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
 """What the compiled form raises where the lens has to decide."""
@@ -27,6 +27,18 @@ Filler = Callable[[Any, Any, Mapping[str, Any]], None]
 
 class Declined(CompatError, ValueError):
     """The compiled form leaves a record to the lens."""
+
+
+def joined(decode: Callable[[bytes], list[Any]], texts: Sequence[Any]) -> list[Any]:
+    """Decode many JSON texts at once.
+
+    Raises:
+        ValueError: they are not one value each, of the type asked for.
+    """
+    decoded = decode(b"[" + b",".join([bytes(text) for text in texts]) + b"]")
+    if len(decoded) != len(texts):
+        raise Declined
+    return decoded
 
 
 class LegacyView:
