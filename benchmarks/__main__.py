@@ -16,7 +16,7 @@ _PLOT = _FOLDER / "ratios.svg"
 _HELPERS = ("__main__", "data", "harness", "plot", "sessions_page", "upstream", "walking")
 _HEAD = f"""# Results
 
-Written by `python -m benchmarks --write{{full}}`, in one run. A ratio is taken within a round, in which the ways take
+Written by `python -m benchmarks --write{{options}}` in one run. A ratio is taken within a round, in which the ways take
 turns; below are the median, the least and the greatest of all rounds. Whatever else a machine does meanwhile slows all
 ways of a round, though not always alike. The milliseconds say what the ratios are ratios of, and hold for that run.
 
@@ -53,15 +53,15 @@ def main() -> None:
         print(reports[-1].markdown(), flush=True)
     print(versions())
     if given.write:
-        write(reports, given.full)
+        write(reports, f"{' --full' if given.full else ''} --rounds {given.rounds}")
 
 
-def write(reports: list[Report], full: bool) -> None:
+def write(reports: list[Report], options: str) -> None:
     """Keep the results of a run."""
     # Only here is matplotlib needed.
     from benchmarks.plot import draw
 
-    head = _HEAD.format(full=" --full" if full else "")
+    head = _HEAD.format(options=options)
     sections = [*(report.markdown() for report in reports), f"## Versions\n\n{versions()}"]
     _RESULTS.write_text(head + "\n".join(sections), encoding="utf-8")
     draw(reports, _PLOT)
