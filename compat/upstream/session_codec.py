@@ -56,44 +56,62 @@ class SessionCodec(Codec):
         self._pages = LegacyPages(self._view, self._times)
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
+        if not columns:
+            return [
+                Row(key, legacy_id(key), self._view.exam(application), {}, text, person)
+                for (key, application), text in zip(_identities(rows), rows, strict=True)
+            ]
         view = self._view_of(tuple(columns))
+        try:
+            sessions = joined(view.decode_all, rows)
+        except REFUSED:
+            return [self._plainly(text, exam_id, columns, person) for text in rows]
         return [
-            self._scan(view, key, self._view.exam(application), text, exam_id, columns, person)
-            for (key, application), text in zip(_identities(rows), rows, strict=True)
+            self._compiled(view, session, text, exam_id, columns, person)
+            for session, text in zip(sessions, rows, strict=True)
         ]
 
     def _view_of(self, columns: tuple[str, ...]) -> LegacyView:
         view = self._views.get(columns)
         if view is None:
-            view = LegacyView(self._exams, self._times, columns)
+            view = LegacyView(self._exams, self._times, columns, instants_only=True)
             if len(self._views) < _MOST_VIEWS:
                 self._views[columns] = view
         return view
 
-    def _scan(
+    def _compiled(
         self,
         view: LegacyView,
-        key: str,
-        exam: int | None,
+        session: Any,
         text: Any,
         exam_id: int,
         columns: Sequence[str],
         person: Mapping[str, Any],
     ) -> Row:
-        if exam != exam_id or not columns:
+        key, exam = session.id, view.exam(session.applicationId)
+        if exam != exam_id:
             return Row(key, legacy_id(key), exam, {}, text, person)
         try:
-            record: Any = view.record(view.decode(text), person)
-            values = {name: getattr(record, name) for name in columns}
+            record = view.record(session, person)
+            values = {name: self._comparable(key, name, getattr(record, name)) for name in columns}
         except REFUSED:
-            shown = self._translated(text, person)
-            values = {name: shown[name] for name in columns}
-        wanted = {name: self._comparable(key, name, value) for name, value in values.items()}
-        return Row(key, legacy_id(key), exam, wanted, text, person)
+            return self._plainly(text, exam_id, columns, person)
+        return Row(key, record.id, exam, values, text, person)
+
+    def _plainly(self, text: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
+        key, application = _identity(_object(text))
+        exam = self._view.exam(application)
+        if exam != exam_id:
+            return Row(key, legacy_id(key), exam, {}, text, person)
+        shown = self._translated(text, person)
+        values = {name: self._comparable(key, name, shown[name]) for name in columns}
+        return Row(key, legacy_id(key), exam, values, text, person)
 
     def _comparable(self, key: str, name: str, value: Any) -> Comparable | None:
+        if value is None or type(value) is tuple:
+            return value
         try:
-            if value is not None and type(value) is str and isinstance(COLUMNS[name], Time):
+            if type(value) is str and isinstance(COLUMNS[name], Time):
                 return self._times.instant(value)
             return comparable(COLUMNS[name], value, self._zone)
         except ValueError:

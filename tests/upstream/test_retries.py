@@ -138,8 +138,17 @@ def test_a_refused_connection_is_tried_again_even_for_a_write() -> None:
 def test_the_budget_spans_all_attempts() -> None:
     waiting = compat.RetryPolicy(attempts=1000, budget=0.3, first_wait=0.05, longest_wait=0.05)
     with RawServer(lambda number, received, connection: http(502)) as server:
-        answer = listed(mounted(upstream_at(server.base_url, retries=waiting)))
-        assert (answer.status_code, answer.json()["error"]) == (502, "The upstream answered with status 502.")
+        session = mounted(upstream_at(server.base_url, retries=waiting))
+        try:
+            answer = listed(session)
+            said = f"{answer.status_code} {answer.json()['error']}"
+        except requests.ReadTimeout as error:
+            # The last attempt began within the budget and was cut off by its end.
+            said = str(error)
+        assert said in (
+            "502 The upstream answered with status 502.",
+            "The upstream was too slow: the limit of 0.3 seconds a request was reached.",
+        )
         assert 2 <= len(server.received) <= 7
 
 

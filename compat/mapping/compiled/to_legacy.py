@@ -49,6 +49,8 @@ class LegacyView:
         times: reads and writes times.
         names: the legacy columns wanted; exam and id always are.
         extra_fields: carried fields beyond the 57 that are let through.
+        instants_only: exact times are wanted as instants, to compare them: whatever text is carried, they are the live
+            session's.
     """
 
     def __init__(
@@ -57,7 +59,10 @@ class LegacyView:
         times: Times,
         names: Sequence[str] = tuple(COLUMNS),
         extra_fields: tuple[str, ...] = (),
+        *,
+        instants_only: bool = False,
     ) -> None:
+        self._instants_only = instants_only
         wanted = tuple(name for name in COLUMNS if name in (*names, "id", "exam_id"))
         types = session_types(wanted, extra_fields)
         self._exams = {application.lower(): exam for exam, application in exams.items()}
@@ -124,7 +129,14 @@ class LegacyView:
 
     def _time(self, name: str, source: str) -> Filler:
         live_of, carried_of = attrgetter(source), attrgetter(name)
-        same, write = self._times.same, self._times.write
+        same, write, instant = self._times.same, self._times.write, self._times.instant
+
+        def fill_instant(record: Any, session: Any, person: Mapping[str, Any]) -> None:
+            live = live_of(session)
+            setattr(record, name, None if live is None else instant(live))
+
+        if self._instants_only:
+            return fill_instant
 
         def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
             live, carried = live_of(session), carried_of(record)
