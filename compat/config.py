@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Mapping
@@ -12,8 +11,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from marshmallow import Schema, ValidationError, fields, validate
-
+from compat.config_schemas import (
+    CallerSchema,
+    LegacySchema,
+    PaginatedSessionsSchema,
+    StoreSchema,
+    StudentSessionsSchema,
+    WholeSchema,
+    checked,
+)
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
 from compat.upstream import PaginatedSessions, StudentSessions, Upstream
@@ -38,75 +44,6 @@ __all__ = [
 
 CONFIG_NAME = "exam-compat.toml"
 _CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
-_MODE = validate.Regexp(
-    r"\A(legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2}))\Z",
-    error="Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
-)
-
-
-class _Text(fields.String):
-    """A text that is not empty."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(min=1, error="Must not be empty."), **kwargs)
-
-
-class _Upstream(Schema):
-    kind = fields.String(
-        required=True,
-        validate=validate.OneOf(
-            ("student_sessions", "paginated_sessions"),
-            error="Must be student_sessions or paginated_sessions.",
-        ),
-    )
-    base_url = _Text(required=True)
-    walk_deadline = fields.Float()
-    unsettled = fields.String()
-
-
-class _StudentSessions(_Upstream):
-    api_token = _Text(required=True)
-    secret_key = _Text(required=True)
-    scope = fields.String()
-    pushdown = fields.List(fields.String())
-
-
-class _PaginatedSessions(_Upstream):
-    path = _Text(required=True)
-    token_url = _Text()
-    client_id = _Text()
-    client_secret = _Text()
-    oauth_scope = _Text()
-    bearer_token = _Text()
-    roster = _Text()
-
-
-class _Legacy(Schema):
-    base_url = _Text()
-    time_zone = _Text()
-    extra_fields = fields.Raw()
-    deprecated = fields.Raw()
-    sunset = fields.Raw()
-
-
-class _Caller(Schema):
-    name = _Text(required=True)
-    api_token = _Text(required=True)
-    secret_key = _Text(required=True)
-    replay = fields.String(validate=validate.OneOf(("nonce", "signature"), error="Must be nonce or signature."))
-    mode = fields.String(validate=_MODE)
-
-
-class _Store(Schema):
-    url = _Text()
-
-
-class _Whole(Schema):
-    upstream = fields.Dict(required=True)
-    exams = fields.Dict()
-    legacy = fields.Dict()
-    callers = fields.List(fields.Dict())
-    store = fields.Dict()
 
 
 @dataclass(frozen=True)
@@ -204,11 +141,11 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
         ConfigurationError: a value cannot be used; the text names the key and the way out.
     """
     content = _resolved(content, "")
-    _checked(_Whole(), content, "")
-    legacy = _checked(_Legacy(), content.get("legacy", {}), "[legacy] ")
-    store = _checked(_Store(), content.get("store", {}), "[store] ")
+    checked(WholeSchema(), content, "")
+    legacy = checked(LegacySchema(), content.get("legacy", {}), "[legacy] ")
+    store = checked(StoreSchema(), content.get("store", {}), "[store] ")
     callers = [
-        _checked(_Caller(), entry, f"[[callers]] {number}: ")
+        checked(CallerSchema(), entry, f"[[callers]] {number}: ")
         for number, entry in enumerate(content.get("callers", []), 1)
     ]
     exams = _exams(content.get("exams", {}))
@@ -251,8 +188,8 @@ def time_zone(name: str) -> tzinfo:
 def _upstream(content: Mapping[str, Any], folder: Path, exams: Mapping[int, str]) -> Upstream:
     table = content["upstream"]
     kind = table.get("kind")
-    schema = _PaginatedSessions() if kind == "paginated_sessions" else _StudentSessions()
-    arguments = {name: value for name, value in _checked(schema, table, "[upstream] ").items() if name != "kind"}
+    schema = PaginatedSessionsSchema() if kind == "paginated_sessions" else StudentSessionsSchema()
+    arguments = {name: value for name, value in checked(schema, table, "[upstream] ").items() if name != "kind"}
     try:
         if kind == "student_sessions":
             return StudentSessions(**arguments)
@@ -304,30 +241,3 @@ def _resolved(value: Any, where: str) -> Any:
             raise ConfigurationError(f"{where}: the environment has no variable {name}")
         return os.environ[name]
     return value
-
-
-def _checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(table, Mapping):
-        raise ConfigurationError(f"{where}must be a table")
-    for name in table:
-        if name not in schema.fields:
-            raise ConfigurationError(f"{where}{name}: {_unknown(name, schema)}")
-    try:
-        loaded: Mapping[str, Any] = schema.load(table)
-    except ValidationError as error:
-        name, message = _first(error.messages)
-        raise ConfigurationError(f"{where}{name}: {message}") from None
-    return loaded
-
-
-def _unknown(name: str, schema: Schema) -> str:
-    near = difflib.get_close_matches(name, schema.fields, n=1, cutoff=0.0)
-    return f"no such key; the nearest known one is {near[0]}"
-
-
-def _first(messages: Any) -> tuple[str, str]:
-    name, found = next(iter(messages.items()))
-    while isinstance(found, Mapping):
-        inner, found = next(iter(found.items()))
-        name = f"{name}.{inner}"
-    return str(name), str(found[0])

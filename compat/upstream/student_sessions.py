@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
-import msgspec
 import requests
 
-from compat.errors import ConfigurationError, NotAuthorized, StudentSessionNotFound
-from compat.json_text import dumps
+from compat.errors import ConfigurationError, StudentSessionNotFound
 from compat.legacy.query import Query
 from compat.legacy.signature import signed
-from compat.mapping.compiled import REFUSED
 from compat.upstream.interface import (
     Capability,
     Chunk,
@@ -28,14 +25,11 @@ from compat.upstream.interface import (
 )
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.student_codec import StudentCodec
+from compat.upstream.student_pages import PageRows, raw_rows, read_chunk, read_row, refused
 from compat.upstream.transport import (
     CallOptions,
     Reply,
     Transport,
-    Unreadable,
-    json_object,
-    refused_parameters,
-    unexpected,
 )
 
 __all__ = ["StudentSessions"]
@@ -43,21 +37,6 @@ __all__ = ["StudentSessions"]
 _ACCEPT = "application/vnd.procwise.v3"
 _PUSHABLE: tuple[Capability, ...] = ("status", "filter", "sort")
 _NOBODY: Mapping[str, Any] = {}
-
-
-PageRows = Callable[[bytes], Sequence[Any]]
-
-
-class _Page(msgspec.Struct):
-    students: list[msgspec.Raw]
-
-
-class _One(msgspec.Struct):
-    student: msgspec.Raw = msgspec.Raw()
-    student_session: msgspec.Raw = msgspec.Raw()
-
-
-_pages = msgspec.json.Decoder(_Page)
 
 
 class StudentSessions(Upstream):
@@ -146,7 +125,7 @@ class StudentSessions(Upstream):
 
     def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | None:
         def accept(reply: Reply) -> Row | None:
-            return None if reply.status == 404 else _row(reply, codec)
+            return None if reply.status == 404 else read_row(reply, codec)
 
         found: Row | None = self.call("GET", student_session_id, {}, accept, options)
         return found
@@ -157,13 +136,13 @@ class StudentSessions(Upstream):
         def build() -> requests.Request:
             return self.request("POST", path, values, {"exam_id": str(exam_id)})
 
-        return self._transport.write(build, lambda reply: _row(reply, codec), options)
+        return self._transport.write(build, lambda reply: read_row(reply, codec), options)
 
     def update(self, student_session_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         def accept(reply: Reply) -> Row:
             if reply.status == 404:
                 raise StudentSessionNotFound(student_session_id)
-            return _row(reply, codec)
+            return read_row(reply, codec)
 
         changed: Row = self.call("PATCH", student_session_id, values, accept, options)
         return changed
@@ -173,7 +152,7 @@ class StudentSessions(Upstream):
             if reply.status == 404:
                 raise StudentSessionNotFound(student_session_id)
             if reply.status not in (200, 202, 204):
-                raise _refused(reply)
+                raise refused(reply)
 
         self.call("DELETE", student_session_id, {}, accept, options)
 
@@ -230,7 +209,7 @@ class _List(Source):
         options: CallOptions,
         page_rows: PageRows | None,
     ) -> None:
-        self._page_rows = page_rows or _raw_rows
+        self._page_rows = page_rows or raw_rows
         self._upstream = upstream
         self._path = path
         self._ids = ids
@@ -242,70 +221,10 @@ class _List(Source):
         asked = {**self._parameters, "page": str(page), "limit": str(limit)}
 
         def accept(reply: Reply) -> Chunk:
-            return _chunk(reply, start, self._page_rows)
+            return read_chunk(reply, start, self._page_rows)
 
         chunk: Chunk = self._upstream.read(self._path, asked, self._ids, accept, self._options, walk)
         return chunk
-
-
-def _chunk(reply: Reply, start: int, page_rows: PageRows) -> Chunk:
-    if reply.status != 200:
-        raise _refused(reply)
-    rows = _rows(reply, page_rows)
-    total = _stated(reply, "X-Pagination-Item-Count", least=0)
-    limit = _stated(reply, "X-Pagination-Limit", least=1)
-    if not rows and total > start:
-        raise Unreadable(f"The upstream's page from record {start} on has no records, though it counts {total}.")
-    return Chunk(start, rows, total, limit)
-
-
-def _raw_rows(body: bytes) -> Sequence[Any]:
-    return _pages.decode(body).students
-
-
-def _rows(reply: Reply, page_rows: PageRows) -> Sequence[Any]:
-    """The page's records: as wanted, else as their texts, else as the plain reader has them."""
-    try:
-        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
-        reply.body.decode()
-        return page_rows(reply.body)
-    except REFUSED:
-        return _rows_by_hand(reply) if page_rows is _raw_rows else _rows(reply, _raw_rows)
-
-
-def _rows_by_hand(reply: Reply) -> Sequence[Any]:
-    """What the fast reader would not take: the plain one decides whether it is a page."""
-    rows = json_object(reply).get("students")
-    if not isinstance(rows, list):
-        raise Unreadable("The upstream's answer is not a page: it has no list of students.")
-    return [dumps(row).encode() for row in rows]
-
-
-def _stated(reply: Reply, name: str, least: int) -> int:
-    text = reply.headers.get(name, "").strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 16) or int(text) < least:
-        raise Unreadable(f"The upstream's answer is not a page: it states no {name}.")
-    return int(text)
-
-
-def _row(reply: Reply, codec: Codec) -> Row:
-    if reply.status not in (200, 201):
-        raise _refused(reply)
-    try:
-        reply.body.decode()
-        found = msgspec.json.decode(reply.body, type=_One)
-    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
-        raise Unreadable("The upstream's answer is not JSON, or is cut off.") from None
-    text = bytes(found.student) or bytes(found.student_session)
-    if not text:
-        raise Unreadable("The upstream's answer holds no student.")
-    return codec.scan([text], -1, (), _NOBODY)[0]
-
-
-def _refused(reply: Reply) -> Exception:
-    if reply.status in (401, 403):
-        return NotAuthorized()
-    return refused_parameters(reply) if reply.status == 422 else unexpected(reply)
 
 
 def _checked_pushdown(pushdown: Iterable[str]) -> frozenset[Capability]:

@@ -1,0 +1,128 @@
+"""What each table of the configuration may hold (contract, section 7)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from compat.errors import ConfigurationError
+
+__all__ = [
+    "CallerSchema",
+    "LegacySchema",
+    "PaginatedSessionsSchema",
+    "StoreSchema",
+    "StudentSessionsSchema",
+    "WholeSchema",
+    "checked",
+]
+
+_MODE = validate.Regexp(
+    r"\A(legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2}))\Z",
+    error="Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
+)
+
+
+class _Text(fields.String):
+    """A text that is not empty."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(min=1, error="Must not be empty."), **kwargs)
+
+
+class UpstreamSchema(Schema):
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(
+            ("student_sessions", "paginated_sessions"),
+            error="Must be student_sessions or paginated_sessions.",
+        ),
+    )
+    base_url = _Text(required=True)
+    walk_deadline = fields.Float()
+    unsettled = fields.String()
+
+
+class StudentSessionsSchema(UpstreamSchema):
+    api_token = _Text(required=True)
+    secret_key = _Text(required=True)
+    scope = fields.String()
+    pushdown = fields.List(fields.String())
+
+
+class PaginatedSessionsSchema(UpstreamSchema):
+    path = _Text(required=True)
+    token_url = _Text()
+    client_id = _Text()
+    client_secret = _Text()
+    oauth_scope = _Text()
+    bearer_token = _Text()
+    roster = _Text()
+
+
+class LegacySchema(Schema):
+    base_url = _Text()
+    time_zone = _Text()
+    extra_fields = fields.Raw()
+    deprecated = fields.Raw()
+    sunset = fields.Raw()
+
+
+class CallerSchema(Schema):
+    name = _Text(required=True)
+    api_token = _Text(required=True)
+    secret_key = _Text(required=True)
+    replay = fields.String(validate=validate.OneOf(("nonce", "signature"), error="Must be nonce or signature."))
+    mode = fields.String(validate=_MODE)
+
+
+class StoreSchema(Schema):
+    url = _Text()
+
+
+class WholeSchema(Schema):
+    upstream = fields.Dict(required=True)
+    exams = fields.Dict()
+    legacy = fields.Dict()
+    callers = fields.List(fields.Dict())
+    store = fields.Dict()
+
+
+def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:
+    """A table that fits its schema.
+
+    Args:
+        schema: what it may hold.
+        table: the table.
+        where: what it is called in messages, in front of the key.
+
+    Raises:
+        ConfigurationError: it does not; the text names the key, and the nearest known one for an unknown key.
+    """
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"{where}must be a table")
+    for name in table:
+        if name not in schema.fields:
+            raise ConfigurationError(f"{where}{name}: {_unknown(name, schema)}")
+    try:
+        loaded: Mapping[str, Any] = schema.load(table)
+    except ValidationError as error:
+        name, message = _first(error.messages)
+        raise ConfigurationError(f"{where}{name}: {message}") from None
+    return loaded
+
+
+def _unknown(name: str, schema: Schema) -> str:
+    near = difflib.get_close_matches(name, schema.fields, n=1, cutoff=0.0)
+    return f"no such key; the nearest known one is {near[0]}"
+
+
+def _first(messages: Any) -> tuple[str, str]:
+    name, found = next(iter(messages.items()))
+    while isinstance(found, Mapping):
+        inner, found = next(iter(found.items()))
+        name = f"{name}.{inner}"
+    return str(name), str(found[0])

@@ -1,0 +1,110 @@
+"""What student sessions answer: pages with their totals in headers, and single records (seed 002)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from compat.errors import LegacyError, NotAuthorized
+from compat.json_text import dumps
+from compat.mapping.compiled import REFUSED
+from compat.upstream.interface import Chunk, Codec, Row
+from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
+
+__all__ = ["PageRows", "raw_rows", "read_chunk", "read_row", "refused"]
+
+_NOBODY: Mapping[str, Any] = {}
+PageRows = Callable[[bytes], Sequence[Any]]
+
+
+class _Page(msgspec.Struct):
+    students: list[msgspec.Raw]
+
+
+class _One(msgspec.Struct):
+    student: msgspec.Raw = msgspec.Raw()
+    student_session: msgspec.Raw = msgspec.Raw()
+
+
+_pages = msgspec.json.Decoder(_Page)
+
+
+def read_chunk(reply: Reply, start: int, page_rows: PageRows) -> Chunk:
+    """A page of the list.
+
+    Args:
+        reply: the answer.
+        start: how many records lie before the page.
+        page_rows: decodes the page's records.
+
+    Raises:
+        Unreadable: it is no page.
+        LegacyError: the upstream refused, as contract 2 says.
+    """
+    if reply.status != 200:
+        raise refused(reply)
+    rows = _rows(reply, page_rows)
+    total = _stated(reply, "X-Pagination-Item-Count", least=0)
+    limit = _stated(reply, "X-Pagination-Limit", least=1)
+    if not rows and total > start:
+        raise Unreadable(f"The upstream's page from record {start} on has no records, though it counts {total}.")
+    return Chunk(start, rows, total, limit)
+
+
+def raw_rows(body: bytes) -> Sequence[Any]:
+    """A page's records, each as its text."""
+    return _pages.decode(body).students
+
+
+def _rows(reply: Reply, page_rows: PageRows) -> Sequence[Any]:
+    """The page's records: as wanted, else as their texts, else as the plain reader has them."""
+    try:
+        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+        reply.body.decode()
+        return page_rows(reply.body)
+    except REFUSED:
+        return _rows_by_hand(reply) if page_rows is raw_rows else _rows(reply, raw_rows)
+
+
+def _rows_by_hand(reply: Reply) -> Sequence[Any]:
+    """What the fast reader would not take: the plain one decides whether it is a page."""
+    rows = json_object(reply).get("students")
+    if not isinstance(rows, list):
+        raise Unreadable("The upstream's answer is not a page: it has no list of students.")
+    return [dumps(row).encode() for row in rows]
+
+
+def _stated(reply: Reply, name: str, least: int) -> int:
+    text = reply.headers.get(name, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 16) or int(text) < least:
+        raise Unreadable(f"The upstream's answer is not a page: it states no {name}.")
+    return int(text)
+
+
+def read_row(reply: Reply, codec: Codec) -> Row:
+    """One record, in either of the two envelopes that are known.
+
+    Raises:
+        Unreadable: it holds none.
+        LegacyError: the upstream refused, as contract 2 says.
+    """
+    if reply.status not in (200, 201):
+        raise refused(reply)
+    try:
+        reply.body.decode()
+        found = msgspec.json.decode(reply.body, type=_One)
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        raise Unreadable("The upstream's answer is not JSON, or is cut off.") from None
+    text = bytes(found.student) or bytes(found.student_session)
+    if not text:
+        raise Unreadable("The upstream's answer holds no student.")
+    return codec.scan([text], -1, (), _NOBODY)[0]
+
+
+def refused(reply: Reply) -> LegacyError:
+    """The error that another status than success stands for."""
+    if reply.status in (401, 403):
+        return NotAuthorized()
+    return refused_parameters(reply) if reply.status == 422 else unexpected(reply)
