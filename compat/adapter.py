@@ -12,10 +12,10 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-from compat.config import Configuration, settings_of, upstream_of
+from compat.config import Configuration, mode_of_all, settings_of, upstream_of
 from compat.deprecation import warn_of
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
-from compat.legacy.answer import Answer, failure
+from compat.legacy.answer import ANSWERED_BY, Answer, failure
 from compat.legacy.routes import LegacyCall, match_route
 from compat.legacy.signature import Verifier
 from compat.shim import Shim
@@ -101,6 +101,10 @@ class ExamStudentsAdapter(BaseAdapter):
         call = self.legacy_call(request)
         if call is None:
             return previous.send(request, stream, timeout, verify, cert, proxies)
+        if mode_of_all() == "legacy":
+            answered = previous.send(request, stream, timeout, verify, cert, proxies)
+            answered.headers[ANSWERED_BY] = "legacy"
+            return answered
         warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}")
         try:
             answer = self._shim.answer(call, CallOptions(timeout, verify, cert, proxies))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
 from compat.config import Configuration, settings_of, upstream_of
 from compat.credentials import resolve
 from compat.deprecation import deprecated, deprecated_call
+from compat.errors import InvalidParameter
 from compat.legacy.answer import READING, Answer
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
 from compat.shim import Shim
@@ -180,9 +182,24 @@ class ExamStudentsClient:
         return student
 
     def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> Answer:
-        given = {name: _text(value) for name, value in parameters.items() if value is not None}
-        return self._shim.answer(LegacyCall(route, str(exam_id), urlencode(given), method=route.methods[0]))
+        given = {name: _text(name, value) for name, value in parameters.items() if value is not None}
+        try:
+            query = urlencode(given)
+        except UnicodeEncodeError:
+            raise InvalidParameter({"query": ["Must be UTF-8."]}) from None
+        return self._shim.answer(LegacyCall(route, str(exam_id), query, method=route.methods[0]))
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, Mapping | list | tuple) else str(value)
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, Mapping | Sequence) or isinstance(value, str):
+        return str(value)
+    try:
+        return json.dumps(value, default=_iso)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter({name: [f"Must be a value that JSON can hold: {error}."]}) from None
+
+
+def _iso(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is none")

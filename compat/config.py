@@ -36,6 +36,7 @@ __all__ = [
     "Configuration",
     "find_config",
     "load_config",
+    "mode_of_all",
     "read_config",
     "settings_of",
     "time_zone",
@@ -44,6 +45,7 @@ __all__ = [
 
 CONFIG_NAME = "exam-compat.toml"
 _CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+_MODE_VARIABLE = "EXAM_COMPAT_MODE"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,18 @@ def settings_of(given: Upstream | Configuration) -> LegacySettings:
     return given.settings if isinstance(given, Configuration) else LegacySettings()
 
 
+def mode_of_all() -> str:
+    """What ``EXAM_COMPAT_MODE`` says, the switch over every mode: "new" where it says nothing.
+
+    Raises:
+        ConfigurationError: it names a mode that this version does not have.
+    """
+    mode = os.environ.get(_MODE_VARIABLE) or "new"
+    if mode not in ("legacy", "new"):
+        raise ConfigurationError(f"{_MODE_VARIABLE}={mode}: this version knows the modes legacy and new")
+    return mode
+
+
 def find_config() -> Path:
     """The file named by ``EXAM_COMPAT_CONFIG``, else ``exam-compat.toml`` in the working directory.
 
@@ -106,7 +120,7 @@ def find_config() -> Path:
     path = Path(named or CONFIG_NAME)
     if not path.is_file():
         where = f"{_CONFIG_VARIABLE} names {path}" if named else f"{path} in {Path.cwd()}"
-        raise ConfigurationError(f"no configuration: {where} is no file; name one by --config or {_CONFIG_VARIABLE}")
+        raise ConfigurationError(f"no configuration: {where} is no file: name one by --config or {_CONFIG_VARIABLE}")
     return path
 
 
@@ -122,7 +136,7 @@ def load_config(path: str | Path | None = None) -> Configuration:
     path = find_config() if path is None else Path(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: {error}") from None
     try:
         return read_config(content, folder=path.parent)
@@ -217,7 +231,7 @@ def _extra_fields(legacy: Mapping[str, Any]) -> Any:
     given = legacy.get("extra_fields", [])
     if given == "all":
         return "all"
-    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given) or "all" in given:
         raise ConfigurationError('[legacy] extra_fields: must be "all" or a list of field names')
     return tuple(given)
 

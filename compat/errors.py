@@ -94,7 +94,9 @@ class InvalidParameter(LegacyError):
 
     def __init__(self, errors: Mapping[str, Sequence[str]], values: Mapping[str, str] | None = None) -> None:
         self._errors = {name: list(messages) for name, messages in errors.items()}
-        self._values = {name: values[name] for name in errors if name in values} if values else {}
+        # A signature is a secret even where it is refused.
+        told = {name: text for name, text in (values or {}).items() if name != "signature"}
+        self._values = {name: told[name] for name in errors if name in told}
         super().__init__(next((text for messages in self._errors.values() for text in messages), ""))
 
     @property

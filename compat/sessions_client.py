@@ -9,6 +9,7 @@ from typing import Any
 from compat.config import Configuration, settings_of, upstream_of
 from compat.credentials import resolve
 from compat.errors import InvalidParameter, StudentSessionNotFound, UpstreamError
+from compat.legacy.parameters import number
 from compat.legacy.query import LARGEST_LIMIT
 from compat.upstream import PaginatedSessions, StudentSessions
 from compat.upstream.interface import Source, Upstream
@@ -47,7 +48,16 @@ class StudentSessionsClient:
     ) -> None:
         given = resolve(upstream, base_url=base_url, api_token=api_token, secret_key=secret_key)
         self._upstream = upstream_of(given)
-        self._codec = self._upstream.codec(settings_of(given))
+        self._settings = settings_of(given)
+        self._codec = self._upstream.codec(self._settings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The codec holds compiled types, which are made anew rather than pickled.
+        return {"_upstream": self._upstream, "_settings": self._settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._codec = self._upstream.codec(self._settings)
 
     def __repr__(self) -> str:
         return f"StudentSessionsClient({self._upstream!r})"
@@ -64,8 +74,12 @@ class StudentSessionsClient:
             NotAuthorized: the credentials are not accepted.
             UpstreamError: the upstream failed, or its list changed while it was read: start again.
         """
+        exam = None if exam_id is None else _digits("exam_id", exam_id)
+        return self._all_records(exam, self._sources(exam, status))
+
+    def _all_records(self, exam_id: int | None, sources: list[Source]) -> Iterator[dict[str, Any]]:
         seen: set[int | str] = set()
-        for source in self._sources(exam_id, status):
+        for source in sources:
             yield from self._records(source, exam_id, seen)
 
     def get(self, student_session_id: int) -> dict[str, Any]:
@@ -76,9 +90,10 @@ class StudentSessionsClient:
             NotAuthorized: the credentials are not accepted.
             UpstreamError: the upstream failed.
         """
-        row = self._upstream.one(student_session_id, self._codec, _OPTIONS)
+        wanted = _digits("student_session_id", student_session_id)
+        row = self._upstream.one(wanted, self._codec, _OPTIONS).row
         if row is None:
-            raise StudentSessionNotFound(student_session_id)
+            raise StudentSessionNotFound(wanted)
         return _record(row.record)
 
     def create(self, exam_id: int, *, name: str, email: str, **values: Any) -> dict[str, Any]:
@@ -96,7 +111,7 @@ class StudentSessionsClient:
             UpstreamError: the upstream failed.
         """
         sent = {"name": name, "email": email, **_texts(values)}
-        return _record(self._upstream.add(exam_id, sent, self._codec, _OPTIONS).record)
+        return _record(self._upstream.add(_digits("exam_id", exam_id), sent, self._codec, _OPTIONS).record)
 
     def update(self, student_session_id: int, **values: Any) -> dict[str, Any]:
         """Change a session's name, email, individual_info and the like.
@@ -107,7 +122,8 @@ class StudentSessionsClient:
             NotAuthorized: the credentials are not accepted.
             UpstreamError: the upstream failed.
         """
-        return _record(self._upstream.update(student_session_id, _texts(values), self._codec, _OPTIONS).record)
+        wanted = _digits("student_session_id", student_session_id)
+        return _record(self._upstream.update(wanted, _texts(values), self._codec, _OPTIONS).record)
 
     def delete(self, student_session_id: int) -> None:
         """Delete a session.
@@ -118,7 +134,7 @@ class StudentSessionsClient:
             NotAuthorized: the credentials are not accepted.
             UpstreamError: the upstream failed.
         """
-        self._upstream.delete(student_session_id, _OPTIONS)
+        self._upstream.delete(_digits("student_session_id", student_session_id), _OPTIONS)
 
     def _sources(self, exam_id: int | None, status: str | None) -> list[Source]:
         if isinstance(self._upstream, StudentSessions):
@@ -155,6 +171,18 @@ class StudentSessionsClient:
 def _record(text: Any) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(bytes(text))
     return record
+
+
+def _digits(name: str, value: object) -> int:
+    """An id, as an integer or its digits.
+
+    Raises:
+        InvalidParameter: it is neither.
+    """
+    found = number(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    if found is None:
+        raise InvalidParameter({name: ["Must be a number."]})
+    return found
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

@@ -7,15 +7,21 @@ import time
 import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
+from compat.errors import LegacyError, UpstreamTimeout
 from compat.upstream.collected import Collected
 
 __all__ = ["KEPT_FOR", "Walks"]
 
 KEPT_FOR = 600.0
 """Seconds that a walk is kept after the last page asked of it."""
+
+
+class _LeftOff(Exception):
+    """The reading that others waited for ended for a reason of its reader's own."""
 
 
 @dataclass
@@ -57,6 +63,20 @@ class Walks:
             number: the page, from 1.
             read: reads the upstream.
         """
+        while True:
+            entry, mine = self._entry(key, number)
+            if mine:
+                return self._read(key, entry, read)
+            try:
+                return entry.result.result()
+            except _LeftOff:
+                # Whoever read ran into a limit of its own, or was interrupted: that is nobody else's failure.
+                continue
+            except LegacyError as error:
+                raise copy(error) from None
+
+    def _entry(self, key: Hashable, number: int) -> tuple[_Entry, bool]:
+        """The walk to take a page from, and whether it is the caller's to read."""
         with self._lock:
             now = self._clock()
             self._forget_before(now - self._kept_for)
@@ -65,13 +85,15 @@ class Walks:
             if entry is None or mine:
                 entry = self._entries[key] = _Entry(Future(), now)
             entry.asked = now
-        if not mine:
-            return entry.result.result()
+            return entry, mine
+
+    def _read(self, key: Hashable, entry: _Entry, read: Callable[[], Collected]) -> Collected:
         try:
             walk = read()
         except BaseException as error:
             self._drop(key, entry)
-            entry.result.set_exception(error)
+            shared = isinstance(error, Exception) and not isinstance(error, UpstreamTimeout)
+            entry.result.set_exception(error if shared else _LeftOff())
             raise
         entry.result.set_result(walk)
         with self._lock:

@@ -57,9 +57,10 @@ def page(records: bytes, *, matches: int, number: int, limit: int, unsettled: bo
     return Answer(200, headers, b'{"students":' + records + b"}")
 
 
-def single(record: bytes, status: int = 200) -> Answer:
+def single(record: bytes, status: int = 200, *, unsettled: bool = False) -> Answer:
     """One student, as the sibling routes answer (contract, section 3)."""
-    return Answer(status, dict(_JSON), b'{"student":' + record + b"}")
+    headers = {**_JSON, READING: "unsettled"} if unsettled else dict(_JSON)
+    return Answer(status, headers, b'{"student":' + record + b"}")
 
 
 def empty() -> Answer:

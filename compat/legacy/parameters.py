@@ -37,6 +37,10 @@ def shown(value: str) -> str:
     return value if len(value) <= 80 else value[:77] + "..."
 
 
+def _told(name: str, value: str) -> str:
+    return "…" if name == "signature" else shown(value)
+
+
 def missing(name: str) -> str:
     """The documented text for a parameter that is not there or is empty (API facts, add_student)."""
     return f"Param is missing or the value is empty: '{name}'"
@@ -60,7 +64,7 @@ def gather(call: LegacyCall) -> Parameters:
     for place, pairs in (("query", _pairs("query", call.query, problems)), ("body", _body(call, problems))):
         for name, value in _once(place, pairs, problems).items():
             if name in merged and merged[name] != value and name != "id":
-                _report(problems, name, f"Must not differ between query and body: '{shown(value)}'.")
+                _report(problems, name, f"Must not differ between query and body: '{_told(name, value)}'.")
             merged[name] = value
     merged["id"] = call.exam_id
     return Parameters(merged, problems)
@@ -70,7 +74,7 @@ def _once(place: str, pairs: Iterable[tuple[str, str]], problems: dict[str, list
     found: dict[str, str] = {}
     for name, value in pairs:
         if name in found:
-            _report(problems, name, f"Must be given once in the {place}: '{shown(value)}'.")
+            _report(problems, name, f"Must be given once in the {place}: '{_told(name, value)}'.")
         elif value == "":
             _report(problems, name, missing(name))
         found[name] = value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import tzinfo
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from compat import instants
@@ -39,8 +39,13 @@ def read_value(column: Typed, value: Any, zone: tzinfo) -> Comparable | None:
 
 
 def _whole_number(value: Number) -> int | None:
-    number = Decimal(value.text)
-    if len(value.text) > _LONGEST or abs(number.adjusted()) > _LARGEST_EXPONENT + len(value.text):
+    if len(value.text) > _LONGEST:
+        return None
+    try:
+        number = Decimal(value.text)
+    except InvalidOperation:  # an exponent beyond any number that there is
+        return None
+    if abs(number.adjusted()) > _LARGEST_EXPONENT + len(value.text):
         return None
     return int(number) if number == number.to_integral_value() else None
 

@@ -6,16 +6,21 @@ import base64
 import threading
 import time
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 import requests
 
-from compat.errors import NotAuthorized, UpstreamError
+from compat.errors import LegacyError, NotAuthorized, UpstreamError
+from compat.upstream.interface import sendable
+from compat.upstream.retries import Deadline
 from compat.upstream.transport import CallOptions, Reply, Transport, Unreadable, unexpected
 
 __all__ = ["ClientCredentials", "FixedToken", "TokenSource"]
 
+_USUAL_LIFETIME = 3600.0
+_LONGEST_LIFETIME = 1e9
 _RENEW_BEFORE = 30.0
 """Seconds before its end that a token is renewed, so that none ends on its way."""
 
@@ -23,10 +28,10 @@ _RENEW_BEFORE = 30.0
 class TokenSource(Protocol):
     """Where bearer tokens come from."""
 
-    def current(self, options: CallOptions) -> str:
+    def current(self, options: CallOptions, walk: Deadline | None) -> str:
         """A token that is good now."""
 
-    def renew(self, refused: str, options: CallOptions) -> str | None:
+    def renew(self, refused: str, options: CallOptions, walk: Deadline | None) -> str | None:
         """Another token after this one was refused, or None where there is no other."""
 
 
@@ -36,10 +41,10 @@ class FixedToken:
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def current(self, options: CallOptions) -> str:
+    def current(self, options: CallOptions, walk: Deadline | None) -> str:
         return self._token
 
-    def renew(self, refused: str, options: CallOptions) -> str | None:
+    def renew(self, refused: str, options: CallOptions, walk: Deadline | None) -> str | None:
         return None
 
 
@@ -65,6 +70,8 @@ class ClientCredentials:
         self._lock = threading.Lock()
         self._token = ""
         self._ends = 0.0
+        self._fetches = 0
+        self._failure: LegacyError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {
@@ -76,25 +83,42 @@ class ClientCredentials:
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
-    def current(self, options: CallOptions) -> str:
+    def current(self, options: CallOptions, walk: Deadline | None) -> str:
+        before = self._fetches
         with self._lock:
             if time.monotonic() >= self._ends:
-                self._fetch(options)
+                self._fetch_once(before, options, walk)
             return self._token
 
-    def renew(self, refused: str, options: CallOptions) -> str | None:
+    def renew(self, refused: str, options: CallOptions, walk: Deadline | None) -> str | None:
+        before = self._fetches
         with self._lock:
             # Another thread may have renewed it in the meantime.
             if self._token == refused:
-                self._fetch(options)
+                self._fetch_once(before, options, walk)
             return self._token
 
-    def _fetch(self, options: CallOptions) -> None:
+    def _fetch_once(self, before: int, options: CallOptions, walk: Deadline | None) -> None:
+        """Fetch a token; whoever waited while another thread tried in vain takes that thread's failure for its own."""
+        if self._fetches != before and self._failure is not None:
+            raise copy(self._failure)
+        self._failure = None
+        try:
+            self._fetch(options, walk)
+        except LegacyError as error:
+            self._failure = error
+            raise
+        finally:
+            self._fetches += 1
+
+    def _fetch(self, options: CallOptions, walk: Deadline | None) -> None:
         # Imported here: only this upstream needs it.
         from oauthlib.oauth2 import BackendApplicationClient
 
         client = BackendApplicationClient(self._client_id, scope=self._scope)
         body = client.prepare_request_body(include_client_id=False)
+        # A server may well grant another scope than asked for, which oauthlib would take for an error.
+        client.scope = None
 
         def build() -> requests.Request:
             headers = {
@@ -106,7 +130,7 @@ class ClientCredentials:
 
         # Asking for a token changes nothing: it may be sent again.
         asked = time.monotonic()
-        self._token, lifetime = self._transport.read(build, _reader(client), options)
+        self._token, lifetime = self._transport.read(build, _reader(client), options, walk)
         self._ends = asked + max(lifetime - _RENEW_BEFORE, lifetime / 2)
 
 
@@ -119,12 +143,21 @@ def _reader(client: Any) -> Callable[[Reply], tuple[str, float]]:
         if reply.status != 200:
             raise unexpected(reply)
         try:
-            token = client.parse_request_body_response(reply.body.decode(), scope=client.scope)
-        except (OAuth2Error, UnicodeDecodeError, ValueError, TypeError, AttributeError):
+            token = client.parse_request_body_response(reply.body.decode())
+        except (OAuth2Error, ValueError, TypeError, AttributeError, OverflowError):
             raise Unreadable("The upstream's token endpoint gave no token that can be read.") from None
-        if str(token.get("token_type", "")).lower() != "bearer" or not isinstance(token["access_token"], str):
+        if str(token.get("token_type", "")).lower() != "bearer":
             raise UpstreamError("The upstream's token endpoint gave another kind of token than Bearer.")
-        lifetime = token.get("expires_in")
-        return token["access_token"], float(lifetime) if isinstance(lifetime, int | float) else 3600.0
+        if not sendable(token["access_token"]):
+            raise Unreadable("The upstream's token endpoint gave a token that no header can hold.")
+        return token["access_token"], _lifetime(token.get("expires_in"))
 
     return accept
+
+
+def _lifetime(seconds: Any) -> float:
+    try:
+        given = float(seconds)
+    except (TypeError, ValueError, OverflowError):
+        return _USUAL_LIFETIME
+    return given if 0 < given < _LONGEST_LIFETIME else _USUAL_LIFETIME

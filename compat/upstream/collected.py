@@ -26,6 +26,7 @@ IN_MEMORY = 16 * 1024 * 1024
 
 _AFTERWARDS = 2 * 1024 * 1024
 _LARGEST = 2**63 - 1
+_LONGEST_INTEGER = 0x8000
 
 
 class Summary:
@@ -53,6 +54,8 @@ def sort_key(value: Comparable | None) -> bytes | None:
         return b"\1" if value else b"\0"
     if isinstance(value, int):
         length = (abs(value).bit_length() + 7) // 8
+        if length >= _LONGEST_INTEGER:
+            raise UpstreamError("The upstream's list holds an integer that is too long to sort by.")
         if value < 0:
             return (0x8000 - length).to_bytes(2, "big") + (value + (1 << 8 * length)).to_bytes(length, "big")
         return (0x8000 + length).to_bytes(2, "big") + value.to_bytes(length, "big")
@@ -229,7 +232,7 @@ class Collected:
 
 def _storable(key: int | str) -> int | str | bytes:
     if isinstance(key, int):
-        return key if -_LARGEST <= key <= _LARGEST else str(key)
+        return key if -_LARGEST <= key <= _LARGEST else hex(key)
     try:
         key.encode()
     except UnicodeEncodeError:

@@ -23,12 +23,16 @@ __all__ = [
     "Chunk",
     "Codec",
     "LegacySettings",
+    "One",
     "Row",
     "Source",
     "Upstream",
     "WalkSettings",
+    "checked_key",
+    "checked_token",
     "checked_url",
     "needed",
+    "sendable",
 ]
 
 Capability = Literal["exam", "status", "filter", "sort"]
@@ -61,7 +65,7 @@ class WalkSettings:
     unsettled: Literal["serve", "refuse"] = "serve"
 
     def __post_init__(self) -> None:
-        if not self.deadline > 0:
+        if not isinstance(self.deadline, int | float) or not self.deadline > 0:
             raise ConfigurationError(f"walk_deadline = {self.deadline!r}: must be seconds above 0")
         if self.unsettled not in ("serve", "refuse"):
             raise ConfigurationError(f'unsettled = {self.unsettled!r}: must be "serve" or "refuse"')
@@ -105,6 +109,19 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return f"Row(id={self.id!r}, exam_id={self.exam_id!r})"
+
+
+@dataclass(frozen=True)
+class One:
+    """What was found for one id.
+
+    Attributes:
+        row: the record, or None where there is none.
+        unsettled: it was looked for in a list that kept changing.
+    """
+
+    row: Row | None
+    unsettled: bool = False
 
 
 class Source(ABC):
@@ -233,8 +250,8 @@ class Upstream(ABC):
         """The reader of its records."""
 
     @abstractmethod
-    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | None:
-        """The record of a legacy id, or None where there is none.
+    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> One:
+        """The record of a legacy id.
 
         Raises:
             LegacyError: as contract 2 says for what failed.
@@ -278,12 +295,41 @@ def checked_url(name: str, url: str) -> str:
     """
     try:
         parts = urlsplit(needed(name, url))
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
         fits = False
     if not fits or parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} = {url!r}: must be an http or https URL such as https://acme.proctorexam.com")
+        # What may hold a password is not shown.
+        shown = name if "@" in url else f"{name} = {url!r}"
+        raise ConfigurationError(f"{shown}: must be an http or https URL such as https://acme.proctorexam.com")
     return url.rstrip("/")
+
+
+def sendable(token: Any) -> bool:
+    """Whether a header can hold a token: visible ASCII, and some of it."""
+    return isinstance(token, str) and token.isascii() and token.isprintable() and bool(token) and " " not in token
+
+
+def checked_token(name: str, value: Any) -> str:
+    """A token for a header.
+
+    Raises:
+        ConfigurationError: it is none; the text names the key, and not the value.
+    """
+    if not sendable(needed(name, value)):
+        raise ConfigurationError(f"{name}: must be visible ASCII, without blanks or a line end around it")
+    return str(value)
+
+
+def checked_key(name: str, value: Any) -> str:
+    """A secret that is used as it is.
+
+    Raises:
+        ConfigurationError: it has blanks around it, as one read from a file often does.
+    """
+    if needed(name, value).strip() != value:
+        raise ConfigurationError(f"{name}: has blanks or a line end around it")
+    return str(value)
 
 
 def needed(name: str, value: Any) -> str:

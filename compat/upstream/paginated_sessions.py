@@ -12,6 +12,7 @@ import requests
 
 from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized, UpstreamError
 from compat.json_text import dumps
+from compat.legacy.parameters import number as exam_number
 from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.lens import NOBODY
 from compat.schemas import PaginatedSessionsOutputSchema
@@ -21,11 +22,15 @@ from compat.upstream.interface import (
     Chunk,
     Codec,
     LegacySettings,
+    One,
     Row,
     Source,
     Upstream,
     WalkSettings,
+    checked_key,
+    checked_token,
     checked_url,
+    needed,
 )
 from compat.upstream.reading import read_sources
 from compat.upstream.retries import Deadline, RetryPolicy
@@ -103,8 +108,8 @@ class PaginatedSessions(Upstream):
     ) -> None:
         super().__init__(frozenset(), WalkSettings(walk_deadline, unsettled))
         self.base_url = checked_url("base_url", base_url)
-        self.path = path if path.startswith("/") else "/" + path
-        self.exams = dict(exams)
+        self.path = needed("path", path) if path.startswith("/") else "/" + needed("path", path)
+        self.exams = checked_exams(exams)
         if len({application.lower() for application in self.exams.values()}) != len(self.exams):
             raise ConfigurationError("[exams]: two exam ids are tied to one applicationId; they go one to one")
         self._people = self._read_people(roster)
@@ -134,12 +139,18 @@ class PaginatedSessions(Upstream):
         if given:
             if any(credentials.values()):
                 raise ConfigurationError("bearer_token is set beside client credentials: keep one of the two")
-            return FixedToken(given)
+            return FixedToken(checked_token("bearer_token", given))
         absent = [name for name, value in credentials.items() if not value]
         if absent:
             raise ConfigurationError(f"{', '.join(absent)}: needed for a token, or set bearer_token")
         url = checked_url("token_url", token_url or "")
-        return ClientCredentials(url, client_id or "", client_secret or "", scope or None, self._transport)
+        return ClientCredentials(
+            url,
+            checked_key("client_id", client_id),
+            checked_key("client_secret", client_secret),
+            scope or None,
+            self._transport,
+        )
 
     @property
     def reads_only(self) -> InvalidParameter:
@@ -178,7 +189,7 @@ class PaginatedSessions(Upstream):
     def codec(self, settings: LegacySettings) -> Codec:
         return SessionCodec(self.exams, settings)
 
-    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | None:
+    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> One:
         # No route for one session is known: it is found by reading them.
         def scan(chunk: Chunk, source: Source) -> list[Row]:
             return codec.scan(chunk.rows, -1, (), source.person)
@@ -186,7 +197,8 @@ class PaginatedSessions(Upstream):
         read = read_sources(self.lists(options), self.walk, scan, keep=lambda row: row.id == student_session_id)
         try:
             found = read.rows(0, 1)
-            return codec.scan([found[0].record], -1, (), found[0].person)[0] if found else None
+            row = codec.scan([found[0].record], -1, (), found[0].person)[0] if found else None
+            return One(row, read.unsettled)
         finally:
             read.close()
 
@@ -201,11 +213,11 @@ class PaginatedSessions(Upstream):
 
     def read(self, path: str, asked: Mapping[str, str], options: CallOptions, walk: Deadline | None) -> Chunk:
         """Read a page; a refused token is renewed once."""
-        token = self._tokens.current(options)
+        token = self._tokens.current(options, walk)
         try:
             return self._read(path, asked, token, options, walk)
         except _Unauthorized:
-            renewed = self._tokens.renew(token, options)
+            renewed = self._tokens.renew(token, options, walk)
             if renewed is None:
                 raise NotAuthorized from None
         try:
@@ -221,6 +233,25 @@ class PaginatedSessions(Upstream):
             return requests.Request("GET", self.base_url + path, headers=headers, params=dict(asked))
 
         return self._transport.read(build, lambda reply: _chunk(reply, int(asked["offset"])), options, walk)
+
+
+def checked_exams(exams: Mapping[Any, str]) -> dict[int, str]:
+    """Exam ids, as integers or digits, tied to applicationIds.
+
+    Raises:
+        ConfigurationError: one of them is neither.
+    """
+    if not isinstance(exams, Mapping):
+        raise ConfigurationError("exams: must be a mapping of exam ids to applicationIds")
+    checked: dict[int, str] = {}
+    for exam_id, application in exams.items():
+        number = exam_number(str(exam_id)) if isinstance(exam_id, int | str) else None
+        if number is None:
+            raise ConfigurationError(f"exams: {str(exam_id)[:40]!r} is no exam id: it is digits")
+        if number in checked:
+            raise ConfigurationError(f"exams: {number} stands there twice")
+        checked[number] = needed(f"exams: {number}", application)
+    return checked
 
 
 class _Unauthorized(UpstreamError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from compat.schemas import COLUMNS
 from compat.schemas.fields import Integer
 
 __all__ = ["Person", "read_roster"]
+
+
+_INTEGER = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,21 @@ def _people(path: str, reader: csv.DictReader[str]) -> list[Person]:
     absent = [name for name in columns if name not in (reader.fieldnames or ())]
     if absent:
         raise ConfigurationError(f"roster {path}: has no column {', '.join(absent)}; it needs {', '.join(columns)}")
+    if len(set(reader.fieldnames or ())) != len(reader.fieldnames or ()):
+        raise ConfigurationError(f"roster {path}: names a column twice")
     people: dict[str, Person] = {}
     for row in reader:
         where = f"roster {path}, line {reader.line_num}"
+        if None in row or None in row.values():
+            raise ConfigurationError(f"{where}: must have {len(reader.fieldnames or ())} cells")
         user_id = row["user_id"]
-        if not user_id:
-            raise ConfigurationError(f"{where}: user_id is empty")
+        if not user_id or user_id in (".", ".."):
+            raise ConfigurationError(f"{where}: user_id is empty, or no id")
         if user_id in people:
             raise ConfigurationError(f"{where}: the same user_id stands on a line before")
         people[user_id] = Person(user_id, dict(_values(where, row, columns[1:])))
+    if not people:
+        raise ConfigurationError(f"roster {path}: names nobody, so that every list would be empty")
     return list(people.values())
 
 
@@ -67,7 +77,7 @@ def _values(where: str, row: Mapping[str, str | None], names: Iterable[str]) -> 
             yield name, None
         elif not isinstance(COLUMNS[name], Integer):
             yield name, text
-        elif text.lstrip("-").isascii() and text.lstrip("-").isdigit():
+        elif _INTEGER.fullmatch(text):
             yield name, int(text)
         else:
             raise ConfigurationError(f"{where}: {name} must be an integer or empty")

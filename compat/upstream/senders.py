@@ -6,6 +6,8 @@ it, hooks, cookies, redirects and looking through the environment each time, nob
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 
 __all__ = ["CallOptions", "GivenSession", "Incoming", "OwnPool"]
 
+_SIGNATURE = re.compile(r"signature=[^&\s]*")
 _CONNECTIONS = 32
 """Connections to an upstream that are kept open between requests."""
 
@@ -43,7 +46,10 @@ class CallOptions:
 
     def limits(self, remaining: float) -> tuple[float, float, str]:
         """Seconds to connect, seconds to wait for a byte, and the name of the second limit."""
-        connect, read = self.timeout if isinstance(self.timeout, tuple) else (self.timeout, self.timeout)
+        if isinstance(self.timeout, Timeout):
+            connect, read = self.timeout.connect_timeout, self.timeout.read_timeout
+        else:
+            connect, read = self.timeout if isinstance(self.timeout, tuple) else (self.timeout, self.timeout)
         if isinstance(read, int | float) and read < remaining:
             return (
                 min(_number(connect, remaining), remaining),
@@ -74,6 +80,18 @@ class Incoming(Protocol):
 
     def close(self) -> None:
         """Give the connection up."""
+
+
+class _WithoutSignature(logging.Filter):
+    """urllib3 writes each URL to its debug log, and a signed one is a secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_SIGNATURE.sub("signature=…", a) if isinstance(a, str) else a for a in record.args)
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_WithoutSignature())
 
 
 class GivenSession:
@@ -155,7 +173,8 @@ class OwnPool:
 
         Looking through the environment is half the cost of a call, so it is done once.
         """
-        key = (urlsplit(url)[:2], options.verify, options.cert, tuple(sorted((options.proxies or {}).items())))
+        cert = tuple(options.cert) if isinstance(options.cert, list) else options.cert
+        key = (urlsplit(url)[:2], options.verify, cert, tuple(sorted((options.proxies or {}).items())))
         found = self._pools.get(key)
         if found is None:
             with self._lock:

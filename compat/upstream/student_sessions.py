@@ -16,12 +16,14 @@ from compat.upstream.interface import (
     Chunk,
     Codec,
     LegacySettings,
+    One,
     Row,
     Source,
     Upstream,
     WalkSettings,
+    checked_key,
+    checked_token,
     checked_url,
-    needed,
 )
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.student_codec import StudentCodec
@@ -30,6 +32,7 @@ from compat.upstream.transport import (
     CallOptions,
     Reply,
     Transport,
+    Unreadable,
 )
 
 __all__ = ["StudentSessions"]
@@ -80,8 +83,8 @@ class StudentSessions(Upstream):
         super().__init__(chosen | own_scope, WalkSettings(walk_deadline, unsettled))
         self.base_url = checked_url("base_url", base_url)
         self.scope = scope
-        self._api_token = needed("api_token", api_token)
-        self._secret_key = needed("secret_key", secret_key)
+        self._api_token = checked_token("api_token", api_token)
+        self._secret_key = checked_key("secret_key", secret_key)
         self._transport = Transport(retries, session, "student sessions")
 
     def __repr__(self) -> str:
@@ -123,12 +126,17 @@ class StudentSessions(Upstream):
     def codec(self, settings: LegacySettings) -> Codec:
         return StudentCodec(settings)
 
-    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | None:
+    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> One:
         def accept(reply: Reply) -> Row | None:
-            return None if reply.status == 404 else read_row(reply, codec)
+            if reply.status == 404:
+                return None
+            row = read_row(reply, codec)
+            if row.id != student_session_id:
+                raise Unreadable(f"The upstream answered with another student session than {student_session_id}.")
+            return row
 
         found: Row | None = self.call("GET", student_session_id, {}, accept, options)
-        return found
+        return One(found)
 
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         path = f"/api/v3/exams/{exam_id}/student_sessions"
@@ -136,7 +144,13 @@ class StudentSessions(Upstream):
         def build() -> requests.Request:
             return self.request("POST", path, values, {"exam_id": str(exam_id)})
 
-        return self._transport.write(build, lambda reply: read_row(reply, codec), options)
+        def accept(reply: Reply) -> Row:
+            row = read_row(reply, codec)
+            if row.exam_id != exam_id:
+                raise Unreadable(f"The upstream answered with a student session of another exam than {exam_id}.")
+            return row
+
+        return self._transport.write(build, accept, options)
 
     def update(self, student_session_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         def accept(reply: Reply) -> Row:
@@ -228,6 +242,8 @@ class _List(Source):
 
 
 def _checked_pushdown(pushdown: Iterable[str]) -> frozenset[Capability]:
+    if not isinstance(pushdown, Iterable):
+        raise ConfigurationError(f"pushdown: must be a list of {', '.join(_PUSHABLE)}")
     chosen = tuple(pushdown) if not isinstance(pushdown, str) else (pushdown,)
     for name in chosen:
         if name not in _PUSHABLE:

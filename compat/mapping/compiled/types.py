@@ -35,7 +35,11 @@ def _declared(name: str, field: Typed) -> Attribute:
 
 
 def _extras(names: Sequence[str]) -> list[Attribute]:
-    return [(name, Raw | UnsetType, UNSET) for name in names]
+    # The attribute has a name of its own: a JSON key need not be an identifier.
+    return [
+        (f"extra_{place}", Raw | UnsetType, msgspec.field(default=UNSET, name=name))
+        for place, name in enumerate(dict.fromkeys(names))
+    ]
 
 
 def looked_up_names() -> tuple[str, ...]:
