@@ -115,7 +115,7 @@ class ClientCredentials:
         # Imported here: only this upstream needs it.
         from oauthlib.oauth2 import BackendApplicationClient
 
-        client = BackendApplicationClient(self._client_id, scope=self._scope)
+        client: Any = BackendApplicationClient(self._client_id, scope=self._scope)
         body = client.prepare_request_body(include_client_id=False)
         # A server may well grant another scope than asked for, which oauthlib would take for an error.
         client.scope = None
