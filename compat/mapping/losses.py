@@ -19,7 +19,7 @@ class Loss:
     """A named difference.
 
     Attributes:
-        field: the field that loses something; a dot leads into an object.
+        field: the field that loses something; ``metadata.`` leads into the metadata.
         reason: what is lost, in words.
     """
 

@@ -86,7 +86,9 @@ def losses_are_listed(
         MappingError: the session has no legacy record; the text names the field.
     """
     view = lens.to_legacy(session, person)
-    listed = {loss.field.partition(".")[0] for loss in losses_of_session(lens, view, person)}
+    listed = {loss.field for loss in losses_of_session(lens, view, person)}
+    if any(name.startswith("metadata.") for name in listed):
+        listed.add("metadata")
     try:
         made = lens.to_session(view.record)
     except MappingError as error:

@@ -63,6 +63,12 @@ def test_law_4_every_loss_is_listed(
     laws.losses_are_listed(SessionLens(applications, zone), data.draw(sessions(applications)), person)
 
 
+def test_law_4_takes_a_key_with_a_dot_for_a_key() -> None:
+    session = {"id": "1", "applicationId": EXAMS[17], ".": None, "metadata": {"a.b": 1}, "c.d": 2}
+    session |= {"startedAtTime": "2000-01-01T00:00:00Z", "endedAtTime": "2000-01-01T00:00:00Z"}
+    laws.losses_are_listed(SessionLens(EXAMS), session)
+
+
 def _mutated(data: st.DataObject, record: dict[str, object]) -> bytes:
     """A record's text as it is, or with a value of another type, cut off, or with a byte changed."""
     kind = data.draw(st.sampled_from(["whole", "drift", "cut", "byte", "absent"]))
