@@ -18,8 +18,9 @@ from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import ANSWERED_BY, Answer, failure
 from compat.legacy.routes import LegacyCall, match_route
 from compat.legacy.signature import Verifier
+from compat.settings_checks import checked_url
 from compat.shim import Shim
-from compat.upstream.interface import Upstream, checked_url
+from compat.upstream.interface import Upstream
 from compat.upstream.transport import CallOptions
 
 __all__ = ["ExamStudentsAdapter", "mount"]

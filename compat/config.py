@@ -22,8 +22,9 @@ from compat.config_schemas import (
 )
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
+from compat.settings_checks import checked_exams, checked_url
 from compat.upstream import PaginatedSessions, StudentSessions, Upstream
-from compat.upstream.interface import LegacySettings, checked_url
+from compat.upstream.interface import LegacySettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -162,7 +163,7 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
         checked(CallerSchema(), entry, f"[[callers]] {number}: ")
         for number, entry in enumerate(content.get("callers", []), 1)
     ]
-    exams = _exams(content.get("exams", {}))
+    exams = checked_exams(content.get("exams", {}))
     return Configuration(
         upstream=_upstream(content, folder, exams),
         legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
@@ -212,19 +213,6 @@ def _upstream(content: Mapping[str, Any], folder: Path, exams: Mapping[int, str]
         return PaginatedSessions(exams=exams, **arguments)
     except ConfigurationError as error:
         raise ConfigurationError(f"[upstream] {error}") from None
-
-
-def _exams(table: Mapping[str, Any]) -> dict[int, str]:
-    exams: dict[int, str] = {}
-    for exam_id, application in table.items():
-        if not (exam_id.isascii() and exam_id.isdigit()):
-            raise ConfigurationError(f"[exams] {exam_id}: an exam id is digits")
-        if not isinstance(application, str) or not application:
-            raise ConfigurationError(f"[exams] {exam_id}: must be an applicationId in quotes")
-        if int(exam_id) in exams:
-            raise ConfigurationError(f"[exams] {exam_id}: the same exam id stands there before")
-        exams[int(exam_id)] = application
-    return exams
 
 
 def _extra_fields(legacy: Mapping[str, Any]) -> Any:

@@ -166,7 +166,7 @@ PLACE = "{user_id}"
         ({"upstream": SESSIONS, "exams": {"17": 5}}, "[exams] 17: must be an applicationId in quotes"),
         (
             {"upstream": SESSIONS, "exams": {"17": APPLICATION, "18": APPLICATION.upper()}},
-            "[upstream] [exams]: two exam ids are tied to one applicationId; they go one to one",
+            "[exams]: two exam ids are tied to one applicationId; they go one to one",
         ),
         ({"upstream": SESSIONS, "exams": {"17": "a", "017": "b"}}, "[exams] 017: the same exam id stands there before"),
         ({"legacy": {"base_ur": "x"}}, "[legacy] base_ur: no such key; the nearest known one is base_url"),

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 import requests
 
 from compat.errors import LegacyError, NotAuthorized, UpstreamError
-from compat.upstream.interface import sendable
+from compat.settings_checks import sendable
 from compat.upstream.retries import Deadline
 from compat.upstream.transport import CallOptions, Reply, Transport, Unreadable, unexpected
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,11 +27,6 @@ __all__ = [
     "Source",
     "Upstream",
     "WalkSettings",
-    "checked_key",
-    "checked_token",
-    "checked_url",
-    "needed",
-    "sendable",
 ]
 
 Capability = Literal["exam", "status", "filter", "sort"]
@@ -285,59 +279,3 @@ class Upstream(ABC):
     def reads_only(self) -> InvalidParameter | None:
         """What a write is refused with, where the upstream only reads."""
         return None
-
-
-def checked_url(name: str, url: str) -> str:
-    """A base URL without its last slash.
-
-    Raises:
-        ConfigurationError: it is no http or https URL with a host, or has a query.
-    """
-    try:
-        parts = urlsplit(needed(name, url))
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc
-    except ValueError:
-        fits = False
-    if not fits or parts.query or parts.fragment:
-        # What may hold a password is not shown.
-        shown = name if "@" in url else f"{name} = {url!r}"
-        raise ConfigurationError(f"{shown}: must be an http or https URL such as https://acme.proctorexam.com")
-    return url.rstrip("/")
-
-
-def sendable(token: Any) -> bool:
-    """Whether a header can hold a token: visible ASCII, and some of it."""
-    return isinstance(token, str) and token.isascii() and token.isprintable() and bool(token) and " " not in token
-
-
-def checked_token(name: str, value: Any) -> str:
-    """A token for a header.
-
-    Raises:
-        ConfigurationError: it is none; the text names the key, and not the value.
-    """
-    if not sendable(needed(name, value)):
-        raise ConfigurationError(f"{name}: must be visible ASCII, without blanks or a line end around it")
-    return str(value)
-
-
-def checked_key(name: str, value: Any) -> str:
-    """A secret that is used as it is.
-
-    Raises:
-        ConfigurationError: it has blanks around it, as one read from a file often does.
-    """
-    if needed(name, value).strip() != value:
-        raise ConfigurationError(f"{name}: has blanks or a line end around it")
-    return str(value)
-
-
-def needed(name: str, value: Any) -> str:
-    """A text that has to be there.
-
-    Raises:
-        ConfigurationError: it is not.
-    """
-    if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{name}: must be a text that is not empty")
-    return value

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-import msgspec
 import requests
 
-from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized, UpstreamError
-from compat.json_text import dumps
-from compat.legacy.parameters import number as exam_number
+from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized
 from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.lens import NOBODY
-from compat.schemas import PaginatedSessionsOutputSchema
+from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
 from compat.upstream.access_token import ClientCredentials, FixedToken, TokenSource
 from compat.upstream.interface import (
     Capability,
@@ -27,41 +24,18 @@ from compat.upstream.interface import (
     Source,
     Upstream,
     WalkSettings,
-    checked_key,
-    checked_token,
-    checked_url,
-    needed,
 )
 from compat.upstream.reading import read_sources
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.roster import Person, read_roster
 from compat.upstream.session_codec import SessionCodec
-from compat.upstream.transport import (
-    CallOptions,
-    Reply,
-    Transport,
-    Unreadable,
-    json_object,
-    refused_parameters,
-    unexpected,
-)
+from compat.upstream.session_pages import TokenRefused, read_chunk
+from compat.upstream.transport import CallOptions, Transport
 
 __all__ = ["READ_SCOPE", "PaginatedSessions"]
 
 READ_SCOPE = "https://purl.imsglobal.org/spec/caliper/v1p2/scope/events.readonly"
 """The platform's scope for reading sessions (API facts)."""
-
-_SCHEMA = PaginatedSessionsOutputSchema()
-
-
-class _Page(msgspec.Struct):
-    limit: int
-    offset: int
-    sessions: list[msgspec.Raw]
-    total: int
-
-
-_pages = msgspec.json.Decoder(_Page)
 
 
 class PaginatedSessions(Upstream):
@@ -110,8 +84,6 @@ class PaginatedSessions(Upstream):
         self.base_url = checked_url("base_url", base_url)
         self.path = needed("path", path) if path.startswith("/") else "/" + needed("path", path)
         self.exams = checked_exams(exams)
-        if len({application.lower() for application in self.exams.values()}) != len(self.exams):
-            raise ConfigurationError("[exams]: two exam ids are tied to one applicationId; they go one to one")
         self._people = self._read_people(roster)
         self._transport = Transport(retries, session, "paginated sessions")
         self._tokens = self._token_source(token_url, client_id, client_secret, oauth_scope, bearer_token)
@@ -216,13 +188,13 @@ class PaginatedSessions(Upstream):
         token = self._tokens.current(options, walk)
         try:
             return self._read(path, asked, token, options, walk)
-        except _Unauthorized:
+        except TokenRefused:
             renewed = self._tokens.renew(token, options, walk)
             if renewed is None:
                 raise NotAuthorized from None
         try:
             return self._read(path, asked, renewed, options, walk)
-        except _Unauthorized:
+        except TokenRefused:
             raise NotAuthorized from None
 
     def _read(
@@ -232,30 +204,7 @@ class PaginatedSessions(Upstream):
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
             return requests.Request("GET", self.base_url + path, headers=headers, params=dict(asked))
 
-        return self._transport.read(build, lambda reply: _chunk(reply, int(asked["offset"])), options, walk)
-
-
-def checked_exams(exams: Mapping[Any, str]) -> dict[int, str]:
-    """Exam ids, as integers or digits, tied to applicationIds.
-
-    Raises:
-        ConfigurationError: one of them is neither.
-    """
-    if not isinstance(exams, Mapping):
-        raise ConfigurationError("exams: must be a mapping of exam ids to applicationIds")
-    checked: dict[int, str] = {}
-    for exam_id, application in exams.items():
-        number = exam_number(str(exam_id)) if isinstance(exam_id, int | str) else None
-        if number is None:
-            raise ConfigurationError(f"exams: {str(exam_id)[:40]!r} is no exam id: it is digits")
-        if number in checked:
-            raise ConfigurationError(f"exams: {number} stands there twice")
-        checked[number] = needed(f"exams: {number}", application)
-    return checked
-
-
-class _Unauthorized(UpstreamError):
-    """The token was refused."""
+        return self._transport.read(build, lambda reply: read_chunk(reply, int(asked["offset"])), options, walk)
 
 
 class _List(Source):
@@ -270,34 +219,3 @@ class _List(Source):
     def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
         asked = {"limit": str(min(limit, LARGEST_LIMIT)), "offset": str(start)}
         return self._upstream.read(self._path, asked, self._options, walk)
-
-
-def _chunk(reply: Reply, offset: int) -> Chunk:
-    if reply.status == 401:
-        raise _Unauthorized("The upstream refused the token.")
-    if reply.status == 422:
-        raise refused_parameters(reply)
-    if reply.status != 200:
-        raise unexpected(reply)
-    page = _page(reply)
-    if page.offset != offset:
-        raise Unreadable(f"The upstream's page begins at {page.offset}, though it was asked from {offset}.")
-    if page.limit < 1 or page.total < 0:
-        raise Unreadable("The upstream's answer is not a page: its limit or total makes no sense.")
-    if not page.sessions and page.total > offset:
-        raise Unreadable(f"The upstream's page at {offset} has no sessions, though it counts {page.total}.")
-    return Chunk(offset, page.sessions, page.total, page.limit)
-
-
-def _page(reply: Reply) -> _Page:
-    try:
-        reply.body.decode()
-        return _pages.decode(reply.body)
-    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
-        content = json_object(reply)
-    problems = _SCHEMA.validate(content)
-    if problems:
-        name, messages = next(iter(problems.items()))
-        raise Unreadable(f"The upstream's answer is not a page: {name}: {messages[0]}")
-    rows: Sequence[Any] = [dumps(row).encode() for row in content["sessions"]]
-    return _Page(int(content["limit"]), int(content["offset"]), list(rows), int(content["total"]))

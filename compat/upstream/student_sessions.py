@@ -11,6 +11,7 @@ import requests
 from compat.errors import ConfigurationError, StudentSessionNotFound
 from compat.legacy.query import Query
 from compat.legacy.signature import signed
+from compat.settings_checks import checked_key, checked_token, checked_url
 from compat.upstream.interface import (
     Capability,
     Chunk,
@@ -21,9 +22,6 @@ from compat.upstream.interface import (
     Source,
     Upstream,
     WalkSettings,
-    checked_key,
-    checked_token,
-    checked_url,
 )
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.student_codec import StudentCodec

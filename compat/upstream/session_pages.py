@@ -1,0 +1,74 @@
+"""What paginated sessions answer: pages by limit and offset, with their totals in the body (seed 000)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from compat.errors import UpstreamError
+from compat.json_text import dumps
+from compat.schemas import PaginatedSessionsOutputSchema
+from compat.upstream.interface import Chunk
+from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
+
+__all__ = ["TokenRefused", "read_chunk"]
+
+_SCHEMA = PaginatedSessionsOutputSchema()
+
+
+class _Page(msgspec.Struct):
+    limit: int
+    offset: int
+    sessions: list[msgspec.Raw]
+    total: int
+
+
+_decoder = msgspec.json.Decoder(_Page)
+
+
+class TokenRefused(UpstreamError):
+    """The token was refused; another one may do."""
+
+
+def read_chunk(reply: Reply, offset: int) -> Chunk:
+    """A page of a list.
+
+    Args:
+        reply: the answer.
+        offset: how many sessions lie before the page.
+
+    Raises:
+        TokenRefused: the upstream refused the token.
+        Unreadable: it is no page.
+        LegacyError: the upstream refused otherwise, as contract 2 says.
+    """
+    if reply.status == 401:
+        raise TokenRefused("The upstream refused the token.")
+    if reply.status == 422:
+        raise refused_parameters(reply)
+    if reply.status != 200:
+        raise unexpected(reply)
+    page = _page(reply)
+    if page.offset != offset:
+        raise Unreadable(f"The upstream's page begins at {page.offset}, though it was asked from {offset}.")
+    if page.limit < 1 or page.total < 0:
+        raise Unreadable("The upstream's answer is not a page: its limit or total makes no sense.")
+    if not page.sessions and page.total > offset:
+        raise Unreadable(f"The upstream's page at {offset} has no sessions, though it counts {page.total}.")
+    return Chunk(offset, page.sessions, page.total, page.limit)
+
+
+def _page(reply: Reply) -> _Page:
+    try:
+        reply.body.decode()
+        return _decoder.decode(reply.body)
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        content = json_object(reply)
+    problems = _SCHEMA.validate(content)
+    if problems:
+        name, messages = next(iter(problems.items()))
+        raise Unreadable(f"The upstream's answer is not a page: {name}: {messages[0]}")
+    rows: Sequence[Any] = [dumps(row).encode() for row in content["sessions"]]
+    return _Page(int(content["limit"]), int(content["offset"]), list(rows), int(content["total"]))
