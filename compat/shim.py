@@ -16,11 +16,10 @@ from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SH
 from compat.legacy.signature import Verifier
 from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
 from compat.proof import Proofs
-from compat.upstream.collected import Collected
-from compat.upstream.interface import Chunk, LegacySettings, Row, Source, Upstream
+from compat.upstream.interface import Chunk, LegacySettings, Reading, Row, Source, Upstream
 from compat.upstream.reading import read_range, read_sources
 from compat.upstream.transport import CallOptions
-from compat.walks import Walks
+from compat.walks import ProcessWalks, WalkKey, Walks
 
 __all__ = ["Shim"]
 
@@ -35,6 +34,7 @@ class Shim:
         upstream: the new endpoint.
         settings: how the old interface is shown.
         verifier: checks signatures where that is wanted; without one, calls are taken as they come.
+        walks: where walks are kept for their later pages; without one, in this process.
     """
 
     def __init__(
@@ -42,12 +42,13 @@ class Shim:
         upstream: Upstream,
         settings: LegacySettings = LegacySettings(),
         verifier: Verifier | None = None,
+        walks: Walks | None = None,
     ) -> None:
         self.upstream = upstream
         self.settings = settings
         self._verifier = verifier
         self._codec = upstream.codec(settings)
-        self._walks = Walks()
+        self._walks = walks if walks is not None else ProcessWalks()
         self._proofs = Proofs(upstream)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -114,8 +115,7 @@ class Shim:
 
     def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Answer:
         query = plan.query
-        key = (caller, query.exam_id, query.status, query.conditions, query.sort, query.limit)
-        walk = self._walks.page(key, query.page, partial(self._walk, plan, options))
+        walk = self._walks.page(WalkKey.of(caller, query), query.page, partial(self._walk, plan, options))
         return answer.page(
             self._codec.render(walk.rows(query.start, query.limit)),
             matches=walk.count,
@@ -124,7 +124,7 @@ class Shim:
             unsettled=walk.unsettled,
         )
 
-    def _walk(self, plan: Plan, options: CallOptions) -> Collected:
+    def _walk(self, plan: Plan, options: CallOptions) -> Reading:
         sources = self.upstream.sources(plan.query, plan.pushed, options)
         scan = partial(self._noted, plan)
         return read_sources(sources, self.upstream.walk, scan, keep=plan.wants, sort=plan.query.sort)

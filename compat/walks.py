@@ -2,22 +2,74 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 from compat.errors import LegacyError, UpstreamTimeout
-from compat.upstream.collected import Collected
+from compat.legacy.query import Condition, Query, SortKey
+from compat.upstream.interface import Reading
 
-__all__ = ["KEPT_FOR", "Walks"]
+__all__ = ["KEPT_FOR", "ProcessWalks", "WalkKey", "Walks"]
 
 KEPT_FOR = 600.0
 """Seconds that a walk is kept after the last page asked of it."""
+
+
+@dataclass(frozen=True)
+class WalkKey:
+    """What makes pages belong to one walk.
+
+    Attributes:
+        caller: who asks.
+        exam_id: the exam.
+        status: one of the eleven, or None for all.
+        conditions: the filter.
+        sort: the columns to sort by.
+        limit: records a page.
+    """
+
+    caller: str
+    exam_id: int
+    status: str | None
+    conditions: tuple[Condition, ...]
+    sort: tuple[SortKey, ...]
+    limit: int
+
+    @classmethod
+    def of(cls, caller: str, query: Query) -> WalkKey:
+        """The key of a caller's query."""
+        return cls(caller, query.exam_id, query.status, query.conditions, query.sort, query.limit)
+
+    def digest(self) -> str:
+        """The key as 64 hexadecimal digits: the same in every process, and nothing of the caller or the filter in it."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
+
+
+class Walks(ABC):
+    """Where the walks are kept whose later pages may be asked for; safe across threads."""
+
+    @abstractmethod
+    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
+        """The walk that a page belongs to: page 1 reads anew, later ones take what it read.
+
+        Whoever asks while the same walk is being read waits for that reading.
+
+        Args:
+            key: what makes pages belong together.
+            number: the page, from 1.
+            read: reads the upstream.
+
+        Raises:
+            LegacyError: what the reading failed with, or that it cannot be kept or read back.
+        """
 
 
 class _LeftOff(Exception):
@@ -26,11 +78,11 @@ class _LeftOff(Exception):
 
 @dataclass
 class _Entry:
-    result: Future[Collected]
+    result: Future[Reading]
     asked: float
 
 
-class Walks:
+class ProcessWalks(Walks):
     """The walks of one shim; safe across threads, and left behind when the shim is copied or pickled.
 
     A walk's records go when nobody holds it any more: it is forgotten here, and the last page of it has been answered.
@@ -44,7 +96,7 @@ class Walks:
         self._clock = clock
         self._kept_for = kept_for
         self._lock = threading.Lock()
-        self._entries: dict[Hashable, _Entry] = {}
+        self._entries: dict[WalkKey, _Entry] = {}
         self._watch: threading.Timer | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -53,16 +105,7 @@ class Walks:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
-    def page(self, key: Hashable, number: int, read: Callable[[], Collected]) -> Collected:
-        """The walk that a page belongs to: page 1 reads anew, later ones take what it read.
-
-        Whoever asks while the same walk is being read waits for that reading.
-
-        Args:
-            key: what makes pages belong together.
-            number: the page, from 1.
-            read: reads the upstream.
-        """
+    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
         while True:
             entry, mine = self._entry(key, number)
             if mine:
@@ -75,7 +118,7 @@ class Walks:
             except LegacyError as error:
                 raise copy(error) from None
 
-    def _entry(self, key: Hashable, number: int) -> tuple[_Entry, bool]:
+    def _entry(self, key: WalkKey, number: int) -> tuple[_Entry, bool]:
         """The walk to take a page from, and whether it is the caller's to read."""
         with self._lock:
             now = self._clock()
@@ -87,7 +130,7 @@ class Walks:
             entry.asked = now
             return entry, mine
 
-    def _read(self, key: Hashable, entry: _Entry, read: Callable[[], Collected]) -> Collected:
+    def _read(self, key: WalkKey, entry: _Entry, read: Callable[[], Reading]) -> Reading:
         try:
             walk = read()
         except BaseException as error:
@@ -105,7 +148,7 @@ class Walks:
         with self._lock:
             return len(self._entries)
 
-    def _drop(self, key: Hashable, entry: _Entry) -> None:
+    def _drop(self, key: WalkKey, entry: _Entry) -> None:
         with self._lock:
             if self._entries.get(key) is entry:
                 del self._entries[key]

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
 from support import KINDS, listed, mounted, upstream_of
 
 import compat
+from compat.legacy.answer import Answer
+from compat.legacy.query import Condition, Query, SortKey
+from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.shim import Shim
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 from compat.upstream.collected import Collected
-from compat.walks import KEPT_FOR, Walks
+from compat.upstream.interface import Reading
+from compat.walks import KEPT_FOR, ProcessWalks, WalkKey, Walks
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -26,6 +37,9 @@ def empty() -> Collected:
     walk = Collected((), lambda row: True, [])
     walk.settle(0)
     return walk
+
+
+KEY, OTHER = (WalkKey("caller", exam_id, None, (), (), 5) for exam_id in (17, 18))
 
 
 class Clock:
@@ -97,36 +111,36 @@ def test_pages_neither_repeat_nor_miss_while_the_list_changes(sandbox: Sandbox) 
 
 def test_a_walk_is_kept_for_ten_minutes_after_the_last_page() -> None:
     clock, made = Clock(), []
-    walks = Walks(clock)
+    walks = ProcessWalks(clock)
 
     def read() -> Collected:
         made.append(clock.now)
         return empty()
 
-    walks.page("key", 1, read)
+    walks.page(KEY, 1, read)
     for _ in range(5):
         clock.now += KEPT_FOR - 1
-        walks.page("key", 2, read)
+        walks.page(KEY, 2, read)
     assert len(made) == 1
     clock.now += KEPT_FOR
-    walks.page("key", 3, read)
+    walks.page(KEY, 3, read)
     assert (len(made), len(walks)) == (2, 1)
     clock.now += KEPT_FOR + 1
-    walks.page("other", 1, read)
+    walks.page(OTHER, 1, read)
     assert len(walks) == 1
 
 
 def test_the_ten_minutes_begin_when_the_reading_ends() -> None:
     clock = Clock()
-    walks = Walks(clock)
+    walks = ProcessWalks(clock)
 
     def slow() -> Collected:
         clock.now += KEPT_FOR + 5
         return empty()
 
-    first = walks.page("key", 1, slow)
+    first = walks.page(KEY, 1, slow)
     clock.now += 1
-    assert walks.page("key", 2, slow) is first
+    assert walks.page(KEY, 2, slow) is first
 
 
 def test_who_asks_at_once_shares_a_reading() -> None:
@@ -169,16 +183,16 @@ def test_a_later_error_leaves_the_earlier_walk_gone(sandbox: Sandbox) -> None:
 
 
 def test_an_interrupted_reading_does_not_hang_the_others() -> None:
-    walks = Walks()
+    walks = ProcessWalks()
 
     def interrupted() -> Collected:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        walks.page("key", 1, interrupted)
+        walks.page(KEY, 1, interrupted)
     assert len(walks) == 0
     walk = empty()
-    assert walks.page("key", 2, lambda: walk) is walk
+    assert walks.page(KEY, 2, lambda: walk) is walk
 
 
 def test_an_upstream_that_does_it_all_is_not_walked() -> None:
@@ -205,3 +219,69 @@ def test_clients_of_one_upstream_have_walks_of_their_own(sandbox: Sandbox) -> No
     cost = reads(sandbox)
     second.index_students(17, limit=5, page=2)
     assert reads(sandbox) == 2 * cost
+
+
+def test_a_key_is_the_same_text_in_every_process_and_tells_nothing() -> None:
+    query = Query(
+        17,
+        "exam_finished",
+        conditions=(Condition("email", "in", ("ann@example.com", None)), Condition("start_time", "gt", (1, "5"))),
+        sort=(SortKey("name", descending=True),),
+    )
+    key = WalkKey.of("caller", query)
+    program = (
+        "from compat.legacy.query import Condition, SortKey\nfrom compat.walks import WalkKey\n"
+        f"print(({key!r}).digest())"
+    )
+    there = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.strip()
+    assert there == key.digest()
+    assert len(there) == 64
+    assert "ann" not in there
+    changed = [
+        replace(query, **each)
+        for each in ({"exam_id": 18}, {"status": None}, {"conditions": ()}, {"sort": ()}, {"limit": 299})
+    ]
+    digests = [WalkKey.of("caller", each).digest() for each in changed] + [WalkKey.of("another", query).digest()]
+    assert len({there, *digests}) == 7
+    assert WalkKey.of("caller", replace(query, page=2)) == key
+
+
+class _Copied(Reading):
+    """What another process would read back."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.count, self.unsettled = reading.count, reading.unsettled
+        self.people = json.loads(json.dumps(reading.people))
+        self._records = list(reading.records(0, reading.count))
+
+    def records(self, start: int, limit: int) -> list[tuple[bytes, int]]:
+        return self._records[start : start + limit]
+
+
+class _Elsewhere(Walks):
+    """Walks in a place that two shims share."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Reading] = {}
+
+    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
+        if number == 1 or key.digest() not in self.kept:
+            self.kept[key.digest()] = _Copied(read())
+        return self.kept[key.digest()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_walks_kept_elsewhere_serve_another_shim(sandbox: Sandbox, kind: str) -> None:
+    walks = _Elsewhere()
+    reader, other = (Shim(upstream_of(sandbox, kind), walks=walks) for _ in range(2))
+    alone = Shim(upstream_of(sandbox, kind))
+
+    def asked(shim: Shim, page: int) -> Answer:
+        query = urlencode({"limit": 7, "page": page, "sort": '[{"name":"desc"}]'})
+        return shim.answer(LegacyCall(INDEX_STUDENTS, "17", query))
+
+    first = asked(reader, 1)
+    cost = reads(sandbox)
+    pages = [first, *(asked(other, page) for page in (2, 3))]
+    assert reads(sandbox) == cost
+    assert pages == [asked(alone, page) for page in (1, 2, 3)]

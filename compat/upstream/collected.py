@@ -17,7 +17,7 @@ from compat.errors import UpstreamError
 from compat.legacy.query import SortKey
 from compat.legacy.values import Comparable
 from compat.mapping.exact import FIRST_SURROGATE
-from compat.upstream.interface import Row
+from compat.upstream.interface import Reading, Row
 
 __all__ = ["IN_MEMORY", "Collected", "Summary", "sort_key"]
 
@@ -63,7 +63,7 @@ def sort_key(value: Comparable | None) -> bytes | None:
     return (sort_key(seconds) or b"") + digits.encode()
 
 
-class Collected:
+class Collected(Reading):
     """The records of one reading, each attempt at it beside the others.
 
     Safe across threads once the reading has ended.
@@ -89,7 +89,7 @@ class Collected:
         self.unsettled = False
         self._sort = tuple(sort)
         self._keep = keep
-        self._people = people
+        self.people = tuple(people)
         self._last = 0
         self._lock = threading.Lock()
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
@@ -173,24 +173,14 @@ class Collected:
         """
         self._rank(newest, "attempt DESC, first", ())
 
-    def rows(self, start: int, limit: int) -> list[Row]:
-        """Some wanted records, sorted.
-
-        Args:
-            start: how many lie before the first.
-            limit: how many at most.
-
-        Raises:
-            UpstreamError: they cannot be read back.
-        """
+    def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
         if start >= self.count:
             return []
-        found = self._do(
-            "SELECT source, key, text FROM sorted JOIN found USING (row) JOIN texts USING (row) "
+        return self._do(
+            "SELECT text, source FROM sorted JOIN found USING (row) JOIN texts USING (row) "
             "WHERE rank > ? AND rank <= ? ORDER BY rank",
             (start, start + limit),
         )
-        return [Row(key, 0, None, {}, text, self._people[source]) for source, key, text in found]
 
     def _rank(self, chosen: str, order: str, values: tuple[Any, ...]) -> None:
         # Nulls come last ascending and first descending, which `IS NULL` says to any SQLite.

@@ -23,6 +23,7 @@ __all__ = [
     "Codec",
     "LegacySettings",
     "One",
+    "Reading",
     "Row",
     "Source",
     "Upstream",
@@ -103,6 +104,43 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return f"Row(id={self.id!r}, exam_id={self.exam_id!r})"
+
+
+class Reading(ABC):
+    """A list that was read whole: the records that a query wants, in its order.
+
+    It can be kept elsewhere and read back there: all there is to it are these attributes, and the records in ranges.
+
+    Attributes:
+        count: how many records there are.
+        unsettled: the list kept changing while it was read.
+        people: the roster's values of each source that was read.
+    """
+
+    count: int
+    unsettled: bool
+    people: Sequence[Mapping[str, Any]]
+
+    @abstractmethod
+    def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
+        """Some records, in order: the JSON text of each, and the place in ``people`` of the source that it is from.
+
+        Args:
+            start: how many lie before the first.
+            limit: how many at most.
+
+        Raises:
+            UpstreamError: they cannot be read back.
+        """
+
+    def rows(self, start: int, limit: int) -> list[Row]:
+        """Some records, in order, to be rendered; their ids and columns are not known any more.
+
+        Raises:
+            UpstreamError: they cannot be read back.
+        """
+        people = self.people
+        return [Row(0, 0, None, {}, text, people[source]) for text, source in self.records(start, limit)]
 
 
 @dataclass(frozen=True)
