@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from compat.legacy.answer import Answer
 from compat.legacy.parameters import Parameters, check, gather
 from compat.legacy.query import Query, parse_query
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
-from compat.legacy.signature import Verifier
+from compat.legacy.signature import Caller, Verifier
 from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
 from compat.proof import Proofs
 from compat.upstream.interface import Chunk, LegacySettings, Reading, Row, Source, Upstream
@@ -21,10 +22,27 @@ from compat.upstream.reading import read_range, read_sources
 from compat.upstream.transport import CallOptions
 from compat.walks import ProcessWalks, WalkKey, Walks
 
-__all__ = ["Shim"]
+__all__ = ["Admitted", "Shim"]
 
 _DEFAULT = CallOptions()
 _LONGEST_LIST = 10**12
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A call that may be answered.
+
+    Attributes:
+        call: the call, as it came.
+        parameters: what path, query and body say together.
+        caller: whose it is, or None where nobody verifies.
+        key: tells callers' walks apart.
+    """
+
+    call: LegacyCall
+    parameters: Parameters
+    caller: Caller | None
+    key: str
 
 
 class Shim:
@@ -69,21 +87,36 @@ class Shim:
         Raises:
             LegacyError: the failure, which :func:`compat.legacy.answer.failure` makes an answer of.
         """
+        return self.answer_admitted(self.admit(call), options)
+
+    def admit(self, call: LegacyCall) -> Admitted:
+        """Gather a call's parameters and verify it; an entrance that treats callers apart does so after this.
+
+        Raises:
+            NotAuthorized: the call does not hold.
+        """
         parameters = gather(call)
-        caller = self._caller(call, parameters)
+        if self._verifier is None:
+            key = hashlib.sha256((call.authorization or "").encode(errors="surrogatepass")).hexdigest()
+            return Admitted(call, parameters, None, key)
+        caller = self._verifier.verify(call, parameters)
+        return Admitted(call, parameters, caller, caller.name)
+
+    def answer_admitted(self, admitted: Admitted, options: CallOptions = _DEFAULT) -> Answer:
+        """The answer to a call that was admitted.
+
+        Raises:
+            LegacyError: as :meth:`answer`.
+        """
+        call, parameters = admitted.call, admitted.parameters
         handlers: dict[Route, Callable[[], Answer]] = {
-            INDEX_STUDENTS: lambda: self._index(parse_query(parameters, self.settings.zone), caller, options),
+            INDEX_STUDENTS: lambda: self._index(parse_query(parameters, self.settings.zone), admitted.key, options),
             SHOW_STUDENT: lambda: self._show(*_ids(call, parameters), options),
             ADD_STUDENT: lambda: self._add(call, parameters, options),
             DELETE_STUDENT: lambda: self._delete(call, parameters, options),
         }
         given = handlers[call.route]()
         return given.without_body() if call.method == "HEAD" else given
-
-    def _caller(self, call: LegacyCall, parameters: Parameters) -> str:
-        if self._verifier is not None:
-            return self._verifier.verify(call, parameters).name
-        return hashlib.sha256((call.authorization or "").encode(errors="surrogatepass")).hexdigest()
 
     def _index(self, query: Query, caller: str, options: CallOptions) -> Answer:
         self.upstream.check_query(query)

@@ -22,7 +22,7 @@ from compat.legacy.parameters import Parameters, refusal
 from compat.legacy.query import STATUSES
 from compat.legacy.routes import INDEX_STUDENTS, ROUTES, LegacyCall, Route
 
-__all__ = ["CLOCK_WINDOW", "Caller", "Verifier", "base_string", "sign", "signed", "splittable"]
+__all__ = ["CLOCK_WINDOW", "Caller", "Refused", "Verifier", "base_string", "sign", "signed", "splittable"]
 
 CLOCK_WINDOW = 5 * 60 * 1000
 """Milliseconds that a timestamp may lie before or after now."""
@@ -76,6 +76,23 @@ class Caller:
     secret_key: str = field(repr=False)
 
 
+class Refused(NotAuthorized):
+    """A call that does not hold; the answer is the same whatever was wrong, so this is for logs and counts alone.
+
+    Attributes:
+        caller: the name of whose token it was, or "unknown".
+        reason: what was wrong, without the secret.
+    """
+
+    def __init__(self, caller: str, reason: str) -> None:
+        super().__init__()
+        self.caller = caller
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Refused], tuple[str, str]]:
+        return Refused, (self.caller, self.reason)
+
+
 class Verifier:
     """Decides whether a call comes from a known caller and was signed just now.
 
@@ -106,13 +123,13 @@ class Verifier:
         """The caller of a call that holds.
 
         Raises:
-            NotAuthorized: it does not, for whatever reason.
+            Refused: it does not, for whatever reason.
         """
         caller = self._callers.get(self._digest(_token(call.authorization)), self._stranger)
         reason = self._refusal(caller, call.route, parameters.values)
         if reason is not None:
             _log.warning("refused a call of %s by %s: %s", call.route.action, caller.name, reason)
-            raise NotAuthorized
+            raise Refused(caller.name, reason)
         return caller
 
     def _refusal(self, caller: Caller, route: Route, values: Mapping[str, str]) -> str | None:
