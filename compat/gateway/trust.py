@@ -1,0 +1,70 @@
+"""Who may call (contract, section 6): the callers by token, and the record of what they spent."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Protocol
+
+from compat.config import CallerSettings, Configuration
+from compat.errors import ConfigurationError
+from compat.legacy.signature import Caller, Verifier
+
+__all__ = ["MemoryRecord", "Spending", "make_verifier"]
+
+
+class Spending(Protocol):
+    """Where nonces and signatures are recorded."""
+
+    def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
+        """Record both at once, and return whether they were new; without a nonce the signature alone."""
+
+
+class MemoryRecord:
+    """A record in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spent: set[tuple[bytes, str, str]] = set()
+
+    def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
+        entries = {(token_digest, "signature", signature)}
+        if nonce is not None:
+            entries.add((token_digest, "nonce", nonce))
+        with self._lock:
+            if entries & self._spent:
+                return False
+            self._spent |= entries
+        return True
+
+
+def make_verifier(configuration: Configuration, record: Spending) -> Verifier:
+    """The verifier of the configured callers.
+
+    Raises:
+        ConfigurationError: there are none, or two that could not be told apart.
+    """
+    callers = configuration.callers
+    if not callers:
+        raise ConfigurationError("[[callers]]: the gateway knows nobody who may call; name at least one")
+    _refuse_twins(callers)
+    digests = {each.caller.api_token: hashlib.sha256(each.caller.api_token.encode()).digest() for each in callers}
+    tolerant = {each.caller.api_token for each in callers if each.replay == "signature"}
+
+    def spend(caller: Caller, nonce: str, signature: str) -> bool:
+        token = caller.api_token
+        return record.spend(digests[token], None if token in tolerant else nonce, signature)
+
+    return Verifier([each.caller for each in callers], spend=spend)
+
+
+def _refuse_twins(callers: tuple[CallerSettings, ...]) -> None:
+    names: set[str] = set()
+    tokens: set[str] = set()
+    for each in callers:
+        if each.caller.name in names:
+            raise ConfigurationError(f"[[callers]]: two are called {each.caller.name!r}")
+        if each.caller.api_token in tokens:
+            raise ConfigurationError(f"[[callers]]: {each.caller.name!r} has the api_token of another one")
+        names.add(each.caller.name)
+        tokens.add(each.caller.api_token)

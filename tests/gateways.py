@@ -1,0 +1,88 @@
+"""A gateway in a process of its own, for tests that call it over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from support import closed_port
+
+from compat.testing.sandbox import Sandbox
+from compat.testing.sandbox.settings import as_toml
+
+TOKEN = "token-of-the-registrar"
+SECRET = "key of the registrar"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running gateway, and the sandbox behind it."""
+
+    base: str
+    sandbox: Sandbox
+    config: Path
+
+
+def settings_for(sandbox: Sandbox, kind: str = "student_sessions", **tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a gateway over a sandbox that one caller may call; tables are merged into the sandbox's."""
+    settings: dict[str, Any] = sandbox.settings(kind)
+    settings["store"] = {"url": "memory://"}
+    for name, table in tables.items():
+        settings[name] = {**settings.get(name, {}), **table}
+    return settings
+
+
+def written(folder: Path, settings: Mapping[str, Any], callers: list[dict[str, Any]] | None = None) -> Path:
+    """The settings as a configuration file."""
+    text = as_toml(settings)
+    for caller in callers or [{"name": "registrar", "api_token": TOKEN, "secret_key": SECRET}]:
+        text += "\n[[callers]]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in caller.items()) + "\n"
+    path = folder / "exam-compat.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@contextmanager
+def running_gateway(config: Path, **environment: str) -> Iterator[str]:
+    """The base URL of a gateway that serves while the context lasts."""
+    base = closed_port()
+    port = base.rpartition(":")[2]
+    command = ["--interface", "asgi", "--host", "127.0.0.1", "--port", port, "--no-ws", "compat.gateway:application"]
+    with (
+        (config.parent / f"gateway-{port}.log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "granian", *command],
+            stdout=log,
+            stderr=log,
+            cwd=config.parent,
+            env={**os.environ, "EXAM_COMPAT_CONFIG": str(config), **environment},
+        ) as process,
+    ):
+        try:
+            _await(base, process)
+            yield base
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _await(base: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(400):
+        if process.poll() is not None:
+            raise RuntimeError(f"the gateway ended with {process.returncode}")
+        try:
+            requests.get(f"{base}/api/v3/exams/1/show_student", timeout=5)
+        except requests.ConnectionError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("the gateway does not answer")
