@@ -9,6 +9,7 @@
         ├── InvalidParameter          422
         ├── NotAuthorized             403
         ├── StudentSessionNotFound    404
+        ├── StoreUnavailable          503, with a Retry-After
         └── UpstreamError             502
             ├── UpstreamUnreachable   502; through the adapter a requests.ConnectionError
             ├── UpstreamTimeout       504; through the adapter a requests.ReadTimeout
@@ -29,6 +30,7 @@ __all__ = [
     "LegacyError",
     "MappingError",
     "NotAuthorized",
+    "StoreUnavailable",
     "StudentSessionNotFound",
     "UpstreamError",
     "UpstreamThrottled",
@@ -134,6 +136,29 @@ class StudentSessionNotFound(LegacyError):
 
     def __reduce__(self) -> tuple[type[StudentSessionNotFound], tuple[int]]:
         return StudentSessionNotFound, (self.student_session_id,)
+
+
+class StoreUnavailable(LegacyError):
+    """Whether a call was made before cannot be known, or not be recorded: 503.
+
+    Attributes:
+        retry_after: seconds after which it may be known again.
+    """
+
+    status = 503
+
+    def __init__(
+        self, message: str = "Calls cannot be checked for replays at the moment.", retry_after: int = 5
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self.retry_after)}
+
+    def __reduce__(self) -> tuple[type[StoreUnavailable], tuple[str, int]]:
+        return StoreUnavailable, (self.message, self.retry_after)
 
 
 class UpstreamError(LegacyError):

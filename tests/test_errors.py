@@ -255,6 +255,7 @@ def test_every_error_is_public_and_survives_pickling() -> None:
         compat.InvalidParameter({"page": ["Must be at least 1."]}, {"page": "0"}),
         compat.NotAuthorized(),
         compat.StudentSessionNotFound(5),
+        compat.StoreUnavailable("x", 7),
         compat.UpstreamError("x"),
         compat.UpstreamUnreachable("x"),
         compat.UpstreamTimeout("x"),
