@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, Protocol
+
+import msgspec
 
 from compat import instants
 from compat.errors import ConfigurationError, MappingError
 from compat.schemas import rules
 
-__all__ = ["FIRST_SURROGATE", "Conversion", "Conversions", "legacy_id"]
+__all__ = ["FIRST_SURROGATE", "Conversion", "Conversions", "legacy_id", "legacy_ids"]
 
 FIRST_SURROGATE = 2**52
 """Surrogate ids start here, and stay below 2^53: exact in every language's numbers, and no id of the old system."""
 
+_integers = msgspec.json.Decoder(list[int])
 _CANONICAL = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 
 
@@ -29,6 +32,20 @@ def legacy_id(session_id: str) -> int:
         return int(session_id)
     digest = hashlib.sha256(session_id.encode(errors="surrogatepass")).digest()
     return FIRST_SURROGATE + (int.from_bytes(digest[:7], "big") >> 4)
+
+
+def legacy_ids(session_ids: Sequence[str]) -> list[int]:
+    """:func:`legacy_id` of each; quick where all are canonical decimals."""
+    text = f"[{','.join(session_ids)}]".encode(errors="surrogatepass")
+    try:
+        numbers = _integers.decode(text)
+    except (msgspec.MsgspecError, ValueError):
+        return list(map(legacy_id, session_ids))
+    # JSON writes an integer in one way, so that the same text again means canonical decimals, one of each id.
+    same = len(numbers) == len(session_ids) and msgspec.json.encode(numbers) == text
+    if same and (not numbers or (min(numbers) >= 1 and max(numbers) < FIRST_SURROGATE)):
+        return numbers
+    return list(map(legacy_id, session_ids))
 
 
 class Conversion(Protocol):

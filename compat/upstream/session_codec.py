@@ -12,7 +12,7 @@ from compat.errors import MappingError, UpstreamError
 from compat.json_text import dumps, loads
 from compat.legacy.values import Comparable, comparable
 from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times, joined
-from compat.mapping.exact import legacy_id
+from compat.mapping.exact import legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
@@ -57,10 +57,7 @@ class SessionCodec(Codec):
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
         if not columns:
-            return [
-                Row(key, legacy_id(key), self._view.exam(application), {}, text, person)
-                for (key, application), text in zip(_identities(rows), rows, strict=True)
-            ]
+            return self._identified(rows, _identities(rows), person)
         view = self._view_of(tuple(columns))
         try:
             sessions = joined(view.decode_all, rows)
@@ -69,6 +66,16 @@ class SessionCodec(Codec):
         return [
             self._compiled(view, session, text, exam_id, columns, person)
             for session, text in zip(sessions, rows, strict=True)
+        ]
+
+    def _identified(
+        self, rows: Sequence[Any], identities: Sequence[tuple[str, str]], person: Mapping[str, Any]
+    ) -> list[Row]:
+        keys = [key for key, _ in identities]
+        exams = {application: self._view.exam(application) for application in {one for _, one in identities}}
+        return [
+            Row(key, number, exams[application], {}, row, person)
+            for row, (key, application), number in zip(rows, identities, legacy_ids(keys), strict=True)
         ]
 
     def _view_of(self, columns: tuple[str, ...]) -> LegacyView:

@@ -7,14 +7,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compat import instants
 from compat.errors import MappingError
 from compat.json_text import dumps, loads
 from compat.mapping import BulkLens, SessionLens
-from compat.mapping.compiled import LegacyPages, LegacyView, Times
+from compat.mapping.compiled import LegacyPages, LegacyView, Times, WrittenTimes
+from compat.mapping.exact import legacy_id, legacy_ids
 from compat.mapping.remainder import same
 from compat.schemas import STUDENT_FIELDS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, sessions
@@ -41,6 +42,16 @@ NONSENSE = st.sampled_from(
     ["", "Z", "2018", "2018-11-17", "2018-11-17T16:09:3Z", "2018-11-17T16:09:39.Z", "0" * 24, "x" * 29]
 )
 TEXTS = st.one_of(USUAL, instant_texts(), NONSENSE, st.text(max_size=30))
+IN_UTC = st.datetimes(timezones=st.just(timezone.utc)).map(
+    lambda moment: moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+)
+COLUMNS_OF_TIMES = st.one_of(
+    st.lists(st.one_of(st.none(), TEXTS), max_size=6),
+    st.lists(IN_UTC, max_size=6),
+    st.lists(st.one_of(st.none(), IN_UTC), max_size=6),
+)
+SHIFTED = ["2018-11-17T16:09:39.373Z2", "018-11-17T16:09:39.373Z"]
+"""Together they look like two times."""
 
 
 _FIELDS = set(STUDENT_FIELDS)
@@ -85,15 +96,17 @@ def _plainly_same(one: str, other: str, zone: ZoneInfo) -> bool:
         return False
 
 
-@given(st.lists(st.one_of(st.none(), TEXTS), max_size=6), ZONES)
+@given(COLUMNS_OF_TIMES, ZONES)
+@example(SHIFTED, ZoneInfo("UTC"))
 def test_a_column_of_times_is_its_times(texts: list[str | None], zone: ZoneInfo) -> None:
     times, plain = Times(zone), Times(zone)
+    columns = WrittenTimes(times)
 
     def each(write: Any) -> Any:
         return outcome(lambda: [None if text is None else write(text) for text in texts])
 
     for _ in range(2):
-        assert outcome(times.write_each, texts) == each(plain.write)
+        assert outcome(lambda: columns.write(texts).texts()) == each(plain.write)
         in_utc = outcome(times.write_utc_each, texts)
         assert in_utc == outcome(
             lambda: (
@@ -103,20 +116,59 @@ def test_a_column_of_times_is_its_times(texts: list[str | None], zone: ZoneInfo)
         )
 
 
-@given(st.lists(st.tuples(st.one_of(st.none(), TEXTS), st.one_of(st.none(), TEXTS)), max_size=6), ZONES)
+def _plainly_later(one: str, other: str, zone: ZoneInfo) -> bool:
+    return instants.read(other, zone) > instants.read(one, zone)
+
+
+@given(st.one_of(st.lists(st.tuples(TEXTS, TEXTS), max_size=4), st.lists(st.tuples(IN_UTC, IN_UTC), max_size=4)), ZONES)
+@example([("2018-11-17T16:09:39.373Z", "2018-11-17T16:09:39.374Z")], ZoneInfo("UTC"))
+def test_a_column_of_later_times_is_its_times(pairs: list[tuple[str, str]], zone: ZoneInfo) -> None:
+    columns = WrittenTimes(Times(zone))
+    readable = [pair for pair in pairs if "refused" not in [outcome(instants.read, text, zone) for text in pair]]
+    ones, others = [one for one, _ in readable], [other for _, other in readable]
+    assert columns.later(ones, others) == [_plainly_later(*pair, zone) for pair in readable]
+    assert columns.later([None] * len(ones), others) == [True] * len(ones)
+    assert columns.later(ones, [None] * len(ones)) == [False] * len(ones)
+
+
+def _in_zone(pair: tuple[str, ZoneInfo]) -> tuple[str, str]:
+    text, zone = pair
+    return outcome(Times(zone).write, text), text
+
+
+PAIRS = st.tuples(st.one_of(st.none(), TEXTS), st.one_of(st.none(), TEXTS))
+KEPT = st.tuples(IN_UTC, ZONES).map(_in_zone)
+
+
+@given(st.one_of(st.lists(PAIRS, max_size=6), st.lists(KEPT, max_size=6), st.lists(PAIRS | KEPT, max_size=6)), ZONES)
+@example(list(zip(SHIFTED, SHIFTED, strict=True)), ZoneInfo("UTC"))
+@example([("2018-11-17T17:09:39.373+01:00", "2018-11-17T17:09:39.373Z")], ZoneInfo("UTC"))
 def test_carried_times_are_kept_where_they_name_the_instant(
     pairs: list[tuple[str | None, str | None]], zone: ZoneInfo
 ) -> None:
-    times, plain = Times(zone), Times(zone)
+    columns, plain = WrittenTimes(Times(zone)), Times(zone)
 
     def kept(carried: str | None, live: str | None) -> str | None:
         if live is None:
             return None
         return carried if carried is not None and plain.same(carried, live) else plain.write(live)
 
+    carried, live = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     for _ in range(2):
-        carried, live = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        assert outcome(times.keep_each, carried, live) == outcome(lambda: [kept(*pair) for pair in pairs])
+        found = outcome(lambda: list(columns.keep(carried, live)))
+        assert found == outcome(lambda: [kept(*pair) for pair in pairs])
+
+
+IDS = st.one_of(
+    st.integers(1, 2**53).map(str),
+    st.sampled_from(["", "0", "-1", "007", "+5", " 5", "5,6", "1e3", "5.0", "٣"]),
+    st.text(),
+)
+
+
+@given(st.one_of(st.lists(st.integers(1, 2**53).map(str)), st.lists(IDS, max_size=4)))
+def test_a_column_of_ids_is_its_ids(texts: list[str]) -> None:
+    assert legacy_ids(texts) == [legacy_id(text) for text in texts]
 
 
 @given(st.lists(sessions(EXAMS), max_size=5), ZONES)

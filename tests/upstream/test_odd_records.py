@@ -216,7 +216,7 @@ def test_sessions_of_an_unknown_application_are_dropped(sandbox: Sandbox) -> Non
 
 def test_two_sessions_with_one_surrogate(one: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody can find a real collision of 52 bits in a test.
-    monkeypatch.setattr(compat.upstream.session_codec, "legacy_id", lambda text: 2**52 + 7)
+    monkeypatch.setattr(compat.upstream.session_codec, "legacy_ids", lambda texts: [2**52 + 7] * len(texts))
     answer = listed(mounted(upstream_of(one, "paginated_sessions")))
     failed(answer, "Two of the upstream's sessions have the legacy id 4503599627370503.")
 

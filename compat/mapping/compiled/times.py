@@ -15,12 +15,10 @@ from typing import Any, Final
 from compat import instants
 from compat.instants import Instant
 
-__all__ = ["Times"]
+__all__ = ["Times", "remembered"]
 
 _REST: Final = re.compile(r":[0-5]\d:[0-5]\d(?:\.\d+)?", re.ASCII)
 _RESTS: Final = re.compile(r"(?::[0-5]\d:[0-5]\d(?:\.\d+)?(?:\||\Z))*", re.ASCII)
-_USUAL: Final = "0000-00-00T00:00:00.000Z"
-_DIGITS: Final = str.maketrans("123456789", "000000000")
 _OFFSETS: Final = re.compile(r"Z|[+-]\d\d:\d\d", re.ASCII)
 _HOUR = 13
 _WITH_MILLISECONDS = 10
@@ -42,8 +40,6 @@ class Times:
         self._epochs: dict[tuple[str, str], int | None] = {}
         self._local: dict[tuple[str, str], tuple[str, str] | None] = {}
         self._utc: dict[tuple[str, str], tuple[str, bool] | None] = {}
-        self._hours: dict[str, tuple[str, str]] = {}
-        self._pairs: dict[tuple[str, str, str, str], bool] = {}
 
     def instant(self, text: str) -> Instant:
         """The instant of a text.
@@ -91,7 +87,7 @@ class Times:
             key = (text[:_HOUR], text[split:])
             there = self._local.get(key, _UNKNOWN)
             if there is _UNKNOWN:
-                there = _remembered(self._local, key, self._hour_there(*key))
+                there = remembered(self._local, key, self._hour_there(*key))
             if there is not None:
                 return f"{there[0]}{_three_digits(rest)}{there[1]}"
         return instants.write(instants.read(text, self._zone), self._zone)
@@ -108,7 +104,7 @@ class Times:
             key = (text[:_HOUR], text[split:])
             there = self._utc.get(key, _UNKNOWN)
             if there is _UNKNOWN:
-                there = _remembered(self._utc, key, self._hour_in_utc(*key))
+                there = remembered(self._utc, key, self._hour_in_utc(*key))
             if there is not None:
                 return f"{there[0]}{_three_digits(rest)}Z"
         return instants.write_utc(instants.read(text, self._zone))
@@ -142,93 +138,20 @@ class Times:
             here = [None if text is None else self.write(text) for text in in_utc]
         return in_utc, here
 
-    def write_each(self, texts: Sequence[str | None]) -> list[str | None]:
-        """:meth:`write` for a column of times, null staying null.
+    def hour_there(self, hour: str) -> tuple[str, str] | None:
+        """The hour and offset that an hour of UTC has in the zone.
 
-        Raises:
-            ValueError: as :meth:`write`, of any of them.
+        Returns:
+            None where the clock moves within it, or where it is none.
         """
-        there = [text for text in texts if text is not None]
-        found = self._all_in_usual_form(there)
-        if found is None:
-            return [None if text is None else self.write(text) for text in texts]
-        if len(found) == len(texts):
-            return found  # type: ignore[return-value]  # list is invariant
-        following = iter(found)
-        return [None if text is None else next(following) for text in texts]
-
-    def _all_in_usual_form(self, texts: list[str]) -> list[str] | None:
-        """Texts as they read in the zone, if all are UTC with milliseconds; the checks look at all of them at once."""
-        joined = "".join(texts)
-        if joined.translate(_DIGITS) != _USUAL * len(texts):
-            return None
-        if texts and (max(joined[14 :: len(_USUAL)]) > "5" or max(joined[17 :: len(_USUAL)]) > "5"):
-            return None
-        local, written = self._hours, []
-        try:
-            for text in texts:
-                before, after = local[text[:_HOUR]]
-                written.append(f"{before}{text[13:23]}{after}")
-        except KeyError:
-            hours = {text[:_HOUR] for text in texts}
-            if any(self._learnt(hour) is None for hour in hours):
-                return None
-            return self._all_in_usual_form(texts)
-        return written
-
-    def _learnt(self, hour: str) -> tuple[str, str] | None:
-        """The hour of UTC in the zone, remembered; None where the clock moves within it."""
-        if hour not in self._hours:
-            there = self._hour_there(hour, "Z")
-            if there is None:
-                return None
-            _remembered(self._hours, hour, there)
-        return self._hours[hour]
-
-    def keep_each(self, carried: Sequence[Any], live: Sequence[str | None]) -> list[str | None]:
-        """For a column of times: the carried text where it names the live instant, else the live one written.
-
-        Args:
-            carried: texts, or None or UNSET where none is carried.
-            live: the session's own, null staying null.
-
-        Raises:
-            ValueError: a live text that is no time, or that the zone cannot write.
-        """
-        pairs, rests = self._pairs, []
-        kept: list[str | None] = []
-        for one, other in zip(carried, live, strict=True):
-            if other is None:
-                kept.append(None)
-            elif type(one) is not str:
-                kept.append(self.write(other))
-            elif (rest := other[_HOUR:-1]) == one[_HOUR:-6] and (
-                one[:_HOUR],
-                one[-6:],
-                other[:_HOUR],
-                other[-1:],
-            ) in pairs:
-                rests.append(rest)
-                kept.append(one)
-            else:
-                kept.append(self._kept(one, other))
-        if not _RESTS.fullmatch("|".join(rests)):
-            return [None if other is None else self._kept(one, other) for one, other in zip(carried, live, strict=True)]
-        return kept
-
-    def _kept(self, one: Any, other: str) -> str:
-        if type(one) is not str or not self.same(one, other):
-            return self.write(other)
-        if other[-1:] == "Z" and one[-6:-5] in ("+", "-") and one[_HOUR:-6] == other[_HOUR:-1]:
-            _remembered(self._pairs, (one[:_HOUR], one[-6:], other[:_HOUR], "Z"), True)
-        return one
+        return self._hour_there(hour, "Z")
 
     def _epoch(self, hour: str, offset: str) -> int | None:
         """Seconds from 1970 to an hour with an offset; None where they are in no form that repeats."""
         key = (hour, offset)
         epoch: int | None = self._epochs.get(key, _UNKNOWN)
         if epoch is _UNKNOWN:
-            epoch = _remembered(self._epochs, key, self._read_hour(hour, offset))
+            epoch = remembered(self._epochs, key, self._read_hour(hour, offset))
         return epoch
 
     def _read_hour(self, hour: str, offset: str) -> int | None:
@@ -272,7 +195,8 @@ def _three_digits(rest: str) -> str:
     return f"{rest[:6]}.{rest[7:].rstrip('0').ljust(3, '0')}"
 
 
-def _remembered(hours: dict[Any, Any], key: Any, value: Any) -> Any:
+def remembered(hours: dict[Any, Any], key: Any, value: Any) -> Any:
+    """Note what an hour means, and forget all of them before they become too many."""
     if len(hours) >= _MOST_HOURS:
         hours.clear()
     hours[key] = value

@@ -1,0 +1,70 @@
+"""JSON records of one shape: constant text, with a column of values in every hole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+__all__ = ["Layout", "json_column"]
+
+_lines = msgspec.json.Encoder().encode_lines
+
+
+class Layout:
+    """Writes arrays of records.
+
+    Args:
+        parts: the text of one record, in order: constants, and the number of pieces that make up a hole.
+    """
+
+    def __init__(self, parts: Iterable[bytes | int]) -> None:
+        self._record = [b""]
+        self._holes: list[int] = []
+        for part in parts:
+            if isinstance(part, bytes):
+                self._record[-1] += part
+                continue
+            for _ in range(part):
+                self._holes.append(len(self._record))
+                self._record.append(b"")
+            self._record.append(b"")
+        # Every record brings the comma before it; the first one's is taken away again.
+        self._record[0] = b"," + self._record[0]
+
+    def array(self, columns: Iterable[Sequence[bytes]], count: int) -> bytes:
+        """Records as a JSON array.
+
+        Args:
+            columns: the pieces of each hole, in order, a piece for each record.
+            count: how many records.
+        """
+        if not count:
+            return b"[]"
+        pieces = self._pieces(columns, count)
+        pieces[0] = b"[" + pieces[0][1:]
+        pieces.append(b"]")
+        return b"".join(pieces)
+
+    def records(self, columns: Iterable[Sequence[bytes]], count: int) -> list[bytes]:
+        """The records one by one, as :meth:`array` has them."""
+        pieces, stride = self._pieces(columns, count), len(self._record)
+        return [b"".join(pieces[start : start + stride])[1:] for start in range(0, len(pieces), stride)]
+
+    def _pieces(self, columns: Iterable[Sequence[bytes]], count: int) -> list[bytes]:
+        pieces, stride = self._record * count, len(self._record)
+        for place, column in zip(self._holes, columns, strict=True):
+            pieces[place::stride] = column
+        return pieces
+
+
+def json_column(values: Sequence[Any]) -> list[bytes]:
+    """Values as JSON.
+
+    Raises:
+        ValueError: a text that is no Unicode.
+        TypeError: a value that JSON does not have.
+    """
+    # In JSON a line break is escaped, so that each line is one value.
+    return _lines(values).split(b"\n")[:-1]
