@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies
@@ -37,12 +37,15 @@ class CallOptions:
         verify: as ``requests`` takes it.
         cert: as ``requests`` takes it.
         proxies: as ``requests`` takes it.
+        attempted: told after each request upstream, from whichever thread sent it: the status of its answer, or None
+            where no whole answer came.
     """
 
     timeout: Any = None
     verify: Any = None
     cert: Any = None
     proxies: Mapping[str, str] | None = None
+    attempted: Callable[[int | None], object] | None = field(default=None, repr=False, compare=False)
 
     def limits(self, remaining: float) -> tuple[float, float, str]:
         """Seconds to connect, seconds to wait for a byte, and the name of the second limit."""

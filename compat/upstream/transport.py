@@ -106,9 +106,12 @@ class Transport:
 
     def _send(self, request: requests.Request, options: CallOptions, deadline: Deadline) -> Reply:
         connect, read, limit = options.limits(deadline.remaining())
+        answered: int | None = None
         try:
             incoming = self._sender.send(request, options, (connect, read))
-            return Reply(incoming.status, incoming.headers, _body(incoming, deadline))
+            reply = Reply(incoming.status, incoming.headers, _body(incoming, deadline))
+            answered = reply.status
+            return reply
         except (requests.ConnectTimeout, ConnectTimeoutError) as error:
             raise TryAgain(_unreachable(self._name, error)) from None
         except (requests.Timeout, ReadTimeoutError):
@@ -117,6 +120,9 @@ class Transport:
             if _timed_out(error):
                 raise _too_slow(limit, deadline) from None
             raise TryAgain(_unreachable(self._name, error)) from None
+        finally:
+            if options.attempted is not None:
+                options.attempted(answered)
 
 
 class _NothingSent(UpstreamUnreachable):
