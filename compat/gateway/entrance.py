@@ -16,6 +16,7 @@ from compat.legacy.answer import Answer, failure
 from compat.legacy.routes import LegacyCall, match_route
 from compat.legacy.signature import Refused
 from compat.shim import Shim
+from compat.upstream.transport import CallOptions
 
 __all__ = ["Gateway", "make_application"]
 
@@ -105,11 +106,13 @@ class Gateway:
             exchange.caller = admitted.caller.name if admitted.caller else None
             exchange.exam_id = call.exam_id
             exchange.answered_by = "new"
-            return self._shim.answer_admitted(admitted)
+            return self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
         except Refused as refused:
             exchange.caller, exchange.refusal = refused.caller, refused.reason
             return failure(refused)
         except LegacyError as error:
+            if error.status >= 500:
+                exchange.failure = error.message
             return failure(error)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["OTHER_ROUTE", "Exchange", "Observer", "request_id"]
 
@@ -31,6 +32,9 @@ class Exchange:
         seconds: from the request's head to the answer's end.
         refusal: why a call was not admitted.
         answered_by: "new", "legacy", or "gateway" for what the gateway says by itself.
+        failure: what went wrong where it was not the call; an error's text, which holds no secret.
+        details: more of a refused call, for ``exam-compat doctor``; nothing secret, nothing of anybody's data.
+        attempts: the status of each answer upstream, None where no whole one came.
     """
 
     request_id: str
@@ -43,6 +47,13 @@ class Exchange:
     seconds: float = 0.0
     refusal: str | None = None
     answered_by: str = "gateway"
+    failure: str | None = None
+    details: Mapping[str, Any] | None = None
+    attempts: list[int | None] = field(default_factory=list)
+
+    def attempted(self, status: int | None) -> None:
+        """Note a request upstream; from whichever thread sent it."""
+        self.attempts.append(status)
 
 
 Observer = Callable[[Exchange], None]

@@ -1,0 +1,111 @@
+"""What the gateway writes down: one JSON line a call, and every other message in the same form.
+
+No line holds a token, a signature, a key, a nonce, a value of a query, a body or anything of a student's record.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from compat.gateway.exchange import Exchange
+
+if TYPE_CHECKING:
+    from compat.gateway.metrics import Metrics
+
+__all__ = ["Journal", "JsonLines", "line_of", "log_settings", "write_line"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write_line(line: bytes) -> None:
+    """Write a line to the standard error in one go, so that the lines of several processes do not mix."""
+    try:
+        os.write(sys.stderr.fileno(), line)
+    except (OSError, ValueError, AttributeError):
+        # Nobody reads it, or a test has put something else in its place: no reason to fail a call.
+        return
+
+
+class Journal:
+    """Takes each request when its answer has ended; an ``Observer`` for :func:`compat.gateway.make_application`.
+
+    Args:
+        metrics: counts it.
+        write: writes its line.
+    """
+
+    def __init__(self, metrics: Metrics, write: Callable[[bytes], object] = write_line) -> None:
+        self._metrics = metrics
+        self._write = write
+
+    def __call__(self, exchange: Exchange) -> None:
+        self._metrics.count(exchange)
+        self._write(line_of(exchange))
+
+
+def line_of(exchange: Exchange) -> bytes:
+    """A request as a line of JSON."""
+    shown: dict[str, Any] = {
+        "time": _time(exchange.at),
+        "event": "call",
+        "request_id": exchange.request_id,
+        "method": exchange.method,
+        "route": exchange.route,
+        "caller": exchange.caller,
+        "exam_id": exchange.exam_id,
+        "status": exchange.status,
+        "answered_by": exchange.answered_by,
+        "milliseconds": round(exchange.seconds * 1000, 1),
+        "upstream_calls": len(exchange.attempts),
+        "refusal": exchange.refusal,
+        "failure": exchange.failure,
+        "details": exchange.details,
+    }
+    return _encode({name: value for name, value in shown.items() if value is not None}) + b"\n"
+
+
+class JsonLines(logging.Formatter):
+    """Messages of the standard ``logging`` in the form of the calls' lines.
+
+    Of an exception it shows the type and the places that it came through: its text may hold what a log must not.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        shown: dict[str, Any] = {
+            "time": _time(record.created),
+            "event": "message",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            kind, _, trace = record.exc_info
+            shown["exception"] = kind.__name__
+            shown["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
+        return _encode(shown).decode()
+
+
+def log_settings(level: str = "INFO") -> dict[str, Any]:
+    """What ``logging.config.dictConfig`` takes to write every message as a JSON line to the standard error."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonLines}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        # The server's own logger, which would otherwise have none of these handlers.
+        "loggers": {"_granian": {"handlers": ["stderr"], "level": level, "propagate": False}},
+    }
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

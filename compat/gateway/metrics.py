@@ -1,0 +1,171 @@
+"""What the gateway counts, for Prometheus; right across worker processes.
+
+Where ``PROMETHEUS_MULTIPROC_DIR`` names a directory before this module is imported, every process keeps its numbers in
+files there, and :class:`Gathered` adds them up. Labels are bounded: routes, statuses, the callers of the configuration,
+the reasons of refusals and the declared fields.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from compat.gateway.exchange import OTHER_ROUTE, Exchange
+
+__all__ = ["DIRECTORY_VARIABLE", "Gathered", "Metrics", "UpstreamSeen"]
+
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 900.0)
+_SUCCESS = "exam_compat_upstream_last_success_timestamp_seconds"
+_FAILURE = "exam_compat_upstream_last_failure_timestamp_seconds"
+_STRANGER = "unknown"
+"""Whose calls those are that nobody was told by a token."""
+
+_FRESH = 1.0
+"""Seconds within which a moment is not written down anew."""
+
+
+class Metrics:
+    """The numbers of one process.
+
+    Args:
+        registry: where they are registered; None for one of their own.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry = registry if registry is not None else CollectorRegistry()
+        self._calls = Counter("exam_compat_calls", "Calls answered.", ("route", "status", "caller"), registry=registry)
+        self._seconds = Histogram(
+            "exam_compat_call_seconds", "Seconds a call took.", ("route",), buckets=_BUCKETS, registry=registry
+        )
+        self._attempts = Counter(
+            "exam_compat_upstream_calls", "Requests sent upstream, by what came back.", ("outcome",), registry=registry
+        )
+        self._failures = Counter(
+            "exam_compat_upstream_failures", "Requests upstream that gave no use.", ("kind",), registry=registry
+        )
+        self._refusals = Counter("exam_compat_refusals", "Calls refused.", ("reason",), registry=registry)
+        self._nonces = Counter("exam_compat_nonces_spent", "Calls whose nonce was recorded.", registry=registry)
+        self._walks = Gauge(
+            "exam_compat_walks_kept", "Walks kept for later pages.", registry=registry, multiprocess_mode="livesum"
+        )
+        self._drift = Counter(
+            "exam_compat_drift", "Processes that saw a field of an undeclared type.", ("field",), registry=registry
+        )
+        self._success = _Moment(Gauge(_SUCCESS, "Last use.", registry=registry, multiprocess_mode="max"))
+        self._failure = _Moment(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
+        # Looking a label set up costs more than counting it.
+        self._counted: dict[tuple[str, int, str], tuple[Counter, Histogram]] = {}
+
+    def count(self, exchange: Exchange) -> None:
+        """Count a request whose answer has ended."""
+        key = (exchange.route, exchange.status, exchange.caller or _STRANGER)
+        found = self._counted.get(key)
+        if found is None:
+            found = (self._calls.labels(key[0], str(key[1]), key[2]), self._seconds.labels(exchange.route))
+            self._counted[key] = found
+        found[0].inc()
+        found[1].observe(exchange.seconds)
+        if exchange.refusal is not None:
+            self._refusals.labels(exchange.refusal).inc()
+        elif exchange.caller is not None:
+            # Admitted, and the last thing that takes is that the store records the nonce.
+            self._nonces.inc()
+        for status in exchange.attempts:
+            self._attempted(status, own=exchange.route != OTHER_ROUTE)
+
+    def walks_kept(self, number: int) -> None:
+        """How many walks this process keeps now."""
+        self._walks.set(number)
+
+    def drifted(self, field: str) -> None:
+        """A field came in an undeclared type, for the first time in this process."""
+        self._drift.labels(field).inc()
+
+    def _attempted(self, status: int | None, *, own: bool) -> None:
+        self._attempts.labels("none" if status is None else f"{status // 100}xx").inc()
+        kind = _failure_of(status)
+        if kind is not None:
+            self._failures.labels(kind).inc()
+        if kind == "refused" and not own:
+            # It was the caller who was refused, with credentials of its own: that says nothing of the upstream.
+            return
+        (self._failure if kind is not None else self._success).note()
+
+
+class _Moment:
+    """A gauge of the time at which something last happened, written at most once a second."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._noted = 0.0
+
+    def note(self) -> None:
+        now = time.time()
+        if now - self._noted > _FRESH:
+            self._noted = now
+            self._gauge.set(now)
+
+
+def _failure_of(status: int | None) -> str | None:
+    if status is None:
+        return "no answer"
+    if status in (401, 403):
+        return "refused"
+    if status == 429:
+        return "throttled"
+    return "server error" if status >= 500 else None
+
+
+@dataclass(frozen=True)
+class UpstreamSeen:
+    """When calls last heard of the upstream, in seconds since the epoch; 0 for never.
+
+    Attributes:
+        success: it gave an answer of use.
+        failure: it gave none.
+    """
+
+    success: float = 0.0
+    failure: float = 0.0
+
+
+class Gathered:
+    """The numbers of every process that writes to a directory, or those of one registry.
+
+    Args:
+        source: the directory, or the registry.
+    """
+
+    def __init__(self, source: Path | CollectorRegistry) -> None:
+        self._directory = source if isinstance(source, Path) else None
+        self._registry = CollectorRegistry() if isinstance(source, Path) else source
+        if isinstance(source, Path):
+            MultiProcessCollector(self._registry, path=str(source))  # type: ignore[no-untyped-call]
+
+    def exposition(self) -> bytes:
+        """All numbers, in Prometheus's text format."""
+        if self._directory is not None:
+            _forget_the_dead(self._directory)
+        return generate_latest(self._registry)
+
+    def upstream_seen(self) -> UpstreamSeen:
+        """When calls last heard of the upstream."""
+        found = {sample.name: sample.value for metric in self._registry.collect() for sample in metric.samples}
+        return UpstreamSeen(found.get(_SUCCESS, 0.0), found.get(_FAILURE, 0.0))
+
+
+def _forget_the_dead(directory: Path) -> None:
+    """What a process kept is gone with it; what it counted stays."""
+    for path in directory.glob("gauge_live*.db"):
+        number = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            mark_process_dead(number, str(directory))  # type: ignore[no-untyped-call]
