@@ -1,10 +1,10 @@
 """Keeps calls of ProctorExam's retired exam students list working, answered from its successors."""
 
+from typing import TYPE_CHECKING
+
 from compat._version import __version__
 from compat.adapter import ExamStudentsAdapter, mount
-from compat.client import ExamStudentsClient, StudentsPage
-from compat.config import Configuration, load_config
-from compat.deprecation import LegacyApiWarning
+from compat.config import Configuration
 from compat.errors import (
     CompatError,
     ConfigurationError,
@@ -20,10 +20,38 @@ from compat.errors import (
     UpstreamUnreachable,
 )
 from compat.install import install, uninstall
-from compat.legacy.signature import Caller, Verifier
-from compat.mapping import Loss, Remainder, SessionLens, Translation
-from compat.sessions_client import StudentSessionsClient
-from compat.upstream import PaginatedSessions, RetryPolicy, StudentSessions
+from compat.upstream import RetryPolicy, StudentSessions
+
+if TYPE_CHECKING:
+    from compat.client import ExamStudentsClient, StudentsPage
+    from compat.config_file import load_config
+    from compat.deprecation import LegacyApiWarning
+    from compat.legacy.signature import Caller
+    from compat.legacy.verifier import Verifier
+    from compat.mapping import Loss, Remainder, SessionLens, Translation
+    from compat.sessions_client import StudentSessionsClient
+    from compat.upstream import PaginatedSessions
+else:
+    from compat.first_use import on_first_use
+
+    # What a script asks for that has moved on, or translates by itself: half of the package, for few.
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "Caller": "compat.legacy.signature",
+            "ExamStudentsClient": "compat.client",
+            "LegacyApiWarning": "compat.deprecation",
+            "Loss": "compat.mapping",
+            "PaginatedSessions": "compat.upstream.paginated_sessions",
+            "Remainder": "compat.mapping",
+            "SessionLens": "compat.mapping",
+            "StudentSessionsClient": "compat.sessions_client",
+            "StudentsPage": "compat.client",
+            "Translation": "compat.mapping",
+            "Verifier": "compat.legacy.verifier",
+            "load_config": "compat.config_file",
+        },
+    )
 
 __all__ = [
     "Caller",
@@ -59,3 +87,7 @@ __all__ = [
     "mount",
     "uninstall",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -13,15 +13,15 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from compat.config import Configuration, mode_of_all, settings_of, upstream_of
-from compat.deprecation import warn_of
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import ANSWERED_BY, Answer, failure
 from compat.legacy.routes import LegacyCall, match_route
-from compat.legacy.signature import Verifier
 from compat.settings_checks import checked_url
-from compat.shim import Shim
 from compat.upstream.interface import Upstream
 from compat.upstream.transport import CallOptions
+
+if TYPE_CHECKING:
+    from compat.legacy.verifier import Verifier
 
 __all__ = ["ExamStudentsAdapter", "mount"]
 
@@ -57,6 +57,9 @@ class ExamStudentsAdapter(BaseAdapter):
         self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
         self._origin = _origin(urlsplit(self.legacy_base_url))
         self._base_path = urlsplit(self.legacy_base_url).path
+        # Imported here: an adapter is what needs the way through, and importing this package makes none.
+        from compat.shim import Shim
+
         self._shim = Shim(upstream_of(upstream), settings_of(upstream), verifier)
         self._previous = dict(previous) if previous is not None else {}
         self._plain = HTTPAdapter()
@@ -106,6 +109,9 @@ class ExamStudentsAdapter(BaseAdapter):
             answered = previous.send(request, stream, timeout, verify, cert, proxies)
             answered.headers[ANSWERED_BY] = "legacy"
             return answered
+        # Imported here: only a call that is answered anew warns.
+        from compat.deprecation import warn_of
+
         warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}")
         try:
             answer = self._shim.answer(call, CallOptions(timeout, verify, cert, proxies))

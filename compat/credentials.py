@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from compat.config import CONFIG_NAME, Configuration, load_config
+from compat.config import Configuration
+from compat.config_file import CONFIG_NAME, load_config
 from compat.errors import ConfigurationError
 from compat.upstream import StudentSessions, Upstream
 

@@ -10,7 +10,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from compat.adapter import ExamStudentsAdapter
-from compat.config import Configuration, load_config
+from compat.config import Configuration
 from compat.errors import ConfigurationError
 from compat.upstream.interface import Upstream
 
@@ -42,7 +42,7 @@ def install(
         ConfigurationError: nothing says which upstream, or which old endpoint.
     """
     global _installed, _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
-    given = load_config() if upstream is None else upstream
+    given = _configured() if upstream is None else upstream
     if legacy_base_url is None and isinstance(given, Configuration):
         legacy_base_url = given.legacy_base_url
     if legacy_base_url is None:
@@ -67,6 +67,13 @@ def uninstall() -> None:
         if _before is not None and requests.Session.get_adapter is _ours:
             requests.Session.get_adapter = _before  # type: ignore[method-assign,assignment]
             _ours = _before = None
+
+
+def _configured() -> Configuration:
+    # Imported here: whoever passes an upstream reads no file.
+    from compat.config_file import load_config
+
+    return load_config()
 
 
 def _asking_first(before: _GetAdapter) -> _GetAdapter:

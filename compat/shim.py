@@ -14,7 +14,8 @@ from compat.legacy.answer import Answer
 from compat.legacy.parameters import Parameters, check, gather
 from compat.legacy.query import Query, parse_query
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
-from compat.legacy.signature import Caller, Verifier
+from compat.legacy.signature import Caller
+from compat.legacy.verifier import Verifier
 from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
 from compat.proof import Proofs
 from compat.upstream.interface import Chunk, LegacySettings, Reading, Row, Source, Upstream

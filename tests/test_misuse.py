@@ -15,7 +15,9 @@ import requests
 from support import FAST, KINDS, OLD, RawServer, edited, http, listed, mounted, page_of, upstream_of
 
 import compat
+from compat.config_file import read_config
 from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
+from compat.upstream.interface import LegacySettings
 from compat.upstream.roster import read_roster
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -194,7 +196,7 @@ def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
 def test_extra_fields_may_have_any_name(sandbox: Sandbox, kind: str, names: list[str]) -> None:
     content = sandbox.settings(kind)
     content["legacy"]["extra_fields"] = names
-    configuration = compat.config.read_config(content)
+    configuration = read_config(content)
     assert listed(mounted(configuration)).status_code == 200
 
 
@@ -202,7 +204,7 @@ def test_an_extra_field_with_a_dash_is_let_through() -> None:
     record = {"id": 1, "exam_id": 17, "foo-bar": 1.50, "other": 2}
     with RawServer(lambda number, received, connection: page_of([record])) as server:
         upstream = compat.StudentSessions(server.base_url, api_token="a", secret_key="b", retries=FAST)
-        settings = compat.config.LegacySettings(extra_fields=("foo-bar",))
+        settings = LegacySettings(extra_fields=("foo-bar",))
         [shown] = listed(mounted(compat.Configuration(upstream, settings=settings))).json()["students"]
     assert shown["foo-bar"] == 1.5
     assert "other" not in shown
@@ -212,7 +214,7 @@ def test_all_in_a_list_points_at_all(sandbox: Sandbox) -> None:
     content = sandbox.settings("student_sessions")
     content["legacy"]["extra_fields"] = ["all"]
     with pytest.raises(compat.ConfigurationError, match='must be "all" or a list of field names'):
-        compat.config.read_config(content)
+        read_config(content)
 
 
 @pytest.mark.parametrize(

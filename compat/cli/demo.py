@@ -12,7 +12,7 @@ import click
 from compat.cli.console import cell, note, plain, say, show_table
 from compat.cli.example import LEGACY_REPORT
 from compat.cli.script_run import ScriptFailedError, ScriptRun, run_script
-from compat.config import read_config
+from compat.config_file import read_config
 from compat.install import install, uninstall
 from compat.json_text import loads
 from compat.mapping.tables import SUMMARY_COLUMNS

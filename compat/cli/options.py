@@ -46,6 +46,6 @@ def configuration() -> Configuration:
     Raises:
         ConfigurationError: there is none, or a value in it cannot be used.
     """
-    from compat.config import load_config
+    from compat.config_file import load_config
 
     return load_config(named_config())

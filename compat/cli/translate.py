@@ -19,7 +19,7 @@ from compat.cli.options import config_option, configuration, named_config
 from compat.cli.record_files import FORMATS, Found, RecordFile
 from compat.cli.record_forms import Form, JsonForm, NdjsonForm
 from compat.cli.whole_file import whole_file
-from compat.config import find_config, time_zone
+from compat.config_file import find_config, time_zone
 from compat.errors import ConfigurationError, MappingError
 from compat.json_text import dumps
 from compat.mapping import Loss, SessionLens, losses_of_record, losses_of_session

@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Gateway:
     # Made on first use, since a server imports this in each of its workers and a command line may not want it at all.
     if name != "application":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from compat.config import load_config
+    from compat.config_file import load_config
 
     made = globals()["application"] = make_application(load_config())
     return made

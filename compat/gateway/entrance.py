@@ -14,7 +14,7 @@ from compat.gateway.exchange import Exchange, Observer, request_id
 from compat.gateway.trust import MemoryRecord, Spending, make_verifier
 from compat.legacy.answer import Answer, failure
 from compat.legacy.routes import LegacyCall, match_route
-from compat.legacy.signature import Refused
+from compat.legacy.verifier import Refused
 from compat.shim import Shim
 from compat.upstream.transport import CallOptions
 

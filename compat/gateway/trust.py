@@ -8,7 +8,8 @@ from typing import Protocol
 
 from compat.config import CallerSettings, Configuration
 from compat.errors import ConfigurationError
-from compat.legacy.signature import Caller, Verifier
+from compat.legacy.signature import Caller
+from compat.legacy.verifier import Verifier
 
 __all__ = ["MemoryRecord", "Spending", "make_verifier"]
 

@@ -7,15 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from compat.errors import ConfigurationError, InvalidParameter
-from compat.legacy.query import Query
-from compat.legacy.values import Comparable
 from compat.upstream.retries import Deadline
 from compat.upstream.transport import CallOptions
+
+if TYPE_CHECKING:
+    from compat.legacy.query import Query
+    from compat.legacy.values import Comparable
 
 __all__ = [
     "Capability",

@@ -9,7 +9,7 @@ import msgspec
 
 from compat.errors import LegacyError, NotAuthorized
 from compat.json_text import dumps
-from compat.mapping.compiled import REFUSED
+from compat.mapping.compiled.refused import REFUSED
 from compat.upstream.interface import Chunk, Codec, Row
 from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import requests
 
 from compat.errors import ConfigurationError, StudentSessionNotFound
-from compat.legacy.query import Query
 from compat.legacy.signature import signed
 from compat.settings_checks import checked_key, checked_token, checked_url
 from compat.upstream.interface import (
@@ -24,7 +23,6 @@ from compat.upstream.interface import (
     WalkSettings,
 )
 from compat.upstream.retries import Deadline, RetryPolicy
-from compat.upstream.student_codec import StudentCodec
 from compat.upstream.student_pages import PageRows, raw_rows, read_chunk, read_row, refused
 from compat.upstream.transport import (
     CallOptions,
@@ -32,6 +30,9 @@ from compat.upstream.transport import (
     Transport,
     Unreadable,
 )
+
+if TYPE_CHECKING:
+    from compat.legacy.query import Query
 
 __all__ = ["StudentSessions"]
 
@@ -122,6 +123,9 @@ class StudentSessions(Upstream):
         return _List(self, path, {"exam_id": str(exam_id)}, parameters, options, page_rows)
 
     def codec(self, settings: LegacySettings) -> Codec:
+        # Imported here: it brings the declaration of the record, which a call needs and an import does not.
+        from compat.upstream.student_codec import StudentCodec
+
         return StudentCodec(settings)
 
     def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> One:

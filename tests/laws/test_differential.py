@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compat
-from compat.config import read_config
+from compat.config_file import read_config
 from compat.mapping import stand_ins
 from compat.testing import Fault, Sandbox, laws
 from compat.testing.strategies import queries

@@ -16,7 +16,8 @@ from compat.errors import InvalidParameter, NotAuthorized
 from compat.legacy.parameters import Parameters, gather
 from compat.legacy.query import parse_query
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
-from compat.legacy.signature import base_string, sign, splittable
+from compat.legacy.signature import base_string, sign
+from compat.legacy.verifier import splittable
 from compat.testing.sandbox import Sandbox
 
 NOW = 1527500365.052

@@ -1,11 +1,33 @@
 """The declarations as typed decoders and encoders: what the schemas check, at the speed of parsing (law 5)."""
 
-from compat.mapping.compiled.pages import LegacyPages
-from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.to_legacy import REFUSED, LegacyView, joined
-from compat.mapping.compiled.to_session import SessionPages
-from compat.mapping.compiled.types import looked_up_names, student_type
-from compat.mapping.compiled.written_times import WrittenTimes
+from typing import TYPE_CHECKING
+
+from compat.mapping.compiled.refused import REFUSED
+
+if TYPE_CHECKING:
+    from compat.mapping.compiled.pages import LegacyPages
+    from compat.mapping.compiled.times import Times
+    from compat.mapping.compiled.to_legacy import LegacyView, joined
+    from compat.mapping.compiled.to_session import SessionPages
+    from compat.mapping.compiled.types import looked_up_names, student_type
+    from compat.mapping.compiled.written_times import WrittenTimes
+else:
+    from compat.first_use import on_first_use
+
+    # Each direction is compiled for those who go it.
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "LegacyPages": "compat.mapping.compiled.pages",
+            "LegacyView": "compat.mapping.compiled.to_legacy",
+            "SessionPages": "compat.mapping.compiled.to_session",
+            "Times": "compat.mapping.compiled.times",
+            "WrittenTimes": "compat.mapping.compiled.written_times",
+            "joined": "compat.mapping.compiled.to_legacy",
+            "looked_up_names": "compat.mapping.compiled.types",
+            "student_type": "compat.mapping.compiled.types",
+        },
+    )
 
 __all__ = [
     "REFUSED",

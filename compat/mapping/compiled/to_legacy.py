@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from compat.errors import CompatError
+from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import session_types
 from compat.mapping.exact import legacy_id
@@ -17,16 +17,9 @@ from compat.schemas import COLUMNS
 from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time
 from compat.schemas.student import CARRIED_KEY
 
-__all__ = ["REFUSED", "Declined", "LegacyView", "joined"]
-
-REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
-"""What the compiled form raises where the lens has to decide."""
+__all__ = ["LegacyView", "joined"]
 
 Filler = Callable[[Any, Any, Mapping[str, Any]], None]
-
-
-class Declined(CompatError, ValueError):
-    """The compiled form leaves a record to the lens."""
 
 
 def joined(decode: Callable[[bytes], list[Any]], texts: Sequence[Any]) -> list[Any]:

@@ -15,8 +15,8 @@ from msgspec import UNSET
 
 from compat.errors import ConfigurationError
 from compat.instants import whole_seconds_between
+from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.to_legacy import Declined
 from compat.mapping.compiled.types import struct
 from compat.mapping.exact import FIRST_SURROGATE
 from compat.schemas import COLUMNS

@@ -1,0 +1,171 @@
+"""A configuration file (contract, section 7): found, read, checked by schema, and made into a configuration."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import date, timezone, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from compat.config import CallerSettings, Configuration
+from compat.config_schemas import (
+    CallerSchema,
+    LegacySchema,
+    PaginatedSessionsSchema,
+    StoreSchema,
+    StudentSessionsSchema,
+    WholeSchema,
+    checked,
+)
+from compat.errors import ConfigurationError
+from compat.legacy.signature import Caller
+from compat.settings_checks import checked_exams, checked_url
+from compat.upstream import PaginatedSessions, StudentSessions, Upstream
+from compat.upstream.interface import LegacySettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["CONFIG_NAME", "find_config", "load_config", "read_config", "time_zone"]
+
+CONFIG_NAME = "exam-compat.toml"
+_CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+
+
+def find_config() -> Path:
+    """The file named by ``EXAM_COMPAT_CONFIG``, else ``exam-compat.toml`` in the working directory.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    named = os.environ.get(_CONFIG_VARIABLE)
+    path = Path(named or CONFIG_NAME)
+    if not path.is_file():
+        where = f"{_CONFIG_VARIABLE} names {path}" if named else f"{path} in {Path.cwd()}"
+        raise ConfigurationError(f"no configuration: {where} is no file: name one by --config or {_CONFIG_VARIABLE}")
+    return path
+
+
+def load_config(path: str | Path | None = None) -> Configuration:
+    """Read a configuration file.
+
+    Args:
+        path: the file; None to find it.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a value cannot be used; the text names the key and the way out.
+    """
+    path = find_config() if path is None else Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    try:
+        return read_config(content, folder=path.parent)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configuration:
+    """Read a configuration that is a dictionary already.
+
+    Args:
+        content: tables and keys as in the file.
+        folder: what a roster's path is relative to.
+
+    Raises:
+        ConfigurationError: a value cannot be used; the text names the key and the way out.
+    """
+    content = _resolved(content, "")
+    checked(WholeSchema(), content, "")
+    legacy = checked(LegacySchema(), content.get("legacy", {}), "[legacy] ")
+    store = checked(StoreSchema(), content.get("store", {}), "[store] ")
+    callers = [
+        checked(CallerSchema(), entry, f"[[callers]] {number}: ")
+        for number, entry in enumerate(content.get("callers", []), 1)
+    ]
+    exams = checked_exams(content.get("exams", {}))
+    return Configuration(
+        upstream=_upstream(content, folder, exams),
+        legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
+        settings=LegacySettings(time_zone(legacy.get("time_zone", "UTC")), _extra_fields(legacy)),
+        deprecated=_day("deprecated", legacy),
+        sunset=_day("sunset", legacy),
+        callers=tuple(
+            CallerSettings(
+                Caller(entry["name"], entry["api_token"], entry["secret_key"]),
+                entry.get("replay", "nonce"),
+                entry.get("mode", "new"),
+            )
+            for entry in callers
+        ),
+        store=store.get("url", "sqlite:///exam-compat.db"),
+        exams=exams,
+    )
+
+
+def time_zone(name: str) -> tzinfo:
+    """A zone by its IANA name.
+
+    Raises:
+        ConfigurationError: there is no such zone, or no zone data on this machine.
+    """
+    if name == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ConfigurationError(
+            f"[legacy] time_zone = {name!r}: no such zone here; use a name such as Europe/Amsterdam, "
+            "and install tzdata where the system has no zone data"
+        ) from None
+
+
+def _upstream(content: Mapping[str, Any], folder: Path, exams: Mapping[int, str]) -> Upstream:
+    table = content["upstream"]
+    kind = table.get("kind")
+    schema = PaginatedSessionsSchema() if kind == "paginated_sessions" else StudentSessionsSchema()
+    arguments = {name: value for name, value in checked(schema, table, "[upstream] ").items() if name != "kind"}
+    try:
+        if kind == "student_sessions":
+            return StudentSessions(**arguments)
+        if "roster" in arguments:
+            arguments["roster"] = folder / arguments["roster"]
+        return PaginatedSessions(exams=exams, **arguments)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"[upstream] {error}") from None
+
+
+def _extra_fields(legacy: Mapping[str, Any]) -> Any:
+    given = legacy.get("extra_fields", [])
+    if given == "all":
+        return "all"
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given) or "all" in given:
+        raise ConfigurationError('[legacy] extra_fields: must be "all" or a list of field names')
+    return tuple(given)
+
+
+def _day(name: str, legacy: Mapping[str, Any]) -> date | None:
+    value = legacy.get(name)
+    if value is not None and type(value) is not date:
+        raise ConfigurationError(f"[legacy] {name}: must be a date such as 2027-06-30, without quotes")
+    return value
+
+
+def _resolved(value: Any, where: str) -> Any:
+    """Read ``env:NAME`` wherever it stands as a value."""
+    if isinstance(value, Mapping):
+        return {key: _resolved(item, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item, where) for item in value]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value[4:]
+        if name not in os.environ:
+            raise ConfigurationError(f"{where}: the environment has no variable {name}")
+        return os.environ[name]
+    return value
