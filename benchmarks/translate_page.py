@@ -28,17 +28,21 @@ from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
 from compat.schemas.fields import Array, Boolean, Integer
 from compat.upstream.interface import LegacySettings
 from compat.upstream.student_codec import StudentCodec
+from compat.upstream.student_pages import read_chunk
+from compat.upstream.transport import Reply
 
-_ANY_EXAM = -1
 _NEWER = ("pre_assigned_proctor_id", "preserve", "pin_code", "pod_names", "review_commentary")
+_HEADERS = {"X-Pagination-Item-Count": str(RECORDS), "X-Pagination-Limit": str(RECORDS)}
 _codec = StudentCodec(LegacySettings())
 _schema = StudentSchema(many=True)
 
 
 def shim(body: bytes) -> bytes:
-    """Every declared field's type checked, newer fields withheld, the old order."""
-    rows = _codec.scan(_codec.page_rows(body), _ANY_EXAM, (), {})
-    return b'{"students":' + _codec.render(rows) + b"}"
+    """Every declared field's type checked, newer fields withheld, the old order; that it is UTF-8, all through."""
+    chunk = read_chunk(Reply(200, _HEADERS, body), 0, _codec.page_rows)
+    page = _codec.whole_page(chunk.rows, {})
+    assert page is not None
+    return page
 
 
 def floor(body: bytes) -> bytes:

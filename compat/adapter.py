@@ -121,7 +121,7 @@ class ExamStudentsAdapter(BaseAdapter):
             raise requests.ConnectionError(error.message, request=request) from None
         except LegacyError as error:
             answer = failure(error)
-        return self._response(request, answer)
+        return self._response(request, answer, stream)
 
     def close(self) -> None:
         """Close what the adapter opened, and what it passes on to."""
@@ -157,7 +157,7 @@ class ExamStudentsAdapter(BaseAdapter):
         fitting = [prefix for prefix in self._previous if url.startswith(prefix.lower())]
         return self._previous[max(fitting, key=len)] if fitting else self._plain
 
-    def _response(self, request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+    def _response(self, request: requests.PreparedRequest, answer: Answer, stream: bool) -> requests.Response:
         headers = HTTPHeaderDict(answer.headers)
         headers.setdefault("Content-Length", str(len(answer.body)))
         raw = HTTPResponse(
@@ -170,7 +170,11 @@ class ExamStudentsAdapter(BaseAdapter):
             preload_content=False,
             request_method=request.method,
         )
-        return self._plain.build_response(request, raw)
+        response = self._plain.build_response(request, raw)
+        if not stream:
+            # What the session would read now, in pieces of ten kilobytes, is there already.
+            response._content = answer.body
+        return response
 
 
 def mount(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from compat.errors import LegacyError
 from compat.json_text import dumps
 
-__all__ = ["ANSWERED_BY", "READING", "Answer", "array", "empty", "failure", "page", "single"]
+__all__ = ["ANSWERED_BY", "READING", "Answer", "empty", "failure", "page", "single", "students"]
 
 ANSWERED_BY = "X-Compat-Answered-By"
 READING = "X-Compat-Reading"
@@ -35,11 +35,16 @@ class Answer:
         return replace(self, headers={**self.headers, "Content-Length": str(len(self.body))}, body=b"")
 
 
-def page(records: bytes, *, matches: int, number: int, limit: int, unsettled: bool = False) -> Answer:
+def students(records: bytes) -> bytes:
+    """The body of a page of the list, around a JSON array of its records."""
+    return b'{"students":%b}' % records
+
+
+def page(body: bytes, *, matches: int, number: int, limit: int, unsettled: bool = False) -> Answer:
     """A page of the list.
 
     Args:
-        records: the page's records, a JSON array.
+        body: the JSON text, as :func:`students` makes it.
         matches: how many records match in all.
         number: the page, from 1.
         limit: records a page.
@@ -54,7 +59,7 @@ def page(records: bytes, *, matches: int, number: int, limit: int, unsettled: bo
     }
     if unsettled:
         headers[READING] = "unsettled"
-    return Answer(200, headers, b'{"students":' + records + b"}")
+    return Answer(200, headers, body)
 
 
 def single(record: bytes, status: int = 200, *, unsettled: bool = False) -> Answer:
@@ -73,8 +78,3 @@ def failure(error: LegacyError) -> Answer:
     errors = {name: list(texts) for name, texts in error.errors.items()}
     body = dumps({"error": error.message, "errors": errors}).encode()
     return Answer(error.status, {**_JSON, **error.headers}, body)
-
-
-def array(records: Iterable[bytes]) -> bytes:
-    """A JSON array of records that are JSON already."""
-    return b"[" + b",".join(records) + b"]"

@@ -204,6 +204,19 @@ class Codec(ABC):
                 text names field and record.
         """
 
+    def whole_page(self, rows: Sequence[Any], having: Mapping[str, Comparable]) -> bytes | None:
+        """A page whose records are all wanted, shown as :meth:`render` shows them.
+
+        Args:
+            rows: the page's records, as :meth:`page_rows` decodes them.
+            having: column to the value that every record has to have there.
+
+        Returns:
+            the JSON object that the old page was, ``{"students": [...]}``; None where a record has another value, an
+            id comes twice, or the records have to be looked at one by one.
+        """
+        return None
+
     @abstractmethod
     def render(self, rows: Sequence[Row]) -> bytes:
         """Records as a JSON array of legacy records.

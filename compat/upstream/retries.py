@@ -107,8 +107,23 @@ class RetryPolicy:
         Raises:
             LegacyError: of the last :class:`TryAgain`, or whatever else the attempt raised.
         """
-        # Imported here: tenacity brings asyncio, which a script that makes no call need not load.
+        try:
+            return attempt()
+        except TryAgain as error:
+            failed = error
+        return self._run_on(attempt, failed, deadline)
+
+    def _run_on(self, attempt: Callable[[], _T], failed: TryAgain, deadline: Deadline) -> _T:
+        """What is left to do where the first attempt failed, which counts as one of them."""
+        # Imported here: tenacity brings asyncio, and most calls never fail.
         import tenacity
+
+        failures = [failed]
+
+        def again() -> _T:
+            if failures:
+                raise failures.pop()
+            return attempt()
 
         growing = tenacity.wait_exponential(multiplier=self.first_wait, max=self.longest_wait)
         waiting = growing + tenacity.wait_random(0, self.first_wait)
@@ -119,15 +134,16 @@ class RetryPolicy:
             return max(min(waiting(state), self.longest_wait), asked or 0.0)
 
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.attempts) | tenacity.stop_before_delay(deadline.remaining()),
+            stop=tenacity.stop_after_attempt(self.attempts)
+            | tenacity.stop_before_delay(deadline.at - time.monotonic()),
             wait=wait,
             retry=tenacity.retry_if_exception_type(TryAgain),
             reraise=True,
         )
         try:
-            return retrying(attempt)
-        except TryAgain as failed:
-            raise failed.error from None
+            return retrying(again)
+        except TryAgain as last:
+            raise last.error from None
 
 
 def throttled(status: int, retry_after: str | None) -> TryAgain:
