@@ -13,7 +13,17 @@ from benchmarks.harness import ROUNDS, Report, versions
 _FOLDER = Path(__file__).parent
 _RESULTS = _FOLDER / "RESULTS.md"
 _PLOT = _FOLDER / "ratios.svg"
-_HELPERS = ("__main__", "data", "harness", "plot", "sessions_page", "upstream", "walking")
+_HELPERS = (
+    "__main__",
+    "data",
+    "gateway_load",
+    "gateway_peers",
+    "harness",
+    "plot",
+    "sessions_page",
+    "upstream",
+    "walking",
+)
 _HEAD = f"""# Results
 
 Written by `python -m benchmarks --write{{options}}` in one run. A ratio is taken within a round, in which the ways take

@@ -1,0 +1,222 @@
+"""The gateway under load: the whole job against passing bytes through, and against what people would use instead.
+
+Each round starts every server anew, loads it, and stops it. The whole job verifies the signature, keeps the nonce, calls the
+new endpoint once, checks types and translates. Passing through is the same gateway with the new endpoint's own path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.data import legacy_fields_of
+from benchmarks.gateway_load import (
+    Load,
+    Server,
+    free_port,
+    load,
+    old_calls,
+    one,
+    pinned_server,
+    serving,
+    students_of,
+    upstream,
+)
+from benchmarks.gateway_peers.signing import EXAM, KEY, TOKEN
+from benchmarks.harness import Figure, Report
+
+SIZES = (30, 300)
+CONNECTIONS = (1, 8, 32)
+_SECONDS = 3
+_ROUNDS = 5
+_MOST = {30: 8000, 300: 4000}
+"""Calls a second that no server here reaches: so many are signed for each second."""
+
+Start = Callable[[str, int], "list[str]"]
+
+
+def _gateway(store: str, folder: str) -> Start:
+    def command(base_url: str, port: int) -> list[str]:
+        path = Path(folder) / f"{port}.toml"
+        path.write_text(
+            f'[upstream]\nkind = "student_sessions"\nbase_url = "{base_url}"\napi_token = "{TOKEN}"\n'
+            f'secret_key = "{KEY}"\nscope = "exam"\n\n[[callers]]\nname = "benchmark"\napi_token = "{TOKEN}"\n'
+            f'secret_key = "{KEY}"\n\n[gateway]\nmax_calls_per_caller = 1000\n\n[store]\nurl = "{store.format(port=port)}"\n',
+            encoding="utf-8",
+        )
+        options = ["--port", str(port), "--admin-port", str(free_port())]
+        return [sys.executable, "-m", "compat.cli", "--config", str(path), "serve", *options]
+
+    return command
+
+
+def _granian(application: str, interface: str) -> Start:
+    def command(base_url: str, port: int) -> list[str]:
+        options = ["--interface", interface, "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+        threads = ["--blocking-threads", "8"] if interface == "wsgi" else []
+        return ["env", f"BENCHMARK_UPSTREAM={base_url}", "granian", *options, *threads, application]
+
+    return command
+
+
+def _uvicorn(application: str) -> Start:
+    def command(base_url: str, port: int) -> list[str]:
+        options = ["--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--log-level", "warning"]
+        return ["env", f"BENCHMARK_UPSTREAM={base_url}", "uvicorn", *options, application]
+
+    return command
+
+
+def _mitmproxy(program: str) -> Start:
+    def command(base_url: str, port: int) -> list[str]:
+        addon = Path(__file__).parent / "gateway_peers" / "mitmproxy_addon.py"
+        options = ["--mode", f"reverse:{base_url}", "--listen-host", "127.0.0.1", "--listen-port", str(port), "-q"]
+        folder = str(Path(__file__).parent.parent)
+        return ["env", f"BENCHMARK_UPSTREAM={base_url}", f"PYTHONPATH={folder}", program, *options, "-s", str(addon)]
+
+    return command
+
+
+def _servers(folder: str, redis: str | None) -> dict[str, Start]:
+    starts: dict[str, Start] = {"gateway": _gateway("memory://", folder)}
+    starts["gateway, SQLite"] = _gateway(f"sqlite:///{folder}/{{port}}.db", folder)
+    if redis is not None:
+        starts["gateway, Redis"] = _gateway(redis, folder)
+    starts["FastAPI + Cadwyn"] = _uvicorn("benchmarks.gateway_peers.fastapi_cadwyn:application")
+    starts["Flask + requests + marshmallow"] = _granian(
+        "benchmarks.gateway_peers.flask_marshmallow:application", "wsgi"
+    )
+    # It cannot be installed beside the others, whose requirements exclude its newer versions.
+    program = os.environ.get("MITMDUMP") or shutil.which("mitmdump")
+    if program:
+        starts["mitmproxy addon"] = _mitmproxy(program)
+    return starts
+
+
+@contextmanager
+def _redis() -> Iterator[str | None]:
+    program = shutil.which("redis-server")
+    if program is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        with serving([program, *options], port):
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+def _check(server: Server, size: int, wanted: object) -> None:
+    """Refuse to measure a server that does not do the work."""
+    [first, second] = old_calls(2, size)
+    for target, expected in ((first, 200), (second, 200), (first, 403)):
+        status, headers, body = one(server, target)
+        if status != expected:
+            raise RuntimeError(f"{target.partition('?')[0]} was answered with {status}: {body[:300]!r}")
+        if status == 200:
+            assert students_of(body) == wanted
+            assert headers["x-pagination-item-count"] == str(size)
+
+
+def measured(rounds: int, seconds: int, names: tuple[str, ...] = ()) -> Report:
+    """Measure.
+
+    Args:
+        rounds: how often the servers take turns.
+        seconds: that each load lasts.
+        names: the servers wanted; all without one.
+    """
+    from benchmarks.data import student_sessions
+
+    whole = [legacy_fields_of({**record, "exam_id": int(EXAM)}) for record in student_sessions()]
+    found: dict[str, list[Load]] = {}
+
+    def note(name: str, done: Load) -> None:
+        found.setdefault(name, []).append(done)
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        bases = stack.enter_context(upstream(SIZES))
+        starts = _servers(folder, stack.enter_context(_redis()))
+        starts = {name: start for name, start in starts.items() if not names or name in names}
+        for number in range(rounds):
+            for size in SIZES:
+                order = list(starts) if number % 2 == 0 else list(reversed(starts))
+                for name in order:
+                    port = free_port()
+                    with serving(pinned_server(starts[name](bases[size], port)), port) as server:
+                        _check(server, size, whole[:size])
+                        plain = [f"/api/v3/exams/{EXAM}/student_sessions"]
+                        load(server, old_calls(_MOST[size], size), 8, 1)
+                        for connections in CONNECTIONS if name == "gateway" else (8,):
+                            at = f"{name}, {size} records, {connections} connections"
+                            calls = old_calls(_MOST[size] * seconds, size)
+                            note(at, load(server, calls, connections, seconds))
+                        if name == "gateway":
+                            note(f"passing through, {size} records, 8 connections", load(server, plain, 8, seconds))
+    return _report(found)
+
+
+def _report(found: Mapping[str, list[Load]]) -> Report:
+    figures: list[Figure] = []
+
+    def versus(way: str, peer: str, size: int, target: str) -> None:
+        one_, other = (found.get(f"{name}, {size} records, 8 connections") for name in (way, peer))
+        if one_ and other:
+            values = [a.processor / b.processor for a, b in zip(one_, other, strict=True)]
+            figures.append(Figure(f"processor time, {way} / {peer}, {size} records", target, values))
+
+    versus("gateway", "passing through", 30, "at most 1.6")
+    versus("gateway", "passing through", 300, "at most 3.5")
+    for size in SIZES:
+        versus("gateway", "FastAPI + Cadwyn", size, "at most 0.2")
+    versus("gateway", "mitmproxy addon", 30, "at most 0.25")
+    versus("gateway", "mitmproxy addon", 300, "at most 0.5")
+    for size in SIZES:
+        versus("gateway", "Flask + requests + marshmallow", size, "at most 0.1")
+    for size in SIZES:
+        versus("gateway, SQLite", "gateway", size, "at most 1.25")
+        versus("gateway, Redis", "gateway", size, "at most 1.45")
+    for size in SIZES:
+        at = found.get(f"gateway, {size} records, 32 connections", [])
+        if at:
+            ratios = [each.slowest / each.median for each in at]
+            figures.append(Figure(f"gateway, {size} records, 32 connections: p99 / median", "at most 3", ratios))
+    for name, loads in found.items():
+        figures.append(Figure(f"{name}: µs of processor time a request", "", [each.processor for each in loads]))
+        figures.append(Figure(f"{name}: requests a second", "", [each.rate for each in loads]))
+        figures.append(Figure(f"{name}: median ms", "", [each.median for each in loads]))
+        figures.append(Figure(f"{name}: p99 ms", "", [each.slowest for each in loads]))
+    return Report(
+        "The gateway under load, one worker on one core",
+        "Every call is signed; wrk and an nginx that serves the new endpoint's page are on the other core. Processor time is "
+        "the server's, its whole family of processes.",
+        {},
+        [],
+        figures,
+    )
+
+
+def main(rounds: int = _ROUNDS) -> Report:
+    """Measure shortly."""
+    return measured(min(rounds, 2), 1)
+
+
+def full(rounds: int = _ROUNDS) -> Report:
+    """Measure as the claims say."""
+    return measured(min(rounds, _ROUNDS), _SECONDS)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", help="servers to measure; all without one")
+    parser.add_argument("--rounds", type=int, default=2, help="how often the servers take turns")
+    parser.add_argument("--seconds", type=int, default=1, help="that each load lasts")
+    given = parser.parse_args()
+    print(measured(given.rounds, given.seconds, tuple(given.names)).markdown())
