@@ -1,7 +1,7 @@
-"""Servers under load: an upstream by nginx, wrk with calls signed beforehand, and the processor's time that each call took.
+"""Servers under load: an upstream by nginx, calls signed beforehand from wrk, and what each cost in processor time.
 
-The server is kept to one core, and nginx and wrk to the other, where the machine has two. Processor time counts the server's
-whole family of processes, from ``/proc``; it is the steadiest figure here, since waiting does not count.
+The server is kept to one core, and nginx and wrk to the other, where the machine has two. Processor time is that of
+the server's whole family of processes; it is the steadiest figure, since waiting does not count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -44,9 +44,10 @@ request = function()
   return wrk.format("GET", paths[(at - 1) % #paths + 1])
 end
 done = function(summary, latency)
+  local errors = summary.errors
   io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration,
     latency:percentile(50), latency:percentile(99),
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+    errors.status + errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
 _RESULT = re.compile(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)")
@@ -113,8 +114,10 @@ def upstream(sizes: Sequence[int]) -> Iterator[dict[int, str]]:
             f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;\n"
             "events { worker_connections 1024; }\n"
             f"http {{ access_log off; sendfile on; keepalive_requests 1000000; default_type application/json;\n"
-            f"client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;\n"
-            f"uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n" + "".join(servers) + "}\n",
+            f"client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;\n"
+            f"fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n"
+            + "".join(servers)
+            + "}\n",
             encoding="utf-8",
         )
         command = [*_pinned(_OTHER_CORE), "nginx", "-p", folder, "-c", f"{folder}/nginx.conf"]
@@ -127,14 +130,15 @@ def _page(folder: Path, size: int, port: int) -> str:
     (folder / f"page{size}.json").write_bytes(compact({"students": records}))
     counts = {"Item-Count": size, "Page-Count": 1, "Page": 1, "Limit": size}
     headers = "".join(f"add_header X-Pagination-{name} {value}; " for name, value in counts.items())
-    return f"server {{ listen 127.0.0.1:{port}; root {folder}; {headers}location / {{ try_files /page{size}.json =404; }} }}\n"
+    location = f"location / {{ try_files /page{size}.json =404; }}"
+    return f"server {{ listen 127.0.0.1:{port}; root {folder}; {headers}{location} }}\n"
 
 
 @contextmanager
-def serving(command: Sequence[str], port: int, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+def serving(command: Sequence[str], port: int) -> Iterator[Server]:
     """A server in a process of its own, from its first answer until the block ends."""
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, **(environment or {})})
+        process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: S603 - our own
         server = Server(port, process)
         try:
             _wait(server, said)
@@ -156,11 +160,9 @@ def pinned_server(command: Sequence[str]) -> list[str]:
 def _wait(server: Server, said: object) -> None:
     end = time.monotonic() + _SOON
     while time.monotonic() < end and server.process.poll() is None:
-        try:
-            with socket.create_connection(("127.0.0.1", server.port), 1):
-                return
-        except OSError:
-            time.sleep(0.05)
+        with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 1):
+            return
+        time.sleep(0.05)
     said.seek(0)  # type: ignore[attr-defined]
     raise RuntimeError(f"no server came up: {said.read().decode(errors='replace')[-3000:]}")  # type: ignore[attr-defined]
 
@@ -199,7 +201,7 @@ def load(server: Server, targets: Sequence[str], connections: int, seconds: int)
         paths.write_text("\n".join(targets) + "\n", encoding="utf-8")
         command = [*_pinned(_OTHER_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
         begun = server.processor_time()
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own
             [
                 *command,
                 "-s",

@@ -1,7 +1,8 @@
 """The gateway under load: the whole job against passing bytes through, and against what people would use instead.
 
-Each round starts every server anew, loads it, and stops it. The whole job verifies the signature, keeps the nonce, calls the
-new endpoint once, checks types and translates. Passing through is the same gateway with the new endpoint's own path.
+Each round starts every server anew, loads it, and stops it. The whole job verifies the signature, keeps the nonce,
+calls the new endpoint once, checks types and translates. Passing through is the same gateway with the new endpoint's
+own path.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def _gateway(store: str, folder: str) -> Start:
         path.write_text(
             f'[upstream]\nkind = "student_sessions"\nbase_url = "{base_url}"\napi_token = "{TOKEN}"\n'
             f'secret_key = "{KEY}"\nscope = "exam"\n\n[[callers]]\nname = "benchmark"\napi_token = "{TOKEN}"\n'
-            f'secret_key = "{KEY}"\n\n[gateway]\nmax_calls_per_caller = 1000\n\n[store]\nurl = "{store.format(port=port)}"\n',
+            f'secret_key = "{KEY}"\n\n[gateway]\nmax_calls_per_caller = 1000\n\n'
+            f'[store]\nurl = "{store.format(port=port)}"\n',
             encoding="utf-8",
         )
         options = ["--port", str(port), "--admin-port", str(free_port())]
@@ -195,8 +197,8 @@ def _report(found: Mapping[str, list[Load]]) -> Report:
         figures.append(Figure(f"{name}: p99 ms", "", [each.slowest for each in loads]))
     return Report(
         "The gateway under load, one worker on one core",
-        "Every call is signed; wrk and an nginx that serves the new endpoint's page are on the other core. Processor time is "
-        "the server's, its whole family of processes.",
+        "Every call is signed; wrk and an nginx that serves the new endpoint's page are on the other core. "
+        "Processor time is the server's, its whole family of processes.",
         {},
         [],
         figures,
