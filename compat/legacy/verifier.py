@@ -22,7 +22,7 @@ from compat.legacy.query import STATUSES
 from compat.legacy.routes import INDEX_STUDENTS, ROUTES, LegacyCall, Route
 from compat.legacy.signature import Caller, base_string, sign
 
-__all__ = ["CLOCK_WINDOW", "Refused", "Verifier", "splittable"]
+__all__ = ["CLOCK_WINDOW", "Refused", "Verifier", "splittable", "token_of"]
 
 CLOCK_WINDOW = 5 * 60 * 1000
 """Milliseconds that a timestamp may lie before or after now."""
@@ -83,7 +83,7 @@ class Verifier:
         Raises:
             Refused: it does not, for whatever reason.
         """
-        caller = self._callers.get(self._digest(_token(call.authorization)), self._stranger)
+        caller = self._callers.get(self._digest(token_of(call.authorization)), self._stranger)
         reason = self._refusal(caller, call.route, parameters.values)
         if reason is not None:
             _log.warning("refused a call of %s by %s: %s", call.route.action, caller.name, reason)
@@ -116,7 +116,8 @@ class Verifier:
         return hmac.new(self._salt, token.encode(errors="surrogatepass"), hashlib.sha256).digest()
 
 
-def _token(authorization: str | None) -> str:
+def token_of(authorization: str | None) -> str:
+    """The token of an Authorization header, or nothing."""
     match = _TOKEN.fullmatch(authorization or "")
     return match["token"] if match else ""
 

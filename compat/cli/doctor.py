@@ -1,0 +1,175 @@
+"""``exam-compat doctor``: why the gateway refused a call, and the smallest change that helps."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone, tzinfo
+
+import click
+
+from compat.cli.console import plain, say, show_table
+from compat.cli.options import config_option, configuration, named_config
+from compat.config import Configuration
+from compat.config_file import find_config
+from compat.doctor import (
+    Diagnosis,
+    SeenRequest,
+    UnreadableCall,
+    diagnose,
+    diagnose_entry,
+    read_curl,
+    read_entry,
+    token_seen,
+)
+from compat.errors import ConfigurationError
+from compat.legacy.signature import Caller
+
+__all__ = ["doctor"]
+
+_ACCEPTED, _EXPLAINED, _UNEXPLAINED = 0, 1, 2
+
+
+def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Seconds since the epoch, of a time in ISO 8601 or of seconds or milliseconds since the epoch."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit() and len(value) <= 15:
+        return int(value) / (1000 if len(value) > 11 else 1)
+    try:
+        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no time such as 2024-01-15T09:30:00Z, and no seconds since the epoch."
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Whose call it is, and what else the configuration says."""
+
+    caller: Caller
+    configured: bool
+    zone: tzinfo = timezone.utc
+    other_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@click.command(short_help="Say why the gateway refused a call.")
+@click.argument("call", required=False)
+@click.option("--caller", "name", metavar="NAME", help="Whose call it is; else its token says it.")
+@click.option("--prompt", is_flag=True, help="Ask for the secret key, hidden, instead of the configuration.")
+@click.option("--at", "sent_at", callback=_moment, metavar="TIME", help="When it was sent; else its age is no fault.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@config_option
+def doctor(call: str | None, name: str | None, prompt: bool, sent_at: float | None, as_json: bool) -> int:
+    """Say which way of signing made a refused call's signature, and the smallest change that helps.
+
+    CALL is a curl line, a URL, or the line of the gateway's log; without it, the standard input is read, so that the
+    call is in no list of processes. The secret key comes from the configuration's [[callers]] or from a prompt, never
+    from an argument. What may speak of a person is masked in all that is printed.
+
+    Exit status: 0 the call would be accepted; 1 it would not, and this says why; 2 nothing explains its signature,
+    or wrong usage.
+
+    \b
+    Examples:
+      exam-compat doctor < refused-call.txt
+      exam-compat doctor --caller 'registrar nightly export' --json < refused-call.txt
+      exam-compat doctor --prompt --at 2024-01-15T09:30:00Z < refused-call.txt
+    """
+    text = (call if call is not None else sys.stdin.read()).strip()
+    if not text:
+        raise click.UsageError("No call: give a curl line, a URL or a line of the gateway's log.")
+    try:
+        diagnosis = _diagnosed(text, name, prompt, sent_at)
+    except UnreadableCall as error:
+        raise click.UsageError(f"The call cannot be read: {error}.") from None
+    if as_json:
+        say(json.dumps(diagnosis.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        _tell(diagnosis)
+    return _ACCEPTED if diagnosis.accepted else _EXPLAINED if diagnosis.explained else _UNEXPLAINED
+
+
+def _diagnosed(text: str, name: str | None, prompt: bool, sent_at: float | None) -> Diagnosis:
+    if text.startswith("{"):
+        return diagnose_entry(read_entry(text))
+    request = _request(text)
+    known = _prompted(request) if prompt else _configured(request, name)
+    return diagnose(
+        request,
+        known.caller,
+        now=time.time(),
+        sent_at=sent_at,
+        known=known.configured,
+        other_keys=known.other_keys,
+        zone=known.zone,
+    )
+
+
+def _request(text: str) -> SeenRequest:
+    words = text.removeprefix("$").split(maxsplit=1)
+    if words[0] == "curl":
+        return read_curl(text.removeprefix("$"))
+    method, url = words if len(words) == 2 and words[0].isalpha() else ("GET", text)
+    if not url.startswith(("http://", "https://", "/")) or any(char.isspace() for char in url.partition("?")[0]):
+        raise UnreadableCall("it is neither a curl line, nor a URL, nor a line of the gateway's log")
+    return SeenRequest(method.upper(), url)
+
+
+def _prompted(request: SeenRequest) -> _Known:
+    # Hidden, and read from the terminal itself where the call came by the standard input.
+    key = click.prompt("Secret key", hide_input=True, err=True)
+    return _Known(Caller("the caller", token_seen(request), key), configured=False)
+
+
+def _configured(request: SeenRequest, name: str | None) -> _Known:
+    if named_config() is None:
+        try:
+            find_config()
+        except ConfigurationError:
+            if name is not None:
+                raise
+            return _prompted(request)
+    given = configuration()
+    caller = _caller(given, request, name)
+    others = {each.caller.name: each.caller.secret_key for each in given.callers if each.caller != caller}
+    return _Known(caller, True, given.settings.zone, others)
+
+
+def _caller(given: Configuration, request: SeenRequest, name: str | None) -> Caller:
+    """The caller of that name, or whose token the call bears.
+
+    Raises:
+        ConfigurationError: there is none; the text says what to do.
+    """
+    callers = [each.caller for each in given.callers]
+    if name is not None:
+        found = [each for each in callers if each.name == name]
+        if not found:
+            raise ConfigurationError(f"--caller {name!r}: [[callers]] has no such name")
+        return found[0]
+    token = token_seen(request)
+    found = [each for each in callers if token and each.api_token == token]
+    if not found:
+        told = "the call's token is no caller's in [[callers]]" if token else "the call shows no token"
+        raise ConfigurationError(f"{told}: say whose call it is by --caller, or give its key by --prompt")
+    return found[0]
+
+
+def _tell(diagnosis: Diagnosis) -> None:
+    if diagnosis.findings:
+        rows = [(each.name, each.says, each.fix) for each in diagnosis.findings]
+        show_table(("finding", "what is the matter", "what to change"), rows)
+    if diagnosis.signed is not None and diagnosis.signed != diagnosis.to_sign:
+        say(f"Signed:   {plain(diagnosis.signed)}")
+    if diagnosis.to_sign is not None and not diagnosis.accepted:
+        say(f"To sign:  {plain(diagnosis.to_sign)}")
+    if diagnosis.accepted:
+        say("The call would be accepted, if its nonce is new.")
+    elif not diagnosis.explained:
+        say("Nothing that is known here explains the signature.")

@@ -1,0 +1,24 @@
+"""Why the gateway refused a call: which signing dialect made its signature, and the smallest change that helps.
+
+The documented signature leaves much to choose, and each choice that a client makes otherwise gives another digest,
+which says nothing by itself. Here each of these choices is declared once, and a refused signature is held against
+every set of up to three of them, the smaller sets first.
+"""
+
+from compat.doctor.curl import read_curl
+from compat.doctor.diagnosis import Diagnosis, Finding, diagnose
+from compat.doctor.log_entries import clues, diagnose_entry, read_entry
+from compat.doctor.requests_seen import SeenRequest, UnreadableCall, token_seen
+
+__all__ = [
+    "Diagnosis",
+    "Finding",
+    "SeenRequest",
+    "UnreadableCall",
+    "clues",
+    "diagnose",
+    "diagnose_entry",
+    "read_curl",
+    "read_entry",
+    "token_seen",
+]

@@ -1,0 +1,294 @@
+"""Why a call was refused, and the smallest change that would have it accepted (contract, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timezone, tzinfo
+
+from compat.doctor.choices import Deviation
+from compat.doctor.drafts import Draft, evidence_of
+from compat.doctor.masks import masked
+from compat.doctor.requests_seen import SeenRequest, legacy_call
+from compat.doctor.search import MOST, documented, explain
+from compat.errors import InvalidParameter
+from compat.legacy.parameters import Parameters, check, gather
+from compat.legacy.query import parse_query
+from compat.legacy.routes import INDEX_STUDENTS, ROUTES, LegacyCall
+from compat.legacy.signature import Caller
+from compat.legacy.verifier import CLOCK_WINDOW, splittable, token_of
+
+__all__ = ["UNEXPLAINED", "Diagnosis", "Finding", "deviation_finding", "diagnose", "skew_finding"]
+
+_SECONDS = range(10**8, 10**11)
+_DECADES = 30 * 365 * 86_400_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about a call.
+
+    Attributes:
+        name: what programs call it.
+        says: what is the matter, without a secret and without a person's data.
+        fix: the smallest change that helps; empty where nothing has to change.
+        refuses: whether a call is refused for it.
+    """
+
+    name: str
+    says: str
+    fix: str = ""
+    refuses: bool = True
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is the matter with a call.
+
+    Attributes:
+        findings: what was found, in the order in which the gateway checks.
+        explained: whether everything that refuses the call was told; a signature that nothing explains was not.
+        signed: the text that the client signed, its values masked; None where that was not found out.
+        to_sign: the text to sign, masked in the same way; None where the call is none of the deprecated ones.
+    """
+
+    findings: tuple[Finding, ...]
+    explained: bool = True
+    signed: str | None = field(default=None)
+    to_sign: str | None = field(default=None)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the call would be accepted."""
+        return not any(finding.refuses for finding in self.findings)
+
+    def as_dict(self) -> dict[str, object]:
+        """The diagnosis as a JSON object."""
+        return {
+            "accepted": self.accepted,
+            "explained": self.explained,
+            "findings": [
+                {"name": each.name, "says": each.says, "fix": each.fix, "refuses": each.refuses}
+                for each in self.findings
+            ],
+            "signed": self.signed,
+            "to_sign": self.to_sign,
+        }
+
+
+def diagnose(
+    request: SeenRequest,
+    caller: Caller,
+    *,
+    now: float,
+    sent_at: float | None = None,
+    known: bool = True,
+    other_keys: Mapping[str, str] | None = None,
+    zone: tzinfo = timezone.utc,
+    most: int = MOST,
+) -> Diagnosis:
+    """Say why a call is refused, and what to change.
+
+    Args:
+        request: the call.
+        caller: whose call it is; its key is what signatures are held against.
+        now: seconds since the epoch.
+        sent_at: when the call was sent; None where nobody knows, and its age is no fault then.
+        known: whether the caller is in the configuration, so that a token can be wrong.
+        other_keys: other callers' names and keys.
+        zone: of times in a filter that have no offset.
+        most: deviations of a signature that are looked for at once.
+    """
+    found = legacy_call(request)
+    if found is None:
+        return Diagnosis((_no_route(request),))
+    call, method_fits = found
+    findings = [] if method_fits else [_wrong_method(request, call)]
+    findings += _token_findings(request, caller if known else None)
+    parameters = gather(call)
+    evidence = evidence_of(
+        call,
+        caller.secret_key,
+        path=request.path,
+        base_url=request.base_url,
+        api_token=caller.api_token,
+        other_keys=other_keys,
+    )
+    to_sign = documented(replace(evidence, values=_mended(evidence.values))).text(masked)
+    later = (
+        *_time_findings(parameters.values, now, sent_at),
+        *_parameter_findings(call, parameters, zone),
+    )
+    if not evidence.signature:
+        missing = _missing_signature(request)
+        return Diagnosis((*findings, missing, *later), to_sign=to_sign)
+    explanation = explain(evidence, most)
+    if explanation is None:
+        return Diagnosis((*findings, UNEXPLAINED, *later), explained=False, to_sign=to_sign)
+    findings += [deviation_finding(deviation) for deviation in explanation.deviations]
+    return Diagnosis((*findings, *later), signed=_shown(explanation.draft), to_sign=to_sign)
+
+
+def _shown(draft: Draft) -> str:
+    """The text of a draft, without anything secret or personal: what was put behind it may be a key."""
+    behind = draft.after if draft.after in ("", "\n", draft.joiner) else "<the secret key>"
+    return replace(draft, after=behind).text(masked)
+
+
+def _mended(values: Mapping[str, str]) -> dict[str, str]:
+    """Without the parameters that have no value: they are refused whatever their signature."""
+    return {name: value for name, value in values.items() if value}
+
+
+def deviation_finding(deviation: Deviation) -> Finding:
+    """What a deviation is to the people who have to mend it."""
+    return Finding(deviation.name, f"The client {deviation.did}", deviation.fix)
+
+
+UNEXPLAINED = Finding(
+    "signature-unexplained",
+    "The signature belongs to no known way of signing this call with this key.",
+    "Check that the key is the one of this token, and that the call was not changed after it was signed; then compare "
+    "the client's own text with the one to sign, character by character.",
+)
+
+
+def _no_route(request: SeenRequest) -> Finding:
+    actions = ", ".join(route.action for route in ROUTES)
+    return Finding(
+        "no-deprecated-route",
+        "The path is none of the deprecated routes, so the gateway neither checks nor answers it itself.",
+        f"Call /api/v3/exams/<id>/ and one of {actions}.",
+    )
+
+
+def _wrong_method(request: SeenRequest, call: LegacyCall) -> Finding:
+    methods = " or ".join(call.route.methods)
+    curl = " A body makes curl send POST: add -X, or -G to send it as the query." if request.method == "POST" else ""
+    return Finding("wrong-method", f"The method is {request.method}.", f"Call {call.route.action} by {methods}.{curl}")
+
+
+def _token_findings(request: SeenRequest, caller: Caller | None) -> Iterator[Finding]:
+    if request.headers is None:
+        return
+    authorization = request.headers.get("authorization")
+    right = "Send the header Authorization: Token token=<the API token>."
+    if authorization is None:
+        yield Finding("no-token", "The call has no Authorization header.", right)
+    elif not token_of(authorization):
+        yield Finding("token-misspelt", "The Authorization header has another form.", right)
+    elif caller is not None and token_of(authorization) != caller.api_token:
+        yield Finding("wrong-token", f"The token is not that of {caller.name}.", "Send the token of the same caller.")
+
+
+def _missing_signature(request: SeenRequest) -> Finding:
+    if "?signature=" in request.query or "?timestamp=" in request.query:
+        return Finding(
+            "query-joined-by-question-marks",
+            "The query's parameters are joined by ?, as in the signed text, so it holds one parameter alone.",
+            "Join the parameters by & in the URL, and by ? only in the text that is signed.",
+        )
+    return Finding("no-signature", "The call has no parameter signature.", "Send the signature as a parameter.")
+
+
+def _time_findings(values: Mapping[str, str], now: float, sent_at: float | None) -> Iterator[Finding]:
+    timestamp, nonce = values.get("timestamp", ""), values.get("nonce", "")
+    if not _digits(timestamp) or len(timestamp) > 15:
+        yield Finding(
+            "no-timestamp",
+            "The call has no timestamp of at most 15 digits.",
+            "Send the milliseconds since 1970 as timestamp.",
+        )
+    else:
+        yield from _skew_findings(int(timestamp), now, sent_at)
+    if not _digits(nonce):
+        yield Finding("no-nonce", "The call has no nonce of digits.", "Send a random number as nonce.")
+    elif int(nonce[:20]) in _SECONDS:
+        yield Finding(
+            "nonce-in-seconds",
+            "The nonce looks like seconds since 1970: a second call in the same second is refused as a repetition.",
+            'Send a random number as nonce; or let the gateway\'s owner set replay = "signature" for this caller.',
+            refuses=False,
+        )
+    if splittable(values):
+        yield Finding(
+            "ambiguous-text",
+            "The signed text can also be read as other parameters, because a value holds a ? and a name behind it.",
+            "Leave the ? out of that value.",
+        )
+
+
+def _skew_findings(timestamp: int, now: float, sent_at: float | None) -> Iterator[Finding]:
+    skew = timestamp - round((now if sent_at is None else sent_at) * 1000)
+    if abs(skew) <= CLOCK_WINDOW:
+        return
+    if sent_at is not None or skew > 0 or timestamp in _SECONDS:
+        yield skew_finding(skew, timestamp)
+        return
+    yield Finding(
+        "signed-before",
+        f"The call was signed {_length(-skew)} ago: sent now, it would be refused for that alone.",
+        "Nothing, if it was sent when it was signed; calls count for five minutes.",
+        refuses=False,
+    )
+
+
+def skew_finding(skew: int, timestamp: int | None = None) -> Finding:
+    """What a timestamp outside the window is to the people who have to mend it.
+
+    Args:
+        skew: milliseconds by which it is ahead of the clock.
+        timestamp: the timestamp itself where it is known.
+    """
+    if timestamp in _SECONDS if timestamp is not None else skew < -_DECADES:
+        return Finding(
+            "timestamp-in-seconds",
+            "The timestamp is in seconds, which the gateway reads as a day in 1970.",
+            "Send milliseconds: the seconds times 1000.",
+        )
+    way = "ahead of" if skew > 0 else "behind"
+    return Finding(
+        "clock-skew",
+        f"The client's clock is {_length(abs(skew))} {way} the gateway's; five minutes are allowed.",
+        "Set the client's clock by NTP, and sign a call just before it is sent.",
+    )
+
+
+def _length(milliseconds: float) -> str:
+    seconds = round(milliseconds / 1000)
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= 2 * size or size == 1:
+            count = round(seconds / size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    raise AssertionError("the last unit fits every length")
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _parameter_findings(call: LegacyCall, parameters: Parameters, zone: tzinfo) -> Iterator[Finding]:
+    try:
+        if call.route is INDEX_STUDENTS:
+            parse_query(parameters, zone)
+        else:
+            check(call.route, parameters)
+    except InvalidParameter as error:
+        for name, messages in error.errors.items():
+            shown = name if name in _known_names() else "…"
+            yield Finding(
+                "parameter-refused",
+                f"{shown}: {_rule(messages[0])} The signature aside, the answer is 422.",
+                f"Mend {shown}, and sign the mended text.",
+            )
+
+
+def _known_names() -> frozenset[str]:
+    known = ("id", "status", "page", "limit", "sort", "filter", "timestamp", "nonce", "signature", "body", "query")
+    return frozenset((*known, *(name for route in ROUTES for name in (*route.required, *route.numbers, *route.flags))))
+
+
+def _rule(message: str) -> str:
+    """A message's rule, without the value behind it, which may speak of a person."""
+    rule = message if message.startswith(("Must be one of:", "Param ")) else message.partition(": '")[0]
+    return rule if rule.endswith((".", "'")) else f"{rule}."

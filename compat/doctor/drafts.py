@@ -1,0 +1,180 @@
+"""What a call shows of itself, and one way in which its signature may have been made."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from compat.json_text import Number, loads_strictly
+from compat.legacy.parameters import gather
+from compat.legacy.routes import LegacyCall
+
+__all__ = ["DIGESTS", "Draft", "Evidence", "evidence_of"]
+
+DIGESTS: Mapping[str, Callable[[bytes, bytes], bytes]] = {
+    "hmac-sha256": lambda key, text: hmac.digest(key, text, "sha256"),
+    "hmac-sha1": lambda key, text: hmac.digest(key, text, "sha1"),
+    "hmac-sha512": lambda key, text: hmac.digest(key, text, "sha512"),
+    "hmac-md5": lambda key, text: hmac.digest(key, text, "md5"),
+    "key-then-text": lambda key, text: hashlib.sha256(key + text).digest(),
+    "text-then-key": lambda key, text: hashlib.sha256(text + key).digest(),
+    "text-as-key": lambda key, text: hmac.digest(text, key, "sha256"),
+    "text-alone": lambda key, text: hashlib.sha256(text).digest(),
+}
+"""Name to the bytes of a signature, of a key and a text; the first is the right one."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A call as far as signatures go.
+
+    Attributes:
+        values: the merged parameters as the gateway sees them, without the signature.
+        signature: the signature as it was sent, or nothing.
+        sent: the names in the order in which they were sent; the path's id is not among them.
+        raw: name to the text of a query or form, not yet decoded.
+        body_names: the parameters that came in the body alone.
+        query_names: the parameters that came in the query alone.
+        other_id: an id of query or body that is not the path's, or None.
+        method: the HTTP method.
+        path: the path, as it was sent.
+        base_url: what stands before the path, or nothing.
+        secret_key: the caller's key.
+        api_token: the caller's token, or nothing.
+        other_keys: other callers' names and keys.
+    """
+
+    values: Mapping[str, str] = field(repr=False)
+    signature: str = field(repr=False)
+    sent: tuple[str, ...]
+    raw: Mapping[str, str] = field(repr=False)
+    body_names: frozenset[str]
+    query_names: frozenset[str]
+    other_id: str | None
+    method: str
+    path: str
+    base_url: str
+    secret_key: str = field(repr=False)
+    api_token: str = field(default="", repr=False)
+    other_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One way in which a signature may have been made; as it stands at first, the documented one.
+
+    Attributes:
+        values: name to text, as signed.
+        order: the names in the order in which they are signed; None for sorted.
+        equals: between a name and its value.
+        joiner: between two parameters.
+        before: what stands before the first.
+        after: what stands behind the last.
+        charset: how the text becomes bytes.
+        key: the key.
+        digest: one of :data:`DIGESTS`.
+    """
+
+    values: Mapping[str, str] = field(repr=False)
+    order: tuple[str, ...] | None = None
+    equals: str = "="
+    joiner: str = "?"
+    before: str = ""
+    after: str = ""
+    charset: str = "utf-8"
+    key: bytes = field(default=b"", repr=False)
+    digest: str = "hmac-sha256"
+
+    def text(self, shown: Callable[[str, str], str] = lambda name, value: value) -> str:
+        """The text that is signed.
+
+        Args:
+            shown: what to put in place of a value, by name and value.
+        """
+        names = sorted(self.values) if self.order is None else [name for name in self.order if name in self.values]
+        pairs = (f"{name}{self.equals}{shown(name, self.values[name])}" for name in names)
+        return f"{self.before}{self.joiner.join(pairs)}{self.after}"
+
+    def encoded(self) -> bytes | None:
+        """The text in bytes; None where its charset has no such character."""
+        errors = "surrogatepass" if self.charset.startswith("utf") else "strict"
+        try:
+            return self.text().encode(self.charset, errors)
+        except UnicodeEncodeError:
+            return None
+
+
+def evidence_of(
+    call: LegacyCall,
+    secret_key: str,
+    *,
+    path: str | None = None,
+    base_url: str = "",
+    api_token: str = "",
+    other_keys: Mapping[str, str] | None = None,
+) -> Evidence:
+    """What a call shows of itself.
+
+    Args:
+        call: the call, as it came.
+        secret_key: the caller's key.
+        path: its path as it was sent; None for the plain one of its route.
+        base_url: what stands before the path.
+        api_token: the caller's token.
+        other_keys: other callers' names and keys, for a call whose token and key do not belong together.
+    """
+    values = dict(gather(call).values)
+    query = _pieces(call.query)
+    body = _pieces(call.body.decode("latin-1")) if _is_form(call) else _json_pieces(call.body)
+    ids = [each["id"].value for each in (query, body) if "id" in each]
+    return Evidence(
+        values={name: text for name, text in values.items() if name != "signature"},
+        signature=values.get("signature", ""),
+        sent=tuple(name for name in dict.fromkeys([*query, *body]) if name != "signature"),
+        raw={name: piece.raw for name, piece in {**query, **body}.items() if piece.raw is not None},
+        body_names=frozenset(body) - frozenset(query),
+        query_names=frozenset(query) - frozenset(body),
+        other_id=next((text for text in ids if text != call.exam_id), None),
+        method=call.method.upper(),
+        path=path if path is not None else f"/api/v3/exams/{call.exam_id}/{call.route.action}",
+        base_url=base_url,
+        secret_key=secret_key,
+        api_token=api_token,
+        other_keys=other_keys or {},
+    )
+
+
+class _Piece(NamedTuple):
+    """A parameter of one place: its value, and its text before it was decoded where it had to be."""
+
+    value: str
+    raw: str | None
+
+
+def _is_form(call: LegacyCall) -> bool:
+    declared = (call.content_type or "").partition(";")[0].strip().lower()
+    return declared in ("application/x-www-form-urlencoded", "") and call.body.lstrip()[:1] != b"{"
+
+
+def _pieces(text: str) -> dict[str, _Piece]:
+    found = {}
+    for piece in text.encode("latin-1").decode(errors="replace").split("&"):
+        for name, value in parse_qsl(piece, keep_blank_values=True):
+            found[name] = _Piece(value, piece.partition("=")[2])
+    return found
+
+
+def _json_pieces(body: bytes) -> dict[str, _Piece]:
+    try:
+        content = loads_strictly(body.decode())
+    except ValueError:
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {
+        name: _Piece(value.text if isinstance(value, Number) else str(value), None) for name, value in content.items()
+    }

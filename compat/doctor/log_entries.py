@@ -1,0 +1,125 @@
+"""What the gateway's log holds of a refused call, and what it means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from compat.doctor.choices import Deviation
+from compat.doctor.diagnosis import UNEXPLAINED, Diagnosis, Finding, deviation_finding, skew_finding
+from compat.doctor.drafts import evidence_of
+from compat.doctor.requests_seen import UnreadableCall
+from compat.doctor.search import CHOICES, FORMS, explain
+from compat.legacy.parameters import gather
+from compat.legacy.routes import LegacyCall
+from compat.legacy.signature import Caller
+
+__all__ = ["clues", "diagnose_entry", "read_entry"]
+
+_MOST = 1
+_REASONS: Mapping[str, tuple[str, str, str]] = {
+    "unknown token": (
+        "unknown-token",
+        "The token is no caller's in the gateway's configuration, or its header has another form.",
+        "Send Authorization: Token token=<the API token> of one of [[callers]].",
+    ),
+    "no timestamp": (
+        "no-timestamp",
+        "The call has no timestamp of at most 15 digits.",
+        "Send the milliseconds since 1970 as timestamp.",
+    ),
+    "timestamp outside five minutes": (
+        "clock-skew",
+        "The timestamp is more than five minutes off the gateway's clock.",
+        "Set the client's clock by NTP, send milliseconds, and sign a call just before it is sent.",
+    ),
+    "no nonce": ("no-nonce", "The call has no nonce of digits.", "Send a random number as nonce."),
+    "the signed text can be read as other parameters": (
+        "ambiguous-text",
+        "The signed text can also be read as other parameters, because a value holds a ? and a name behind it.",
+        "Leave the ? out of that value.",
+    ),
+    "nonce or signature used before": (
+        "used-before",
+        "The nonce or the signature came before: the call was sent twice, or two calls have one nonce, as nonces in "
+        "seconds have.",
+        "Make a random nonce for every call and every attempt; or let the gateway's owner set "
+        'replay = "signature" for this caller.',
+    ),
+}
+"""The verifier's reason to what it means."""
+
+
+def clues(call: LegacyCall, caller: Caller, now: float) -> dict[str, Any]:
+    """What a log may hold of a call whose signature was wrong, and what explains it to :func:`diagnose_entry`.
+
+    It takes about a millisecond, so it belongs behind the answer: before it, a caller's token would be told from a
+    stranger's by the time that a refusal takes.
+
+    Args:
+        call: the call.
+        caller: the caller whose token it bears; never a stranger.
+        now: seconds since the epoch.
+
+    Returns:
+        ``signed_as``, the names of the deviations that made the signature, which are absent where none did; and
+        ``skew``, the milliseconds by which the timestamp is ahead of the clock.
+    """
+    values = gather(call).values
+    found: dict[str, Any] = {}
+    explanation = explain(evidence_of(call, caller.secret_key, api_token=caller.api_token), _MOST)
+    if explanation is not None:
+        found["signed_as"] = [each.name for each in explanation.deviations]
+    timestamp = values.get("timestamp", "")
+    if timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 15:
+        found["skew"] = int(timestamp) - round(now * 1000)
+    return found
+
+
+def read_entry(lines: str) -> Mapping[str, Any]:
+    """The one refused call in lines of the gateway's log.
+
+    Raises:
+        UnreadableCall: there is none, or there are several; the text says which.
+    """
+    entries = [entry for entry in map(_object, lines.splitlines()) if entry.get("refusal")]
+    if len(entries) != 1:
+        found = "several refused calls: give one line" if entries else "no refused call in the log entry"
+        raise UnreadableCall(found)
+    return entries[0]
+
+
+def _object(line: str) -> Mapping[str, Any]:
+    if not line.strip():
+        return {}
+    try:
+        content = json.loads(line)
+    except ValueError:
+        raise UnreadableCall("the log entry is not JSON") from None
+    return content if isinstance(content, dict) else {}
+
+
+def diagnose_entry(entry: Mapping[str, Any]) -> Diagnosis:
+    """Say why the call of a log entry was refused.
+
+    Args:
+        entry: as :func:`read_entry` gives it.
+    """
+    reason, details = entry["refusal"], entry.get("details") or {}
+    if reason == "wrong signature":
+        known = {each.name: each for each in _all_deviations()}
+        told = [known[name] for name in details.get("signed_as", ()) if name in known]
+        findings = [deviation_finding(each) for each in told] or [UNEXPLAINED]
+        return Diagnosis(tuple(findings), explained=bool(told))
+    if reason not in _REASONS:
+        says = "The gateway refused the call for a reason that is not about its signature; the entry says it."
+        return Diagnosis((Finding("other-reason", says),), explained=False)
+    skew = details.get("skew")
+    if reason == "timestamp outside five minutes" and isinstance(skew, int):
+        return Diagnosis((skew_finding(skew),))
+    return Diagnosis((Finding(*_REASONS[reason]),))
+
+
+def _all_deviations() -> Iterable[Deviation]:
+    return [*(each for choice in CHOICES for each in choice.deviations), *FORMS]
