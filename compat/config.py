@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
 from compat.upstream import Upstream
 from compat.upstream.interface import LegacySettings
 
-__all__ = ["CallerSettings", "Configuration", "mode_of_all", "settings_of", "upstream_of"]
+__all__ = ["CallerSettings", "Configuration", "mode_of_all", "mode_over_all", "settings_of", "upstream_of"]
 
 _MODE_VARIABLE = "EXAM_COMPAT_MODE"
 
@@ -45,6 +46,7 @@ class Configuration:
         callers: the old integrations that may call the gateway.
         store: where nonces and counts are kept.
         exams: exam id to applicationId, also where the upstream needs none.
+        gateway: the keys of ``[gateway]`` that are given; :mod:`compat.gateway.settings` says what the others are.
     """
 
     upstream: Upstream
@@ -55,6 +57,7 @@ class Configuration:
     callers: tuple[CallerSettings, ...] = ()
     store: str = field(default="sqlite:///exam-compat.db", repr=False)
     exams: Mapping[int, str] = field(default_factory=dict)
+    gateway: Mapping[str, Any] = field(default_factory=dict)
 
 
 def upstream_of(given: Upstream | Configuration) -> Upstream:
@@ -73,7 +76,16 @@ def mode_of_all() -> str:
     Raises:
         ConfigurationError: it names a mode that this version does not have.
     """
-    mode = os.environ.get(_MODE_VARIABLE) or "new"
-    if mode not in ("legacy", "new"):
+    return mode_over_all() or "new"
+
+
+def mode_over_all() -> str | None:
+    """As :func:`mode_of_all`, with None where it says nothing, so that each caller's own mode counts.
+
+    Raises:
+        ConfigurationError: it names a mode that this version does not have.
+    """
+    mode = os.environ.get(_MODE_VARIABLE) or None
+    if mode not in (None, "legacy", "new"):
         raise ConfigurationError(f"{_MODE_VARIABLE}={mode}: this version knows the modes legacy and new")
     return mode

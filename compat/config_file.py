@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from compat.config import CallerSettings, Configuration
 from compat.config_schemas import (
     CallerSchema,
+    GatewaySchema,
     LegacySchema,
     PaginatedSessionsSchema,
     StoreSchema,
@@ -106,6 +107,7 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
         ),
         store=store.get("url", "sqlite:///exam-compat.db"),
         exams=exams,
+        gateway=_gateway(content, folder),
     )
 
 
@@ -139,6 +141,16 @@ def _upstream(content: Mapping[str, Any], folder: Path, exams: Mapping[int, str]
         return PaginatedSessions(exams=exams, **arguments)
     except ConfigurationError as error:
         raise ConfigurationError(f"[upstream] {error}") from None
+
+
+def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    table = dict(checked(GatewaySchema(), content.get("gateway", {}), "[gateway] "))
+    for name in ("tls_certificate", "tls_key"):
+        if name in table:
+            table[name] = str(folder / table[name])
+    if "deprecation_page" in table:
+        checked_url("[gateway] deprecation_page", table["deprecation_page"])
+    return table
 
 
 def _extra_fields(legacy: Mapping[str, Any]) -> Any:

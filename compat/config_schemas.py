@@ -12,6 +12,7 @@ from compat.errors import ConfigurationError
 
 __all__ = [
     "CallerSchema",
+    "GatewaySchema",
     "LegacySchema",
     "PaginatedSessionsSchema",
     "StoreSchema",
@@ -31,6 +32,10 @@ class _Text(fields.String):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(min=1, error="Must not be empty."), **kwargs)
+
+
+def _count() -> fields.Integer:
+    return fields.Integer(strict=True, validate=validate.Range(min=1, error="Must be at least 1."))
 
 
 class UpstreamSchema(Schema):
@@ -83,12 +88,25 @@ class StoreSchema(Schema):
     url = _Text()
 
 
+class GatewaySchema(Schema):
+    max_url = _count()
+    max_headers = _count()
+    max_body = _count()
+    max_calls_per_caller = _count()
+    threads = _count()
+    workers = _count()
+    tls_certificate = _Text()
+    tls_key = _Text()
+    deprecation_page = _Text()
+
+
 class WholeSchema(Schema):
     upstream = fields.Dict(required=True)
     exams = fields.Dict()
     legacy = fields.Dict()
     callers = fields.List(fields.Dict())
     store = fields.Dict()
+    gateway = fields.Dict()
 
 
 def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from compat.config import Configuration
 from compat.errors import LegacyError
-from compat.gateway.asgi import Receive, Scope, Send, header, send_answer
+from compat.gateway.asgi import Headers, Receive, Scope, Send, header, send_answer
 from compat.gateway.exchange import Exchange, Observer, request_id
-from compat.gateway.trust import MemoryRecord, Spending, make_verifier
-from compat.legacy.answer import Answer, failure
-from compat.legacy.routes import LegacyCall, match_route
+from compat.gateway.limits import Slots, check_head, read_body
+from compat.gateway.passing import Passing
+from compat.gateway.settings import GatewaySettings
+from compat.gateway.trust import make_verifier, modes
+from compat.gateway.wire import deprecation_headers
+from compat.legacy.answer import ANSWERED_BY, Answer, failure
+from compat.legacy.routes import LegacyCall, Route, match_route, methods_of
 from compat.legacy.verifier import Refused
 from compat.shim import Shim
+from compat.stores import Store, open_store
+from compat.upstream import StudentSessions
 from compat.upstream.transport import CallOptions
 
 __all__ = ["Gateway", "make_application"]
 
-_THREADS = 32
-_log = logging.getLogger("compat.gateway")
-
 
 def make_application(
-    configuration: Configuration, store: Spending | None = None, observe: Observer | None = None
+    configuration: Configuration, store: Store | None = None, observe: Observer | None = None
 ) -> Gateway:
     """The gateway of a configuration, an ASGI application.
 
@@ -37,19 +41,37 @@ def make_application(
     Raises:
         ConfigurationError: nobody may call, or a setting cannot be used.
     """
-    return Gateway(configuration, store if store is not None else MemoryRecord(), observe)
+    return Gateway(configuration, store if store is not None else open_store(configuration.store), observe)
 
 
 class Gateway:
-    """Answers the deprecated routes; one for each worker process.
+    """Answers the deprecated routes, and passes on the rest; one for each worker process.
 
-    The core is synchronous and may wait long for an upstream, so calls are answered in threads.
+    The core is synchronous and may wait long for an upstream, so calls are answered in threads. What is passed on
+    waits in none.
+
+    Args:
+        configuration: the upstream, the callers and the rest.
+        store: where nonces and signatures are recorded.
+        observe: told of every request when its answer has ended.
+
+    Raises:
+        ConfigurationError: nobody may call, or a setting cannot be used.
     """
 
-    def __init__(self, configuration: Configuration, store: Spending, observe: Observer | None = None) -> None:
+    def __init__(self, configuration: Configuration, store: Store, observe: Observer | None = None) -> None:
+        self.settings = GatewaySettings.of(configuration)
+        self._store = store
         self._shim = Shim(configuration.upstream, configuration.settings, make_verifier(configuration, store))
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="gateway")
+        self._modes = modes(configuration)
+        self._slots = Slots(self.settings.max_calls_per_caller)
+        self._threads = ThreadPoolExecutor(self.settings.threads, thread_name_prefix="gateway")
         self._observe = observe
+        self._deprecation = deprecation_headers(configuration, self.settings)
+        upstream = configuration.upstream
+        self._new = Passing(upstream.base_url, "new") if isinstance(upstream, StudentSessions) else None
+        # Where there is no old endpoint, no caller has the mode that leads there.
+        self._legacy = Passing(configuration.legacy_base_url or "", "legacy")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -58,15 +80,18 @@ class Gateway:
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
 
-    def close(self) -> None:
-        """Wait for the calls that run, and end the threads."""
-        self._threads.shutdown()
+    async def close(self) -> None:
+        """Wait for the calls that run, and let go of threads, connections and the store."""
+        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+        for passing in filter(None, (self._new, self._legacy)):
+            await passing.close()
+        self._store.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
-                await asyncio.get_running_loop().run_in_executor(None, self.close)
+                await self.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
@@ -74,39 +99,57 @@ class Gateway:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
         exchange = Exchange(request_id(header(scope["headers"], b"x-request-id")), scope["method"])
+        request = _Request(scope, receive, send, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
         try:
-            answer = await self._answer(scope, receive, exchange)
-            exchange.status = answer.status
-            await send_answer(send, answer, [(b"X-Request-Id", exchange.request_id.encode())])
+            await self._answer(request)
+        except LegacyError as error:
+            if error.status >= 500:
+                exchange.failure = error.message
+            await request.answer(failure(error))
         finally:
             exchange.seconds = time.perf_counter() - begun
             if self._observe is not None:
                 self._observe(exchange)
 
-    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> Answer:
-        matched = match_route(scope["method"], scope["raw_path"].decode("latin-1"))
+    async def _answer(self, request: _Request) -> None:
+        path = request.scope["raw_path"].decode("latin-1")
+        matched = match_route(request.scope["method"], path)
         if matched is None:
-            return failure(_NoSuchPath())
+            check_head(request.scope, self.settings)
+            await request.pass_on(self._for_other_paths(path))
+            return
         route, exam_id = matched
-        exchange.route = route.action
-        call = LegacyCall(
-            route=route,
-            exam_id=exam_id,
-            query=scope["query_string"].decode("latin-1"),
-            content_type=_text(header(scope["headers"], b"content-type")),
-            body=await _body(receive),
-            authorization=_text(header(scope["headers"], b"authorization")),
-            method=scope["method"],
-        )
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._called, call, exchange)
+        request.exchange.route = route.action
+        request.further += self._deprecation
+        check_head(request.scope, self.settings)
+        call = await request.call(route, exam_id, self.settings)
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._threads, self._called, call, request.exchange)
+        if answer is not None:
+            await request.answer(answer)
+            return
+        try:
+            await request.pass_on(self._legacy, call.body)
+        finally:
+            self._slots.give_back(request.exchange.caller or "")
 
-    def _called(self, call: LegacyCall, exchange: Exchange) -> Answer:
+    def _for_other_paths(self, path: str) -> Passing:
+        if self._new is not None:
+            return self._new
+        methods = methods_of(path)
+        raise _MethodNotAllowed(methods) if methods else _NoSuchPath
+
+    def _called(self, call: LegacyCall, exchange: Exchange) -> Answer | None:
+        """The answer to a call, in a thread; None where the old endpoint gives it, for which the slot is kept."""
         try:
             admitted = self._shim.admit(call)
-            exchange.caller = admitted.caller.name if admitted.caller else None
-            exchange.exam_id = call.exam_id
-            exchange.answered_by = "new"
-            return self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
+            name = admitted.caller.name if admitted.caller is not None else ""
+            exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
+            if self._modes[name] == "legacy":
+                self._slots.take(name)
+                return None
+            with self._slots.taken(name):
+                return self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
         except Refused as refused:
             exchange.caller, exchange.refusal = refused.caller, refused.reason
             return failure(refused)
@@ -116,21 +159,66 @@ class Gateway:
             return failure(error)
 
 
+@dataclass
+class _Request:
+    """A request on its way."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    exchange: Exchange
+    further: Headers
+
+    async def answer(self, answer: Answer) -> None:
+        """Send an answer that the gateway gives."""
+        self.exchange.status = answer.status
+        await send_answer(self.send, answer, self.further)
+
+    async def pass_on(self, passing: Passing, body: bytes | None = None) -> None:
+        """Let another endpoint answer."""
+        further = [*self.further, (ANSWERED_BY.encode(), passing.answers_as.encode())]
+        self.exchange.answered_by = passing.answers_as
+        self.exchange.status = await passing.pass_on(self.scope, self.receive, self.send, further, body)
+
+    async def call(self, route: Route, exam_id: str, settings: GatewaySettings) -> LegacyCall:
+        """The deprecated call that it is.
+
+        Raises:
+            LegacyError: its body is too long.
+        """
+        headers = self.scope["headers"]
+        return LegacyCall(
+            route=route,
+            exam_id=exam_id,
+            query=self.scope["query_string"].decode("latin-1"),
+            content_type=_text(header(headers, b"content-type")),
+            body=await read_body(self.scope, self.receive, settings),
+            authorization=_text(header(headers, b"authorization")),
+            method=self.scope["method"],
+        )
+
+
 class _NoSuchPath(LegacyError):
     status = 404
 
     def __init__(self) -> None:
-        super().__init__("There is no such path here.")
+        super().__init__(
+            "There is no such path here: the deprecated exam students routes are answered from paginated sessions, "
+            "and the old endpoint's other paths have no counterpart there."
+        )
+
+
+class _MethodNotAllowed(LegacyError):
+    status = 405
+
+    def __init__(self, methods: tuple[str, ...]) -> None:
+        super().__init__(f"This path answers {' and '.join(methods)} alone.")
+        self._methods = methods
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Allow": ", ".join(self._methods)}
 
 
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("latin-1")
-
-
-async def _body(receive: Receive) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)

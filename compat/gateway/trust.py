@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from typing import Protocol
+from collections.abc import Mapping
 
-from compat.config import CallerSettings, Configuration
+from compat.config import CallerSettings, Configuration, mode_over_all
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import Verifier
+from compat.stores import Store
 
-__all__ = ["MemoryRecord", "Spending", "make_verifier"]
-
-
-class Spending(Protocol):
-    """Where nonces and signatures are recorded."""
-
-    def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
-        """Record both at once, and return whether they were new; without a nonce the signature alone."""
+__all__ = ["make_verifier", "modes"]
 
 
-class MemoryRecord:
-    """A record in this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._spent: set[tuple[bytes, str, str]] = set()
-
-    def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
-        entries = {(token_digest, "signature", signature)}
-        if nonce is not None:
-            entries.add((token_digest, "nonce", nonce))
-        with self._lock:
-            if entries & self._spent:
-                return False
-            self._spent |= entries
-        return True
-
-
-def make_verifier(configuration: Configuration, record: Spending) -> Verifier:
+def make_verifier(configuration: Configuration, store: Store) -> Verifier:
     """The verifier of the configured callers.
+
+    Args:
+        configuration: whose ``callers`` may call.
+        store: where nonces and signatures are recorded; of a caller whose nonces are seconds, the signature alone.
 
     Raises:
         ConfigurationError: there are none, or two that could not be told apart.
@@ -54,9 +33,27 @@ def make_verifier(configuration: Configuration, record: Spending) -> Verifier:
 
     def spend(caller: Caller, nonce: str, signature: str) -> bool:
         token = caller.api_token
-        return record.spend(digests[token], None if token in tolerant else nonce, signature)
+        return store.spend(digests[token], None if token in tolerant else nonce, signature)
 
     return Verifier([each.caller for each in callers], spend=spend)
+
+
+def modes(configuration: Configuration) -> Mapping[str, str]:
+    """Which endpoint answers each caller, by the caller's name; ``EXAM_COMPAT_MODE`` counts over all of them.
+
+    Raises:
+        ConfigurationError: a mode that this version does not have, or one without the old endpoint that it needs.
+    """
+    over_all = mode_over_all()
+    found = {each.caller.name: over_all or each.mode for each in configuration.callers}
+    for name, mode in found.items():
+        if mode not in ("legacy", "new"):
+            raise ConfigurationError(
+                f"[[callers]] {name!r}: mode = {mode!r} comes with a later version; this one knows legacy and new"
+            )
+        if mode == "legacy" and configuration.legacy_base_url is None:
+            raise ConfigurationError(f"[[callers]] {name!r}: mode = 'legacy' needs base_url in [legacy]")
+    return found
 
 
 def _refuse_twins(callers: tuple[CallerSettings, ...]) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "LegacyCall",
     "Route",
     "match_route",
+    "methods_of",
 ]
 
 _PATH = re.compile(r"/api/v3/exams/(?P<id>[^/]+)/(?P<action>[a-z_]+)/?")
@@ -77,6 +78,13 @@ class LegacyCall:
     body: bytes = field(default=b"", repr=False)
     authorization: str | None = field(default=None, repr=False)
     method: str = "GET"
+
+
+def methods_of(path: str) -> tuple[str, ...]:
+    """The methods that a deprecated path below the base URL answers; none where it is no such path."""
+    matched = _PATH.fullmatch(path)
+    route = _BY_ACTION.get(matched["action"]) if matched else None
+    return route.methods if route else ()
 
 
 def match_route(method: str, path: str) -> tuple[Route, str] | None:

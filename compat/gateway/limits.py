@@ -1,0 +1,131 @@
+"""How much a request may be, and how many calls a caller may have running."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from compat.errors import LegacyError
+from compat.gateway.asgi import Headers, Receive, Scope, header
+from compat.gateway.settings import GatewaySettings
+
+__all__ = ["Slots", "check_head", "read_body"]
+
+_BETWEEN = 4
+"""Bytes of a header beside its name and value, as HTTP/1.1 writes it."""
+
+
+class _UrlTooLong(LegacyError):
+    status = 414
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The URL is too long: its path and query may have {most} bytes.")
+
+
+class _HeadersTooLarge(LegacyError):
+    status = 431
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The headers are too large: they may have {most} bytes.")
+
+
+class _BodyTooLarge(LegacyError):
+    status = 413
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The body is too large: it may have {most} bytes.")
+
+
+class _TooManyCalls(LegacyError):
+    status = 429
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"Too many calls at once: {most} may run at a time.")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "1"}
+
+
+class _BrokenOff(ConnectionError):
+    """The caller went away before its request was whole."""
+
+
+def check_head(scope: Scope, settings: GatewaySettings) -> None:
+    """Refuse a URL or headers beyond their limits, before anything is made of them.
+
+    Raises:
+        LegacyError: 414 or 431.
+    """
+    if len(scope["raw_path"]) + 1 + len(scope["query_string"]) > settings.max_url:
+        raise _UrlTooLong(settings.max_url)
+    if _size(scope["headers"]) > settings.max_headers:
+        raise _HeadersTooLarge(settings.max_headers)
+
+
+def _size(headers: Headers) -> int:
+    return sum(len(name) + len(value) + _BETWEEN for name, value in headers)
+
+
+async def read_body(scope: Scope, receive: Receive, settings: GatewaySettings) -> bytes:
+    """The whole body of a deprecated call.
+
+    Raises:
+        LegacyError: 413; what is announced as longer is not read at all.
+        ConnectionError: the caller went away before its end.
+    """
+    announced = header(scope["headers"], b"content-length")
+    if announced is not None and announced.isdigit() and int(announced) > settings.max_body:
+        raise _BodyTooLarge(settings.max_body)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _BrokenOff
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > settings.max_body:
+            raise _BodyTooLarge(settings.max_body)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+class Slots:
+    """The calls of each caller that run in this process, so that one of them cannot take all the threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self, caller: str) -> Iterator[None]:
+        """A slot of a caller's, for as long as the block runs.
+
+        Raises:
+            LegacyError: 429, all of them are taken.
+        """
+        self.take(caller)
+        try:
+            yield
+        finally:
+            self.give_back(caller)
+
+    def take(self, caller: str) -> None:
+        """Take a slot that :meth:`give_back` ends.
+
+        Raises:
+            LegacyError: 429, all of them are taken.
+        """
+        with self._lock:
+            if self._taken[caller] >= self._most:
+                raise _TooManyCalls(self._most)
+            self._taken[caller] += 1
+
+    def give_back(self, caller: str) -> None:
+        """End what :meth:`take` took."""
+        with self._lock:
+            self._taken[caller] -= 1

@@ -1,0 +1,212 @@
+"""Requests that go on as they came, and their answers as they come back, streamed both ways.
+
+Method, path as it was written, query, headers and body go on untouched, but for what belongs to one connection alone
+(RFC 9110, section 7.6.1) and the name of the host. Redirects are the caller's to follow, and compressed bodies the
+caller's to unpack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+import requests
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+from yarl import URL
+
+from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
+from compat.gateway.asgi import Headers, Receive, Scope, Send, header
+
+__all__ = ["Cut", "Passing"]
+
+_OF_THE_CONNECTION = frozenset(
+    (
+        b"connection",
+        b"expect",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_ADDED_BY_THE_CLIENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_CONNECT = 10.0
+_SILENCE = 120.0
+"""Seconds without a byte after which an upstream counts as too slow."""
+_KEPT_OPEN = 4.0
+"""Seconds that an idle connection is kept: less than servers do, so that they seldom close it just as it is used."""
+_LONGEST_LINE = 64 * 1024
+
+
+class Cut(ConnectionError):
+    """An answer ended early after its beginning had been sent: the caller must not take it for whole."""
+
+
+class _BadRequest(LegacyError):
+    status = 400
+
+
+class Passing:
+    """Passes requests on to one base URL.
+
+    Args:
+        base_url: where to; nothing of a request gets into the URL but its path and query, behind this.
+        answers_as: "new" or "legacy", which of the two interfaces is there.
+    """
+
+    def __init__(self, base_url: str, answers_as: str) -> None:
+        self._base_url = base_url
+        self._below_a_path = urlsplit(base_url).path not in ("", "/")
+        self.answers_as = answers_as
+        self._name = {"new": "upstream", "legacy": "old endpoint"}[answers_as]
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def pass_on(
+        self, scope: Scope, receive: Receive, send: Send, further: Headers, body: bytes | None = None
+    ) -> int:
+        """Send a request on, and its answer back.
+
+        Args:
+            scope: the request.
+            receive: gives its body.
+            send: takes the answer.
+            further: headers that the answer gets, unless it has some of that name.
+            body: the request's body, where it was read already.
+
+        Returns:
+            the status that was sent.
+
+        Raises:
+            LegacyError: nothing came back; nothing was sent.
+            Cut: the answer ended early.
+        """
+        sent = _forwarded(scope["headers"], (b"host",))
+        try:
+            data = body or None if body is not None else await _outgoing(scope, receive)
+            response = await self._opened().request(
+                scope["method"],
+                self._url(scope),
+                headers=[(_text(name), _text(value)) for name, value in sent],
+                data=data,
+                allow_redirects=False,
+                skip_auto_headers=_ADDED_BY_THE_CLIENT,
+                proxy=self._proxy,
+            )
+        except asyncio.TimeoutError:
+            raise UpstreamTimeout(f"The {self._name} was too slow: nothing came for {_SILENCE:g} seconds.") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamUnreachable(f"The {self._name} could not be reached: {type(error).__name__}.") from None
+        async with response:
+            await _send_back(response, receive, send, further)
+            return response.status
+
+    def _url(self, scope: Scope) -> URL:
+        path = scope["raw_path"].decode("latin-1")
+        climbs = self._below_a_path and any(unquote(part) in (".", "..") for part in path.split("/"))
+        if not path.startswith("/") or climbs or not path.isascii():
+            raise _BadRequest("The path cannot be passed on.")
+        query = scope["query_string"].decode("latin-1")
+        # Marked as encoded: whatever else reads a URL tidies it up, and a signature may be over what it was.
+        return URL(f"{self._base_url}{path}?{query}" if query else self._base_url + path, encoded=True)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            with requests.Session() as settings:
+                merged = settings.merge_environment_settings(self._base_url, {}, True, None, None)
+            self._proxy = select_proxy(self._base_url, merged["proxies"])
+            trusted = merged["verify"] if isinstance(merged["verify"], str) else DEFAULT_CA_BUNDLE_PATH
+            context = ssl.create_default_context(cafile=trusted) if self._base_url.startswith("https:") else True
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_OPEN, ssl=context),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_SILENCE),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                max_line_size=_LONGEST_LINE,
+                max_field_size=_LONGEST_LINE,
+            )
+        return self._session
+
+
+def _forwarded(headers: Headers, without: tuple[bytes, ...] = ()) -> Headers:
+    """Headers that are meant for the other end."""
+    named = b",".join(value for name, value in headers if name.lower() == b"connection").lower()
+    dropped = _OF_THE_CONNECTION.union(without, (part.strip() for part in named.split(b",")))
+    return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise _BadRequest("A header that is not UTF-8 cannot be passed on.") from None
+
+
+async def _outgoing(scope: Scope, receive: Receive) -> bytes | AsyncIterator[bytes] | None:
+    """The body: none, all of it where it is there at once, or as it comes."""
+    headers = scope["headers"]
+    framed = header(headers, b"content-length") is not None or header(headers, b"transfer-encoding") is not None
+    if not framed and scope["http_version"].startswith("1"):
+        return None
+    first = await receive()
+    if first.get("more_body"):
+        return _incoming(first.get("body", b""), receive)
+    return first.get("body") or None
+
+
+async def _incoming(first: bytes, receive: Receive) -> AsyncIterator[bytes]:
+    yield first
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Cut
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body"):
+            return
+
+
+async def _send_back(response: aiohttp.ClientResponse, receive: Receive, send: Send, further: Headers) -> None:
+    headers = _forwarded(list(response.raw_headers))
+    there = {name.lower() for name, _ in headers}
+    headers += [(name, value) for name, value in further if name.lower() not in there]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    left = response.content_length if b"content-length" in there else None
+    leaving: asyncio.Task[Any] | None = None
+    try:
+        async for part in response.content.iter_any():
+            left = None if left is None else left - len(part)
+            await send({"type": "http.response.body", "body": part, "more_body": left != 0})
+            if left == 0:
+                return
+            leaving = leaving or asyncio.ensure_future(_gone(receive))
+            if leaving.done():
+                return
+        await send({"type": "http.response.body", "body": b""})
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        raise Cut(f"the answer broke off: {type(error).__name__}") from None
+    finally:
+        if leaving is not None:
+            leaving.cancel()
+            with suppress(asyncio.CancelledError):
+                await leaving
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

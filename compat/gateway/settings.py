@@ -1,0 +1,51 @@
+"""The ``[gateway]`` table: how much the gateway takes, and how it is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compat.config import Configuration
+from compat.errors import ConfigurationError
+
+__all__ = ["GatewaySettings"]
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """The keys of ``[gateway]``, with what they are where none is given.
+
+    Attributes:
+        max_url: bytes of path and query together; longer ones are a 414.
+        max_headers: bytes of all header names and values together; more is a 431.
+        max_body: bytes of the body of a deprecated call; a longer one is a 413. Bodies that are passed through are not
+            counted, since they are not kept.
+        max_calls_per_caller: calls of one caller that a worker process answers at once; one more is a 429.
+        threads: calls that a worker process answers at once. Others wait.
+        workers: worker processes.
+        tls_certificate: a file with the certificate and its chain, PEM; None for plain HTTP.
+        tls_key: a file with its key, PEM.
+        deprecation_page: what ``Link: rel="deprecation"`` leads to.
+    """
+
+    max_url: int = 16 * 1024
+    max_headers: int = 32 * 1024
+    max_body: int = 1024 * 1024
+    max_calls_per_caller: int = 16
+    threads: int = 32
+    workers: int = 1
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    deprecation_page: str = "https://pypi.org/project/exam-students-compat/"
+
+    def __post_init__(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ConfigurationError("[gateway]: tls_certificate and tls_key go together")
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> GatewaySettings:
+        """The settings of a configuration.
+
+        Raises:
+            ConfigurationError: they do not go together.
+        """
+        return cls(**configuration.gateway)
