@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,11 @@ from compat.testing.sandbox.settings import as_toml
 
 TOKEN = "token-of-the-registrar"
 SECRET = "key of the registrar"
+
+CALLERS = (
+    {"name": "registrar", "api_token": TOKEN, "secret_key": SECRET},
+    {"name": "LMS of seconds", "api_token": "t2", "secret_key": "key of the LMS", "replay": "signature"},
+)
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,13 @@ def settings_for(sandbox: Sandbox, kind: str = "student_sessions", **tables: Map
     return settings
 
 
-def written(folder: Path, settings: Mapping[str, Any], callers: list[dict[str, Any]] | None = None) -> Path:
-    """The settings as a configuration file."""
-    text = as_toml(settings)
-    for caller in callers or [{"name": "registrar", "api_token": TOKEN, "secret_key": SECRET}]:
+def written(
+    folder: Path, settings: Mapping[str, Any], callers: Sequence[Mapping[str, Any]] = CALLERS, dates: str = ""
+) -> Path:
+    """The settings as a configuration file; dates are lines for the end of ``[legacy]``, the last of its tables."""
+    legacy = {"legacy": settings.get("legacy", {})}
+    text = as_toml({name: table for name, table in settings.items() if name != "legacy"}) + as_toml(legacy) + dates
+    for caller in callers:
         text += "\n[[callers]]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in caller.items()) + "\n"
     path = folder / "exam-compat.toml"
     path.write_text(text, encoding="utf-8")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ from compat.upstream import StudentSessions
 from compat.upstream.transport import CallOptions
 
 __all__ = ["Gateway", "make_application"]
+
+_log = logging.getLogger("compat.gateway")
 
 
 def make_application(
@@ -157,6 +161,9 @@ class Gateway:
             if error.status >= 500:
                 exchange.failure = error.message
             return failure(error)
+        except Exception as error:  # noqa: BLE001 - an error of ours has an answer too, and its text may hold anything
+            _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, _place_of(error))
+            return failure(_Failed())
 
 
 @dataclass
@@ -194,8 +201,15 @@ class _Request:
             content_type=_text(header(headers, b"content-type")),
             body=await read_body(self.scope, self.receive, settings),
             authorization=_text(header(headers, b"authorization")),
-            method=self.scope["method"],
+            method=self.scope["method"].upper(),
         )
+
+
+class _Failed(LegacyError):
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("The gateway failed; its log says where.")
 
 
 class _NoSuchPath(LegacyError):
@@ -218,6 +232,12 @@ class _MethodNotAllowed(LegacyError):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Allow": ", ".join(self._methods)}
+
+
+def _place_of(error: Exception) -> str:
+    """The file and line that an error came from."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}"
 
 
 def _text(value: bytes | None) -> str | None:
