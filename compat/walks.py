@@ -49,7 +49,7 @@ class WalkKey:
         return cls(caller, query.exam_id, query.status, query.conditions, query.sort, query.limit)
 
     def digest(self) -> str:
-        """The key as 64 hexadecimal digits: the same in every process, and nothing of the caller or the filter in it."""
+        """The key as 64 hexadecimal digits: the same in every process, and telling nothing of the filter."""
         return hashlib.sha256(repr(self).encode()).hexdigest()
 
 
