@@ -51,11 +51,11 @@ def pages(total: int) -> Pages:
 
 def ours(bodies: Pages) -> list[bytes]:
     """As a walk does it."""
-    collected = Collected(_query.sort, _plan.wants, [{}])
+    collected = Collected(_query.sort, [{}])
     try:
         for place, body in enumerate(bodies):
-            rows = _codec.scan(session_rows(body), EXAM, _plan.columns, {})
-            collected.add(0, 0, place * _LARGEST, rows)
+            rows = session_rows(body)
+            collected.add(0, 0, place * _LARGEST, _plan.note(_codec.columns(rows, EXAM, _plan.columns, {}), rows))
         found = collected.summary(0)
         assert found.count == found.distinct
         collected.settle(0)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import compress
 from typing import Any
 
-from compat.legacy.query import Query, SortKey, columns_needed
+from compat.legacy.query import ORDERINGS, Condition, Query, SortKey, columns_needed
 from compat.upstream.interface import Capability, Row
+from compat.upstream.noted import Columns, Noted, bare
 
 __all__ = ["Plan", "PushdownIgnored", "make_plan", "sort_rows"]
+
+_Test = Callable[[Sequence[Any]], list[bool]]
 
 
 class PushdownIgnored(Exception):
@@ -58,10 +62,51 @@ class Plan:
             return self._unless("status")
         return query.matches(row.values) or self._unless("filter")
 
+    def note(self, page: Columns, texts: Sequence[Any]) -> Noted:
+        """What to keep of a page: of the records that match, their texts and what they are sorted by.
+
+        Raises:
+            PushdownIgnored: one does not match, though the upstream was to see to it.
+        """
+        if len(page.places) != len(page.keys):
+            self._unless("exam")
+        places, values = page.places, page.values
+        for capability, column, test in self._tests:
+            flags = test(values[column])
+            if not all(flags):
+                self._unless(capability)
+                places = list(compress(places, flags))
+                values = {name: list(compress(found, flags)) for name, found in values.items()}
+        sorting = [values[key.column] for key in self.query.sort]
+        return Noted(page.keys, page.surrogates, places, sorting, [texts[place] for place in places])
+
+    @cached_property
+    def _tests(self) -> list[tuple[Capability, str, _Test]]:
+        tests: list[tuple[Capability, str, _Test]] = []
+        if self.query.status is not None:
+            tests.append(("status", "status", _test(Condition("status", "eq", self.query.status))))
+        return tests + [("filter", condition.column, _test(condition)) for condition in self.query.conditions]
+
     def _unless(self, capability: Capability) -> bool:
         if capability in self.pushed:
             raise PushdownIgnored(capability)
         return False
+
+
+def _test(condition: Condition) -> _Test:
+    """:meth:`Condition.holds` of every value of a column."""
+    operand = condition.operand
+    if condition.operator in ("in", "nin"):
+        among = frozenset(map(bare, operand))  # type: ignore[arg-type]  # a tuple of operands
+        if condition.operator == "in":
+            return lambda values: [value in among for value in values]
+        return lambda values: [value is not None and value not in among for value in values]
+    bound = bare(operand)  # type: ignore[arg-type]  # one operand
+    if bound is None:
+        holds = condition.holds
+        return lambda values: [holds(value) for value in values]
+    compare = ORDERINGS[condition.operator]
+    return lambda values: [value is not None and compare(value, bound) for value in values]
 
 
 def make_plan(query: Query, capabilities: frozenset[Capability]) -> Plan:

@@ -20,6 +20,7 @@ from compat.legacy.verifier import Verifier
 from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
 from compat.proof import Proofs
 from compat.upstream.interface import Chunk, LegacySettings, Reading, Row, Source, Upstream
+from compat.upstream.noted import Noted
 from compat.upstream.reading import read_range, read_sources
 from compat.upstream.transport import CallOptions
 from compat.walks import ProcessWalks, WalkKey, Walks
@@ -156,7 +157,8 @@ class Shim:
 
     def _looked_at(self, plan: Plan, chunk: Chunk, source: Source, options: CallOptions) -> bytes | None:
         """The page's body, each record looked at; None where they do not add up, or cannot be believed yet."""
-        rows = [row for row in self._noted(plan, chunk, source) if plan.wants(row)]
+        found = self._codec.scan(chunk.rows, plan.query.exam_id, plan.columns, source.person)
+        rows = [row for row in found if plan.wants(row)]
         if len({row.key for row in rows}) != len(rows):
             return None
         if sort_rows(rows, plan.query.sort) != rows:
@@ -176,11 +178,12 @@ class Shim:
 
     def _walk(self, plan: Plan, options: CallOptions) -> Reading:
         sources = self.upstream.sources(plan.query, plan.pushed, options)
-        scan = partial(self._noted, plan)
-        return read_sources(sources, self.upstream.walk, scan, keep=plan.wants, sort=plan.query.sort)
 
-    def _noted(self, plan: Plan, chunk: Chunk, source: Source) -> list[Row]:
-        return self._codec.scan(chunk.rows, plan.query.exam_id, plan.columns, source.person)
+        def note(chunk: Chunk, source: Source) -> Noted:
+            page = self._codec.columns(chunk.rows, plan.query.exam_id, plan.columns, source.person)
+            return plan.note(page, chunk.rows)
+
+        return read_sources(sources, self.upstream.walk, note, plan.query.sort)
 
     def _show(self, exam_id: int, student_session_id: int, options: CallOptions) -> Answer:
         found = self._found(exam_id, student_session_id, options)

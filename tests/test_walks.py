@@ -34,7 +34,7 @@ def reads(sandbox: Sandbox) -> int:
 
 
 def empty() -> Collected:
-    walk = Collected((), lambda row: True, [])
+    walk = Collected((), [])
     walk.settle(0)
     return walk
 

@@ -16,7 +16,7 @@ from compat.legacy.values import Comparable, read_value
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Typed
 
-__all__ = ["LARGEST_LIMIT", "STATUSES", "Condition", "Query", "SortKey", "columns_needed", "parse_query"]
+__all__ = ["LARGEST_LIMIT", "ORDERINGS", "STATUSES", "Condition", "Query", "SortKey", "columns_needed", "parse_query"]
 
 STATUSES = (
     "registered",
@@ -36,7 +36,7 @@ STATUSES = (
 LARGEST_LIMIT = 300
 """Records of a page by default and at most (seed 001)."""
 
-_ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
+ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
     "ne": operator.ne,
     "gt": operator.gt,
@@ -44,7 +44,7 @@ _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "lte": operator.le,
 }
-_OPERATORS = (*_ORDERINGS, "in", "nin")
+_OPERATORS = (*ORDERINGS, "in", "nin")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Condition:
             return among if self.operator == "in" else value is not None and not among
         if self.operand is None:
             return self.operator in ("eq", "ne") and (value is None) == (self.operator == "eq")
-        return value is not None and _ORDERINGS[self.operator](value, self.operand)
+        return value is not None and ORDERINGS[self.operator](value, self.operand)
 
 
 @dataclass(frozen=True)

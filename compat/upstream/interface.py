@@ -18,6 +18,7 @@ from compat.upstream.transport import CallOptions
 if TYPE_CHECKING:
     from compat.legacy.query import Query
     from compat.legacy.values import Comparable
+    from compat.upstream.noted import Columns
 
 __all__ = [
     "Capability",
@@ -216,6 +217,14 @@ class Codec(ABC):
             id comes twice, or the records have to be looked at one by one.
         """
         return None
+
+    @abstractmethod
+    def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
+        """What :meth:`scan` sees, by column.
+
+        Raises:
+            UpstreamError: as :meth:`scan` does.
+        """
 
     @abstractmethod
     def render(self, rows: Sequence[Row]) -> bytes:

@@ -25,6 +25,7 @@ from compat.upstream.interface import (
     Upstream,
     WalkSettings,
 )
+from compat.upstream.noted import Noted
 from compat.upstream.reading import read_sources
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.roster import Person, read_roster
@@ -163,10 +164,12 @@ class PaginatedSessions(Upstream):
 
     def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> One:
         # No route for one session is known: it is found by reading them.
-        def scan(chunk: Chunk, source: Source) -> list[Row]:
-            return codec.scan(chunk.rows, -1, (), source.person)
+        def note(chunk: Chunk, source: Source) -> Noted:
+            page = codec.columns(chunk.rows, -1, (), source.person)
+            places = [at for at, key in enumerate(page.keys) if page.surrogates.get(key, key) == student_session_id]
+            return Noted(page.keys, page.surrogates, places, (), [chunk.rows[place] for place in places])
 
-        read = read_sources(self.lists(options), self.walk, scan, keep=lambda row: row.id == student_session_id)
+        read = read_sources(self.lists(options), self.walk, note)
         try:
             found = read.rows(0, 1)
             row = codec.scan([found[0].record], -1, (), found[0].person)[0] if found else None

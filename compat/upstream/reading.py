@@ -14,7 +14,8 @@ from functools import partial
 from compat.errors import UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, SortKey
 from compat.upstream.collected import Collected
-from compat.upstream.interface import Chunk, Row, Source, WalkSettings
+from compat.upstream.interface import Chunk, Source, WalkSettings
+from compat.upstream.noted import Noted
 from compat.upstream.retries import Deadline
 
 __all__ = ["PAGES_AT_ONCE", "READINGS", "page_length", "read_range", "read_sources"]
@@ -22,15 +23,13 @@ __all__ = ["PAGES_AT_ONCE", "READINGS", "page_length", "read_range", "read_sourc
 PAGES_AT_ONCE = 4
 READINGS = 3
 
-Scan = Callable[[Chunk, Source], list[Row]]
+Note = Callable[[Chunk, Source], Noted]
 
 
 def read_sources(
     sources: Sequence[Source],
     settings: WalkSettings,
-    scan: Scan,
-    *,
-    keep: Callable[[Row], bool],
+    note: Note,
     sort: Sequence[SortKey] = (),
 ) -> Collected:
     """Read some lists from end to end, again where a reading is not whole.
@@ -38,8 +37,7 @@ def read_sources(
     Args:
         sources: the lists.
         settings: the deadline, and what to do with a list that kept changing.
-        scan: what to note of each page's records.
-        keep: whether a record is wanted.
+        note: what to keep of each page's records.
         sort: the columns to sort the wanted ones by.
 
     Raises:
@@ -47,11 +45,11 @@ def read_sources(
             id, a list that kept changing where that is to be refused, or what a page failed with.
     """
     deadline = Deadline.after(settings.deadline, f"walk_deadline of {settings.deadline:g} seconds")
-    collected = Collected(sort, keep, [source.person for source in sources])
+    collected = Collected(sort, [source.person for source in sources])
     try:
         attempts: list[list[_Progress]] = []
         while len(attempts) < READINGS:
-            attempts.append(_read_once(sources, scan, deadline, collected, len(attempts)))
+            attempts.append(_read_once(sources, note, deadline, collected, len(attempts)))
             if _whole(attempts[-1], collected, len(attempts) - 1):
                 collected.settle(len(attempts) - 1)
                 return collected
@@ -68,12 +66,12 @@ def read_sources(
 class _Progress:
     """How far one source has been read in one attempt."""
 
-    def __init__(self, source: Source, note: Callable[[int, list[Row]], None], scan: Scan) -> None:
+    def __init__(self, source: Source, keep: Callable[[int, Noted], None], note: Note) -> None:
         self.source = source
         self.totals: list[int] = []
         self.consistent = True
+        self._keep = keep
         self._note = note
-        self._scan = scan
         self._step: int | None = None
         self._limit = 0
         self._next = 0
@@ -96,7 +94,7 @@ class _Progress:
             reached, due = chunk.start + len(rows), min(end or 0, chunk.total)
             if rows and reached < due:
                 yield reached, due
-        self._note(chunk.start, self._scan(Chunk(chunk.start, rows, chunk.total, chunk.limit), self.source))
+        self._keep(chunk.start, self._note(Chunk(chunk.start, rows, chunk.total, chunk.limit), self.source))
         while self.consistent and self._next < chunk.total:
             start = self._next
             self._next += self._step
@@ -114,10 +112,10 @@ def page_length(source: Source, chunk: Chunk) -> int:
 
 
 def _read_once(
-    sources: Sequence[Source], scan: Scan, deadline: Deadline, collected: Collected, attempt: int
+    sources: Sequence[Source], note: Note, deadline: Deadline, collected: Collected, attempt: int
 ) -> list[_Progress]:
     progresses = [
-        _Progress(source, partial(collected.add, attempt, index), scan) for index, source in enumerate(sources)
+        _Progress(source, partial(collected.add, attempt, index), note) for index, source in enumerate(sources)
     ]
     waiting: list[tuple[_Progress, int, int | None]] = [(progress, 0, None) for progress in progresses]
     if len(waiting) == 1:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,12 +11,13 @@ from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
 from compat.json_text import dumps, loads
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times, joined
-from compat.mapping.exact import legacy_id, legacy_ids
+from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, SessionColumns, Times, joined
+from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
 from compat.upstream.interface import Codec, LegacySettings, Row
+from compat.upstream.noted import Columns, columns_of
 
 __all__ = ["SessionCodec"]
 
@@ -30,7 +31,15 @@ _MOST_VIEWS = 64
 
 class _Keys(msgspec.Struct):
     id: str
-    application: str = msgspec.field(name="applicationId")
+    applicationId: str  # noqa: N815 - the session's own name
+
+
+class _Look(NamedTuple):
+    """Ways to look at some legacy columns: all of a record, or a page by column."""
+
+    view: LegacyView
+    decode: Callable[[bytes], list[Any]]
+    columns: SessionColumns
 
 
 _keys = msgspec.json.Decoder(list[_Keys])
@@ -52,13 +61,13 @@ class SessionCodec(Codec):
         named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
         self._exams = dict(exams)
         self._view = LegacyView(exams, self._times, extra_fields=named)
-        self._views: dict[tuple[str, ...], LegacyView] = {}
+        self._views: dict[tuple[str, ...], _Look] = {}
         self._pages = LegacyPages(self._view, self._times)
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
         if not columns:
             return self._identified(rows, _identities(rows), person)
-        view = self._view_of(tuple(columns))
+        view = self._look(tuple(columns)).view
         try:
             sessions = joined(view.decode_all, rows)
         except REFUSED:
@@ -78,13 +87,32 @@ class SessionCodec(Codec):
             for row, (key, application), number in zip(rows, identities, legacy_ids(keys), strict=True)
         ]
 
-    def _view_of(self, columns: tuple[str, ...]) -> LegacyView:
-        view = self._views.get(columns)
-        if view is None:
-            view = LegacyView(self._exams, self._times, columns, instants_only=True)
+    def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
+        look = self._look(tuple(names))
+        try:
+            sessions = joined(look.decode, rows)
+            exams = {application: self._view.exam(application) for application in {s.applicationId for s in sessions}}
+            if set(exams.values()) == {exam_id}:
+                places: Sequence[int] = range(len(sessions))
+                chosen = sessions
+            else:
+                places = [at for at, session in enumerate(sessions) if exams[session.applicationId] == exam_id]
+                chosen = [sessions[at] for at in places]
+            values = look.columns.of(chosen, person, exam_id)
+        except REFUSED:
+            return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
+        keys, surrogates = _keyed([session.id for session in sessions])
+        return Columns(keys, surrogates, places, values)
+
+    def _look(self, names: tuple[str, ...]) -> _Look:
+        look = self._views.get(names)
+        if look is None:
+            view = LegacyView(self._exams, self._times, names, instants_only=True)
+            decode = view.decode_all if names else _keys.decode
+            look = _Look(view, decode, SessionColumns(names, self._times))
             if len(self._views) < _MOST_VIEWS:
-                self._views[columns] = view
-        return view
+                self._views[names] = look
+        return look
 
     def _compiled(
         self,
@@ -179,7 +207,18 @@ def _identities(rows: Sequence[Any]) -> list[tuple[str, str]]:
         found = joined(_keys.decode, rows)
     except REFUSED:
         return [_identity(_object(row)) for row in rows]
-    return [(keys.id, keys.application) for keys in found]
+    return [(keys.id, keys.applicationId) for keys in found]
+
+
+def _keyed(texts: Sequence[str]) -> tuple[Sequence[int | str], dict[int | str, int]]:
+    """Ids as numbers where that is what they are, and the surrogates of the others."""
+    ids = legacy_ids(texts)
+    if not ids or max(ids) < FIRST_SURROGATE:
+        return ids, {}
+    surrogates: dict[int | str, int] = {
+        text: number for text, number in zip(texts, ids, strict=True) if number >= FIRST_SURROGATE
+    }
+    return [text if text in surrogates else number for text, number in zip(texts, ids, strict=True)], surrogates
 
 
 def _identity(session: Mapping[str, Any]) -> tuple[str, str]:

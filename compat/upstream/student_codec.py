@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -12,10 +13,11 @@ from compat.drift import DRIFT
 from compat.errors import UpstreamError
 from compat.json_text import Number, dumps, loads
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import REFUSED, Times, joined, student_type
+from compat.mapping.compiled import REFUSED, TimeColumns, Times, joined, student_type
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
 from compat.upstream.interface import Codec, LegacySettings, Row
+from compat.upstream.noted import Columns, columns_of
 
 __all__ = ["StudentCodec"]
 
@@ -32,7 +34,9 @@ class StudentCodec(Codec):
 
     def __init__(self, settings: LegacySettings) -> None:
         self._zone = settings.zone
-        self._instant = Times(settings.zone).instant
+        times = Times(settings.zone)
+        self._instant = times.instant
+        self._times = TimeColumns(times)
         self._extra = settings.extra_fields
         named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
         self._student = student_type(extra_fields=named)
@@ -52,6 +56,20 @@ class StudentCodec(Codec):
         names = tuple(dict.fromkeys(("id", "exam_id", *columns)))
         found = rows if rows and isinstance(rows[0], self._student) else _looked_at(rows, names)
         return [self._row(record, row, exam_id, columns, person) for record, row in zip(found, rows, strict=True)]
+
+    def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
+        try:
+            found = joined(_decoder(tuple(dict.fromkeys(("id", "exam_id", *names)))), rows)
+            places = [place for place, record in enumerate(found) if record.exam_id == exam_id]
+            chosen = found if len(places) == len(found) else [found[place] for place in places]
+            values = {name: self._column(name, chosen) for name in names}
+        except REFUSED:
+            return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
+        return Columns([record.id for record in found], {}, places, values)
+
+    def _column(self, name: str, records: Sequence[Any]) -> Sequence[Any]:
+        values = [getattr(record, name) for record in records]
+        return self._times.sortable(values) if isinstance(COLUMNS[name], Time) else values
 
     def _row(self, found: Any, record: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
         key, exam = found.id, found.exam_id
@@ -106,11 +124,16 @@ class StudentCodec(Codec):
         return dumps(shown).encode()
 
 
+@lru_cache(maxsize=64)
+def _decoder(names: tuple[str, ...]) -> Callable[[bytes], list[Any]]:
+    columns = student_type(names)
+    return msgspec.json.Decoder(list[columns]).decode  # type: ignore[valid-type]
+
+
 def _looked_at(rows: Sequence[Any], names: tuple[str, ...]) -> list[Any]:
     """Only some columns of each record, whatever their types."""
-    columns = student_type(names)
     try:
-        return joined(msgspec.json.Decoder(list[columns]).decode, rows)  # type: ignore[valid-type]
+        return joined(_decoder(names), rows)
     except REFUSED:
         return [_plain(row, names) for row in rows]
 

@@ -19,8 +19,9 @@ from compat.mapping.exact import legacy_id, legacy_ids
 from compat.mapping.remainder import same
 from compat.schemas import STUDENT_FIELDS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, sessions
-from compat.upstream.collected import sort_key
+from compat.upstream.index_on_disk import sort_key
 from compat.upstream.interface import LegacySettings, Row
+from compat.upstream.noted import bare
 from compat.upstream.session_codec import SessionCodec
 
 EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}
@@ -234,7 +235,7 @@ COMPARABLES = [
 def test_sort_keys_sort_as_the_values_do(values: st.SearchStrategy[Any]) -> None:
     @given(values, values)
     def compare(one: Any, other: Any) -> None:
-        first, second = sort_key(one), sort_key(other)
+        first, second = sort_key(bare(one)), sort_key(bare(other))
         assert first is not None
         assert second is not None
         assert (first < second) == (one < other)

@@ -6,6 +6,8 @@ from compat.mapping.compiled.refused import REFUSED
 
 if TYPE_CHECKING:
     from compat.mapping.compiled.pages import LegacyPages
+    from compat.mapping.compiled.session_columns import SessionColumns
+    from compat.mapping.compiled.time_columns import TimeColumns
     from compat.mapping.compiled.times import Times
     from compat.mapping.compiled.to_legacy import LegacyView, joined
     from compat.mapping.compiled.to_session import SessionPages
@@ -20,7 +22,9 @@ else:
         {
             "LegacyPages": "compat.mapping.compiled.pages",
             "LegacyView": "compat.mapping.compiled.to_legacy",
+            "SessionColumns": "compat.mapping.compiled.session_columns",
             "SessionPages": "compat.mapping.compiled.to_session",
+            "TimeColumns": "compat.mapping.compiled.time_columns",
             "Times": "compat.mapping.compiled.times",
             "WrittenTimes": "compat.mapping.compiled.written_times",
             "joined": "compat.mapping.compiled.to_legacy",
@@ -33,7 +37,9 @@ __all__ = [
     "REFUSED",
     "LegacyPages",
     "LegacyView",
+    "SessionColumns",
     "SessionPages",
+    "TimeColumns",
     "Times",
     "WrittenTimes",
     "joined",

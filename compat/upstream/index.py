@@ -1,0 +1,216 @@
+"""What decides about the records of a reading: their ids and sort keys, apart from their texts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
+
+from compat.errors import UpstreamError
+from compat.legacy.query import SortKey
+from compat.upstream.noted import Sortable
+
+__all__ = ["Entries", "Index", "IndexInMemory", "Order", "Summary", "collision"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one attempt at a reading found.
+
+    Attributes:
+        count: records, repeated ones counted each time.
+        distinct: different ids.
+    """
+
+    count: int
+    distinct: int
+
+
+class Entries(NamedTuple):
+    """The records of one page.
+
+    Attributes:
+        attempt: which attempt at the reading found them.
+        source: which list they are of.
+        start: how many of its records lie before the page.
+        keys: each record's own id.
+        surrogates: the legacy ids of those that are no numbers.
+        places: where the wanted records stand among all.
+        sorting: of those the columns to sort by.
+        text: where the text of the first of those begins; each other one follows on the one before.
+        lengths: how long each of those texts is.
+    """
+
+    attempt: int
+    source: int
+    start: int
+    keys: Sequence[int | str]
+    surrogates: Mapping[int | str, int]
+    places: Sequence[int]
+    sorting: Sequence[Sequence[Sortable | None]]
+    text: int
+    lengths: Sequence[int]
+
+
+class Order:
+    """The wanted records in order: where the text of each begins, how long it is, and which list it is from."""
+
+    def __init__(self) -> None:
+        self.starts = array("Q")
+        self.lengths = array("Q")
+        self.sources = array("L")
+
+    def extend(self, starts: Iterable[int], lengths: Iterable[int], sources: Iterable[int]) -> None:
+        """Add some at the end."""
+        self.starts.extend(starts)
+        self.lengths.extend(lengths)
+        self.sources.extend(sources)
+
+
+class Index(ABC):
+    """Ids and sort keys of all attempts at a reading."""
+
+    @abstractmethod
+    def add(self, entries: Entries) -> None:
+        """Note the records of a page; those of a later attempt come later.
+
+        Raises:
+            UpstreamError: they cannot be kept.
+        """
+
+    @abstractmethod
+    def summary(self, attempt: int) -> Summary:
+        """How many records and ids an attempt found."""
+
+    @abstractmethod
+    def repeated(self, attempt: int) -> set[int | str]:
+        """The ids that came more than once in an attempt."""
+
+    @abstractmethod
+    def settled(self, attempt: int) -> Order:
+        """One attempt's wanted records, sorted.
+
+        Raises:
+            UpstreamError: two ids have one legacy id.
+        """
+
+    @abstractmethod
+    def merged(self) -> Order:
+        """Every record that any attempt found, where its newest value is wanted: sorted, else as the last attempt went.
+
+        Raises:
+            UpstreamError: two ids have one legacy id.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+def collision(surrogate: int) -> UpstreamError:
+    """Two ids have one legacy id."""
+    return UpstreamError(f"Two of the upstream's sessions have the legacy id {surrogate}.")
+
+
+class IndexInMemory(Index):
+    """Lists, sorted as lists are: the plain form, which any other has to agree with.
+
+    Args:
+        sort: the columns to sort by.
+    """
+
+    def __init__(self, sort: Sequence[SortKey]) -> None:
+        self._sort = tuple(sort)
+        self._pages: list[Entries] = []
+
+    def add(self, entries: Entries) -> None:
+        self._pages.append(entries)
+
+    def pages(self) -> Sequence[Entries]:
+        """All that was noted, in that order."""
+        return self._pages
+
+    def summary(self, attempt: int) -> Summary:
+        pages = self._of(attempt)
+        return Summary(
+            sum(len(page.keys) for page in pages), len(set(chain.from_iterable(page.keys for page in pages)))
+        )
+
+    def repeated(self, attempt: int) -> set[int | str]:
+        seen: set[int | str] = set()
+        twice: set[int | str] = set()
+        for key in chain.from_iterable(page.keys for page in self._of(attempt)):
+            (twice if key in seen else seen).add(key)
+        return twice
+
+    def settled(self, attempt: int) -> Order:
+        self._refuse_collisions()
+        pages = sorted(self._of(attempt), key=lambda page: (page.source, page.start))
+        starts = chain.from_iterable(_starts(page) for page in pages)
+        sources = chain.from_iterable([page.source] * len(page.places) for page in pages)
+        lengths = chain.from_iterable(page.lengths for page in pages)
+        columns = [list(chain.from_iterable(page.sorting[at] for page in pages)) for at in range(len(self._sort))]
+        return self._ordered(list(starts), list(lengths), list(sources), columns)
+
+    def merged(self) -> Order:
+        self._refuse_collisions()
+        newest: dict[int | str, tuple[int, tuple[int, int], Entries, int]] = {}
+        for page in self._pages:
+            for place, key in enumerate(page.keys):
+                first = (page.source, page.start + place)
+                known = newest.get(key)
+                if known is not None and known[0] == page.attempt:
+                    first = min(first, known[1])
+                newest[key] = (page.attempt, first, page, place)
+        found = sorted(newest.values(), key=lambda entry: (-entry[0], entry[1]))
+        wanted = {
+            (id(page), place): (start, at)
+            for page in self._pages
+            for at, (place, start) in enumerate(zip(page.places, _starts(page), strict=True))
+        }
+        chosen = [(page, *wanted[id(page), place]) for _, _, page, place in found if (id(page), place) in wanted]
+        return self._ordered(
+            [start for _, start, _ in chosen],
+            [page.lengths[at] for page, _, at in chosen],
+            [page.source for page, _, _ in chosen],
+            [[page.sorting[column][at] for page, _, at in chosen] for column in range(len(self._sort))],
+        )
+
+    def _of(self, attempt: int) -> list[Entries]:
+        return [page for page in self._pages if page.attempt == attempt]
+
+    def _ordered(
+        self,
+        starts: Sequence[int],
+        lengths: Sequence[int],
+        sources: Sequence[int],
+        columns: Sequence[Sequence[Sortable | None]],
+    ) -> Order:
+        ranks = list(range(len(starts)))
+        for key, column in reversed([*zip(self._sort, columns, strict=True)]):
+            # Nulls come last ascending and first descending.
+            values: Sequence[Any] = [(value is None, value) for value in column] if None in column else column
+            ranks.sort(key=values.__getitem__, reverse=key.descending)
+        order = Order()
+        order.extend(*([each[rank] for rank in ranks] for each in (starts, lengths, sources)))
+        return order
+
+    def _refuse_collisions(self) -> None:
+        known: dict[int, int | str] = {}
+        for page in self._pages:
+            for key, surrogate in page.surrogates.items():
+                if known.setdefault(surrogate, key) != key:
+                    raise collision(surrogate)
+
+    def close(self) -> None:
+        self._pages = []
+
+
+def _starts(page: Entries) -> Iterator[int]:
+    """Where each wanted record's text begins."""
+    if not page.lengths:
+        return iter(())
+    return accumulate(page.lengths[:-1], initial=page.text)

@@ -1,0 +1,150 @@
+"""Pages by column beside their records one by one: the same ids, the same values, the same selection (law 5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compat import instants
+from compat.errors import UpstreamError
+from compat.json_text import dumps
+from compat.legacy.parameters import Parameters
+from compat.legacy.query import parse_query
+from compat.mapping.compiled import SessionColumns, TimeColumns, Times
+from compat.plan import Plan, PushdownIgnored
+from compat.schemas import COLUMNS
+from compat.testing.strategies import instant_texts, json_values, legacy_records, queries, sessions
+from compat.upstream.interface import Codec, LegacySettings
+from compat.upstream.noted import columns_of
+from compat.upstream.session_codec import SessionCodec
+from compat.upstream.student_codec import StudentCodec
+
+EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}
+SETTINGS = LegacySettings(ZoneInfo("Europe/Amsterdam"))
+NAMES = st.lists(st.sampled_from([n for n, c in COLUMNS.items() if c.comparable]), max_size=4, unique=True)
+PERSON = st.sampled_from([{}, {"name": "Ann", "email": "ann@example.com", "student_id": 5, "external_id": "x"}])
+
+USUAL = st.datetimes().map(lambda moment: moment.isoformat(timespec="milliseconds") + "Z")
+NONSENSE = st.sampled_from(
+    [
+        "",
+        "2018-11-17T16:09:39.373",
+        "2018-02-30T16:09:39.373Z",
+        "2018-11-17T24:09:39.373Z",
+        "2018-11-17T16:60:39.373Z",
+        "2018-11-17T16:09:60.373Z",
+        "0000-11-17T16:09:39.373Z",
+        "0001-01-01T00:00:00.000+01:00",
+        "9999-12-31T23:59:59.5-01:00",
+    ]
+)
+TIMES = st.one_of(USUAL, USUAL, instant_texts(), NONSENSE)
+
+
+def told(act: Any, *given_: Any) -> Any:
+    try:
+        return act(*given_)
+    except UpstreamError as error:
+        return str(error)
+    except (ValueError, PushdownIgnored):
+        return "refused"
+
+
+def same_columns(codec: Codec, rows: Sequence[bytes], names: Sequence[str], person: dict[str, Any]) -> None:
+    by_column = told(codec.columns, rows, 17, names, person)
+    one_by_one = told(lambda: columns_of(codec.scan(rows, 17, names, person), 17, names))
+    if isinstance(by_column, str) or isinstance(one_by_one, str):
+        assert by_column == one_by_one
+        return
+    for one, other in zip(by_column, one_by_one, strict=True):
+        assert (one if isinstance(one, dict) else list(one)) == (other if isinstance(other, dict) else list(other))
+    shown = [list(map(type, column)) for column in by_column.values.values()]
+    assert shown == [list(map(type, column)) for column in one_by_one.values.values()]
+
+
+@given(st.lists(sessions(EXAMS), max_size=5), NAMES, PERSON)
+def test_sessions_by_column(page: list[dict[str, Any]], names: list[str], person: dict[str, Any]) -> None:
+    same_columns(SessionCodec(EXAMS, SETTINGS), [dumps(session).encode() for session in page], names, person)
+
+
+ODD = st.dictionaries(st.sampled_from([*COLUMNS, "start_time", "name", "attempt"]), json_values(2), max_size=1)
+
+
+@given(st.lists(st.tuples(legacy_records([17, 18]), ODD), max_size=4), NAMES)
+def test_student_sessions_by_column(page: list[tuple[dict[str, Any], dict[str, Any]]], names: list[str]) -> None:
+    rows = [dumps(record | odd).encode() for record, odd in page]
+    same_columns(StudentCodec(SETTINGS), rows, names, {})
+
+
+@given(st.data())
+def test_a_page_is_selected_as_its_records_are(data: st.DataObject) -> None:
+    records = data.draw(st.lists(legacy_records([17, 17, 18]), max_size=5))
+    parameters = Parameters({**data.draw(queries(records)), "id": "17"}, {})
+    pushed = data.draw(st.sets(st.sampled_from(["exam", "status", "filter", "sort"])))
+    plan = Plan(parse_query(parameters, SETTINGS.zone), frozenset(pushed), direct=False)
+    codec, rows = StudentCodec(SETTINGS), [dumps(record).encode() for record in records]
+
+    def one_by_one() -> list[Any]:
+        return [row.record for row in codec.scan(rows, 17, plan.columns, {}) if plan.wants(row)]
+
+    def by_column() -> list[Any]:
+        noted = plan.note(codec.columns(rows, 17, plan.columns, {}), rows)
+        assert [rows[place] for place in noted.places] == noted.texts
+        assert {len(column) for column in noted.sorting} <= {len(noted.texts)}
+        return list(noted.texts)
+
+    assert told(by_column) == told(one_by_one)
+
+
+@given(st.lists(st.one_of(st.none(), TIMES), max_size=6))
+def test_a_column_of_times_is_its_instants(texts: list[str | None]) -> None:
+    columns = TimeColumns(Times(SETTINGS.zone))
+
+    def plainly() -> list[str | None]:
+        return [None if text is None else instants.sortable(instants.read(text, SETTINGS.zone)) for text in texts]
+
+    for _ in range(2):  # the second time, from what is remembered
+        assert told(columns.sortable, texts) == told(plainly)
+
+
+FAR = st.one_of(st.integers(-(10**12), 10**12), st.integers(-(10**30), 10**30), st.integers(-(2**20000), 2**20000))
+INSTANTS = st.tuples(FAR, st.text("0123456789", max_size=5).map(lambda digits: digits.rstrip("0")))
+
+
+@given(INSTANTS, INSTANTS)
+def test_sortable_times_sort_as_instants_do(one: instants.Instant, other: instants.Instant) -> None:
+    assert (instants.sortable(one) < instants.sortable(other)) == (one < other)
+    assert (instants.sortable(one) == instants.sortable(other)) == (one == other)
+
+
+@pytest.mark.parametrize("seconds", [-62135596800, 253402300799, 0])
+def test_sortable_times_at_the_ends_of_the_years(seconds: int) -> None:
+    near = [(seconds + step, digits) for step in (-1, 0, 1) for digits in ("", "0001", "5")]
+    texts = [instants.sortable(instant) for instant in near]
+    assert texts == sorted(texts)
+    assert len(set(texts)) == len(near)
+
+
+def test_the_fast_form_is_used_where_it_can_be() -> None:
+    """Otherwise the comparisons above would hold for nothing."""
+    session = {"id": "5", "applicationId": EXAMS[17], "metadata": {"name": "Ann", "exam_student": {"attempt": 2}}}
+    session |= {"startedAtTime": "2018-11-17T16:09:39.370Z", "endedAtTime": "2018-11-17T17:10:39.373+01:00"}
+    names = ("name", "attempt", "start_time", "end_time", "updated_at", "status")
+    columns = SessionColumns(names, Times(timezone.utc))
+    codec = SessionCodec(EXAMS, LegacySettings())
+    decoded = codec._look(names).decode(json.dumps([session]).encode())
+    assert columns.of(decoded, {}, 17) == {
+        "name": ["Ann"],
+        "attempt": [2],
+        "start_time": ["2018-11-17T16:09:39.37"],
+        "end_time": ["2018-11-17T16:10:39.373"],
+        "updated_at": ["2018-11-17T16:10:39.373"],
+        "status": ["exam_finished"],
+    }
