@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
+from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.time_columns import TimeColumns
 from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.to_legacy import Declined
 from compat.mapping.exact import legacy_ids
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Time as TimeField
