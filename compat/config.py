@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
@@ -44,7 +44,9 @@ class Configuration:
         deprecated: the day that the wire headers name, or None for no header.
         sunset: the day after which the old interface ends, or None.
         callers: the old integrations that may call the gateway.
-        store: where nonces and counts are kept.
+        store: the URL of where nonces and walks are kept.
+        when_store_down: what becomes of a call while the store cannot record it, "refuse" or "serve".
+        max_walk: bytes of the largest walk that the store is given for other processes.
         exams: exam id to applicationId, also where the upstream needs none.
         gateway: the keys of ``[gateway]`` that are given; :mod:`compat.gateway.settings` says what the others are.
     """
@@ -56,6 +58,8 @@ class Configuration:
     sunset: date | None = None
     callers: tuple[CallerSettings, ...] = ()
     store: str = field(default="sqlite:///exam-compat.db", repr=False)
+    when_store_down: Literal["refuse", "serve"] = "refuse"
+    max_walk: int = 256 * 1024 * 1024
     exams: Mapping[int, str] = field(default_factory=dict)
     gateway: Mapping[str, Any] = field(default_factory=dict)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date, timezone, tzinfo
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from compat.config import CallerSettings, Configuration
@@ -105,7 +106,9 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
             )
             for entry in callers
         ),
-        store=store.get("url", "sqlite:///exam-compat.db"),
+        store=_store_url(store.get("url", Configuration.store), folder),
+        when_store_down=store.get("when_down", Configuration.when_store_down),
+        max_walk=store.get("max_walk", Configuration.max_walk),
         exams=exams,
         gateway=_gateway(content, folder),
     )
@@ -151,6 +154,14 @@ def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if "deprecation_page" in table:
         checked_url("[gateway] deprecation_page", table["deprecation_page"])
     return table
+
+
+def _store_url(url: str, folder: Path) -> str:
+    """A database file without a path from the root lies beside the configuration, wherever a worker runs."""
+    scheme, slashes, path = url.partition(":///")
+    if scheme != "sqlite" or not slashes or path.startswith("/"):
+        return url
+    return f"sqlite:///{quote(folder.as_posix() + '/') if folder != Path() else ''}{path}"
 
 
 def _extra_fields(legacy: Mapping[str, Any]) -> Any:

@@ -86,6 +86,8 @@ class CallerSchema(Schema):
 
 class StoreSchema(Schema):
     url = _Text()
+    when_down = fields.String(validate=validate.OneOf(("refuse", "serve"), error="Must be refuse or serve."))
+    max_walk = fields.Integer(strict=True, validate=validate.Range(min=0, error="Must be a number of bytes, or 0."))
 
 
 class GatewaySchema(Schema):

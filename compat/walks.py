@@ -118,6 +118,19 @@ class ProcessWalks(Walks):
             except LegacyError as error:
                 raise copy(error) from None
 
+    def held(self, key: WalkKey) -> Reading | None:
+        """What was read last for a key, if it was read to its end and is kept still."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return entry.result.result() if entry is not None and _succeeded(entry.result) else None
+
+    def forget(self, key: WalkKey, reading: Reading) -> None:
+        """Let go of a reading, unless another has taken its place."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and _succeeded(entry.result) and entry.result.result() is reading:
+                del self._entries[key]
+
     def _entry(self, key: WalkKey, number: int) -> tuple[_Entry, bool]:
         """The walk to take a page from, and whether it is the caller's to read."""
         with self._lock:
@@ -172,3 +185,7 @@ class ProcessWalks(Walks):
             self._watch = None
             self._forget_before(self._clock() - self._kept_for)
             self._watch_over()
+
+
+def _succeeded(result: Future[Reading]) -> bool:
+    return result.done() and result.exception() is None

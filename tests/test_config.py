@@ -269,3 +269,41 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_base_url_that_is_none(url: str) -> None:
     with pytest.raises(compat.ConfigurationError):
         read_config({"upstream": {**STUDENT_SESSIONS, "base_url": url}})
+
+
+def test_the_store() -> None:
+    read = read_config({"upstream": STUDENT_SESSIONS})
+    assert (read.store, read.when_store_down, read.max_walk) == ("sqlite:///exam-compat.db", "refuse", 256 * 2**20)
+    table = {"url": "redis://:s3cret@host:6379/0", "when_down": "serve", "max_walk": 0}
+    read = read_config({"upstream": STUDENT_SESSIONS, "store": table}, folder=Path("/etc"))
+    assert (read.store, read.when_store_down, read.max_walk) == (table["url"], "serve", 0)
+    assert "s3cret" not in repr(read)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///calls.db", "sqlite:////etc/100%25/calls.db"),
+        ("sqlite:///a/calls.db?synchronous=full", "sqlite:////etc/100%25/a/calls.db?synchronous=full"),
+        ("sqlite:////var/calls.db", "sqlite:////var/calls.db"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_a_database_file_lies_beside_the_configuration(url: str, expected: str) -> None:
+    read = read_config({"upstream": STUDENT_SESSIONS, "store": {"url": url}}, folder=Path("/etc/100%"))
+    assert read.store == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"when_down": "maybe"}, "[store] when_down: Must be refuse or serve."),
+        ({"max_walk": -1}, "[store] max_walk: Must be a number of bytes, or 0."),
+        ({"max_walk": "1"}, "[store] max_walk: Not a valid integer."),
+        ({"uri": "memory://"}, "[store] uri: no such key; the nearest known one is url"),
+    ],
+)
+def test_a_store_that_cannot_be_used(table: dict[str, object], message: str) -> None:
+    with pytest.raises(compat.ConfigurationError) as raised:
+        read_config({"upstream": STUDENT_SESSIONS, "store": table})
+    assert str(raised.value) == message

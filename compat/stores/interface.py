@@ -14,7 +14,7 @@ from typing import NamedTuple
 from compat.errors import StoreUnavailable
 from compat.walks import KEPT_FOR
 
-__all__ = ["KEPT_FOR", "SPENT_FOR", "Store", "StoreUnavailable", "StoredPage", "digests"]
+__all__ = ["KEPT_FOR", "SPENT_FOR", "Store", "StoreUnavailable", "StoredPage", "WalkKeeper", "digests"]
 
 SPENT_FOR = 24 * 60 * 60
 """Seconds that a nonce and a signature stay spent, at the least."""
@@ -38,10 +38,12 @@ class Store(ABC):
     Attributes:
         shared: whether other processes that open the same URL see what this one keeps.
         let_through: calls that were let through because the store was down.
+        walks: where walks are kept for other processes; None where they are not.
     """
 
     shared: bool = True
     let_through: int = 0
+    walks: WalkKeeper | None = None
 
     @abstractmethod
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
@@ -72,23 +74,28 @@ class Store(ABC):
     def close(self) -> None:
         """Let go of files and connections; what is kept stays kept, unless it is in memory."""
 
-    def put_walk(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
+
+class WalkKeeper(ABC):
+    """Where walks are kept that other processes may be asked for; safe across threads."""
+
+    @abstractmethod
+    def put(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
         """Keep a walk for ten minutes in place of what is kept under that digest.
 
         Nobody finds it before all of it is kept, and what it replaces is gone then.
 
         Args:
-            digest: of the walk's key.
-            head: what any page of it needs.
-            pages: its pages from the second on.
+            digest: of the walk's key, in hexadecimal digits.
+            head: what any page of it needs; different for any two walks.
+            pages: its pages from the second on. What they raise goes through, and nothing is kept then.
 
         Raises:
-            StoreUnavailable: it cannot be kept. What was kept under that digest may be gone.
+            StoreUnavailable: it cannot be kept.
         """
-        raise NotImplementedError(f"{type(self).__name__} keeps no walks")
 
-    def get_walk(self, digest: str, number: int, unless: bytes | None = None) -> StoredPage | None:
-        """A page of a walk, which is kept for another ten minutes from now.
+    @abstractmethod
+    def get(self, digest: str, number: int, unless: bytes | None = None) -> StoredPage | None:
+        """A page of a walk, which is kept for another ten minutes from now; None where there is no such walk.
 
         Args:
             digest: of the walk's key.
@@ -98,15 +105,14 @@ class Store(ABC):
         Raises:
             StoreUnavailable: it cannot be known.
         """
-        raise NotImplementedError(f"{type(self).__name__} keeps no walks")
 
-    def drop_walk(self, digest: str) -> None:
+    @abstractmethod
+    def drop(self, digest: str) -> None:
         """Forget a walk.
 
         Raises:
             StoreUnavailable: it cannot be reached.
         """
-        raise NotImplementedError(f"{type(self).__name__} keeps no walks")
 
 
 def digests(token_digest: bytes, nonce: str | None, signature: str, length: int, salt: bytes = b"") -> list[bytes]:

@@ -1,0 +1,124 @@
+"""A store in Redis: for replicas on several machines.
+
+A call is recorded by one script, in one round trip. Redis keeps what was spent in sets of four hours each, which takes
+half of what a key of its own for each would, and expires a set a day after the last call could be recorded there. The
+time is Redis's, so that replicas need not agree on it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NoReturn
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from compat.errors import ConfigurationError, StoreUnavailable
+from compat.stores.interface import Store, digests
+from compat.stores.redis_walks import RedisWalks
+
+__all__ = ["RedisStore"]
+
+_PREFIX = "{exam-compat}:"
+_BYTES = 16
+_WAIT = 2.0
+_LOST_FOR = 600
+_log = logging.getLogger("compat.stores")
+
+# Nothing is recorded for whoever knows no generation yet: it is told which one this is.
+_SPEND = """
+local prefix, known = KEYS[1], ARGV[1]
+local time = redis.call('TIME')
+local generation = redis.call('GET', prefix .. 'generation')
+if not generation then
+  generation = time[1] .. '.' .. time[2]
+  redis.call('SET', prefix .. 'generation', generation)
+end
+if known == '' then return generation end
+if known ~= generation then
+  local left = math.floor(generation) + tonumber(ARGV[2]) - time[1]
+  if left > 0 then redis.call('SET', prefix .. 'lost', '', 'EX', left) end
+  return -1
+end
+if redis.call('EXISTS', prefix .. 'lost') == 1 then return -2 end
+local spans = prefix .. 'spent:'
+local span = math.floor(time[1] / 14400)
+for each = span - 6, span + 1 do
+  for _, found in ipairs(redis.call('SMISMEMBER', spans .. each, unpack(ARGV, 3))) do
+    if found == 1 then return 0 end
+  end
+end
+redis.call('SADD', spans .. span, unpack(ARGV, 3))
+redis.call('EXPIREAT', spans .. span, (span + 7) * 14400)
+return 1
+"""
+
+
+class RedisStore(Store):
+    """Remembers in Redis 6.2 or later, which has to be told to evict nothing.
+
+    A Redis that forgot is noticed by whoever knew its earlier generation: calls are refused for ten minutes then, after
+    which none that was answered before can hold any more.
+
+    Args:
+        url: as redis-py takes it.
+
+    Raises:
+        ConfigurationError: the URL cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            # Once a call may have been recorded it must not be sent again: it would be taken for a replay.
+            self._client: Any = redis.Redis.from_url(
+                url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT, retry=Retry(NoBackoff(), 0)
+            )
+        except (ValueError, TypeError):
+            raise ConfigurationError("[store] url: must read redis://host:6379/0") from None
+        self._spend = self._client.register_script(_SPEND)
+        self._generation = b""
+        self._warned = False
+        self.walks = RedisWalks(self._client, _PREFIX)
+
+    def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
+        keys = digests(token_digest, nonce, signature, _BYTES)
+        try:
+            if not self._generation:
+                self._generation = self._ask([])
+            answer = self._ask(keys)
+        except redis.RedisError as error:
+            self._fail(error)
+        if answer in (0, 1):
+            return bool(answer)
+        if answer == -1:
+            self._generation = b""
+        _log.error("Redis lost what it had recorded: calls are refused until those answered before are too old to hold")
+        raise StoreUnavailable(retry_after=60)
+
+    def ping(self) -> None:
+        try:
+            # Writes, since a Redis that is full, or a copy of another, can still be read.
+            self._client.set(_PREFIX + "pinged", "", ex=60)
+            found = {**self._client.info("memory"), **self._client.info("persistence")}
+        except redis.RedisError as error:
+            self._fail(error)
+        policy = found.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            raise ConfigurationError(
+                f"[store] url: Redis has maxmemory-policy {policy} and may forget calls before their day is over; "
+                "set maxmemory-policy noeviction"
+            )
+        if not found.get("aof_enabled") and not self._warned:
+            self._warned = True
+            _log.warning("Redis forgets calls when it ends: set appendonly yes")
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(self, keys: list[bytes]) -> Any:
+        return self._spend(keys=[_PREFIX], args=[self._generation, _LOST_FOR, *keys])
+
+    def _fail(self, error: Exception) -> NoReturn:
+        _log.error("Redis cannot record calls: %s: %s", type(error).__name__, error)
+        raise StoreUnavailable from None

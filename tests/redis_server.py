@@ -1,0 +1,69 @@
+"""A Redis in a process of its own, for tests that need one; it comes from the system's packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+from support import closed_port
+
+
+class RedisServer:
+    """Serves on a free port, with its files in a folder, and can be stopped, killed and started again there.
+
+    Args:
+        folder: where it keeps its files.
+        options: lines of its configuration, in place of these: it remembers across restarts, every call at once.
+    """
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder = folder
+        self._options = options or ("--appendonly", "yes", "--appendfsync", "always")
+        self.port = int(closed_port().rpartition(":")[2])
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> RedisServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        program = shutil.which("redis-server")
+        if program is None:
+            raise RuntimeError("no redis-server here: install the package of that name")
+        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        with (self._folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log)
+        patient = Retry(ConstantBackoff(0.02), 400)
+        with redis.Redis(port=self.port, retry=patient) as client:
+            client.ping()
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """End it, or kill it, if it runs."""
+        if self._process is not None:
+            os.kill(self._process.pid, how)
+            self._process.wait(20)
+            self._process = None
+
+    def client(self) -> Any:
+        """A client of it, to look into it."""
+        return redis.Redis(port=self.port)
+
+    def empty(self) -> None:
+        """Forget everything, without a trace for those who knew it."""
+        with self.client() as client:
+            client.flushall()
