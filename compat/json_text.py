@@ -7,14 +7,18 @@ wrote can afford neither.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NoReturn
+from itertools import chain, repeat
+from typing import Any, Final, NoReturn
 
 __all__ = ["DuplicateKeyError", "Number", "dumps", "loads", "loads_strictly"]
 
 _LONGEST_INTEGER = 4000
 """Digits of an integer up to which Python converts it whatever its settings (the default limit is 4,300)."""
+
+_END: Final = object()
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,13 @@ def dumps(value: Any) -> str:
     """Write JSON without blanks; a :class:`Number` as its text, a lone surrogate as its escape.
 
     Raises:
-        ValueError: a float that JSON cannot hold, or nesting past writing.
+        ValueError: a float that JSON cannot hold.
     """
     try:
         return _write(value)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        # Newer Pythons read JSON that is nested deeper than their functions may be.
+        return _write_deep(value)
 
 
 def _write(value: Any) -> str:
@@ -112,6 +117,33 @@ def _write(value: Any) -> str:
     if isinstance(value, str):
         return _write_text(value)
     return json.dumps(value, allow_nan=False)
+
+
+def _write_deep(value: Any) -> str:
+    """What :func:`_write` gives, at any depth."""
+    pieces: list[str] = []
+    unfinished: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
+    while unfinished:
+        members, end = unfinished[-1]
+        before, item = next(members, (end, _END))
+        if item is _END:
+            pieces.append(end)
+            unfinished.pop()
+        elif isinstance(item, dict):
+            pieces.append(before + "{")
+            unfinished.append((_members([f"{_write_text(key)}:" for key in item], item.values()), "}"))
+        elif isinstance(item, list | tuple):
+            pieces.append(before + "[")
+            unfinished.append((_members([""] * len(item), item), "]"))
+        else:
+            pieces.append(before + _write(item))
+    return "".join(pieces)
+
+
+def _members(names: Iterable[str], values: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Each value with what is written before it."""
+    commas = chain([""], repeat(","))
+    return ((comma + name, value) for comma, name, value in zip(commas, names, values, strict=False))
 
 
 def _write_text(text: str) -> str:

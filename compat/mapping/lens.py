@@ -8,7 +8,6 @@ remainder, looked at as a legacy record, and every value that differs from the r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from compat import instants
 from compat.errors import MappingError
 from compat.mapping.exact import Conversions
-from compat.mapping.remainder import NOTHING_LEFT, Remainder, same
+from compat.mapping.remainder import NOTHING_LEFT, Remainder, copied, same
 from compat.schemas import COLUMNS, SessionOutputSchema, StudentSchema
 from compat.schemas.rules import Constant, Default, Exact, Latest, LookedUp, Rule, SessionText, Time
 from compat.schemas.student import CARRIED_KEY
@@ -76,7 +75,7 @@ class SessionLens:
         record = {name: self.value(session, name, person) for name in COLUMNS}
         for name, value in carried_values(session).items():
             record.setdefault(name, value)
-        return Translation(deepcopy(record), self._remainder(session, record))
+        return Translation(copied(record), self._remainder(session, record))
 
     def value(self, session: Mapping[str, Any], name: str, person: Mapping[str, Any] = NOBODY) -> Any:
         """One legacy field of a session that :meth:`check_session` accepted.
@@ -115,7 +114,7 @@ class SessionLens:
         whole = {name: record.get(name) for name in COLUMNS} | dict(record)
         session = self._exact_part(whole, remainder)
         session.update(self._made_part(session))
-        session.update(deepcopy(dict(remainder.session)))
+        session.update(copied(dict(remainder.session)))
         for name in remainder.absent:
             if session.get(name) is None or name in _MADE:
                 session.pop(name, None)
@@ -146,7 +145,7 @@ class SessionLens:
 
     def _stand_in(self, session: Mapping[str, Any], rule: Rule | None, person: Mapping[str, Any]) -> Any:
         if isinstance(rule, Constant | Default):
-            return deepcopy(rule.value)
+            return copied(rule.value)
         if isinstance(rule, SessionText):
             return session[rule.source]
         if isinstance(rule, LookedUp):
@@ -220,7 +219,7 @@ class SessionLens:
         carried = carried_values(session)
         shown = tuple(name for name, value in carried.items() if same(record[name], value))
         return Remainder(
-            session=deepcopy(own),
+            session=copied(own),
             exact={
                 rule.source: exact[rule.source]
                 for name, rule in _EXACT.items()
@@ -229,7 +228,7 @@ class SessionLens:
             absent=tuple(key for key in (*made, *exact, "metadata") if key not in session),
             metadata=_own_metadata(session),
             carried=shown,
-            stale=deepcopy({name: value for name, value in carried.items() if name not in shown}),
+            stale=copied({name: value for name, value in carried.items() if name not in shown}),
         )
 
     def _made_alike(self, name: str, value: Any, original: Any) -> bool:
@@ -251,17 +250,17 @@ def _own_metadata(session: Mapping[str, Any]) -> tuple[Any, ...]:
     if metadata is None:
         return ()
     if not carried_values(session):
-        return (deepcopy(metadata),)
+        return (copied(metadata),)
     own = {key: value for key, value in metadata.items() if key != CARRIED_KEY}
-    return (deepcopy(own),) if own else ()
+    return (copied(own),) if own else ()
 
 
 def _put_metadata(session: dict[str, Any], remainder: Remainder, carried: Mapping[str, Any]) -> None:
     own = remainder.metadata[0] if remainder.metadata else None
     if carried:
         kept = own if isinstance(own, dict) else {}
-        session["metadata"] = deepcopy(kept | {CARRIED_KEY: dict(carried)})
+        session["metadata"] = copied(kept | {CARRIED_KEY: dict(carried)})
     elif own is not None or "metadata" not in remainder.absent:
-        session["metadata"] = deepcopy(own)
+        session["metadata"] = copied(own)
     else:
         session.pop("metadata", None)

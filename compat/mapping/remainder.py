@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["NOTHING_LEFT", "Remainder", "same"]
+__all__ = ["NOTHING_LEFT", "Remainder", "copied", "same"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,37 @@ NOTHING_LEFT = Remainder()
 """The remainder of a session that was made from a legacy record."""
 
 
+# Neither of these calls itself: newer Pythons read JSON that is nested deeper than their functions may be.
+
+
+def copied(value: Any) -> Any:
+    """A copy of a JSON value that has no array or object in common with it."""
+    whole = [value]
+    waiting: list[Any] = [whole]
+    while waiting:
+        container = waiting.pop()
+        for place, item in container.items() if isinstance(container, dict) else enumerate(container):
+            if isinstance(item, dict | list):
+                container[place] = item.copy()
+                waiting.append(container[place])
+    return whole[0]
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two JSON values are the same: 1, 1.0 and true are three, and the order of keys says nothing."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return repr(one) == repr(other) if isinstance(one, float) else bool(one == other)
+    waiting = [(one, other)]
+    while waiting:
+        left, right = waiting.pop()
+        if type(left) is not type(right):
+            return False
+        if isinstance(left, dict):
+            if left.keys() != right.keys():
+                return False
+            waiting.extend((item, right[key]) for key, item in left.items())
+        elif isinstance(left, list):
+            if len(left) != len(right):
+                return False
+            waiting.extend(zip(left, right, strict=True))
+        elif repr(left) != repr(right) if isinstance(left, float) else left != right:
+            return False
+    return True
