@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compat.json_text import Number, dumps, loads
@@ -30,6 +30,7 @@ def containers(value: Any) -> list[Any]:
     return found
 
 
+@settings(deadline=None)
 @given(json_values())
 def test_what_is_buried_is_written_as_it_is_written_alone(value: Any) -> None:
     assert dumps(buried(value)) == "[" * DEEP + dumps(value) + "]" * DEEP
@@ -48,6 +49,7 @@ def test_what_was_read_is_written_again(text: str) -> None:
     assert dumps(buried(loads(text))) == "[" * DEEP + text + "]" * DEEP
 
 
+@settings(deadline=None)
 @given(json_values())
 def test_a_copy_is_the_same_and_has_nothing_in_common(value: Any) -> None:
     copy = copied(value)
@@ -63,6 +65,7 @@ def test_a_copy_of_what_is_buried() -> None:
     assert not same(copy, buried([Number("1.1")], in_objects=True))
 
 
+@settings(deadline=None)
 @given(st.one_of(json_values(), st.sampled_from([0, 1, True, False, "1", None, [], {}, [1], [True]])), json_values())
 def test_values_are_the_same_where_their_texts_are(one: Any, other: Any) -> None:
     def text(value: Any) -> str:
