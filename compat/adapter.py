@@ -10,7 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import HTTPHeaderDict, HTTPResponse
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
+from urllib3 import HTTPResponse
 
 from compat.config import Configuration, mode_of_all, settings_of, upstream_of
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
@@ -136,7 +138,7 @@ class ExamStudentsAdapter(BaseAdapter):
     def legacy_call(self, request: requests.PreparedRequest) -> LegacyCall | None:
         """The deprecated call that a request is, or None where it is none."""
         parts = urlsplit(request.url or "")
-        if not self.covers(request.url or "") or not parts.path.startswith(self._base_path):
+        if _origin(parts) != self._origin or not parts.path.startswith(self._base_path):
             return None
         matched = match_route(request.method or "", parts.path[len(self._base_path) :])
         if matched is None:
@@ -158,19 +160,22 @@ class ExamStudentsAdapter(BaseAdapter):
         return self._previous[max(fitting, key=len)] if fitting else self._plain
 
     def _response(self, request: requests.PreparedRequest, answer: Answer, stream: bool) -> requests.Response:
-        headers = HTTPHeaderDict(answer.headers)
-        headers.setdefault("Content-Length", str(len(answer.body)))
-        raw = HTTPResponse(
+        headers = {"Content-Length": str(len(answer.body)), **answer.headers}
+        response = requests.Response()
+        response.status_code, response.reason = answer.status, _reason(answer.status)
+        response.headers = CaseInsensitiveDict(headers)
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.url, response.request, response.connection = request.url or "", request, self
+        response.raw = HTTPResponse(
             body=io.BytesIO(answer.body),
             headers=headers,
             status=answer.status,
-            reason=_reason(answer.status),
+            reason=response.reason,
             version=11,
             version_string="HTTP/1.1",
             preload_content=False,
             request_method=request.method,
         )
-        response = self._plain.build_response(request, raw)
         if not stream:
             # What the session would read now, in pieces of ten kilobytes, is there already.
             response._content = answer.body
