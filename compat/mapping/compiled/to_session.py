@@ -7,14 +7,14 @@ A record with a field beyond the 57, or with a value of another type than declar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import astuple
 
 from compat.errors import ConfigurationError
-from compat.instants import whole_seconds_between
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import struct
@@ -41,7 +41,8 @@ _EXACT = {name: column.rule for name, column in COLUMNS.items() if isinstance(co
 _REQUIRED = {rule.source for rule in _EXACT.values() if not isinstance(rule, Time) or rule.required}
 _SELDOM_SAID = tuple(name for name, column in COLUMNS.items() if isinstance(column.rule, Time | SessionText | Latest))
 _NOTHING_SAID = (UNSET,) * len(_SELDOM_SAID)
-Column = list[Any]
+_TO_THE_SECOND = len("2018-11-17T16:09:39")
+Column = Sequence[Any]
 
 
 class SessionPages:
@@ -82,7 +83,6 @@ class SessionPages:
             gc=False,
         )
         self._decode = msgspec.json.Decoder(list[self._record]).decode  # type: ignore[name-defined]
-        self._columns = attrgetter(*COLUMNS)
 
     def render(self, body: bytes) -> bytes:
         """Sessions of a JSON array of legacy records, as a JSON array.
@@ -93,14 +93,12 @@ class SessionPages:
         records: list[Any] = self._decode(body)
         if not records:
             return b"[]"
-        columns: dict[str, Column] = dict(
-            zip(COLUMNS, map(list, zip(*map(self._columns, records), strict=True)), strict=True)
-        )
+        columns = dict(zip(COLUMNS, zip(*map(astuple, records), strict=True), strict=True))
         live: dict[str, Column] = {}
         shown: dict[str, Column] = {}
         for name, rule in _EXACT.items():
             live[rule.source], shown[rule.source] = self._live(rule, columns[name])
-        seconds = self._durations(live["startedAtTime"], live["endedAtTime"])
+        seconds = _durations(live["startedAtTime"], live["endedAtTime"])
         carried = self._leave_out(columns, live, shown)
         return _encode(self._sessions(live, seconds, carried))
 
@@ -119,20 +117,8 @@ class SessionPages:
             raise Declined
         return self._times.write_utc_each(column)
 
-    def _durations(self, starts: Sequence[str], ends: Sequence[str]) -> list[int]:
-        """Whole seconds from start to end, both in UTC.
-
-        Raises:
-            Declined: an end lies before its start.
-        """
-        instant = self._times.instant
-        seconds = [whole_seconds_between(instant(start), instant(end)) for start, end in zip(starts, ends, strict=True)]
-        if min(seconds) < 0:
-            raise Declined
-        return seconds
-
     def _leave_out(
-        self, columns: dict[str, Column], live: Mapping[str, Column], shown: Mapping[str, Column]
+        self, columns: Mapping[str, Column], live: Mapping[str, Column], shown: Mapping[str, Column]
     ) -> dict[str, Column]:
         """The columns with their attribute's default wherever the session says the same by itself."""
         left: dict[str, Column] = {}
@@ -145,27 +131,13 @@ class SessionPages:
             elif isinstance(rule, SessionText):
                 left[name] = _unless(values, live[rule.source])
             elif isinstance(rule, Latest):
-                left[name] = _unless(values, self._latest(rule.times, live, shown))
+                left[name] = _unless(values, _latest(rule.times, live, shown))
             elif isinstance(default := _stand_in(rule), str):
                 # The encoder leaves out what is the default itself, not what equals it; only texts can be two.
                 left[name] = [default if item == default else item for item in values]
             else:
                 left[name] = values
         return left
-
-    def _latest(
-        self, sources: Sequence[str], live: Mapping[str, Column], shown: Mapping[str, Column]
-    ) -> Sequence[str | None]:
-        latest, texts = live[sources[0]], shown[sources[0]]
-        for source in sources[1:]:
-            # All of them were just written in UTC, with three digits or more: instants decide, not texts.
-            later = [
-                other is not None and self._times.instant(other) > self._times.instant(one)
-                for one, other in zip(latest, live[source], strict=True)
-            ]
-            texts = [b if flag else a for flag, a, b in zip(later, texts, shown[source], strict=True)]
-            latest = [b if flag else a for flag, a, b in zip(later, latest, live[source], strict=True)]
-        return texts
 
     def _sessions(self, live: Mapping[str, Column], seconds: list[int], carried: Mapping[str, Column]) -> list[Any]:
         held = list(map(self._carried, *carried.values()))
@@ -176,6 +148,36 @@ class SessionPages:
         applications = live[next(rule.source for rule in _EXACT.values() if isinstance(rule, Application))]
         zeros = [0] * len(seconds)
         return list(map(self._session, *live.values(), seconds, applications, zeros, zeros, made))
+
+
+def _durations(starts: Column, ends: Column) -> list[int]:
+    """Whole seconds from start to end, both just written in UTC, with their digits after the point and a ``Z``.
+
+    Raises:
+        Declined: an end lies before its start.
+    """
+    read, to_the_second = datetime.fromisoformat, _TO_THE_SECOND
+    seconds: list[int] = []
+    for start, end in zip(starts, ends, strict=True):
+        apart = read(end[:to_the_second]) - read(start[:to_the_second])
+        seconds.append(apart.days * 86400 + apart.seconds - (end[to_the_second:-1] < start[to_the_second:-1]))
+    if min(seconds) < 0:
+        raise Declined
+    return seconds
+
+
+def _latest(sources: Sequence[str], live: Mapping[str, Column], shown: Mapping[str, Column]) -> Column:
+    """What a legacy record would show of the latest of some times.
+
+    All were just written in UTC, in one form but for further digits: without the ``Z`` their texts compare as they do.
+    """
+    latest, texts = live[sources[0]], shown[sources[0]]
+    for source in sources[1:]:
+        pairs = zip(latest, live[source], strict=True)
+        later = [other is not None and other[:-1] > one[:-1] for one, other in pairs]
+        texts = [b if flag else a for flag, a, b in zip(later, texts, shown[source], strict=True)]
+        latest = [b if flag else a for flag, a, b in zip(later, latest, live[source], strict=True)]
+    return texts
 
 
 def _stand_in(rule: Rule | None) -> Any:
