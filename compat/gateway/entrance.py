@@ -24,6 +24,7 @@ from compat.legacy.routes import LegacyCall, Route, match_route, methods_of
 from compat.legacy.verifier import Refused
 from compat.shim import Shim
 from compat.stores import Store, open_store
+from compat.stores.walks import walks_of
 from compat.upstream import StudentSessions
 from compat.upstream.transport import CallOptions
 
@@ -39,13 +40,15 @@ def make_application(
 
     Args:
         configuration: the upstream, the callers and the rest.
-        store: where nonces and signatures are recorded; None for the configured one.
+        store: where nonces, signatures and shared walks are kept; None for the configured one.
         observe: told of every request when its answer has ended.
 
     Raises:
         ConfigurationError: nobody may call, or a setting cannot be used.
     """
-    return Gateway(configuration, store if store is not None else open_store(configuration.store), observe)
+    if store is None:
+        store = open_store(configuration.store, configuration.when_store_down)
+    return Gateway(configuration, store, observe)
 
 
 class Gateway:
@@ -56,7 +59,7 @@ class Gateway:
 
     Args:
         configuration: the upstream, the callers and the rest.
-        store: where nonces and signatures are recorded.
+        store: where nonces, signatures and shared walks are kept.
         observe: told of every request when its answer has ended.
 
     Raises:
@@ -66,7 +69,8 @@ class Gateway:
     def __init__(self, configuration: Configuration, store: Store, observe: Observer | None = None) -> None:
         self.settings = GatewaySettings.of(configuration)
         self._store = store
-        self._shim = Shim(configuration.upstream, configuration.settings, make_verifier(configuration, store))
+        verifier, walks = make_verifier(configuration, store), walks_of(configuration, store)
+        self._shim = Shim(configuration.upstream, configuration.settings, verifier, walks)
         self._modes = modes(configuration)
         self._slots = Slots(self.settings.max_calls_per_caller)
         self._threads = ThreadPoolExecutor(self.settings.threads, thread_name_prefix="gateway")
