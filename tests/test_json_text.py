@@ -30,7 +30,7 @@ def containers(value: Any) -> list[Any]:
     return found
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20)
 @given(json_values())
 def test_what_is_buried_is_written_as_it_is_written_alone(value: Any) -> None:
     assert dumps(buried(value)) == "[" * DEEP + dumps(value) + "]" * DEEP
