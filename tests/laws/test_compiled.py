@@ -117,19 +117,24 @@ def test_a_column_of_times_is_its_times(texts: list[str | None], zone: ZoneInfo)
         )
 
 
-def _plainly_later(one: str, other: str, zone: ZoneInfo) -> bool:
-    return instants.read(other, zone) > instants.read(one, zone)
+def _plainly_latest(one: str | None, other: str | None, zone: ZoneInfo) -> str | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return other if instants.read(other, zone) > instants.read(one, zone) else one
 
 
 @given(st.one_of(st.lists(st.tuples(TEXTS, TEXTS), max_size=4), st.lists(st.tuples(IN_UTC, IN_UTC), max_size=4)), ZONES)
 @example([("2018-11-17T16:09:39.373Z", "2018-11-17T16:09:39.374Z")], ZoneInfo("UTC"))
 def test_a_column_of_later_times_is_its_times(pairs: list[tuple[str, str]], zone: ZoneInfo) -> None:
     columns = WrittenTimes(Times(zone))
-    readable = [pair for pair in pairs if "refused" not in [outcome(instants.read, text, zone) for text in pair]]
+    readable = [pair for pair in pairs if "refused" not in [outcome(columns.write, [text]) for text in pair]]
     ones, others = [one for one, _ in readable], [other for _, other in readable]
-    assert columns.later(ones, others) == [_plainly_later(*pair, zone) for pair in readable]
-    assert columns.later([None] * len(ones), others) == [True] * len(ones)
-    assert columns.later(ones, [None] * len(ones)) == [False] * len(ones)
+    nothing = [None] * len(readable)
+    for first, second in ((ones, others), (ones, nothing), (nothing, others), ([*nothing, *ones], [*others, *others])):
+        latest = columns.latest(columns.write(first), columns.write(second))
+        assert latest.live == [_plainly_latest(*pair, zone) for pair in zip(first, second, strict=True)]
+        assert latest.texts() == columns.write(latest.live).texts()
+        assert columns.latest(latest, columns.write(second)).live == latest.live
 
 
 def _in_zone(pair: tuple[str, ZoneInfo]) -> tuple[str, str]:

@@ -1,14 +1,14 @@
-"""The sessions of a page by column, and what their legacy records show of that, as JSON."""
+"""The sessions of a page by column, and what their legacy records show of that."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from functools import reduce
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import astuple
 
-from compat.mapping.compiled.layout import json_column
 from compat.mapping.compiled.written_times import Written, WrittenTimes
 from compat.mapping.exact import legacy_ids
 
@@ -21,55 +21,56 @@ class PageColumns:
     """Columns of a page; each is worked out once.
 
     Args:
-        sessions: as the compiled form decodes them.
-        sources: the session fields to look at.
+        sessions: as the compiled form decodes them; one at least.
+        nothing: what stands for the metadata of a session that has none.
         times: writes times.
+
+    Attributes:
+        live: the sessions' own fields by name.
+        metadata: what the compiled form looks at in their metadata, by key; UNSET where it is absent.
     """
 
-    def __init__(self, sessions: Sequence[Any], sources: Sequence[str], times: WrittenTimes) -> None:
-        rows = map(attrgetter(*sources), sessions)
-        self.live: dict[str, Sequence[Any]] = dict(zip(sources, zip(*rows, strict=True), strict=True))
+    def __init__(self, sessions: Sequence[Any], nothing: Any, times: WrittenTimes) -> None:
+        self.live = _by_column(sessions)
+        held = self.live["metadata"]
+        self.metadata = _by_column([nothing if one is None else one for one in held] if None in held else held)
         self._times = times
         self._written: dict[str, Written] = {}
 
-    def ids(self, source: str) -> Pieces:
+    def ids(self, source: str) -> list[int]:
         """Legacy ids."""
-        return [json_column(legacy_ids(self.live[source]))]
+        return legacy_ids(self.live[source])
 
-    def exams(self, source: str, exam: Callable[[str], int]) -> Pieces:
+    def exams(self, source: str, exam: Callable[[str], int]) -> list[int]:
         """Exam ids.
 
         Raises:
             ValueError: an application is tied to none.
         """
-        found = {application: b"%d" % exam(application) for application in set(self.live[source])}
-        return [[found[application] for application in self.live[source]]]
+        found = {application: exam(application) for application in set(self.live[source])}
+        return [found[application] for application in self.live[source]]
 
-    def texts(self, source: str) -> Pieces:
-        """A session field as it stands."""
-        return [json_column(self.live[source])]
+    def written(self, source: str) -> Pieces:
+        """A time in the zone, as pieces of JSON."""
+        return self._time(source).pieces
 
-    def written(self, source: str) -> Written:
-        """A time in the zone, in three pieces."""
+    def latest(self, sources: Sequence[str]) -> Pieces:
+        """The latest of some times in the zone, as pieces of JSON."""
+        return reduce(self._times.latest, map(self._time, sources)).pieces
+
+    def _time(self, source: str) -> Written:
         if source not in self._written:
             self._written[source] = self._times.write(self.live[source])
         return self._written[source]
 
-    def latest(self, sources: Sequence[str]) -> Written:
-        """The latest of some times in the zone, in three pieces."""
-        latest, shown = self.live[sources[0]], self.written(sources[0])
-        for source in sources[1:]:
-            others = self.live[source]
-            later = self._times.later(latest, others)
-            shown = shown.chosen(self.written(source), later)
-            latest = [other if flag else one for flag, one, other in zip(later, latest, others, strict=True)]
-        return shown
-
-    def looked_up(self, key: str, people: Sequence[Mapping[str, Any]]) -> Pieces:
+    def looked_up(self, key: str, people: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
         """Metadata's own value, or else the person's."""
-        own = [getattr(metadata, key, UNSET) for metadata in self.live["metadata"]]
-        try:
-            return [json_column(own)]
-        except TypeError:
-            values = [person.get(key) if value is UNSET else value for value, person in zip(own, people, strict=True)]
-            return [json_column(values)]
+        own = self.metadata[key]
+        if UNSET in own:
+            own = [person.get(key) if value is UNSET else value for value, person in zip(own, people, strict=True)]
+        return own
+
+
+def _by_column(records: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    names = records[0].__struct_fields__
+    return dict(zip(names, zip(*map(astuple, records), strict=True), strict=True))

@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from compat.mapping.compiled.layout import Layout
+from compat.mapping.compiled.layout import Layout, json_column
 from compat.mapping.compiled.page_columns import PageColumns, Pieces
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.to_legacy import LegacyView
-from compat.mapping.compiled.written_times import Written, WrittenTimes
+from compat.mapping.compiled.written_times import PIECES_OF_TIME, WrittenTimes
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, Rule, SessionText
 from compat.schemas.rules import Time as SameTime
@@ -44,8 +44,6 @@ class LegacyPages:
         self._view = view
         self._times = WrittenTimes(times)
         rules = {name: column.rule for name, column in COLUMNS.items()}
-        sources = dict.fromkeys(chain.from_iterable(rule.sources for rule in rules.values() if rule is not None))
-        self._sources = (*sources, "metadata")
         self._holes = [hole for name, rule in rules.items() if (hole := self._hole(name, rule)) is not None]
         self._layout = Layout(_parts(rules))
         self._exact_times = [(name, rule.source) for name, rule in rules.items() if isinstance(rule, SameTime)]
@@ -60,25 +58,35 @@ class LegacyPages:
         Raises:
             ValueError: the lens has to decide.
         """
-        carry = [getattr(session.metadata, CARRIED_KEY, UNSET) is not UNSET for session in sessions]
+        if not sessions:
+            return b"[]"
+        columns = self._columns(sessions)
+        carry = [record is not UNSET for record in columns.metadata[CARRIED_KEY]]
         if not any(carry):
-            return self._layout.array(self._made(sessions, people), len(sessions))
+            return self._layout.array(self._made(columns, people), len(sessions))
         if all(carry):
-            return _encode(self._carried(sessions, people))
+            return _encode(self._carried(columns, sessions, people))
+        return self._mixed(sessions, people, carry)
+
+    def _mixed(self, sessions: Sequence[Any], people: People, carry: Sequence[bool]) -> bytes:
         made, those = _chosen(sessions, people, carry, False)
-        shown = iter(self._layout.records(self._made(made, those), len(made)))
-        carried = iter(self._carried(*_chosen(sessions, people, carry, True)))
+        shown = iter(self._layout.records(self._made(self._columns(made), those), len(made)))
+        carrying, those = _chosen(sessions, people, carry, True)
+        carried = iter(self._carried(self._columns(carrying), carrying, those))
         return b"[" + b",".join([_encode(next(carried)) if flag else next(shown) for flag in carry]) + b"]"
 
-    def _made(self, sessions: Sequence[Any], people: People) -> Pieces:
-        if not sessions:
-            return []
-        columns = PageColumns(sessions, self._sources, self._times)
+    def _columns(self, sessions: Sequence[Any]) -> PageColumns:
+        return PageColumns(sessions, self._view.no_metadata, self._times)
+
+    def _made(self, columns: PageColumns, people: People) -> Pieces:
         return list(chain.from_iterable(hole(columns, people) for hole in self._holes))
 
-    def _carried(self, sessions: Sequence[Any], people: People) -> list[Any]:
-        columns = PageColumns(sessions, self._sources, self._times)
-        records = [getattr(metadata, CARRIED_KEY) for metadata in columns.live["metadata"]]
+    def _carried(self, columns: PageColumns, sessions: Sequence[Any], people: People) -> Sequence[Any]:
+        records = columns.metadata[CARRIED_KEY]
+        ids, exams = columns.ids("id"), columns.exams("applicationId", self._view.exam_or_decline)
+        for record, number, exam in zip(records, ids, exams, strict=True):
+            record.id = number
+            record.exam_id = exam
         for name, source in self._exact_times:
             carried = list(map(attrgetter(name), records))
             kept = self._times.keep(carried, columns.live[source])
@@ -92,17 +100,18 @@ class LegacyPages:
         if isinstance(rule, Constant | Default):
             return None
         if isinstance(rule, Identifier):
-            return lambda columns, people: columns.ids(rule.source)
+            return lambda columns, people: [json_column(columns.ids(rule.source))]
         if isinstance(rule, Application):
-            return lambda columns, people: columns.exams(rule.source, self._view.exam_or_decline)
+            exam = self._view.exam_or_decline
+            return lambda columns, people: [json_column(columns.exams(rule.source, exam))]
         if isinstance(rule, SameTime):
             return lambda columns, people: columns.written(rule.source)
         if isinstance(rule, SessionText):
-            return lambda columns, people: columns.texts(rule.source)
+            return lambda columns, people: [json_column(columns.live[rule.source])]
         if isinstance(rule, Latest):
             return lambda columns, people: columns.latest(rule.times)
         if isinstance(rule, LookedUp):
-            return lambda columns, people: columns.looked_up(rule.key, people)
+            return lambda columns, people: [json_column(columns.looked_up(rule.key, people))]
         raise TypeError(f"{name}: {type(rule).__name__} has no compiled column")
 
 
@@ -114,7 +123,7 @@ def _parts(rules: Mapping[str, Rule | None]) -> Iterator[bytes | int]:
         if isinstance(rule, Constant | Default):
             yield json.dumps(rule.value).encode()
         else:
-            yield len(Written._fields) if isinstance(rule, SameTime | Latest) else 1
+            yield PIECES_OF_TIME if isinstance(rule, SameTime | Latest) else 1
         before = ","
     yield b"}"
 

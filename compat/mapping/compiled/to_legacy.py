@@ -61,6 +61,7 @@ class LegacyView:
         self._exams = {application.lower(): exam for exam, application in exams.items()}
         self._times = times
         self._new_record: Callable[[], Any] = types.record
+        self.no_metadata: Any = types.metadata()
         rules = {name: COLUMNS[name].rule for name in wanted}
         fillers = {name: filler for name, rule in rules.items() if (filler := self._filler(name, rule)) is not None}
         self._fillers = list(fillers.values())
@@ -83,18 +84,17 @@ class LegacyView:
         return record
 
     def fill_rest(self, records: Sequence[Any], sessions: Sequence[Any], people: Sequence[Mapping[str, Any]]) -> None:
-        """Fill in what carried records need beside their exact times.
+        """Fill in what carried records need beside their exact fields.
 
         Raises:
             ValueError: the lens has to decide.
         """
-        for record, session in zip(records, sessions, strict=True):
-            record.id = legacy_id(session.id)
-            record.exam_id = self.exam_or_decline(session.applicationId)
         for name, fill in self._others:
-            for record, session, person in zip(records, sessions, people, strict=True):
-                if getattr(record, name) is UNSET:
-                    fill(record, session, person)
+            carried_of = attrgetter(name)
+            if UNSET in map(carried_of, records):
+                for record, session, person in zip(records, sessions, people, strict=True):
+                    if carried_of(record) is UNSET:
+                        fill(record, session, person)
 
     def exam(self, application: str) -> int | None:
         """The exam that an application is tied to, or None."""

@@ -63,10 +63,12 @@ class SessionTypes(msgspec.Struct, frozen=True):
 
     Attributes:
         session: the session, down to what its legacy record is made of.
+        metadata: the session's metadata, down to what is looked at.
         record: the carried object, which decodes straight into a legacy record.
     """
 
     session: type[msgspec.Struct]
+    metadata: type[msgspec.Struct]
     record: type[msgspec.Struct]
 
 
@@ -90,7 +92,7 @@ def session_types(names: tuple[str, ...] = tuple(COLUMNS), extra_fields: tuple[s
         for name, field in fields.items()
         if name in sources or isinstance(field, Record)
     ]
-    return SessionTypes(struct("Session", attributes), record)
+    return SessionTypes(struct("Session", attributes), metadata, record)
 
 
 def _carried(column: Typed) -> Attribute:

@@ -7,24 +7,31 @@ other).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import gt
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from compat.mapping.compiled.times import Times, remembered
 
-__all__ = ["Written", "WrittenTimes"]
+__all__ = ["PIECES_OF_TIME", "Written", "WrittenTimes"]
 
-_USUAL: Final = b"0000-00-00T00:00:00.000Z"
+_USUAL: Final = b"0000-00-00T00:00:00.000Z\n"
+_LOCAL: Final = len("0000-00-00T00:00:00.000+00:00\n")
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-_SPLIT: Final = Struct("13s10sx")
-_SPLIT_LOCAL: Final = Struct("13s10s6s")
-_FIVE: Final = ord("5")
+_TENS: Final = (14, 17)
 _WHOLE_HOUR: Final = ":00:00.000"
+PIECES_OF_TIME: Final = 3
 _NULL: Final = (b"null", b"", b"")
 
 Hour = tuple[bytes, bytes]
+
+
+@lru_cache(maxsize=64)
+def _split(form: str, count: int) -> Callable[[bytes], tuple[bytes, ...]]:
+    """Cuts many texts of one form at once."""
+    return Struct(form * count).unpack
 
 
 class Written(NamedTuple):
@@ -34,26 +41,36 @@ class Written(NamedTuple):
         hours: the beginning, up to the hour; a null, or a time in an unusual form, whole.
         rests: what lies within the hour.
         offsets: the end.
+        live: the times as they were, null being None.
+        sortable: texts that sort as the times do, null first; None where a time is in an unusual form.
     """
 
     hours: Sequence[bytes]
     rests: Sequence[bytes]
     offsets: Sequence[bytes]
+    live: Sequence[str | None]
+    sortable: Sequence[str] | None
+
+    @property
+    def pieces(self) -> tuple[Sequence[bytes], Sequence[bytes], Sequence[bytes]]:
+        """The three."""
+        return self[:3]
 
     def texts(self) -> list[str | None]:
-        """The times themselves."""
-        written = map(b"".join, zip(*self, strict=True))
+        """The times as they are written."""
+        written = map(b"".join, zip(*self.pieces, strict=True))
         return [None if text == b"null" else text[1:-1].decode() for text in written]
 
     def chosen(self, other: Written, flags: Sequence[bool]) -> Written:
         """These times, or the other's where the flag is set."""
-        if not any(flags):
-            return self
-        columns = [
-            [two if flag else one for flag, one, two in zip(flags, mine, others, strict=True)]
-            for mine, others in zip(self, other, strict=True)
-        ]
-        return Written(*columns)
+
+        def choose(mine: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+            return [two if flag else one for flag, one, two in zip(flags, mine, others, strict=True)]
+
+        both = self.sortable is not None and other.sortable is not None
+        sortable = choose(self.sortable or (), other.sortable or ()) if both else None
+        hours, rests, offsets, live = map(choose, self[:4], other[:4])
+        return Written(hours, rests, offsets, live, sortable)
 
 
 class WrittenTimes:
@@ -66,7 +83,7 @@ class WrittenTimes:
     def __init__(self, times: Times) -> None:
         self._times = times
         self._hours: dict[bytes, Hour] = {}
-        self._same: dict[tuple[bytes, bytes, bytes], bool] = {}
+        self._same: dict[bytes, Hour] = {}
 
     def write(self, texts: Sequence[str | None]) -> Written:
         """A column of times as they read in the zone, null staying null.
@@ -78,24 +95,22 @@ class WrittenTimes:
         found = self._usual(there) or self._each(there)
         if len(there) == len(texts):
             return found
-        following = iter(zip(*found, strict=True))
+        following = iter(zip(*found.pieces, strict=True))
         pieces = [_NULL if text is None else next(following) for text in texts]
-        return Written(*zip(*pieces, strict=True))
+        sortable = None if found.sortable is None else [text or "" for text in texts]
+        hours, rests, offsets = zip(*pieces, strict=True)
+        return Written(hours, rests, offsets, texts, sortable)
 
-    def later(self, ones: Sequence[str | None], others: Sequence[str | None]) -> list[bool]:
-        """Whether each of the others is later than its one; null is earlier than any time.
+    def latest(self, one: Written, other: Written) -> Written:
+        """The later one of two times, of each pair in two columns; null is earlier than any time."""
+        if one.sortable is not None and other.sortable is not None:
+            later = list(map(gt, other.sortable, one.sortable))
+        else:
+            later = list(map(self._is_later, other.live, one.live))
+        return one.chosen(other, later) if any(later) else one
 
-        Args:
-            ones: times that can be written.
-            others: as many more.
-        """
-        if _usual_bytes([text for text in chain(ones, others) if text is not None]) is not None:
-            return [(other or "") > (one or "") for one, other in zip(ones, others, strict=True)]
-        instant = self._times.instant
-        return [
-            other is not None and (one is None or instant(other) > instant(one))
-            for one, other in zip(ones, others, strict=True)
-        ]
+    def _is_later(self, text: str | None, than: str | None) -> bool:
+        return text is not None and (than is None or self._times.instant(text) > self._times.instant(than))
 
     def keep(self, carried: Sequence[Any], live: Sequence[str | None]) -> Sequence[str | None]:
         """The carried text where it names the live instant, else the live one written.
@@ -131,34 +146,39 @@ class WrittenTimes:
     def _all_same(self, carried: Sequence[Any], live: Sequence[Any]) -> bool:
         """Whether every carried text is in the usual local form, and names the live instant."""
         try:
-            whole = "".join(carried)
+            whole = "\n".join([*carried, ""]).encode()
         except TypeError:
             return False
-        in_utc = _usual_bytes(live)
-        size = _SPLIT_LOCAL.size
-        if not in_utc or not whole.isascii() or len(whole) != size * len(live) or max(map(len, carried)) != size:
+        in_utc, count = _usual_bytes(live), len(live)
+        breaks = b"\n" * count
+        if not in_utc or len(whole) != _LOCAL * count or whole[_LOCAL - 1 :: _LOCAL] != breaks:
             return False
-        hours, rests, offsets = zip(*_SPLIT_LOCAL.iter_unpack(whole.encode()), strict=True)
-        live_hours, live_rests = zip(*_SPLIT.iter_unpack(in_utc), strict=True)
-        if rests != live_rests:
+        found, there = _split("13s10s6sx", count)(whole), _split("13s10s2x", count)(in_utc)
+        if found[1::3] != there[1::2]:
             return False
+        hours, local = there[::2], list(zip(found[::3], found[2::3], strict=True))
         try:
-            return all(map(self._same.__getitem__, zip(hours, offsets, live_hours, strict=True)))
+            return list(map(self._same.__getitem__, hours)) == local or self._hours_are_same(hours, local)
         except KeyError:
-            return all(map(self._hours_are_same, set(zip(hours, offsets, live_hours, strict=True))))
+            return self._hours_are_same(hours, local)
 
-    def _hours_are_same(self, key: tuple[bytes, bytes, bytes]) -> bool:
+    def _hours_are_same(self, hours: Sequence[bytes], local: Sequence[Hour]) -> bool:
+        """Whether hours with offsets name hours of UTC, as they do where they were written in one zone."""
         # Both have an offset of their own, so that what holds for the hour holds for every moment in it.
-        hour, offset, live = key
-        one, other = f"{hour.decode()}{_WHOLE_HOUR}{offset.decode()}", f"{live.decode()}{_WHOLE_HOUR}Z"
-        return bool(remembered(self._same, key, self._times.same(one, other)))
+        for hour, (begin, offset) in set(zip(hours, local, strict=True)):
+            one, other = f"{begin.decode()}{_WHOLE_HOUR}{offset.decode()}", f"{hour.decode()}{_WHOLE_HOUR}Z"
+            if not self._times.same(one, other):
+                return False
+            remembered(self._same, hour, (begin, offset))
+        return True
 
     def _usual(self, texts: Sequence[Any]) -> Written | None:
         """Texts that are all UTC with milliseconds, and of hours within which the zone's clock does not move."""
         whole = _usual_bytes(texts)
         if not whole:
             return None
-        hours, rests = zip(*_SPLIT.iter_unpack(whole), strict=True)
+        found = _split("13s10s2x", len(texts))(whole)
+        hours, rests = found[::2], found[1::2]
         try:
             there = list(map(self._hours.__getitem__, hours))
         except KeyError:
@@ -167,7 +187,7 @@ class WrittenTimes:
                 return None
             there = [known[hour] for hour in hours]  # type: ignore[misc]  # it was just looked at
         begins, ends = zip(*there, strict=True)
-        return Written(begins, rests, ends)
+        return Written(begins, rests, ends, texts, texts)
 
     def _hour_there(self, hour: bytes) -> Hour | None:
         found = self._hours.get(hour)
@@ -178,15 +198,14 @@ class WrittenTimes:
 
     def _each(self, texts: Sequence[Any]) -> Written:
         write, nothing = self._times.write, [b""] * len(texts)
-        return Written([f'"{write(text)}"'.encode() for text in texts], nothing, nothing)
+        return Written([f'"{write(text)}"'.encode() for text in texts], nothing, nothing, texts, None)
 
 
 def _usual_bytes(texts: Sequence[Any]) -> bytes | None:
-    """The texts in one, if all look like times in UTC with milliseconds; of their hours nothing is said."""
-    whole = "".join(texts).encode()
+    """The texts, a line each, if all look like times in UTC with milliseconds; of their hours nothing is said."""
+    whole = "\n".join([*texts, ""]).encode()
     size = len(_USUAL)
-    if whole.translate(_DIGITS) != _USUAL * len(texts) or max(map(len, texts), default=size) != size:
+    if whole.translate(_DIGITS) != _USUAL * len(texts):
         return None
-    if texts and (max(whole[14::size]) > _FIVE or max(whole[17::size]) > _FIVE):
-        return None
-    return whole
+    tens = b"".join([whole[place::size] for place in _TENS])
+    return None if tens.translate(None, b"012345") else whole
