@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 __all__ = ["DRIFT", "Drift"]
 
@@ -16,6 +17,11 @@ class Drift:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[str, str] = {}
+        self._listener: Callable[[str], object] | None = None
+
+    def listen(self, listener: Callable[[str], object] | None) -> None:
+        """Have somebody told each field's name when it is first seen; None for nobody."""
+        self._listener = listener
 
     def report(self, field: str, found: str) -> None:
         """Log a field's first value of an undeclared type, by the type alone.
@@ -28,6 +34,8 @@ class Drift:
             if field in self._seen:
                 return
             self._seen[field] = found
+        if self._listener is not None:
+            self._listener(field)
         _log.warning("the upstream sends %s in '%s', which is declared otherwise; it is passed on", found, field)
 
     def seen(self) -> dict[str, str]:

@@ -248,10 +248,12 @@ class Upstream(ABC):
 
     Attributes:
         kind: its name in the configuration.
+        base_url: scheme and host.
         walk: how a reading of the whole list is bounded.
     """
 
     kind: str
+    base_url: str
     walk: WalkSettings
 
     def __init__(self, capabilities: frozenset[Capability], walk: WalkSettings) -> None:

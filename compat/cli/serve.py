@@ -1,0 +1,98 @@
+"""``exam-compat serve``: the old endpoint over HTTP, for callers in any language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from compat.cli.console import say
+from compat.cli.options import config_option, named_config
+from compat.config_file import find_config
+
+__all__ = ["serve"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command(short_help="Answer old calls over HTTP, for callers in any language.")
+@config_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address for calls.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for any free one.")
+@click.option("--admin-host", default="127.0.0.1", show_default=True, help="The address for operators.")
+@click.option(
+    "--admin-port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0 for any free one."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: as in [gateway], else 1]")
+@click.option("--threads", type=click.IntRange(min=1), help="Calls that each answers at once.  [default: 32]")
+@click.option(
+    "--stop-within",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long calls may still run when it is told to stop.",
+)
+@click.option("--tls-certificate", type=_FILE, help="A certificate chain, PEM: serve HTTPS.")
+@click.option("--tls-key", type=_FILE, help="Its key, PEM.")
+def serve(
+    host: str,
+    port: int,
+    admin_host: str,
+    admin_port: int,
+    workers: int | None,
+    threads: int | None,
+    stop_within: int,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+) -> int:
+    """Serve the deprecated interface until it is told to stop.
+
+    The configuration says who may call and which successor answers. With student sessions, every other path passes
+    through to them, so that a caller changes its base URL and nothing else. Health, readiness and numbers are at
+    the address for operators: /healthz, /readyz, /metrics.
+
+    SIGTERM or Ctrl-C lets the calls that run end; a second one ends at once. SIGHUP reads the configuration anew.
+    Each call is one line of JSON on the standard error.
+
+    \b
+    Examples:
+      exam-compat serve
+      exam-compat serve --port 0 --admin-port 0
+      exam-compat serve --host 0.0.0.0 --workers 4 --tls-certificate chain.pem --tls-key key.pem
+    """
+    try:
+        from compat.gateway.server import ServerSettings
+        from compat.gateway.server import serve as serve_calls
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "compat":
+            raise
+        raise click.ClickException(
+            f"serving needs {error.name}, which is not installed; get it with: "
+            "pip install 'exam-students-compat[gateway]'"
+        ) from None
+    if (tls_certificate is None) != (tls_key is None):
+        raise click.UsageError("--tls-certificate and --tls-key go together.")
+    settings = ServerSettings(
+        (named_config() or find_config()).absolute(),
+        host=host,
+        port=port,
+        admin_host=admin_host,
+        admin_port=admin_port,
+        workers=workers,
+        threads=threads,
+        stop_within=stop_within,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+    )
+    try:
+        return serve_calls(settings, _announce)
+    except OSError as error:
+        raise click.ClickException(
+            f"--host {host} --port {port}, --admin-host {admin_host} --admin-port {admin_port}: "
+            f"{error.strerror or error}; take others, or port 0 for any free one."
+        ) from None
+
+
+def _announce(calls: str, operators: str) -> None:
+    say(f"Answering calls at {calls}, operators at {operators}, until Ctrl-C.")

@@ -1,0 +1,228 @@
+"""The gateway as it is run: its workers answer calls, and their parent watches them and answers operators."""
+
+from __future__ import annotations
+
+import errno
+import logging.config
+import os
+import socket
+import ssl
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from compat.config import Configuration
+from compat.config_file import load_config
+from compat.drift import DRIFT
+from compat.errors import ConfigurationError
+from compat.gateway.admin import AdminApplication, serving_admin
+from compat.gateway.entrance import Gateway, make_application
+from compat.gateway.logs import Journal, log_settings
+from compat.gateway.metrics import DIRECTORY_VARIABLE, Gathered, Metrics
+from compat.gateway.readiness import ReadinessCheck
+from compat.gateway.settings import GatewaySettings
+from compat.gateway.workers import Workers, WorkersSettings
+from compat.stores import Store, open_store
+
+__all__ = ["ServerSettings", "serve"]
+
+_LETTING_GO = 3.0
+"""Seconds within which the workers of a gateway that was killed let go of its port."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How the gateway is run.
+
+    Attributes:
+        config: the configuration file, which each worker reads for itself.
+        host: the address for calls.
+        port: its port; 0 for any free one.
+        admin_host: the address for operators.
+        admin_port: its port; 0 for any free one.
+        workers: processes that answer calls; None for what ``[gateway]`` says.
+        threads: calls that each of them answers at once; None for what ``[gateway]`` says.
+        stop_within: seconds that calls may still run when the gateway is told to stop.
+        tls_certificate: a certificate chain, PEM; None for what ``[gateway]`` says.
+        tls_key: its key, PEM; None for what ``[gateway]`` says.
+    """
+
+    config: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    admin_host: str = "127.0.0.1"
+    admin_port: int = 8081
+    workers: int | None = None
+    threads: int | None = None
+    stop_within: int = 30
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> int:
+    """Serve until a signal asks to stop.
+
+    SIGTERM and SIGINT let the calls that run end, within the limit; a second one ends at once. SIGHUP replaces the
+    workers by new ones, which read the configuration and the certificate anew. A worker that dies is replaced.
+
+    Args:
+        settings: how.
+        announce: told the URL for calls and the one for operators, once both are taken.
+
+    Returns:
+        the exit status: 0 where it stopped as asked, 1 where workers kept dying.
+
+    Raises:
+        ConfigurationError: the configuration, the certificate or the store cannot be used.
+        OSError: an address cannot be listened at.
+    """
+    logging.config.dictConfig(log_settings())
+    configuration = _configuration(settings)
+    gateway = GatewaySettings.of(configuration)
+    certificate, key = _tls_files(gateway)
+    with ExitStack() as stack:
+        store = _store(configuration, gateway)
+        stack.callback(store.close)
+        _check(settings, store)
+        directory = stack.enter_context(_numbers_directory())
+        port = stack.enter_context(_held_port(settings.host, settings.port))
+        numbers = Gathered(directory)
+        readiness = ReadinessCheck(
+            (settings.host, port),
+            configuration.upstream.base_url,
+            numbers.upstream_seen,
+            store,
+        )
+        admin = AdminApplication(readiness, numbers.exposition)
+        admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
+        workers = Workers(
+            WorkersSettings(settings.host, port, gateway.workers, settings.stop_within, directory, certificate, key),
+            make=partial(_application, settings),
+            check=partial(_check, settings, store),
+            stopping=readiness.stopping,
+        )
+        announce(
+            _url("http" if certificate is None else "https", settings.host, port),
+            _url("http", settings.admin_host, admin_port),
+        )
+        return workers.run()
+
+
+def _configuration(settings: ServerSettings) -> Configuration:
+    """The configuration, with what was asked for in its place."""
+    configuration = load_config(settings.config)
+    asked = {
+        "workers": settings.workers,
+        "threads": settings.threads,
+        "tls_certificate": settings.tls_certificate and str(settings.tls_certificate),
+        "tls_key": settings.tls_key and str(settings.tls_key),
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return replace(configuration, gateway={**configuration.gateway, **given})
+
+
+def _application(settings: ServerSettings) -> Gateway:
+    """A worker's application."""
+    metrics = Metrics()
+    DRIFT.listen(metrics.drifted)
+    return make_application(_configuration(settings), observe=Journal(metrics))
+
+
+def _check(settings: ServerSettings, store: Store) -> None:
+    """See whether a worker could be made.
+
+    Raises:
+        ConfigurationError: it could not.
+    """
+    configuration = _configuration(settings)
+    _tls_files(GatewaySettings.of(configuration))
+    make_application(configuration, store)
+
+
+def _store(configuration: Configuration, gateway: GatewaySettings) -> Store:
+    store = open_store(configuration.store, configuration.when_store_down)
+    if gateway.workers > 1 and not store.shared:
+        store.close()
+        raise ConfigurationError(
+            f"[store] url: {gateway.workers} workers would each know only the nonces that they saw themselves; "
+            "use sqlite:// or redis://, or one worker"
+        )
+    return store
+
+
+def _tls_files(gateway: GatewaySettings) -> tuple[Path, Path] | tuple[None, None]:
+    """The certificate and its key, which fit.
+
+    Raises:
+        ConfigurationError: they do not, or cannot be read.
+    """
+    if gateway.tls_certificate is None or gateway.tls_key is None:
+        return None, None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(gateway.tls_certificate, gateway.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "reason", None) or error.strerror or "they cannot be read"
+        raise ConfigurationError(
+            f"[gateway] tls_certificate = {gateway.tls_certificate}, tls_key = {gateway.tls_key}: {reason}"
+        ) from None
+    return Path(gateway.tls_certificate), Path(gateway.tls_key)
+
+
+@contextmanager
+def _numbers_directory() -> Iterator[Path]:
+    """A directory in which all workers count, named in the environment that they get."""
+    with tempfile.TemporaryDirectory(prefix="exam-compat-numbers-", ignore_cleanup_errors=True) as directory:
+        os.environ[DIRECTORY_VARIABLE] = directory
+        try:
+            yield Path(directory)
+        finally:
+            del os.environ[DIRECTORY_VARIABLE]
+
+
+@contextmanager
+def _held_port(host: str, port: int) -> Iterator[int]:
+    """Take a port that nobody listens at, and hold it while workers come and go.
+
+    Raises:
+        OSError: somebody does, or the address is not of this machine.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    with socket.socket(family, kind) as alone:
+        _bind(alone, address)
+        number: int = alone.getsockname()[1]
+    if not sys.platform.startswith("linux"):
+        yield number
+        return
+    # Each worker has a socket of its own on the port, and so another gateway could have one too, and take every second
+    # call: that is what was looked for above. This one only holds the number, and is never listened at.
+    with socket.socket(family, kind) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((address[0], number, *address[2:]))
+        yield number
+
+
+def _bind(listener: socket.socket, address: tuple[Any, ...]) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    ends = time.monotonic() + _LETTING_GO
+    while not _bound(listener, address, last=time.monotonic() > ends):
+        time.sleep(0.05)
+
+
+def _bound(listener: socket.socket, address: tuple[Any, ...], *, last: bool) -> bool:
+    try:
+        listener.bind(address)
+    except OSError as error:
+        if last or error.errno != errno.EADDRINUSE:
+            raise
+        return False
+    return True
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

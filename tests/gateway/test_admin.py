@@ -1,0 +1,169 @@
+"""The pages for operators, and what makes a gateway ready."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+from support import closed_port
+
+from compat.errors import StoreUnavailable
+from compat.gateway.admin import AdminApplication, serving_admin
+from compat.gateway.logs import JsonLines
+from compat.gateway.metrics import UpstreamSeen
+from compat.gateway.readiness import Readiness, ReadinessCheck
+
+
+@contextmanager
+def _listening() -> Iterator[tuple[str, int]]:
+    """An address that takes connections."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[:2]
+
+
+def _closed() -> tuple[str, int]:
+    host, port = closed_port().removeprefix("http://").split(":")
+    return host, int(port)
+
+
+_NEVER = UpstreamSeen()
+
+
+class _Store:
+    def __init__(self, *, down: bool = False) -> None:
+        self.down = down
+
+    def ping(self) -> None:
+        if self.down:
+            raise StoreUnavailable("the store cannot be reached")
+
+
+def _check(
+    workers: tuple[str, int],
+    upstream: str,
+    seen: UpstreamSeen = _NEVER,
+    *,
+    down: bool = False,
+) -> Readiness:
+    return ReadinessCheck(workers, upstream, lambda: seen, _Store(down=down))()
+
+
+@contextmanager
+def _pages(readiness: Callable[[], Readiness], description: Callable[[], bytes] | None = None) -> Iterator[str]:
+    application = AdminApplication(readiness, lambda: b"a_number 1.0\n", description)
+    with serving_admin(application, "127.0.0.1", 0) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def test_a_gateway_is_ready_where_all_that_a_call_needs_is_there() -> None:
+    with _listening() as workers, _listening() as (host, port):
+        upstream = f"http://{host}:{port}"
+        assert _check(workers, upstream) == Readiness(
+            True, {"configuration": "ok", "workers": "ok", "store": "ok", "upstream": "ok"}
+        )
+        assert not _check(_closed(), upstream).ready
+        assert not _check(workers, closed_port()).ready
+
+
+def test_the_store_counts() -> None:
+    with _listening() as workers, _listening() as (host, port):
+        found = _check(workers, f"http://{host}:{port}", down=True)
+    assert not found.ready
+    assert "store cannot be reached" in found.checks["store"]
+
+
+@pytest.mark.parametrize(
+    ("success", "failure", "listens", "ready"),
+    [
+        (5, None, False, True),
+        (5, 1, False, True),
+        (None, 5, True, False),
+        (300, 5, True, False),
+        (300, 300, True, True),
+        (300, 300, False, False),
+    ],
+)
+def test_the_upstream_counts_by_what_calls_heard_of_it_of_late(
+    success: float | None, failure: float | None, listens: bool, ready: bool
+) -> None:
+    now = time.time()
+    seen = UpstreamSeen(now - success if success else 0.0, now - failure if failure else 0.0)
+    with _listening() as workers, _listening() as (host, port):
+        upstream = f"http://{host}:{port}" if listens else closed_port()
+        found = _check(workers, upstream, seen)
+    assert found.ready == ready
+    assert (found.checks["upstream"] == "ok") == ready
+
+
+def test_a_proxy_is_asked_where_calls_go_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _listening() as workers, _listening() as (host, port):
+        monkeypatch.setenv("http_proxy", f"{host}:{port}")
+        assert _check(workers, "http://upstream.invalid").ready
+        monkeypatch.setenv("no_proxy", "upstream.invalid")
+        assert not _check(workers, "http://upstream.invalid").ready
+
+
+def test_a_gateway_that_stops_is_not_ready() -> None:
+    with _listening() as workers, _listening() as (host, port):
+        check = ReadinessCheck(workers, f"http://{host}:{port}", UpstreamSeen, _Store())
+        assert check().ready
+        check.stopping.set()
+        assert check() == Readiness(False, {"gateway": "it is stopping"})
+
+
+def test_the_pages() -> None:
+    with _pages(lambda: Readiness(False, {"store": "gone"}), lambda: b'{"openapi":"3.1.0"}') as base:
+        alive = requests.get(f"{base}/healthz", timeout=10)
+        assert (alive.status_code, alive.json()) == (200, {"alive": True})
+        ready = requests.get(f"{base}/readyz", timeout=10)
+        assert (ready.status_code, ready.json()) == (503, {"ready": False, "checks": {"store": "gone"}})
+        numbers = requests.get(f"{base}/metrics", timeout=10)
+        assert (numbers.status_code, numbers.content) == (200, b"a_number 1.0\n")
+        assert numbers.headers["Content-Type"].startswith("text/plain; version=")
+        described = requests.get(f"{base}/openapi.json", timeout=10)
+        assert (described.status_code, described.json()) == (200, {"openapi": "3.1.0"})
+        head = requests.head(f"{base}/metrics", timeout=10)
+        assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", "13")
+        lost = requests.get(f"{base}/api/v3/exams/17/index_students", timeout=10)
+        assert lost.status_code == 404
+        assert lost.json()["errors"] == {}
+        assert "/readyz" in lost.json()["error"]
+        written = requests.post(f"{base}/healthz", timeout=10)
+        assert (written.status_code, written.headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_a_page_that_fails_says_nothing_of_why(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing() -> Readiness:
+        raise ValueError("jan@example.org")
+
+    with _pages(failing) as base:
+        answer = requests.get(f"{base}/readyz", timeout=10)
+        assert answer.status_code == 500
+        assert "jan@example.org" not in answer.text
+        assert requests.get(f"{base}/healthz", timeout=10).status_code == 200
+    assert "jan@example.org" not in capfd.readouterr().err
+    (record,) = caplog.records
+    assert "jan@example.org" not in JsonLines().format(record)
+
+
+def test_a_slow_client_keeps_nobody_else_waiting() -> None:
+    with _pages(lambda: Readiness(True, {})) as base:
+        port = int(base.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(b"GET /healthz HTTP/1.1\r\n")
+            assert requests.get(f"{base}/readyz", timeout=10).status_code == 200
+
+
+def test_nothing_is_left_when_it_ends() -> None:
+    with _pages(lambda: Readiness(True, {})) as base:
+        assert requests.get(f"{base}/healthz", timeout=10).status_code == 200
+    assert not [each for each in threading.enumerate() if each.name == "admin"]
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{base}/healthz", timeout=10)

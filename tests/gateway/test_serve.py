@@ -1,0 +1,253 @@
+"""``exam-compat serve``: started, watched, stopped and killed, as a supervisor would."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from gateways import settings_for, written
+from serving import COMMAND, HEADERS, query, serving, starting, until
+
+from compat.testing.sandbox import Sandbox, SandboxAnswer
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A suite that a shell started in the background ignores SIGINT, and so would every command it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def config(sandbox: Sandbox, tmp_path: Path) -> Path:
+    return written(tmp_path, settings_for(sandbox, store={"url": f"sqlite:///{tmp_path}/spent.db"}))
+
+
+class _SlowPages:
+    """Makes each page of a sandbox take that long, or until it is let go."""
+
+    def __init__(self, sandbox: Sandbox, seconds: float) -> None:
+        self.asked = threading.Event()
+        self.let_go = threading.Event()
+        self._seconds = seconds
+        sandbox.intercept = self._wait
+
+    def _wait(self, call: object, answer: SandboxAnswer) -> SandboxAnswer:
+        self.asked.set()
+        self.let_go.wait(self._seconds)
+        return answer
+
+
+def test_it_answers_and_says_so(sandbox: Sandbox, config: Path) -> None:
+    with serving(config) as gateway:
+        parameters = query()
+        answer = requests.get(gateway.url(), params=parameters, headers=HEADERS, timeout=30)
+        refused = requests.get(gateway.url(), params=parameters, headers=HEADERS, timeout=30)
+        assert (answer.status_code, refused.status_code) == (200, 403)
+        numbers = gateway.numbers()
+        assert numbers['exam_compat_calls_total{caller="registrar",route="index_students",status="200"}'] == 1
+        assert numbers['exam_compat_calls_total{caller="registrar",route="index_students",status="403"}'] == 1
+        assert numbers["exam_compat_nonces_spent_total"] == 1
+        assert numbers['exam_compat_upstream_calls_total{outcome="2xx"}'] >= 1
+        assert gateway.stop() == 0
+        calls = [each for each in gateway.entries() if each["event"] == "call"]
+        assert [each["status"] for each in calls] == [200, 403]
+        assert calls[0]["request_id"] == answer.headers["X-Request-Id"]
+        assert calls[0]["upstream_calls"] >= 1
+        assert "used before" in calls[1]["refusal"]
+        log = gateway.log.read_text()
+        secrets = [parameters["signature"], parameters["nonce"], HEADERS["Authorization"][12:], sandbox.secret_key]
+        assert not [secret for secret in secrets if secret in log]
+        emails = [each["email"] for each in answer.json()["students"]]
+        assert emails
+        assert not [email for email in emails if email in log]
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_answer_is_lost_when_it_stops(sandbox: Sandbox, config: Path, number: int) -> None:
+    slow = _SlowPages(sandbox, 0.4)
+    with serving(config) as gateway, ThreadPoolExecutor(8) as callers:
+        calls = [callers.submit(gateway.listed) for _ in range(8)]
+        assert slow.asked.wait(30)
+        # All eight are being answered, each of several pages, or wait for a connection upstream.
+        until(lambda: _open_connections(gateway.base) >= 8, gateway)
+        gateway.process.send_signal(number)
+        answers = [call.result() for call in calls]
+        assert gateway.process.wait(40) == 0
+        assert [answer.status_code for answer in answers] == [200] * 8
+        assert len({answer.content for answer in answers}) == 1
+        with pytest.raises(requests.ConnectionError):
+            requests.get(gateway.url(), timeout=5)
+
+
+def _open_connections(base: str) -> int:
+    """Connections to a port of this machine that a worker has taken."""
+    port = f":{int(base.rpartition(':')[2]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(port) and row[3] == "01" for row in rows)
+
+
+@posix
+def test_calls_beyond_the_limit_do_not_hold_it(sandbox: Sandbox, config: Path) -> None:
+    slow = _SlowPages(sandbox, 20)
+    with serving(config, "--stop-within", "1") as gateway, ThreadPoolExecutor(1) as callers:
+        call = callers.submit(gateway.listed)
+        assert slow.asked.wait(30)
+        assert gateway.stop(within=15) == 0
+        assert isinstance(call.exception(), requests.ConnectionError)
+        slow.let_go.set()
+
+
+@posix
+def test_a_second_signal_ends_it_at_once(sandbox: Sandbox, config: Path) -> None:
+    slow = _SlowPages(sandbox, 20)
+    with serving(config) as gateway, ThreadPoolExecutor(1) as callers:
+        call = callers.submit(gateway.listed)
+        assert slow.asked.wait(30)
+        workers = gateway.workers()
+        gateway.process.send_signal(signal.SIGTERM)
+        until(lambda: not gateway.ready()["ready"])
+        assert gateway.stop(within=10) == 130
+        assert isinstance(call.exception(), requests.ConnectionError)
+        assert workers
+        until(lambda: not _alive(workers))
+        slow.let_go.set()
+
+
+@posix
+def test_a_worker_that_dies_is_replaced(config: Path) -> None:
+    with serving(config, "--workers", "2") as gateway:
+        assert gateway.listed().status_code == 200
+        before = gateway.workers()
+        assert len(before) == 2
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(gateway.workers()) == 2 and before[0] not in gateway.workers(), gateway)
+        until(lambda: gateway.listed().status_code == 200, gateway)
+        # What the dead one counted stays counted.
+        assert sum(n for name, n in gateway.numbers().items() if name.startswith("exam_compat_calls_total")) >= 2
+        assert gateway.stop() == 0
+
+
+@posix
+def test_workers_end_with_a_parent_that_was_killed(config: Path) -> None:
+    with serving(config, "--workers", "2") as gateway:
+        workers = gateway.workers()
+        port = gateway.base.rpartition(":")[2]
+        gateway.process.kill()
+        gateway.process.wait()
+        # At once, while the old workers may still have the port.
+        with serving(config, "--port", port) as after:
+            assert after.base == gateway.base
+            assert after.listed().status_code == 200
+        until(lambda: not _alive(workers))
+
+
+def _alive(processes: list[int]) -> list[int]:
+    return [each for each in processes if Path(f"/proc/{each}").exists() and not _zombie(each)]
+
+
+def _zombie(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@posix
+def test_it_reads_its_configuration_anew(sandbox: Sandbox, config: Path) -> None:
+    with serving(config) as gateway:
+        assert gateway.listed().status_code == 200
+        first = gateway.workers()
+        right = config.read_text()
+        config.write_text(right.replace("[upstream]", "[upsteam]"))
+        gateway.process.send_signal(signal.SIGHUP)
+        until(lambda: any("stay as they are" in str(each.get("message")) for each in gateway.entries()), gateway)
+        assert gateway.listed().status_code == 200
+        assert gateway.workers() == first
+        config.write_text(right.replace('name = "registrar"', 'name = "somebody else"'))
+        gateway.process.send_signal(signal.SIGHUP)
+        until(lambda: len(gateway.workers()) == 1 and gateway.workers() != first, gateway)
+        until(lambda: gateway.listed().status_code == 200, gateway)
+        assert [each["caller"] for each in gateway.entries() if each["event"] == "call"][-1] == "somebody else"
+        assert gateway.stop() == 0
+
+
+def test_it_speaks_tls(config: Path, tmp_path: Path) -> None:
+    certificate, key = _certificate(tmp_path)
+    with serving(config, "--tls-certificate", str(certificate), "--tls-key", str(key)) as gateway:
+        assert gateway.base.startswith("https://")
+        answer = requests.get(gateway.url(), params=query(), headers=HEADERS, timeout=30, verify=str(certificate))
+        assert answer.status_code == 200
+        old = ssl.create_default_context(cafile=str(certificate))
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        port = int(gateway.base.rpartition(":")[2])
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            old.wrap_socket(plain, server_hostname="127.0.0.1") as it,
+        ):
+            assert it.version() == "TLSv1.2"
+        assert gateway.stop() == 0
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    asked = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    usage = ["-addext", "keyUsage=digitalSignature,keyCertSign"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", *asked, *named, *usage, *files], check=True, capture_output=True)
+    return certificate, key
+
+
+def _failed(config: Path, *options: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [*COMMAND, "serve", "--config", str(config), "--port", "0", "--admin-port", "0", *options],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    return done.returncode, done.stderr.decode()
+
+
+def test_what_cannot_be_served_is_said_at_the_start(config: Path, tmp_path: Path) -> None:
+    certificate, key = _certificate(tmp_path)
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no key\n")
+    forgetful = tmp_path / "forgetful.toml"
+    forgetful.write_text(re.sub(r'url = "sqlite:.*"', 'url = "memory://"', config.read_text()))
+    for options, path, said in (
+        (("--tls-certificate", str(certificate), "--tls-key", str(wrong)), config, "tls_key"),
+        (("--tls-certificate", str(certificate)), config, "go together"),
+        (("--workers", "2"), forgetful, "one worker"),
+    ):
+        status, error = _failed(path, *options)
+        assert (status, said in error) == (2, True), error
+    assert key.exists()
+
+
+def test_a_port_in_use_is_named(config: Path) -> None:
+    with starting(config) as gateway:
+        port = gateway.base.rpartition(":")[2]
+        until(lambda: gateway.ready()["checks"]["workers"] == "ok", gateway)
+        status, error = _failed(config, "--port", port)
+        assert status == 1
+        assert f"--port {port}" in error
+        admin = gateway.admin.rpartition(":")[2]
+        status, error = _failed(config, "--admin-port", admin)
+        assert status == 1
+        assert f"--admin-port {admin}" in error
