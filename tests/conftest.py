@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import requests
+from support import mounted, upstream_of
 
 from compat.drift import DRIFT
 from compat.testing.sandbox import Sandbox
@@ -15,6 +17,19 @@ def sandbox() -> Iterator[Sandbox]:
     """A small sandbox of one test's own, with more than one page to read."""
     with Sandbox(students=60, exams=3, clamp=25) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Sandbox]:
+    """One that the tests of a file share, since they only read it."""
+    with Sandbox(students=60, exams=3, clamp=25) as running:
+        yield running
+
+
+@pytest.fixture
+def session(shared: Sandbox) -> requests.Session:
+    """A script's session whose old calls it answers."""
+    return mounted(upstream_of(shared, "student_sessions"))
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,16 @@ KINDS = ("student_sessions", "paginated_sessions")
 OLD = "https://acme.proctorexam.com"
 FAST = compat.RetryPolicy(first_wait=0.001, longest_wait=0.01)
 
+QUERIES: list[dict[str, str]] = [
+    {},
+    {"limit": "7", "page": "2"},
+    {"status": "exam_finished"},
+    {"page": "99"},
+    {"filter": '{"id":{"gt":1200}}', "sort": '[{"name":"desc"}]', "limit": "5"},
+    {"page": "0"},
+]
+"""What lists are asked for where every kind of answer has to come: whole, short, selected, empty and refused."""
+
 
 def upstream_of(sandbox: Sandbox, kind: str, *, fan_out: bool = False, **changes: Any) -> Upstream:
     """An upstream over a sandbox, with changed keys of ``[upstream]``; its retries do not wait."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 from requests.adapters import BaseAdapter
-from support import OLD, mounted, signed_url, upstream_of
+from support import OLD, QUERIES, mounted, signed_url, upstream_of
 
 import compat
 from compat.testing.sandbox import Sandbox
@@ -37,27 +36,6 @@ class Recording(BaseAdapter):
 
     def close(self) -> None:
         self.closed += 1
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Sandbox]:
-    with Sandbox(students=60, exams=3, clamp=25) as running:
-        yield running
-
-
-@pytest.fixture
-def session(shared: Sandbox) -> requests.Session:
-    return mounted(upstream_of(shared, "student_sessions"))
-
-
-QUERIES: list[dict[str, str]] = [
-    {},
-    {"limit": "7", "page": "2"},
-    {"status": "exam_finished"},
-    {"page": "99"},
-    {"filter": '{"id":{"gt":1200}}', "sort": '[{"name":"desc"}]', "limit": "5"},
-    {"page": "0"},
-]
 
 
 @pytest.mark.parametrize("parameters", QUERIES)

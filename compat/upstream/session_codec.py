@@ -9,7 +9,7 @@ import msgspec
 
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
-from compat.json_text import dumps, loads
+from compat.json_text import dumps
 from compat.legacy.values import Comparable, comparable
 from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, SessionColumns, Times, joined
 from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
@@ -17,6 +17,7 @@ from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
 from compat.upstream.interface import Codec, LegacySettings, Row
+from compat.upstream.listed import listed_object
 from compat.upstream.noted import Columns, columns_of
 
 __all__ = ["SessionCodec"]
@@ -134,7 +135,7 @@ class SessionCodec(Codec):
         return Row(key, record.id, exam, values, text, person)
 
     def _plainly(self, text: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
-        key, application = _identity(_object(text))
+        key, application = _identity(listed_object(text, "session"))
         exam = self._view.exam(application)
         if exam != exam_id:
             return Row(key, legacy_id(key), exam, {}, text, person)
@@ -183,7 +184,7 @@ class SessionCodec(Codec):
         return name in COLUMNS or self._extra == "all" or name in self._extra
 
     def _translated(self, text: Any, person: Mapping[str, Any]) -> dict[str, Any]:
-        session = _object(text)
+        session = listed_object(text, "session")
         key, _ = _identity(session)
         try:
             return self.lens.to_legacy(session, person).record
@@ -191,22 +192,12 @@ class SessionCodec(Codec):
             raise UpstreamError(f"The upstream's session {legacy_id(key)}: {error}") from None
 
 
-def _object(text: Any) -> dict[str, Any]:
-    try:
-        session = loads(bytes(text))
-    except ValueError:
-        raise UpstreamError("The upstream's list holds a session that is not JSON.") from None
-    if not isinstance(session, dict):
-        raise UpstreamError(f"The upstream's list holds {json_type(session)} where a session should be.")
-    return session
-
-
 def _identities(rows: Sequence[Any]) -> list[tuple[str, str]]:
     """Each session's own id, and the application that it belongs to."""
     try:
         found = joined(_keys.decode, rows)
     except REFUSED:
-        return [_identity(_object(row)) for row in rows]
+        return [_identity(listed_object(row, "session")) for row in rows]
     return [(keys.id, keys.applicationId) for keys in found]
 
 

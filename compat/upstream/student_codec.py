@@ -11,12 +11,13 @@ import msgspec
 
 from compat.drift import DRIFT
 from compat.errors import UpstreamError
-from compat.json_text import Number, dumps, loads
+from compat.json_text import Number, dumps
 from compat.legacy.values import Comparable, comparable
 from compat.mapping.compiled import REFUSED, TimeColumns, Times, joined, student_type
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
 from compat.upstream.interface import Codec, LegacySettings, Row
+from compat.upstream.listed import listed_object
 from compat.upstream.noted import Columns, columns_of
 
 __all__ = ["StudentCodec"]
@@ -111,7 +112,7 @@ class StudentCodec(Codec):
         return joined(self._decode_all, [row.record for row in rows])
 
     def plain(self, text: Any, person: Mapping[str, Any] = _NOBODY) -> bytes:
-        record = _object(text)
+        record = listed_object(text, "record")
         problems = _SCHEMA.validate(record)
         _required(record, problems)
         for name in problems:
@@ -146,7 +147,7 @@ class _Plain:
 
 
 def _plain(text: Any, names: Sequence[str]) -> _Plain:
-    record = _object(text)
+    record = listed_object(text, "record")
     _required(record, _SCHEMA.validate({name: record[name] for name in ("id", "exam_id") if name in record}))
     values = {name: record.get(name) for name in names}
     for name in ("id", "exam_id"):
@@ -154,16 +155,6 @@ def _plain(text: Any, names: Sequence[str]) -> _Plain:
         if isinstance(value, Number):
             values[name] = value.integer()
     return _Plain(values)
-
-
-def _object(text: Any) -> dict[str, Any]:
-    try:
-        record = loads(bytes(text))
-    except ValueError:
-        raise UpstreamError("The upstream's list holds a record that is not JSON.") from None
-    if not isinstance(record, dict):
-        raise UpstreamError(f"The upstream's list holds {json_type(record)} where a record should be.")
-    return record
 
 
 def _required(record: Mapping[str, Any], problems: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
-from support import KINDS, OLD, closed_port, edited, listed, mounted, upstream_of
+from support import KINDS, OLD, QUERIES, closed_port, edited, listed, mounted, upstream_of
 
 import compat
 from compat.config_file import read_config
@@ -21,27 +20,6 @@ from compat.testing.sandbox import Sandbox
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
 LIST = f"{OLD}/api/v3/exams/17/index_students"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Sandbox]:
-    with Sandbox(students=60, exams=3, clamp=25) as running:
-        yield running
-
-
-@pytest.fixture
-def session(shared: Sandbox) -> requests.Session:
-    return mounted(upstream_of(shared, "student_sessions"))
-
-
-QUERIES: list[dict[str, str]] = [
-    {},
-    {"limit": "7", "page": "2"},
-    {"status": "exam_finished"},
-    {"page": "99"},
-    {"filter": '{"id":{"gt":1200}}', "sort": '[{"name":"desc"}]', "limit": "5"},
-    {"page": "0"},
-]
 
 
 @pytest.mark.parametrize(
