@@ -15,7 +15,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.stores.interface import Store, digests
@@ -101,6 +101,12 @@ class SqliteStore(Store):
                 database.execute("INSERT OR REPLACE INTO pinged VALUES (1, ?)", (self._clock(),))
             except sqlite3.Error as error:
                 self._fail(error)
+
+    def setting(self, name: str) -> Any:
+        """What SQLite says of one of its settings here."""
+        with self._lock:
+            [(value,)] = (self._database or self._open()).execute(f"PRAGMA {name}")
+        return value
 
     def close(self) -> None:
         with self._lock:

@@ -14,7 +14,7 @@ STORES = ("memory", "sqlite", "redis")
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis of these tests' own; every test that asks for a URL gets it empty."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+    with RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "no") as running:
         yield running
 
 
