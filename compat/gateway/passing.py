@@ -99,7 +99,7 @@ class Passing:
         try:
             data = body or None if body is not None else await _outgoing(scope, receive)
             response = await self._opened().request(
-                scope["method"],
+                _AsWritten(scope["method"]),
                 self._url(scope),
                 headers=[(_text(name), _text(value)) for name, value in sent],
                 data=data,
@@ -134,7 +134,6 @@ class Passing:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_OPEN, ssl=context),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_SILENCE),
-                request_class=_AsWritten,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
@@ -144,12 +143,13 @@ class Passing:
         return self._session
 
 
-class _AsWritten(aiohttp.ClientRequest):
-    """A request whose method is sent in the caller's own letters, which tell methods apart."""
+class _AsWritten(str):
+    """A method that stays in the caller's letters, which tell methods apart; aiohttp would put it in capitals."""
 
-    def __init__(self, method: str, url: URL, **more: Any) -> None:
-        super().__init__(method, url, **more)
-        self.method = method
+    __slots__ = ()
+
+    def upper(self) -> str:
+        return self
 
 
 def _forwarded(headers: Headers, without: tuple[bytes, ...] = ()) -> Headers:
