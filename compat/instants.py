@@ -103,7 +103,7 @@ def write_utc(instant: Instant) -> str:
 
 
 def sortable(instant: Instant) -> str:
-    """Text that sorts as instants do: ``2018-11-17T16:09:39.373``, in UTC, without zeros at the end.
+    """Text that sorts as instants do: ``2018-11-17T16:09:39.373``, in UTC, with every digit, three at least.
 
     Instants outside the years 1 to 9999, which a filter may name, sort before and after by their length and digits.
     """
@@ -116,7 +116,7 @@ def sortable(instant: Instant) -> str:
         if seconds < 0:
             return f"-{_LONGEST - length}:{16**length - 1 - number:0{length}x}.{digits}"
         return f":{_LONGEST + length}:{number:x}.{digits}"
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}.{digits}"
+    return _clock(moment, digits)
 
 
 def _clock(moment: datetime, digits: str) -> str:

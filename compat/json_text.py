@@ -7,18 +7,21 @@ wrote can afford neither.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from codecs import utf_8_decode
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain, repeat
 from typing import Any, Final, NoReturn
 
-__all__ = ["DuplicateKeyError", "Number", "dumps", "loads", "loads_strictly"]
+__all__ = ["DuplicateKeyError", "Number", "array_of", "check_utf_8", "dumps", "loads", "loads_strictly"]
 
 _LONGEST_INTEGER = 4000
 """Digits of an integer up to which Python converts it whatever its settings (the default limit is 4,300)."""
 
 _END: Final = object()
+
+_PIECE = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -153,3 +156,29 @@ def _write_text(text: str) -> str:
     except UnicodeEncodeError:
         return json.dumps(text)
     return written
+
+
+def array_of(texts: Sequence[Any]) -> bytes:
+    """A JSON array of values that are JSON already, as bytes or what has a buffer.
+
+    A page is put together at once: each copy of it on the way would be half a megabyte of fresh memory.
+    """
+    if len(texts) < 2:
+        return b"[%b]" % b"".join(texts)
+    parts = [*texts]
+    parts[0], parts[-1] = b"[%b" % parts[0], b"%b]" % parts[-1]
+    return b",".join(parts)
+
+
+def check_utf_8(body: bytes) -> None:
+    """Refuse what is no UTF-8, a piece at a time: the text of a whole page would be megabytes of fresh memory.
+
+    Raises:
+        UnicodeDecodeError: it is none.
+    """
+    if body.isascii():
+        return
+    pieces, begin, length = memoryview(body), 0, len(body)
+    while begin < length:
+        end = begin + _PIECE
+        begin += utf_8_decode(pieces[begin:end], "strict", end >= length)[1]

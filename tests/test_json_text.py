@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compat.json_text import Number, dumps, loads
+from compat import json_text
+from compat.json_text import Number, array_of, check_utf_8, dumps, loads
 from compat.mapping.remainder import copied, same
 from compat.testing.strategies import json_values
 
@@ -96,3 +98,24 @@ def test_values_that_are_equal_to_python_or_nearly_are_two(one: Any, other: Any)
 
 def test_the_order_of_keys_says_nothing() -> None:
     assert same([{"a": 1, "b": 2}], [{"b": 2, "a": 1}])
+
+
+@given(st.lists(json_values(2), max_size=4))
+def test_an_array_of_texts_is_the_array(values: list[Any]) -> None:
+    texts = [json.dumps(value).encode() for value in values]
+    for given_ in (texts, list(map(msgspec.Raw, texts))):
+        assert array_of(given_) == b"[" + b",".join(texts) + b"]"
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode), st.text().map(lambda text: text.encode()[:-1])))
+def test_utf_8_is_told_apart_by_the_piece(body: bytes) -> None:
+    def refused(act: Any) -> bool:
+        try:
+            act()
+        except UnicodeDecodeError:
+            return True
+        return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "_PIECE", 4)
+        assert refused(lambda: check_utf_8(body)) == refused(body.decode)

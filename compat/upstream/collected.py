@@ -63,8 +63,7 @@ class Collected(Reading):
         Raises:
             UpstreamError: they cannot be kept.
         """
-        texts = [bytes(text) for text in page.texts]
-        begin = self._texts.add(texts)
+        begin = self._texts.add(page.texts)
         self._index.add(
             Entries(
                 attempt,
@@ -75,7 +74,7 @@ class Collected(Reading):
                 page.places,
                 page.sorting,
                 begin,
-                list(map(len, texts)),
+                list(map(len, page.texts)),
             )
         )
         if isinstance(self._index, IndexInMemory):

@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import IO, Any
 
 from compat.errors import UpstreamError
@@ -26,12 +26,12 @@ class KeptTexts:
     def __init__(self, in_memory: int) -> None:
         self.size = 0
         self._in_memory = in_memory
-        self._buffer = bytearray()
+        self._blocks: list[bytes] = []
         self._file: IO[bytes] | None = None
         self._lock = threading.Lock()
 
-    def add(self, texts: Iterable[bytes]) -> int:
-        """Keep some texts; gives where the first begins, each other following on the one before.
+    def add(self, texts: Sequence[Any]) -> int:
+        """Keep some texts, as bytes or what has a buffer; gives where the first begins, the others following on it.
 
         Raises:
             UpstreamError: the disk is full, or cannot be written to.
@@ -40,15 +40,15 @@ class KeptTexts:
         start = self.size
         self.size += len(added)
         try:
-            if self._file is not None:
-                self._write(self._file, added)
-            elif self.size <= self._in_memory:
-                self._buffer += added
-            else:
+            if self._file is None and self.size > self._in_memory:
                 self._file = self._opened()
-                self._write(self._file, self._buffer)
+                for block in self._blocks:
+                    self._write(self._file, block)
+                self._blocks = []
+            if self._file is None:
+                self._blocks.append(added)
+            else:
                 self._write(self._file, added)
-                self._buffer = bytearray()
         except OSError as error:
             raise not_kept(error.strerror or str(error)) from None
         return start
@@ -60,8 +60,8 @@ class KeptTexts:
             UpstreamError: they cannot be read back.
         """
         if self._file is None:
-            kept = memoryview(self._buffer)
-            return [bytes(kept[start : start + length]) for start, length in zip(starts, lengths, strict=True)]
+            kept = self._in_one()
+            return [kept[start : start + length] for start, length in zip(starts, lengths, strict=True)]
         try:
             found = self._read(self._file, starts, lengths)
         except (OSError, ValueError) as error:
@@ -69,6 +69,12 @@ class KeptTexts:
         if list(map(len, found)) != list(lengths):
             raise not_kept("the temporary file is shorter than it was")
         return found
+
+    def _in_one(self) -> bytes:
+        if len(self._blocks) != 1:
+            with self._lock:
+                self._blocks = [b"".join(self._blocks)]
+        return self._blocks[0]
 
     def _opened(self) -> IO[bytes]:
         file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as this object
@@ -94,7 +100,7 @@ class KeptTexts:
 
     def close(self) -> None:
         """Give the memory and the file back."""
-        self._buffer = bytearray()
+        self._blocks = []
         if self._file is not None:
             self._file.close()
 

@@ -9,7 +9,7 @@ import msgspec
 
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
-from compat.json_text import dumps
+from compat.json_text import array_of, dumps
 from compat.legacy.values import Comparable, comparable
 from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, SessionColumns, Times, joined
 from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
@@ -160,7 +160,7 @@ class SessionCodec(Codec):
                 return self._pages.render(self._decoded(rows), [row.person for row in rows])
             except REFUSED:
                 pass
-        return b"[" + b",".join([self._shown(row.record, row.person) for row in rows]) + b"]"
+        return array_of([self._shown(row.record, row.person) for row in rows])
 
     def _decoded(self, rows: Sequence[Row]) -> list[Any]:
         return joined(self._view.decode_all, [row.record for row in rows])

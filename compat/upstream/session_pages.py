@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from compat.errors import UpstreamError
-from compat.json_text import dumps
+from compat.json_text import check_utf_8, dumps
 from compat.schemas import PaginatedSessionsOutputSchema
 from compat.upstream.interface import Chunk
 from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
@@ -62,7 +62,8 @@ def read_chunk(reply: Reply, offset: int) -> Chunk:
 
 def _page(reply: Reply) -> _Page:
     try:
-        reply.body.decode()
+        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+        check_utf_8(reply.body)
         return _decoder.decode(reply.body)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
         content = json_object(reply)

@@ -11,7 +11,7 @@ import msgspec
 
 from compat.drift import DRIFT
 from compat.errors import UpstreamError
-from compat.json_text import Number, dumps
+from compat.json_text import Number, array_of, dumps
 from compat.legacy.values import Comparable, comparable
 from compat.mapping.compiled import REFUSED, TimeColumns, Times, joined, student_type
 from compat.schemas import COLUMNS, StudentSchema
@@ -104,7 +104,7 @@ class StudentCodec(Codec):
                 return _encode(self._decoded(rows))
             except REFUSED:
                 pass
-        return b"[" + b",".join(self.plain(row.record) for row in rows) + b"]"
+        return array_of([self.plain(row.record) for row in rows])
 
     def _decoded(self, rows: Sequence[Row]) -> Any:
         if rows and isinstance(rows[0].record, self._student):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from codecs import utf_8_decode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from compat.errors import LegacyError, NotAuthorized
-from compat.json_text import dumps
+from compat.json_text import check_utf_8, dumps
 from compat.mapping.compiled.refused import REFUSED
 from compat.upstream.interface import Chunk, Codec, Row
 from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
@@ -17,7 +16,6 @@ from compat.upstream.transport import Reply, Unreadable, json_object, refused_pa
 __all__ = ["PageRows", "raw_rows", "read_chunk", "read_row", "refused"]
 
 _NOBODY: Mapping[str, Any] = {}
-_PIECE = 1 << 15
 PageRows = Callable[[bytes], Sequence[Any]]
 
 
@@ -64,24 +62,10 @@ def _rows(reply: Reply, page_rows: PageRows) -> Sequence[Any]:
     """The page's records: as wanted, else as their texts, else as the plain reader has them."""
     try:
         # What is skipped over is not looked at: that it is UTF-8 is seen to here.
-        _check_utf_8(reply.body)
+        check_utf_8(reply.body)
         return page_rows(reply.body)
     except REFUSED:
         return _rows_by_hand(reply) if page_rows is raw_rows else _rows(reply, raw_rows)
-
-
-def _check_utf_8(body: bytes) -> None:
-    """Refuse a body that is no UTF-8, a piece at a time: the text of a whole page would be megabytes of fresh memory.
-
-    Raises:
-        UnicodeDecodeError: it is none.
-    """
-    if body.isascii():
-        return
-    pieces, begin, length = memoryview(body), 0, len(body)
-    while begin < length:
-        end = begin + _PIECE
-        begin += utf_8_decode(pieces[begin:end], "strict", end >= length)[1]
 
 
 def _rows_by_hand(reply: Reply) -> Sequence[Any]:

@@ -143,7 +143,7 @@ def test_the_fast_form_is_used_where_it_can_be() -> None:
     assert columns.of(decoded, {}, 17) == {
         "name": ["Ann"],
         "attempt": [2],
-        "start_time": ["2018-11-17T16:09:39.37"],
+        "start_time": ["2018-11-17T16:09:39.370"],
         "end_time": ["2018-11-17T16:10:39.373"],
         "updated_at": ["2018-11-17T16:10:39.373"],
         "status": ["exam_finished"],

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from compat.json_text import array_of
 from compat.mapping.compiled.layout import Layout, json_column
 from compat.mapping.compiled.page_columns import PageColumns, Pieces
 from compat.mapping.compiled.times import Times
@@ -73,7 +74,7 @@ class LegacyPages:
         shown = iter(self._layout.records(self._made(self._columns(made), those), len(made)))
         carrying, those = _chosen(sessions, people, carry, True)
         carried = iter(self._carried(self._columns(carrying), carrying, those))
-        return b"[" + b",".join([_encode(next(carried)) if flag else next(shown) for flag in carry]) + b"]"
+        return array_of([_encode(next(carried)) if flag else next(shown) for flag in carry])
 
     def _columns(self, sessions: Sequence[Any]) -> PageColumns:
         return PageColumns(sessions, self._view.no_metadata, self._times)

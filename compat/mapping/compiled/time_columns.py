@@ -39,7 +39,7 @@ class TimeColumns:
             ValueError: one of them is no time.
         """
         there: Sequence[str] = [text for text in texts if text is not None]
-        found = [text[:-1].rstrip("0") for text in there] if self._usual(there) else self._by_hour(there)
+        found = [text[:-1] for text in there] if self._usual(there) else self._by_hour(there)
         if len(found) == len(texts):
             return found  # type: ignore[return-value]  # list is invariant
         following = iter(found)
@@ -50,7 +50,7 @@ class TimeColumns:
             in_utc, _ = self._times.write_utc_each(texts)
         except ValueError:
             return [instants.sortable(self._times.instant(text)) for text in texts]
-        return [text[:-1].rstrip("0") for text in in_utc if text is not None]
+        return [text[:-1] for text in in_utc if text is not None]
 
     def _usual(self, texts: Sequence[str]) -> bool:
         """Whether all are UTC with milliseconds; the checks look at all of them at once."""

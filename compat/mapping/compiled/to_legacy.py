@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from compat.json_text import array_of
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import session_types
@@ -28,7 +29,7 @@ def joined(decode: Callable[[bytes], list[Any]], texts: Sequence[Any]) -> list[A
     Raises:
         ValueError: they are not one value each, of the type asked for.
     """
-    decoded = decode(b"[" + b",".join([bytes(text) for text in texts]) + b"]")
+    decoded = decode(array_of(texts))
     if len(decoded) != len(texts):
         raise Declined
     return decoded
