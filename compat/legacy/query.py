@@ -16,7 +16,17 @@ from compat.legacy.values import Comparable, read_value
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Typed
 
-__all__ = ["LARGEST_LIMIT", "ORDERINGS", "STATUSES", "Condition", "Query", "SortKey", "columns_needed", "parse_query"]
+__all__ = [
+    "LARGEST_LIMIT",
+    "OPERATORS",
+    "ORDERINGS",
+    "STATUSES",
+    "Condition",
+    "Query",
+    "SortKey",
+    "columns_needed",
+    "parse_query",
+]
 
 STATUSES = (
     "registered",
@@ -44,7 +54,7 @@ ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "lte": operator.le,
 }
-_OPERATORS = (*ORDERINGS, "in", "nin")
+OPERATORS = (*ORDERINGS, "in", "nin")
 
 
 @dataclass(frozen=True)
@@ -203,8 +213,8 @@ def _read_filter(text: str, zone: tzinfo) -> tuple[Condition, ...]:
 
 
 def _condition(name: str, column: Typed, operation: str, value: Any, zone: tzinfo) -> Condition:
-    if operation not in _OPERATORS:
-        raise ValueError(f"Must use one of {', '.join(_OPERATORS)}: '{shown(operation)}' for '{name}'.")
+    if operation not in OPERATORS:
+        raise ValueError(f"Must use one of {', '.join(OPERATORS)}: '{shown(operation)}' for '{name}'.")
     if operation not in ("in", "nin"):
         return Condition(name, operation, _operand(name, column, value, zone))
     if not isinstance(value, list):

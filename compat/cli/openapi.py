@@ -1,0 +1,40 @@
+"""``exam-compat openapi``: the legacy interface as an OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from compat.cli.console import note, say
+from compat.cli.options import config_option, configuration
+from compat.cli.whole_file import whole_file
+
+__all__ = ["openapi"]
+
+
+@click.command(short_help="Write the OpenAPI document of the old interface.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it to a file.")
+@config_option
+def openapi(output: Path | None) -> None:
+    """Write the old interface as an OpenAPI 3.1 document, in JSON.
+
+    It is read off the declarations that answer the calls: routes, parameters, the record, and every status with its
+    headers. The configuration says which upstream answers, so whether students can be added, which fields beyond the
+    record are let through, and since when the interface is deprecated. Nothing secret is in it.
+
+    \b
+    Examples:
+      exam-compat openapi
+      exam-compat openapi --output exam-students.json
+    """
+    from compat.gateway.openapi import document
+
+    text = json.dumps(document(configuration()), indent=2, ensure_ascii=False)
+    if output is None:
+        say(text)
+        return
+    with whole_file(output) as file:
+        file.write(f"{text}\n".encode())
+    note(f"The document is in {output}.")

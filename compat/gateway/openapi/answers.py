@@ -1,0 +1,150 @@
+"""Every answer that the gateway gives on a deprecated route, with its headers (contract, sections 2 and 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from compat.config import Configuration
+from compat.gateway.openapi.record import wrapped
+from compat.legacy.answer import ANSWERED_BY, READING
+from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, Route
+
+__all__ = ["answer_headers", "answers_of", "error_answers", "error_schema"]
+
+_WHOLE = {"type": "integer", "minimum": 0}
+_PAGES: Mapping[str, str] = {
+    "X-Pagination-Item-Count": "How many students match in all.",
+    "X-Pagination-Page-Count": "How many pages they fill; 0 for none.",
+    "X-Pagination-Page": "This page.",
+    "X-Pagination-Limit": "Students a page.",
+}
+_ERRORS: Mapping[int, tuple[str, str]] = {
+    403: ("NotAuthorized", "The token, the signature, the time or the nonce does not hold; always the same body."),
+    404: ("NotFound", "No such student session in that exam."),
+    405: ("MethodNotAllowed", "The path is deprecated, and the method is none of its own; on paginated sessions."),
+    413: ("BodyTooLarge", "The body is longer than the gateway takes."),
+    414: ("UrlTooLong", "Path and query are longer than the gateway takes."),
+    422: ("InvalidParameter", "A parameter breaks a rule; errors names it and the rule."),
+    429: ("TooManyCalls", "Too many calls of this caller at once."),
+    431: ("HeadersTooLarge", "The headers are larger than the gateway takes."),
+    502: ("UpstreamFailed", "The upstream cannot be reached, failed, or gave what cannot be read."),
+    503: ("UpstreamThrottled", "The upstream, or the store of nonces, asks to come back later."),
+    504: ("UpstreamTooSlow", "The upstream took longer than a limit, which the text names."),
+}
+_WITH_RETRY = (429, 503)
+_OF_ANY = (403, 413, 414, 422, 429, 431, 502, 503, 504)
+
+
+def error_schema() -> dict[str, Any]:
+    """The body of every error."""
+    messages = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    return {
+        "type": "object",
+        "properties": {
+            "error": {"type": "string", "description": "The first message."},
+            "errors": {"type": "object", "description": "Parameter to messages.", "additionalProperties": messages},
+        },
+        "required": ["error", "errors"],
+        "additionalProperties": False,
+    }
+
+
+def answer_headers(configuration: Configuration) -> dict[str, Any]:
+    """The headers of the document's components, by their names."""
+    headers = {name: _header(_WHOLE, description, required=True) for name, description in _PAGES.items()}
+    headers["X-Request-Id"] = _header(
+        {"type": "string", "minLength": 1},
+        "The call's own where it is sane, else a fresh one; it is in the log.",
+        required=True,
+    )
+    headers[ANSWERED_BY] = _header(
+        {"type": "string", "enum": ["new", "legacy"]}, "Which endpoint answered.", required=True
+    )
+    headers[READING] = _header(
+        {"type": "string", "enum": ["unsettled"]}, "The upstream's list kept changing while it was read."
+    )
+    headers["Retry-After"] = _header({"type": "string"}, "Seconds, or a date, after which to try again.")
+    headers["Link"] = _header(
+        {"type": "string"}, "The successor, and what says more of the deprecation.", required=True
+    )
+    headers["Deprecation"] = _header(
+        {"type": "string", "pattern": "^@-?[0-9]+$"},
+        "Since when the route is deprecated (RFC 9745).",
+        required=configuration.deprecated is not None,
+    )
+    headers["Sunset"] = _header(
+        {"type": "string"}, "When the route ends (RFC 8594).", required=configuration.sunset is not None
+    )
+    return headers
+
+
+def error_answers() -> dict[str, Any]:
+    """The errors of the document's components, by their names."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        name: {
+            "description": description,
+            "headers": _referred(*_WIRE, *(("Retry-After",) if status in _WITH_RETRY else ())),
+            "content": content,
+        }
+        for status, (name, description) in _ERRORS.items()
+    }
+
+
+_WIRE = ("X-Request-Id", ANSWERED_BY, "Link", "Deprecation", "Sunset")
+
+
+def answers_of(route: Route, *, reads_only: bool, head: bool = False) -> dict[str, Any]:
+    """Status to answer of a route.
+
+    Args:
+        route: the route.
+        reads_only: the upstream takes no writes, so that writing routes only refuse.
+        head: without bodies.
+    """
+    answers: dict[str, Any] = {}
+    statuses = list(_OF_ANY)
+    if not (reads_only and route in (ADD_STUDENT, DELETE_STUDENT)):
+        status, answer = _success(route)
+        answers[status] = answer
+        if route in (SHOW_STUDENT, DELETE_STUDENT):
+            statuses.append(404)
+    for each in sorted(statuses):
+        answers[str(each)] = {"$ref": f"#/components/responses/{_ERRORS[each][0]}"}
+    if head:
+        # A component has a body, so the answers to HEAD are written out.
+        return {status: _without_body(answer) for status, answer in answers.items()}
+    return answers
+
+
+def _success(route: Route) -> tuple[str, dict[str, Any]]:
+    if route is INDEX_STUDENTS:
+        students = {"type": "array", "items": {"$ref": "#/components/schemas/Student"}}
+        return "200", _answer("A page of students.", wrapped("students", students), *_PAGES, READING)
+    if route is DELETE_STUDENT:
+        return "200", _answer("It is deleted.", {"type": "object", "additionalProperties": False})
+    status = "201" if route is ADD_STUDENT else "200"
+    return status, _answer("The student.", wrapped("student", {"$ref": "#/components/schemas/Student"}), READING)
+
+
+def _answer(description: str, schema: dict[str, Any], *further: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": _referred(*_WIRE, *further),
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _without_body(answer: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in answer:
+        answer = error_answers()[answer["$ref"].rpartition("/")[2]]
+    return {name: value for name, value in answer.items() if name != "content"}
+
+
+def _referred(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _header(schema: dict[str, Any], description: str, *, required: bool = False) -> dict[str, Any]:
+    return {"description": description, "required": required, "schema": schema}
