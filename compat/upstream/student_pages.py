@@ -93,7 +93,7 @@ def read_row(reply: Reply, codec: Codec) -> Row:
     if reply.status not in (200, 201):
         raise refused(reply)
     try:
-        reply.body.decode()
+        check_utf_8(reply.body)
         found = msgspec.json.decode(reply.body, type=_One)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
         raise Unreadable("The upstream's answer is not JSON, or is cut off.") from None
