@@ -152,24 +152,36 @@ def _another_reading(route: Route, pieces: list[str], inner: set[int]) -> bool:
     made on some way there (True), on none (False).
     """
     needed = (*_REQUIRED, *route.required)
-    names = [piece.partition("=")[0] if "=" in piece else "" for piece in pieces]
+    names = _names(pieces)
     reached: list[set[bool]] = [set() for _ in pieces]
     reached[0].add(False)
-    for begin in range(len(pieces)):
-        if not reached[begin] or not names[begin] or names[begin] == "signature":
+    for begin, name in enumerate(names):
+        if not reached[begin] or name is None or name == "signature":
             continue
-        for end in range(begin + 1, len(pieces) + 1):
+        for end in range(begin + name.count("?") + 1, len(pieces) + 1):
             following = names[end] if end < len(pieces) else None
-            if not _follows(needed, names[begin], following) or (begin == 0 and _skips(needed, None, names[0])):
+            if following is None and end < len(pieces):
+                continue
+            if not _follows(needed, name, following) or (begin == 0 and _skips(needed, None, name)):
                 continue
             text = "?".join(pieces[begin:end]).partition("=")[2]
-            if not _acceptable(route, names[begin], text):
+            if not _acceptable(route, name, text):
                 continue
             if end < len(pieces):
                 reached[end] |= {cut or end in inner for cut in reached[begin]}
             elif True in reached[begin]:
                 return True
     return False
+
+
+def _names(pieces: list[str]) -> list[str | None]:
+    """The name of a parameter that begins at each piece: all up to the first equals sign; None where none comes."""
+    names: list[str | None] = []
+    for piece in reversed(pieces):
+        name, equals, _ = piece.partition("=")
+        later = names[-1] if names else None
+        names.append(name if equals else None if later is None else f"{piece}?{later}")
+    return names[::-1]
 
 
 def _follows(needed: Sequence[str], name: str, following: str | None) -> bool:
