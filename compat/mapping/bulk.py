@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timezone, tzinfo
 
 from compat.errors import MappingError
-from compat.json_text import check_utf_8, dumps, loads
+from compat.json_text import dumps, loads
 from compat.mapping.compiled import REFUSED, SessionPages, Times
 from compat.mapping.lens import SessionLens
 
@@ -36,7 +36,6 @@ class BulkLens:
             ValueError: it is no JSON array of objects.
         """
         try:
-            check_utf_8(records)
             return self._pages.render(records)
         except REFUSED:
             return self.plain(records)

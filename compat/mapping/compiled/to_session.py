@@ -15,11 +15,13 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from compat.errors import ConfigurationError
+from compat.json_text import check_utf_8
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import struct
 from compat.mapping.exact import FIRST_SURROGATE
 from compat.schemas import COLUMNS
+from compat.schemas.fields import Array
 from compat.schemas.rules import (
     Application,
     Constant,
@@ -41,6 +43,7 @@ _EXACT = {name: column.rule for name, column in COLUMNS.items() if isinstance(co
 _REQUIRED = {rule.source for rule in _EXACT.values() if not isinstance(rule, Time) or rule.required}
 _SELDOM_SAID = tuple(name for name, column in COLUMNS.items() if isinstance(column.rule, Time | SessionText | Latest))
 _NOTHING_SAID = (UNSET,) * len(_SELDOM_SAID)
+_ARRAYS = tuple(name for name, column in COLUMNS.items() if isinstance(column, Array))
 _TO_THE_SECOND = len("2018-11-17T16:09:39")
 Column = Sequence[Any]
 
@@ -94,6 +97,8 @@ class SessionPages:
         if not records:
             return b"[]"
         columns = dict(zip(COLUMNS, zip(*map(astuple, records), strict=True), strict=True))
+        for name in _ARRAYS:
+            _check_texts(columns[name])
         live: dict[str, Column] = {}
         shown: dict[str, Column] = {}
         for name, rule in _EXACT.items():
@@ -148,6 +153,17 @@ class SessionPages:
         applications = live[next(rule.source for rule in _EXACT.values() if isinstance(rule, Application))]
         zeros = [0] * len(seconds)
         return list(map(self._session, *live.values(), seconds, applications, zeros, zeros, made))
+
+
+def _check_texts(arrays: Column) -> None:
+    """What is in an array is passed on as its text, which nothing else looks at.
+
+    Raises:
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    for items in arrays:
+        if items:
+            check_utf_8(b",".join(items))
 
 
 def _durations(starts: Column, ends: Column) -> list[int]:
