@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging.config
 import os
 import socket
@@ -25,6 +26,7 @@ from compat.gateway.admin import AdminApplication, serving_admin
 from compat.gateway.entrance import Gateway, make_application
 from compat.gateway.logs import Journal, log_settings
 from compat.gateway.metrics import DIRECTORY_VARIABLE, Gathered, Metrics
+from compat.gateway.openapi import document
 from compat.gateway.readiness import ReadinessCheck
 from compat.gateway.settings import GatewaySettings
 from compat.gateway.workers import Workers, WorkersSettings
@@ -99,7 +101,8 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
             numbers.upstream_seen,
             store,
         )
-        admin = AdminApplication(readiness, numbers.exposition)
+        description = json.dumps(document(configuration)).encode()
+        admin = AdminApplication(readiness, numbers.exposition, lambda: description)
         admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
         workers = Workers(
             WorkersSettings(settings.host, port, gateway.workers, settings.stop_within, directory, certificate, key),

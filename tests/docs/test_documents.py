@@ -12,7 +12,16 @@ import compat
 from compat.schemas import STUDENT_FIELDS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "MIGRATION.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
+PAGES = tuple(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (
+    "README.md",
+    "MIGRATION.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    "examples/clients/README.md",
+    *PAGES,
+)
 
 
 def _text(name: str) -> str:

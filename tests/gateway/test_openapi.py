@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from serving import serving
 
 import compat
 import compat.gateway
@@ -137,6 +138,11 @@ def led_to_data(case: Case, students: list[int]) -> None:
         number = place.get(name)
         if isinstance(number, int) and number % 2 == 0:
             place[name] = there[number // 2 % len(there)]
+
+
+def test_operators_find_it(told: dict[str, Any], configured: Path) -> None:
+    with serving(configured) as gateway:
+        assert requests.get(f"{gateway.admin}/openapi.json", timeout=30).json() == told
 
 
 def signed_anew(case: Case, base: str) -> None:
