@@ -6,8 +6,10 @@ import json
 
 import orjson
 
-from benchmarks.data import EXAM, EXAMS, RECORDS, SETTINGS, session_rows, sessions_page
+from benchmarks.data import EXAM, EXAMS, RECORDS, SETTINGS, sessions_page
 from benchmarks.harness import Report, compare, timed
+from compat.json_text import check_utf_8
+from compat.legacy.answer import students
 from compat.mapping.lens import SessionLens
 from compat.schemas import STUDENT_FIELDS
 from compat.upstream.session_codec import SessionCodec
@@ -19,8 +21,9 @@ _codec = SessionCodec(EXAMS, SETTINGS)
 
 def shim(body: bytes) -> bytes:
     """The page of sessions as the legacy page."""
-    rows = _codec.scan(session_rows(body), EXAM, (), {})
-    return b'{"students":' + _codec.render(rows) + b"}"
+    check_utf_8(body)
+    rows = _codec.scan(_codec.page(body).sessions, EXAM, (), {})
+    return students(_codec.render(rows))
 
 
 def check(body: bytes) -> bytes:

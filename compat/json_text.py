@@ -22,6 +22,7 @@ _LONGEST_INTEGER = 4000
 _END: Final = object()
 
 _PIECE = 1 << 15
+"""Bytes that are checked at once."""
 
 
 @dataclass(frozen=True)

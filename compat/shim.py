@@ -12,7 +12,7 @@ from compat.errors import StudentSessionNotFound, UpstreamError
 from compat.legacy import answer
 from compat.legacy.answer import Answer
 from compat.legacy.parameters import Parameters, check, gather
-from compat.legacy.query import Query, parse_query
+from compat.legacy.query import LARGEST_LIMIT, Query, parse_query
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
 from compat.legacy.signature import Caller
 from compat.legacy.values import Comparable
@@ -21,7 +21,8 @@ from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
 from compat.proof import Proofs
 from compat.upstream.interface import Chunk, LegacySettings, Reading, Row, Source, Upstream
 from compat.upstream.noted import Noted
-from compat.upstream.reading import read_range, read_sources
+from compat.upstream.reading import Begun, read_range, read_sources, walk_deadline
+from compat.upstream.short_list import short_list, with_texts
 from compat.upstream.transport import CallOptions
 from compat.walks import ProcessWalks, WalkKey, Walks
 
@@ -183,7 +184,12 @@ class Shim:
             page = self._codec.columns(chunk.rows, plan.query.exam_id, plan.columns, source.person)
             return plan.note(page, chunk.rows)
 
-        return read_sources(sources, self.upstream.walk, note, plan.query.sort)
+        if plan.columns or len(sources) != 1:
+            return read_sources(sources, self.upstream.walk, note, plan.query.sort)
+        deadline = walk_deadline(self.upstream.walk)
+        first = sources[0].fetch_first(LARGEST_LIMIT, self._codec.page, deadline)
+        short = short_list(self._codec, first, sources[0].person, plan.query.exam_id, plan.wants)
+        return short or read_sources(sources, self.upstream.walk, note, begun=Begun(with_texts(first), deadline))
 
     def _show(self, exam_id: int, student_session_id: int, options: CallOptions) -> Answer:
         found = self._found(exam_id, student_session_id, options)

@@ -20,7 +20,7 @@ import msgspec
 from compat.config import Configuration
 from compat.errors import StoreUnavailable
 from compat.stores.interface import Store, WalkKeeper
-from compat.upstream.interface import Reading
+from compat.upstream.interface import Reading, Row
 from compat.walks import ProcessWalks, WalkKey, Walks
 
 __all__ = ["SharedWalks", "walks_of"]
@@ -146,6 +146,9 @@ class _Own(Reading):
 
     def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
         return self._reading.records(start, limit)
+
+    def rows(self, start: int, limit: int) -> list[Row]:
+        return self._reading.rows(start, limit)
 
 
 class _Kept(Reading):

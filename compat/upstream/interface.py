@@ -184,9 +184,30 @@ class Source(ABC):
             LegacyError: as contract 2 says for what failed.
         """
 
+    def fetch_first(self, limit: int, decode: Callable[[bytes], Any], walk: Deadline | None) -> Chunk:
+        """Read the first page, its records decoded whole if that may be: all of them are wanted.
+
+        Args:
+            limit: records asked for.
+            decode: :meth:`Codec.page`.
+            walk: the end of the walk that it belongs to.
+
+        Raises:
+            LegacyError: as contract 2 says for what failed.
+        """
+        return self.fetch(0, limit, None, walk)
+
 
 class Codec(ABC):
     """Reads an upstream's records as legacy records, as far as asked."""
+
+    def page(self, body: bytes) -> Any:
+        """A page as the upstream wraps it, with its records decoded whole; ``bytes`` of one is a text of it again.
+
+        Raises:
+            ValueError: they are not all of the declared types, or decoding them whole saves nothing.
+        """
+        raise ValueError("decoded one by one")
 
     def page_rows(self, body: bytes) -> Sequence[Any]:
         """The records of a page, decoded whole.

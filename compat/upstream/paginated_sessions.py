@@ -30,7 +30,7 @@ from compat.upstream.reading import read_sources
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.roster import Person, read_roster
 from compat.upstream.session_codec import SessionCodec
-from compat.upstream.session_pages import TokenRefused, read_chunk
+from compat.upstream.session_pages import TokenRefused, raw_page, read_chunk
 from compat.upstream.transport import CallOptions, Transport
 
 __all__ = ["READ_SCOPE", "PaginatedSessions"]
@@ -186,28 +186,41 @@ class PaginatedSessions(Upstream):
     def delete(self, student_session_id: int, options: CallOptions) -> None:
         raise self.reads_only
 
-    def read(self, path: str, asked: Mapping[str, str], options: CallOptions, walk: Deadline | None) -> Chunk:
+    def read(
+        self,
+        path: str,
+        asked: Mapping[str, str],
+        options: CallOptions,
+        walk: Deadline | None,
+        decode: Callable[[bytes], Any],
+    ) -> Chunk:
         """Read a page; a refused token is renewed once."""
         token = self._tokens.current(options, walk)
         try:
-            return self._read(path, asked, token, options, walk)
+            return self._read(path, asked, token, options, walk, decode)
         except TokenRefused:
             renewed = self._tokens.renew(token, options, walk)
             if renewed is None:
                 raise NotAuthorized from None
         try:
-            return self._read(path, asked, renewed, options, walk)
+            return self._read(path, asked, renewed, options, walk, decode)
         except TokenRefused:
             raise NotAuthorized from None
 
     def _read(
-        self, path: str, asked: Mapping[str, str], token: str, options: CallOptions, walk: Deadline | None
+        self,
+        path: str,
+        asked: Mapping[str, str],
+        token: str,
+        options: CallOptions,
+        walk: Deadline | None,
+        decode: Callable[[bytes], Any],
     ) -> Chunk:
         def build() -> requests.Request:
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
             return requests.Request("GET", self.base_url + path, headers=headers, params=dict(asked))
 
-        return self._transport.read(build, lambda reply: read_chunk(reply, int(asked["offset"])), options, walk)
+        return self._transport.read(build, lambda reply: read_chunk(reply, int(asked["offset"]), decode), options, walk)
 
 
 class _List(Source):
@@ -220,5 +233,11 @@ class _List(Source):
         self._options = options
 
     def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
+        return self._read(start, limit, raw_page, walk)
+
+    def fetch_first(self, limit: int, decode: Callable[[bytes], Any], walk: Deadline | None) -> Chunk:
+        return self._read(0, limit, decode, walk)
+
+    def _read(self, start: int, limit: int, decode: Callable[[bytes], Any], walk: Deadline | None) -> Chunk:
         asked = {"limit": str(min(limit, LARGEST_LIMIT)), "offset": str(start)}
-        return self._upstream.read(self._path, asked, self._options, walk)
+        return self._upstream.read(self._path, asked, self._options, walk, decode)

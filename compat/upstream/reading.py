@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
+from typing import NamedTuple
 
 from compat.errors import UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, SortKey
@@ -18,7 +19,7 @@ from compat.upstream.interface import Chunk, Source, WalkSettings
 from compat.upstream.noted import Noted
 from compat.upstream.retries import Deadline
 
-__all__ = ["PAGES_AT_ONCE", "READINGS", "page_length", "read_range", "read_sources"]
+__all__ = ["PAGES_AT_ONCE", "READINGS", "Begun", "page_length", "read_range", "read_sources", "walk_deadline"]
 
 PAGES_AT_ONCE = 4
 READINGS = 3
@@ -26,11 +27,29 @@ READINGS = 3
 Note = Callable[[Chunk, Source], Noted]
 
 
+class Begun(NamedTuple):
+    """A reading whose first page came in.
+
+    Attributes:
+        chunk: the page.
+        deadline: the end of the whole reading.
+    """
+
+    chunk: Chunk
+    deadline: Deadline
+
+
+def walk_deadline(settings: WalkSettings) -> Deadline:
+    """The end of a reading that begins now."""
+    return Deadline.after(settings.deadline, f"walk_deadline of {settings.deadline:g} seconds")
+
+
 def read_sources(
     sources: Sequence[Source],
     settings: WalkSettings,
     note: Note,
     sort: Sequence[SortKey] = (),
+    begun: Begun | None = None,
 ) -> Collected:
     """Read some lists from end to end, again where a reading is not whole.
 
@@ -39,17 +58,19 @@ def read_sources(
         settings: the deadline, and what to do with a list that kept changing.
         note: what to keep of each page's records.
         sort: the columns to sort the wanted ones by.
+        begun: the first page of the only list, where it was read already.
 
     Raises:
         UpstreamError: an id that came twice in every reading of a list that stood still, two ids with one legacy
             id, a list that kept changing where that is to be refused, or what a page failed with.
     """
-    deadline = Deadline.after(settings.deadline, f"walk_deadline of {settings.deadline:g} seconds")
+    deadline = walk_deadline(settings) if begun is None else begun.deadline
     collected = Collected(sort, [source.person for source in sources])
     try:
         attempts: list[list[_Progress]] = []
         while len(attempts) < READINGS:
-            attempts.append(_read_once(sources, note, deadline, collected, len(attempts)))
+            first = begun.chunk if begun is not None and not attempts else None
+            attempts.append(_read_once(sources, note, deadline, collected, len(attempts), first))
             if _whole(attempts[-1], collected, len(attempts) - 1):
                 collected.settle(len(attempts) - 1)
                 return collected
@@ -112,7 +133,12 @@ def page_length(source: Source, chunk: Chunk) -> int:
 
 
 def _read_once(
-    sources: Sequence[Source], note: Note, deadline: Deadline, collected: Collected, attempt: int
+    sources: Sequence[Source],
+    note: Note,
+    deadline: Deadline,
+    collected: Collected,
+    attempt: int,
+    first: Chunk | None,
 ) -> list[_Progress]:
     progresses = [
         _Progress(source, partial(collected.add, attempt, index), note) for index, source in enumerate(sources)
@@ -121,7 +147,8 @@ def _read_once(
     if len(waiting) == 1:
         # Most lists are one page: no thread is worth its start for that.
         progress, start, end = waiting.pop()
-        waiting = [(progress, *pages) for pages in progress.take(progress.fetch(start, end, deadline), end)]
+        chunk = progress.fetch(start, end, deadline) if first is None else first
+        waiting = [(progress, *pages) for pages in progress.take(chunk, end)]
     if waiting:
         _read_concurrently(waiting, deadline)
     return progresses

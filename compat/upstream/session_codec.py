@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -65,9 +67,14 @@ class SessionCodec(Codec):
         self._views: dict[tuple[str, ...], _Look] = {}
         self._pages = LegacyPages(self._view, self._times)
 
+    def page(self, body: bytes) -> Any:
+        if self._extra == "all":
+            return super().page(body)
+        return self._view.decode_page(body)
+
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
         if not columns:
-            return self._identified(rows, _identities(rows), person)
+            return self._identified(rows, person)
         view = self._look(tuple(columns)).view
         try:
             sessions = joined(view.decode_all, rows)
@@ -78,15 +85,12 @@ class SessionCodec(Codec):
             for session, text in zip(sessions, rows, strict=True)
         ]
 
-    def _identified(
-        self, rows: Sequence[Any], identities: Sequence[tuple[str, str]], person: Mapping[str, Any]
-    ) -> list[Row]:
-        keys = [key for key, _ in identities]
-        exams = {application: self._view.exam(application) for application in {one for _, one in identities}}
-        return [
-            Row(key, number, exams[application], {}, row, person)
-            for row, (key, application), number in zip(rows, identities, legacy_ids(keys), strict=True)
-        ]
+    def _identified(self, rows: Sequence[Any], person: Mapping[str, Any]) -> list[Row]:
+        keys, applications = _identities(rows)
+        exams = {application: self._view.exam(application) for application in set(applications)}
+        nothing: Mapping[str, Any] = {}
+        belonging = map(exams.__getitem__, applications)
+        return list(map(Row, keys, legacy_ids(keys), belonging, repeat(nothing), rows, repeat(person)))
 
     def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
         look = self._look(tuple(names))
@@ -160,9 +164,11 @@ class SessionCodec(Codec):
                 return self._pages.render(self._decoded(rows), [row.person for row in rows])
             except REFUSED:
                 pass
-        return array_of([self._shown(row.record, row.person) for row in rows])
+        return array_of([self._shown(bytes(row.record), row.person) for row in rows])
 
     def _decoded(self, rows: Sequence[Row]) -> list[Any]:
+        if rows and isinstance(rows[0].record, msgspec.Struct):
+            return [row.record for row in rows]
         return joined(self._view.decode_all, [row.record for row in rows])
 
     def _shown(self, text: Any, person: Mapping[str, Any]) -> bytes:
@@ -192,13 +198,16 @@ class SessionCodec(Codec):
             raise UpstreamError(f"The upstream's session {legacy_id(key)}: {error}") from None
 
 
-def _identities(rows: Sequence[Any]) -> list[tuple[str, str]]:
-    """Each session's own id, and the application that it belongs to."""
-    try:
-        found = joined(_keys.decode, rows)
-    except REFUSED:
-        return [_identity(listed_object(row, "session")) for row in rows]
-    return [(keys.id, keys.applicationId) for keys in found]
+def _identities(rows: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """The sessions' own ids, and the applications that they belong to."""
+    found: Sequence[Any] = rows
+    if not (rows and isinstance(rows[0], msgspec.Struct)):
+        try:
+            found = joined(_keys.decode, rows)
+        except REFUSED:
+            identities = [_identity(listed_object(row, "session")) for row in rows]
+            return [key for key, _ in identities], [application for _, application in identities]
+    return list(map(attrgetter("id"), found)), list(map(attrgetter("applicationId"), found))
 
 
 def _keyed(texts: Sequence[str]) -> tuple[Sequence[int | str], dict[int | str, int]]:

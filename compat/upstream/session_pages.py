@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from compat.errors import UpstreamError
 from compat.json_text import check_utf_8, dumps
+from compat.mapping.compiled import REFUSED
 from compat.schemas import PaginatedSessionsOutputSchema
 from compat.upstream.interface import Chunk
 from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
 
-__all__ = ["TokenRefused", "read_chunk"]
+__all__ = ["TokenRefused", "raw_page", "read_chunk"]
 
 _SCHEMA = PaginatedSessionsOutputSchema()
 
@@ -32,12 +33,18 @@ class TokenRefused(UpstreamError):
     """The token was refused; another one may do."""
 
 
-def read_chunk(reply: Reply, offset: int) -> Chunk:
+def raw_page(body: bytes) -> Any:
+    """A page with each session as its text."""
+    return _decoder.decode(body)
+
+
+def read_chunk(reply: Reply, offset: int, decode: Callable[[bytes], Any] = raw_page) -> Chunk:
     """A page of a list.
 
     Args:
         reply: the answer.
         offset: how many sessions lie before the page.
+        decode: reads the page's body.
 
     Raises:
         TokenRefused: the upstream refused the token.
@@ -50,7 +57,7 @@ def read_chunk(reply: Reply, offset: int) -> Chunk:
         raise refused_parameters(reply)
     if reply.status != 200:
         raise unexpected(reply)
-    page = _page(reply)
+    page = _page(reply, decode)
     if page.offset != offset:
         raise Unreadable(f"The upstream's page begins at {page.offset}, though it was asked from {offset}.")
     if page.limit < 1 or page.total < 0:
@@ -60,12 +67,14 @@ def read_chunk(reply: Reply, offset: int) -> Chunk:
     return Chunk(offset, page.sessions, page.total, page.limit)
 
 
-def _page(reply: Reply) -> _Page:
+def _page(reply: Reply, decode: Callable[[bytes], Any]) -> Any:
     try:
         # What is skipped over is not looked at: that it is UTF-8 is seen to here.
         check_utf_8(reply.body)
-        return _decoder.decode(reply.body)
-    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        return decode(reply.body)
+    except REFUSED:
+        if decode is not raw_page:
+            return _page(reply, raw_page)
         content = json_object(reply)
     problems = _SCHEMA.validate(content)
     if problems:

@@ -68,6 +68,7 @@ class LegacyView:
         self._fillers = list(fillers.values())
         self._others = [(name, fill) for name, fill in fillers.items() if not isinstance(rules[name], Time)]
         self.decode = msgspec.json.Decoder(types.session).decode
+        self.decode_page = msgspec.json.Decoder(types.page).decode
         self.decode_all = msgspec.json.Decoder(list[types.session]).decode  # type: ignore[name-defined]
 
     def record(self, session: Any, person: Mapping[str, Any]) -> Any:

@@ -20,12 +20,18 @@ from compat.schemas.student import CARRIED_KEY
 
 __all__ = ["SessionTypes", "looked_up_names", "session_types", "student_type"]
 
+_encode = msgspec.json.Encoder().encode
 Attribute = tuple[Any, ...]
 
 
 def struct(name: str, attributes: Iterable[Attribute], **options: Any) -> type[msgspec.Struct]:
     """A record type: keyword-only, and left out of garbage collection, since records hold no cycles."""
     return msgspec.defstruct(name, list(attributes), kw_only=True, gc=False, **options)
+
+
+def _text(session: msgspec.Struct) -> bytes:
+    """What a session was decoded from, as far as it was looked at."""
+    return _encode(session)
 
 
 def _declared(name: str, field: Typed) -> Attribute:
@@ -63,11 +69,13 @@ class SessionTypes(msgspec.Struct, frozen=True):
 
     Attributes:
         session: the session, down to what its legacy record is made of.
+        page: a page of sessions.
         metadata: the session's metadata, down to what is looked at.
         record: the carried object, which decodes straight into a legacy record.
     """
 
     session: type[msgspec.Struct]
+    page: type[msgspec.Struct]
     metadata: type[msgspec.Struct]
     record: type[msgspec.Struct]
 
@@ -92,7 +100,9 @@ def session_types(names: tuple[str, ...] = tuple(COLUMNS), extra_fields: tuple[s
         for name, field in fields.items()
         if name in sources or isinstance(field, Record)
     ]
-    return SessionTypes(struct("Session", attributes), metadata, record)
+    session = struct("Session", attributes, namespace={"__bytes__": _text})
+    page = [("limit", int), ("offset", int), ("sessions", list[session]), ("total", int)]  # type: ignore[valid-type]
+    return SessionTypes(session, struct("SessionsPage", page), metadata, record)
 
 
 def _carried(column: Typed) -> Attribute:
