@@ -30,7 +30,7 @@ from compat.gateway.openapi import document
 from compat.gateway.readiness import ReadinessCheck
 from compat.gateway.settings import GatewaySettings
 from compat.gateway.workers import Workers, WorkersSettings
-from compat.stores import Store, open_store
+from compat.stores import Store, StoreUnavailable, open_store
 
 __all__ = ["ServerSettings", "serve"]
 
@@ -156,6 +156,14 @@ def _store(configuration: Configuration, gateway: GatewaySettings) -> Store:
             f"[store] url: {gateway.workers} workers would each know only the nonces that they saw themselves; "
             "use sqlite:// or redis://, or one worker"
         )
+    try:
+        store.ping()
+    except StoreUnavailable:
+        # It may be there by the first call; until then the gateway is not ready.
+        return store
+    except ConfigurationError:
+        store.close()
+        raise
     return store
 
 

@@ -30,8 +30,8 @@ _log = logging.getLogger("compat.stores")
 
 
 def walks_of(configuration: Configuration, store: Store) -> Walks:
-    """Where the walks of a gateway are kept: in its store, or in this process where the store shares none."""
-    if store.walks is None:
+    """Where the walks of a gateway are kept: in its store, or in this process where none are to be shared."""
+    if store.walks is None or not configuration.max_walk:
         return ProcessWalks()
     # One Redis may serve several gateways, and no caller of one may meet what a caller of another has read.
     ours = hashlib.sha256(repr(configuration.upstream).encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,9 +282,13 @@ def test_nobody_finds_half_a_walk(shared_url: str) -> None:
     other.close()
 
 
-def test_memory_keeps_walks_in_the_process(sandbox: Sandbox) -> None:
-    configuration = compat.Configuration(upstream_of(sandbox, "student_sessions"))
-    assert type(walks_of(configuration, open_store("memory://"))) is ProcessWalks
+def test_walks_that_stay_in_the_process(sandbox: Sandbox, tmp_path: Path) -> None:
+    upstream = upstream_of(sandbox, "student_sessions")
+    store = open_store(f"sqlite:///{tmp_path}/calls.db")
+    assert type(walks_of(compat.Configuration(upstream), open_store("memory://"))) is ProcessWalks
+    assert type(walks_of(compat.Configuration(upstream, max_walk=0), store)) is ProcessWalks
+    assert type(walks_of(compat.Configuration(upstream, max_walk=1), store)) is SharedWalks
+    store.close()
 
 
 def test_nothing_of_the_caller_or_the_filter_is_a_name(
