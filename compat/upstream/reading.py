@@ -22,6 +22,7 @@ from compat.upstream.retries import Deadline
 __all__ = ["PAGES_AT_ONCE", "READINGS", "Begun", "page_length", "read_range", "read_sources", "walk_deadline"]
 
 PAGES_AT_ONCE = 4
+_HANDED_OVER = 3 * PAGES_AT_ONCE
 READINGS = 3
 
 Note = Callable[[Chunk, Source], Noted]
@@ -160,17 +161,14 @@ def _read_concurrently(waiting: list[tuple[_Progress, int, int | None]], deadlin
     pool = ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="exam-compat-page")
     try:
         while waiting or running:
-            while waiting and len(running) < PAGES_AT_ONCE:
+            # More are handed over than are read at once, so that the upstream does not wait while pages are looked at.
+            while waiting and len(running) < _HANDED_OVER:
                 progress, start, end = waiting.pop()
                 running[pool.submit(progress.fetch, start, end, deadline)] = (progress, end)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            finished = [(future.result(), *running.pop(future)) for future in done]
-            # The next pages are asked for before these are looked at, so that the upstream does not wait for us.
-            while waiting and len(running) < PAGES_AT_ONCE:
-                progress, start, end = waiting.pop()
-                running[pool.submit(progress.fetch, start, end, deadline)] = (progress, end)
-            for chunk, progress, end in finished:
-                waiting[:0] = [(progress, *pages) for pages in progress.take(chunk, end)][::-1]
+            for future in done:
+                progress, end = running.pop(future)
+                waiting[:0] = [(progress, *pages) for pages in progress.take(future.result(), end)][::-1]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
