@@ -7,10 +7,11 @@ every set of up to three of them, the smaller sets first.
 
 from compat.doctor.curl import read_curl
 from compat.doctor.diagnosis import Diagnosis, Finding, diagnose
-from compat.doctor.log_entries import clues, diagnose_entry, read_entry
+from compat.doctor.log_entries import CLUED, clues, diagnose_entry, read_entry
 from compat.doctor.requests_seen import SeenRequest, UnreadableCall, token_seen
 
 __all__ = [
+    "CLUED",
     "Diagnosis",
     "Finding",
     "SeenRequest",

@@ -15,7 +15,11 @@ from compat.legacy.parameters import gather
 from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import Caller
 
-__all__ = ["clues", "diagnose_entry", "read_entry"]
+__all__ = ["CLUED", "clues", "diagnose_entry", "read_entry"]
+
+CLUED = ("wrong signature", "timestamp outside five minutes")
+"""The verifier's reasons of which there is more to say than the reason."""
+
 
 _MOST = 1
 _REASONS: Mapping[str, tuple[str, str, str]] = {
@@ -52,7 +56,7 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
 
 
 def clues(call: LegacyCall, caller: Caller, now: float) -> dict[str, Any]:
-    """What a log may hold of a call whose signature was wrong, and what explains it to :func:`diagnose_entry`.
+    """What a log may hold of a call that was refused for one of :data:`CLUED`, for :func:`diagnose_entry` to explain.
 
     It takes about a millisecond, so it belongs behind the answer: before it, a caller's token would be told from a
     stranger's by the time that a refusal takes.

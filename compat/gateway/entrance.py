@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from compat.config import Configuration
 from compat.errors import LegacyError
+from compat.gateway.aftermath import Aftermath
 from compat.gateway.asgi import Headers, Receive, Scope, Send, header, send_answer
 from compat.gateway.exchange import Exchange, Observer, request_id
 from compat.gateway.limits import Slots, check_head, read_body
@@ -74,7 +75,7 @@ class Gateway:
         self._modes = modes(configuration)
         self._slots = Slots(self.settings.max_calls_per_caller)
         self._threads = ThreadPoolExecutor(self.settings.threads, thread_name_prefix="gateway")
-        self._observe = observe
+        self._aftermath = None if observe is None else Aftermath(configuration.callers, observe)
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
         self._new = Passing(upstream.base_url, "new") if isinstance(upstream, StudentSessions) else None
@@ -91,6 +92,8 @@ class Gateway:
     async def close(self) -> None:
         """Wait for the calls that run, and let go of threads, connections and the store."""
         await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+        if self._aftermath is not None:
+            await self._aftermath.close()
         for passing in filter(None, (self._new, self._legacy)):
             await passing.close()
         self._store.close()
@@ -116,8 +119,8 @@ class Gateway:
             await request.answer(failure(error))
         finally:
             exchange.seconds = time.perf_counter() - begun
-            if self._observe is not None:
-                self._observe(exchange)
+            if self._aftermath is not None:
+                self._aftermath.ended(exchange, request.asked)
 
     async def _answer(self, request: _Request) -> None:
         path = request.scope["raw_path"].decode("latin-1")
@@ -130,7 +133,7 @@ class Gateway:
         request.exchange.route = route.action
         request.further += self._deprecation
         check_head(request.scope, self.settings)
-        call = await request.call(route, exam_id, self.settings)
+        call = request.asked = await request.call(route, exam_id, self.settings)
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._threads, self._called, call, request.exchange)
         if answer is not None:
@@ -179,6 +182,7 @@ class _Request:
     send: Send
     exchange: Exchange
     further: Headers
+    asked: LegacyCall | None = None
 
     async def answer(self, answer: Answer) -> None:
         """Send an answer that the gateway gives."""

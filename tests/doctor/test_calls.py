@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import pytest
 from support import RawServer, http
 
-from compat.doctor import SeenRequest, UnreadableCall, diagnose_entry, read_curl, read_entry
+from compat.doctor import CLUED, SeenRequest, UnreadableCall, diagnose_entry, read_curl, read_entry
 from compat.doctor.masks import masked
 from compat.doctor.requests_seen import legacy_call
 from compat.legacy.verifier import Verifier
@@ -137,6 +137,7 @@ REASONS = re.findall(r'^ +return "(.+)"$', inspect.getsource(Verifier._refusal),
 
 def test_every_reason_of_the_verifier_is_known() -> None:
     assert len(REASONS) == 7
+    assert set(CLUED) <= set(REASONS)
     for reason in REASONS:
         diagnosis = diagnose_entry({"refusal": reason})
         assert diagnosis.findings[0].name != "other-reason", reason

@@ -198,7 +198,7 @@ def hold(
 def test_the_gateway_holds_it(
     told: dict[str, Any], base: str, students: list[int], action: str, method: str, mode: GenerationMode
 ) -> None:
-    seen = hold(told, base, students, action, method, mode=mode, most=12)
+    seen = hold(told, base, students, action, method, mode=mode, most=10)
     assert seen
     if mode is GenerationMode.POSITIVE and action != "add_student":
         # Only to add a student to an exam that is not there is refused upstream.

@@ -1,0 +1,63 @@
+"""What is found out about a refused call once it is answered, for the log that ``exam-compat doctor`` reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from compat.config import CallerSettings
+from compat.doctor import CLUED, clues
+from compat.gateway.exchange import Exchange, Observer
+from compat.legacy.routes import LegacyCall
+
+__all__ = ["Aftermath"]
+
+_MOST_WAITING = 16
+"""Refused calls that wait to be looked at; where there are more, somebody tries keys, and no clue is of use."""
+
+
+class Aftermath:
+    """Tells an observer of every request, with clues where a known caller's signature or time was wrong.
+
+    They are looked for when the answer is gone, and in one thread, so that neither the time that a refusal takes tells
+    a caller's token from a stranger's nor a client that signs wrongly costs the others much.
+
+    Args:
+        callers: who may call.
+        observe: told of every request.
+    """
+
+    def __init__(self, callers: Iterable[CallerSettings], observe: Observer) -> None:
+        self._callers = {each.caller.name: each.caller for each in callers}
+        self._observe = observe
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-clues")
+        self._waiting: set[asyncio.Future[dict[str, Any]]] = set()
+
+    def ended(self, exchange: Exchange, call: LegacyCall | None) -> None:
+        """A request has been answered.
+
+        Args:
+            exchange: what became of it.
+            call: the deprecated call that it was, where it got that far.
+        """
+        caller = self._callers.get(exchange.caller or "")
+        if call is None or caller is None or exchange.refusal not in CLUED or len(self._waiting) >= _MOST_WAITING:
+            self._observe(exchange)
+            return
+        loop = asyncio.get_running_loop()
+        looking = loop.run_in_executor(self._thread, clues, call, caller, exchange.at)
+        self._waiting.add(looking)
+        looking.add_done_callback(lambda done: self._found(exchange, done))
+
+    async def close(self) -> None:
+        """Wait for what is being looked for, so that no request goes untold."""
+        await asyncio.gather(*self._waiting, return_exceptions=True)
+        self._thread.shutdown()
+
+    def _found(self, exchange: Exchange, done: asyncio.Future[dict[str, Any]]) -> None:
+        self._waiting.discard(done)
+        if not done.cancelled() and done.exception() is None:
+            exchange.details = done.result()
+        self._observe(exchange)
