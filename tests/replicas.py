@@ -1,0 +1,105 @@
+"""The files of ``docs/replicas``, started as its page says, on free ports."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from gateways import SECRET, TOKEN
+from redis_server import RedisServer
+from serving import Gateway, starting, until
+from support import closed_port
+
+from compat.testing.sandbox import Sandbox
+
+PAGE = Path(__file__).parents[1] / "docs" / "replicas.md"
+FILES = PAGE.parent / "replicas"
+
+
+@dataclass
+class Replicas:
+    """The gateways, and nginx before them."""
+
+    gateways: list[Gateway]
+    base: str
+    folder: Path
+
+
+def commands(program: str) -> list[list[str]]:
+    """The page's commands that start a program, word by word."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines() if line.startswith(f"{program} ")]
+
+
+def variables(sandbox: Sandbox, store: str) -> Mapping[str, str]:
+    """The environment that the page asks for."""
+    return {
+        "UPSTREAM_URL": sandbox.base_url,
+        "UPSTREAM_TOKEN": sandbox.api_token,
+        "UPSTREAM_SECRET": sandbox.secret_key,
+        "REGISTRAR_TOKEN": TOKEN,
+        "REGISTRAR_SECRET": SECRET,
+        "STORE_URL": store,
+    }
+
+
+@contextmanager
+def started(folder: Path, sandbox: Sandbox, redis: RedisServer) -> Iterator[Replicas]:
+    """All of it, ready."""
+    for file in FILES.iterdir():
+        shutil.copy(file, folder)
+    environment = variables(sandbox, redis.url)
+    with ExitStack() as stack:
+        gateways = []
+        ports = {}
+        for command in commands("exam-compat serve"):
+            options = command[2:]
+            config = folder / options[options.index("--config") + 1]
+            gateway = stack.enter_context(starting(config, environment=environment))
+            ports[options[options.index("--port") + 1]] = gateway.base.rpartition(":")[2]
+            gateways.append(gateway)
+        for gateway in gateways:
+            until(lambda gateway=gateway: gateway.ready()["ready"], gateway)
+        yield Replicas(gateways, stack.enter_context(_nginx(folder, ports)), folder)
+
+
+@contextmanager
+def _nginx(folder: Path, ports: Mapping[str, str]) -> Iterator[str]:
+    """nginx with the file of the page, in which only the ports are others."""
+    base = closed_port()
+    path = folder / "nginx.conf"
+    text = path.read_text()
+    for before, after in {**ports, _listens(text): base.rpartition(":")[2]}.items():
+        assert text.count(f"127.0.0.1:{before}") == 1
+        text = text.replace(f"127.0.0.1:{before}", f"127.0.0.1:{after}")
+    path.write_text(text)
+    (command,) = commands("nginx")
+    assert command == ["nginx", "-p", ".", "-c", "nginx.conf"]
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    assert program is not None, "no nginx here: install the package of that name"
+    # Here it stays in the foreground, and may read a folder that is root's.
+    here = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
+    with (folder / "nginx.out").open("wb") as out:
+        process = subprocess.Popen(
+            [program, "-p", f"{folder}/", "-c", str(path), "-g", here], stdout=out, stderr=out, cwd=folder
+        )
+    try:
+        until(lambda: requests.get(base, timeout=10).status_code)
+        yield base
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _listens(text: str) -> str:
+    found = re.findall(r"listen 127\.0\.0\.1:(\d+);", text)
+    assert len(found) == 1
+    return str(found[0])
