@@ -164,13 +164,13 @@ class Shim:
             return None
         if sort_rows(rows, plan.query.sort) != rows:
             raise PushdownIgnored("sort")
-        return answer.students(self._codec.render(rows)) if self._proofs.hold(plan, chunk, options) else None
+        return self._codec.body(rows) if self._proofs.hold(plan, chunk, options) else None
 
     def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Answer:
         query = plan.query
         walk = self._walks.page(WalkKey.of(caller, query), query.page, partial(self._walk, plan, options))
         return answer.page(
-            answer.students(self._codec.render(walk.rows(query.start, query.limit))),
+            self._codec.body(walk.rows(query.start, query.limit)),
             matches=walk.count,
             number=query.page,
             limit=query.limit,

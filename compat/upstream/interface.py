@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from compat.errors import ConfigurationError, InvalidParameter
+from compat.legacy.answer import students
 from compat.upstream.retries import Deadline
 from compat.upstream.transport import CallOptions
 
@@ -254,6 +255,14 @@ class Codec(ABC):
         Raises:
             UpstreamError: a record that has no legacy form; the text names field and record.
         """
+
+    def body(self, rows: Sequence[Row]) -> bytes:
+        """Records as the old page had them, ``{"students": [...]}``: :meth:`render`, without copying a page of it.
+
+        Raises:
+            UpstreamError: as :meth:`render` does.
+        """
+        return students(self.render(rows))
 
     @abstractmethod
     def plain(self, text: Any, person: Mapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ import msgspec
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
 from compat.json_text import array_of, dumps
+from compat.legacy.answer import students
 from compat.legacy.values import Comparable, comparable
 from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, SessionColumns, Times, joined
 from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
@@ -159,12 +160,15 @@ class SessionCodec(Codec):
             raise UpstreamError(f"The upstream's session {legacy_id(key)} has no {kind} in '{name}'.") from None
 
     def render(self, rows: Sequence[Row]) -> bytes:
+        return self.body(rows)[len(b'{"students":') : -len(b"}")]
+
+    def body(self, rows: Sequence[Row]) -> bytes:
         if self._extra != "all":
             try:
                 return self._pages.render(self._decoded(rows), [row.person for row in rows])
             except REFUSED:
                 pass
-        return array_of([self._shown(bytes(row.record), row.person) for row in rows])
+        return students(array_of([self._shown(bytes(row.record), row.person) for row in rows]))
 
     def _decoded(self, rows: Sequence[Row]) -> list[Any]:
         if rows and isinstance(rows[0].record, msgspec.Struct):

@@ -33,22 +33,21 @@ class Layout:
         # Every record brings the comma before it; the first one's is taken away again.
         self._record[0] = b"," + self._record[0]
 
-    def array(self, columns: Iterable[Sequence[bytes]], count: int) -> bytes:
-        """Records as a JSON array.
+    def page(self, columns: Iterable[Sequence[bytes]], count: int, around: tuple[bytes, bytes]) -> bytes:
+        """Records between two texts, put together at once.
 
         Args:
             columns: the pieces of each hole, in order, a piece for each record.
-            count: how many records.
+            count: how many records, one at least.
+            around: what stands before the first record, and after the last.
         """
-        if not count:
-            return b"[]"
         pieces = self._pieces(columns, count)
-        pieces[0] = b"[" + pieces[0][1:]
-        pieces.append(b"]")
+        pieces[0] = around[0] + pieces[0][1:]
+        pieces.append(around[1])
         return b"".join(pieces)
 
     def records(self, columns: Iterable[Sequence[bytes]], count: int) -> list[bytes]:
-        """The records one by one, as :meth:`array` has them."""
+        """The records one by one, as :meth:`page` has them."""
         pieces, stride = self._pieces(columns, count), len(self._record)
         return [b"".join(pieces[start : start + stride])[1:] for start in range(0, len(pieces), stride)]
 

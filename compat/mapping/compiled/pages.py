@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from compat.json_text import array_of
 from compat.mapping.compiled.layout import Layout, json_column
 from compat.mapping.compiled.page_columns import PageColumns, Pieces
 from compat.mapping.compiled.times import Times
@@ -31,6 +30,11 @@ __all__ = ["LegacyPages"]
 _encode = msgspec.json.Encoder().encode
 People = Sequence[Mapping[str, Any]]
 Hole = Callable[[PageColumns, People], Pieces]
+_AROUND = (b'{"students":[', b"]}")
+
+
+class _Students(msgspec.Struct):
+    students: Sequence[Any]
 
 
 class LegacyPages:
@@ -50,7 +54,7 @@ class LegacyPages:
         self._exact_times = [(name, rule.source) for name, rule in rules.items() if isinstance(rule, SameTime)]
 
     def render(self, sessions: Sequence[Any], people: People) -> bytes:
-        """A JSON array of legacy records.
+        """Legacy records as the old page had them, ``{"students": [...]}``.
 
         Args:
             sessions: as :class:`LegacyView` decodes them; what they carry is filled in, which may be done again.
@@ -60,13 +64,13 @@ class LegacyPages:
             ValueError: the lens has to decide.
         """
         if not sessions:
-            return b"[]"
+            return b"".join(_AROUND)
         columns = self._columns(sessions)
         carry = [record is not UNSET for record in columns.metadata[CARRIED_KEY]]
         if not any(carry):
-            return self._layout.array(self._made(columns, people), len(sessions))
+            return self._layout.page(self._made(columns, people), len(sessions), _AROUND)
         if all(carry):
-            return _encode(self._carried(columns, sessions, people))
+            return _encode(_Students(self._carried(columns, sessions, people)))
         return self._mixed(sessions, people, carry)
 
     def _mixed(self, sessions: Sequence[Any], people: People, carry: Sequence[bool]) -> bytes:
@@ -74,7 +78,7 @@ class LegacyPages:
         shown = iter(self._layout.records(self._made(self._columns(made), those), len(made)))
         carrying, those = _chosen(sessions, people, carry, True)
         carried = iter(self._carried(self._columns(carrying), carrying, those))
-        return array_of([_encode(next(carried)) if flag else next(shown) for flag in carry])
+        return b",".join([_encode(next(carried)) if flag else next(shown) for flag in carry]).join(_AROUND)
 
     def _columns(self, sessions: Sequence[Any]) -> PageColumns:
         return PageColumns(sessions, self._view.no_metadata, self._times)
