@@ -89,7 +89,8 @@ class SqliteStore(Store):
                 span = int(self._clock() // _SPAN)
                 if span != self._span:
                     self._turn_to(database, span)
-                return database.execute(self._statements[len(keys)], keys).rowcount == len(keys)
+                done = database.execute(self._statements[len(keys)], keys * (1 + _TABLES))
+                return done.rowcount == len(keys)
             except sqlite3.Error as error:
                 self._fail(error)
 
@@ -212,8 +213,11 @@ _CREATE = "CREATE TABLE IF NOT EXISTS spent_{slot} (digest BLOB PRIMARY KEY) WIT
 
 
 def _recording(slot: int, keys: int) -> str:
-    """The statement that records some digests where no table has any of them."""
-    marks = [f"?{number}" for number in range(1, keys + 1)]
+    """The statement that records some digests where no table has any of them.
+
+    It takes them anew for each table: from Python 3.14 on, numbered marks are no longer for sequences.
+    """
+    marks = ["?"] * keys
     rows, some = ",".join(f"({mark})" for mark in marks), ",".join(marks)
     unknown = " AND ".join(
         f"NOT EXISTS (SELECT 1 FROM spent_{each} WHERE digest IN ({some}))"  # noqa: S608
