@@ -16,6 +16,7 @@ _PLOT = _FOLDER / "ratios.svg"
 _HELPERS = (
     "__main__",
     "data",
+    "gateway_candidates",
     "gateway_load",
     "gateway_peers",
     "harness",

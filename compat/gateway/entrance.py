@@ -14,6 +14,7 @@ from compat.config import Configuration
 from compat.errors import LegacyError
 from compat.gateway.aftermath import Aftermath
 from compat.gateway.asgi import Headers, Receive, Scope, Send, header, send_answer
+from compat.gateway.direct import DirectSender
 from compat.gateway.exchange import Exchange, Observer, request_id
 from compat.gateway.limits import Slots, check_head, read_body
 from compat.gateway.passing import Passing
@@ -78,7 +79,12 @@ class Gateway:
         self._aftermath = None if observe is None else Aftermath(configuration.callers, observe)
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
-        self._new = Passing(upstream.base_url, "new") if isinstance(upstream, StudentSessions) else None
+        self._new: Passing | None = None
+        self._sender: DirectSender | None = None
+        if isinstance(upstream, StudentSessions):
+            self._sender = DirectSender(upstream.base_url)
+            upstream.send_by(self._sender)
+            self._new = Passing(upstream.base_url, "new")
         # Where there is no old endpoint, no caller has the mode that leads there.
         self._legacy = Passing(configuration.legacy_base_url or "", "legacy")
 
@@ -96,6 +102,8 @@ class Gateway:
             await self._aftermath.close()
         for passing in filter(None, (self._new, self._legacy)):
             await passing.close()
+        if self._sender is not None:
+            self._sender.close()
         self._store.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:

@@ -15,12 +15,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
-import requests
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.gateway.asgi import Headers, Receive, Scope, Send, header
+from compat.gateway.environment import proxy_to, trusted_by
 
 __all__ = ["Cut", "Passing"]
 
@@ -126,10 +125,8 @@ class Passing:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            with requests.Session() as settings:
-                merged = settings.merge_environment_settings(self._base_url, {}, True, None, None)
-            self._proxy = select_proxy(self._base_url, merged["proxies"])
-            trusted = merged["verify"] if isinstance(merged["verify"], str) else DEFAULT_CA_BUNDLE_PATH
+            self._proxy = proxy_to(self._base_url)
+            trusted = trusted_by(self._base_url)
             context = ssl.create_default_context(cafile=trusted) if self._base_url.startswith("https:") else True
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_OPEN, ssl=context),

@@ -21,7 +21,7 @@ from requests.auth import AuthBase
 from requests.utils import default_headers, select_proxy
 from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 
-__all__ = ["CallOptions", "GivenSession", "Incoming", "OwnPool"]
+__all__ = ["CallOptions", "GivenSession", "Incoming", "OwnPool", "Sender"]
 
 _SIGNATURE = re.compile(r"signature=[^&\s]*")
 _CONNECTIONS = 32
@@ -83,6 +83,13 @@ class Incoming(Protocol):
 
     def close(self) -> None:
         """Give the connection up."""
+
+
+class Sender(Protocol):
+    """A way in which requests leave."""
+
+    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+        """Send a request, with seconds to connect and seconds to wait for a byte."""
 
 
 class _WithoutSignature(logging.Filter):

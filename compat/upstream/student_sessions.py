@@ -23,6 +23,7 @@ from compat.upstream.interface import (
     WalkSettings,
 )
 from compat.upstream.retries import Deadline, RetryPolicy
+from compat.upstream.senders import Sender
 from compat.upstream.student_pages import PageRows, raw_rows, read_chunk, read_row, refused
 from compat.upstream.transport import (
     CallOptions,
@@ -88,6 +89,10 @@ class StudentSessions(Upstream):
 
     def __repr__(self) -> str:
         return f"StudentSessions({self.base_url!r}, scope={self.scope!r})"
+
+    def send_by(self, sender: Sender) -> None:
+        """Send requests in another way from now on; a session that was given goes before it."""
+        self._transport.send_by(sender)
 
     def check_query(self, query: Query) -> None:
         """Every exam id may have sessions here."""

@@ -16,7 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
-from compat.upstream.senders import CallOptions, GivenSession, Incoming, OwnPool
+from compat.upstream.senders import CallOptions, GivenSession, Incoming, OwnPool, Sender
 
 __all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "json_object"]
 
@@ -49,8 +49,13 @@ class Transport:
 
     def __init__(self, retries: RetryPolicy, session: requests.Session | None, name: str) -> None:
         self.retries = retries
-        self._sender: GivenSession | OwnPool = OwnPool() if session is None else GivenSession(session)
+        self._sender: Sender = OwnPool() if session is None else GivenSession(session)
         self._name = name
+
+    def send_by(self, sender: Sender) -> None:
+        """Send in another way from now on; a session that the user gave goes before it."""
+        if not isinstance(self._sender, GivenSession):
+            self._sender = sender
 
     def read(
         self,

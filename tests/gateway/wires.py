@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -45,6 +46,7 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._ending = threading.Event()
+        self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = [threading.Thread(target=self._accept)]
         self._threads[0].start()
         return self
@@ -54,6 +56,10 @@ class Wire:
     ) -> None:
         self._ending.set()
         socket.create_connection(self._listener.getsockname()).close()
+        for connection in self._open:
+            # One that is kept open would be waited on; one that ended already minds nothing.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -64,6 +70,7 @@ class Wire:
             if self._ending.is_set():
                 connection.close()
                 return
+            self._open.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,))
             self._threads.append(thread)
             thread.start()

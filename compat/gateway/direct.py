@@ -1,0 +1,154 @@
+"""Requests of the core that leave by ``http.client`` itself.
+
+urllib3's pool costs about twice the processor time (``benchmarks/gateway_choice.py``). Proxies are left to it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import ssl
+import zlib
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import requests
+from requests.utils import default_headers
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, ReadTimeoutError
+from urllib3.util.wait import wait_for_read
+
+from compat.gateway.environment import proxy_to, trusted_by
+from compat.upstream.senders import CallOptions, Incoming, OwnPool
+
+__all__ = ["DirectSender"]
+
+_ENCODINGS = "gzip, deflate"
+_EITHER = zlib.MAX_WBITS | 32
+"""Tells zlib to look whether it is gzip or deflate."""
+
+
+class DirectSender:
+    """Sends by connections of our own to one host, which are kept open.
+
+    Args:
+        base_url: the host, and whatever all paths begin with.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._parts = urlsplit(base_url)
+        self._origin = f"{self._parts.scheme}://{self._parts.netloc}"
+        self._headers = {**default_headers(), "Accept-Encoding": _ENCODINGS}
+        self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue()
+        self._context: ssl.SSLContext | None = None
+        if self._parts.scheme == "https":
+            self._context = ssl.create_default_context(cafile=trusted_by(base_url))
+        self._by_proxy = OwnPool() if proxy_to(base_url) is not None else None
+
+    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+        """Send a request that is signed and complete.
+
+        Raises:
+            urllib3.exceptions.HTTPError: as urllib3 says for what failed.
+        """
+        if self._by_proxy is not None:
+            return self._by_proxy.send(request, options, timeout)
+        url = f"{request.url}?{urlencode(request.params)}" if request.params else str(request.url)
+        connection = self._connected(timeout[0])
+        try:
+            connection.sock.settimeout(timeout[1])
+            headers = {**self._headers, **request.headers}
+            connection.request(request.method or "GET", url[len(self._origin) :], request.data or None, headers)
+            response = connection.getresponse()
+        except TimeoutError:
+            connection.close()
+            raise ReadTimeoutError(None, None, "no answer came") from None  # type: ignore[arg-type]
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise ProtocolError(f"the connection broke: {type(error).__name__}", error) from None
+        except BaseException:
+            connection.close()
+            raise
+        return _Answer(response, connection, self._idle)
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    def _connected(self, seconds: float) -> http.client.HTTPConnection:
+        while True:
+            try:
+                idle = self._idle.get_nowait()
+            except queue.Empty:
+                return self._new(seconds)
+            # What can be read before anything was asked is the other side's goodbye.
+            if idle.sock is not None and not wait_for_read(idle.sock, 0):
+                return idle
+            idle.close()
+
+    def _new(self, seconds: float) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        connection = (
+            http.client.HTTPConnection(host, port, timeout=seconds)
+            if self._context is None
+            else http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context)
+        )
+        try:
+            connection.connect()
+        except TimeoutError:
+            connection.close()
+            raise ConnectTimeoutError("no connection came about in time") from None
+        except OSError as error:
+            connection.close()
+            raise NewConnectionError(connection, type(error).__name__) from None  # type: ignore[arg-type]
+        return connection
+
+
+class _Answer:
+    """An answer whose body is still to be read."""
+
+    def __init__(
+        self,
+        response: http.client.HTTPResponse,
+        connection: http.client.HTTPConnection,
+        idle: queue.LifoQueue[http.client.HTTPConnection],
+    ) -> None:
+        self.status = response.status
+        self._response = response
+        self._connection = connection
+        self._idle = idle
+        packed = response.headers.get("Content-Encoding", "identity").lower() in ("gzip", "x-gzip", "deflate")
+        self._unpack = zlib.decompressobj(_EITHER) if packed else None
+
+    @property
+    def headers(self) -> Any:
+        return self._response.headers
+
+    def read1(self, amt: int | None = None, decode_content: bool | None = True) -> bytes:
+        try:
+            while part := self._response.read1(-1 if amt is None else amt):
+                if self._unpack is None or not decode_content:
+                    return part
+                if unpacked := self._unpack.decompress(part):
+                    return unpacked
+        except TimeoutError:
+            raise ReadTimeoutError(None, None, "the answer stopped") from None  # type: ignore[arg-type]
+        except (OSError, http.client.HTTPException, zlib.error) as error:
+            raise ProtocolError(f"the answer broke off: {type(error).__name__}", error) from None
+        cut = self._response.length or (self._unpack is not None and not self._unpack.eof)
+        # HEAD and 204 have a length or an encoding, and no body.
+        if cut and self._response.status not in (204, 304):
+            raise ProtocolError("the answer broke off")
+        return b""
+
+    def drain_conn(self) -> None:
+        reusable = not self._response.will_close and not self._response.length
+        self._response.close()
+        if reusable:
+            self._idle.put(self._connection)
+        else:
+            self._connection.close()
+
+    def close(self) -> None:
+        self._response.close()
+        self._connection.close()
