@@ -58,7 +58,7 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
 def clues(call: LegacyCall, caller: Caller, now: float) -> dict[str, Any]:
     """What a log may hold of a call that was refused for one of :data:`CLUED`, for :func:`diagnose_entry` to explain.
 
-    It takes about a millisecond, so it belongs behind the answer: before it, a caller's token would be told from a
+    It takes a few milliseconds, so it belongs behind the answer: before it, a caller's token would be told from a
     stranger's by the time that a refusal takes.
 
     Args:
