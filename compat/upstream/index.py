@@ -148,31 +148,36 @@ class IndexInMemory(Index):
 
     def settled(self, attempt: int) -> Order:
         self._refuse_collisions()
-        pages = sorted(self._of(attempt), key=lambda page: (page.source, page.start))
+        pages = self._of(attempt)
+        positions = [(page.source, page.start + place) for page in pages for place in page.places]
         starts = chain.from_iterable(_starts(page) for page in pages)
         sources = chain.from_iterable([page.source] * len(page.places) for page in pages)
         lengths = chain.from_iterable(page.lengths for page in pages)
         columns = [list(chain.from_iterable(page.sorting[at] for page in pages)) for at in range(len(self._sort))]
-        return self._ordered(list(starts), list(lengths), list(sources), columns)
+        ranks = sorted(range(len(positions)), key=positions.__getitem__)
+        return self._ordered(ranks, list(starts), list(lengths), list(sources), columns)
 
     def merged(self) -> Order:
         self._refuse_collisions()
-        newest: dict[int | str, tuple[int, tuple[int, int], Entries, int]] = {}
+        newest: dict[int | str, tuple[int, tuple[int, int], int, Entries, int]] = {}
+        row = 0
         for page in self._pages:
             for place, key in enumerate(page.keys):
                 first = (page.source, page.start + place)
                 known = newest.get(key)
                 if known is not None and known[0] == page.attempt:
                     first = min(first, known[1])
-                newest[key] = (page.attempt, first, page, place)
-        found = sorted(newest.values(), key=lambda entry: (-entry[0], entry[1]))
+                row += 1
+                newest[key] = (page.attempt, first, row, page, place)
+        found = sorted(newest.values(), key=lambda entry: (-entry[0], entry[1], entry[2]))
         wanted = {
             (id(page), place): (start, at)
             for page in self._pages
             for at, (place, start) in enumerate(zip(page.places, _starts(page), strict=True))
         }
-        chosen = [(page, *wanted[id(page), place]) for _, _, page, place in found if (id(page), place) in wanted]
+        chosen = [(page, *wanted[id(page), place]) for *_, page, place in found if (id(page), place) in wanted]
         return self._ordered(
+            list(range(len(chosen))),
             [start for _, start, _ in chosen],
             [page.lengths[at] for page, _, at in chosen],
             [page.source for page, _, _ in chosen],
@@ -184,12 +189,12 @@ class IndexInMemory(Index):
 
     def _ordered(
         self,
+        ranks: list[int],
         starts: Sequence[int],
         lengths: Sequence[int],
         sources: Sequence[int],
         columns: Sequence[Sequence[Sortable | None]],
     ) -> Order:
-        ranks = list(range(len(starts)))
         for key, column in reversed([*zip(self._sort, columns, strict=True)]):
             # Nulls come last ascending and first descending.
             values: Sequence[Any] = [(value is None, value) for value in column] if None in column else column

@@ -103,7 +103,7 @@ class IndexOnDisk(Index):
 
     def settled(self, attempt: int) -> Order:
         self._refuse_collisions()
-        return self._ordered("SELECT * FROM found WHERE attempt = ?", "source, place", (attempt,))
+        return self._ordered("SELECT * FROM found WHERE attempt = ?", "source, place, row", (attempt,))
 
     def merged(self) -> Order:
         self._refuse_collisions()
@@ -114,7 +114,7 @@ class IndexOnDisk(Index):
                 GROUP BY key
             ) ON row = newest
         """
-        return self._ordered(newest, "attempt DESC, first", ())
+        return self._ordered(newest, "attempt DESC, first, row", ())
 
     def _ordered(self, chosen: str, last: str, values: tuple[Any, ...]) -> Order:
         # Nulls come last ascending and first descending, which `IS NULL` says to any SQLite.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import listed, mounted, upstream_of
 
@@ -124,6 +124,7 @@ PAGES = st.lists(
 
 
 @given(PAGES, st.booleans(), st.booleans(), st.integers(0, 2000))
+@example([(1, 1, 0, [(0, None), (0, None)], {0, 1}), (1, 1, 0, [(0, None)], {0})], False, False, 0)
 def test_what_spills_is_what_does_not(pages: Any, descending: bool, merged: bool, in_memory: int) -> None:
     """Pages of several lists and attempts, that overlap or not; the limit is met at any of them."""
     sort = (SortKey("name", descending),)
