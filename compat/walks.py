@@ -71,6 +71,11 @@ class Walks(ABC):
             LegacyError: what the reading failed with, or that it cannot be kept or read back.
         """
 
+    @property
+    def number(self) -> int:
+        """How many are kept in this process."""
+        return 0
+
 
 class _LeftOff(Exception):
     """The reading that others waited for ended for a reason of its reader's own."""
@@ -156,6 +161,10 @@ class ProcessWalks(Walks):
             entry.asked = self._clock()
             self._watch_over()
         return walk
+
+    @property
+    def number(self) -> int:
+        return len(self)
 
     def __len__(self) -> int:
         with self._lock:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from compat.config import Configuration
-from compat.errors import LegacyError
+from compat.errors import LegacyError, UpstreamError
 from compat.gateway.aftermath import Aftermath
 from compat.gateway.asgi import Headers, Receive, Scope, Send, header, send_answer
 from compat.gateway.direct import DirectSender
@@ -71,8 +71,9 @@ class Gateway:
     def __init__(self, configuration: Configuration, store: Store, observe: Observer | None = None) -> None:
         self.settings = GatewaySettings.of(configuration)
         self._store = store
-        verifier, walks = make_verifier(configuration, store), walks_of(configuration, store)
-        self._shim = Shim(configuration.upstream, configuration.settings, verifier, walks)
+        self._walks = walks_of(configuration, store)
+        verifier = make_verifier(configuration, store)
+        self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
         self._modes = modes(configuration)
         self._slots = Slots(self.settings.max_calls_per_caller)
         self._threads = ThreadPoolExecutor(self.settings.threads, thread_name_prefix="gateway")
@@ -87,6 +88,11 @@ class Gateway:
             self._new = Passing(upstream.base_url, "new")
         # Where there is no old endpoint, no caller has the mode that leads there.
         self._legacy = Passing(configuration.legacy_base_url or "", "legacy")
+
+    @property
+    def walks_kept(self) -> int:
+        """How many walks this process keeps."""
+        return self._walks.number
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -201,7 +207,17 @@ class _Request:
         """Let another endpoint answer."""
         further = [*self.further, (ANSWERED_BY.encode(), passing.answers_as.encode())]
         self.exchange.answered_by = passing.answers_as
-        self.exchange.status = await passing.pass_on(self.scope, self.receive, self.send, further, body)
+        try:
+            self.exchange.status = await passing.pass_on(self.scope, self.receive, self.send, further, body)
+        except UpstreamError:
+            self._attempted(passing, None)
+            raise
+        self._attempted(passing, self.exchange.status)
+
+    def _attempted(self, passing: Passing, status: int | None) -> None:
+        # What the old endpoint answers says nothing of the upstream.
+        if passing.answers_as == "new":
+            self.exchange.attempted(status)
 
     async def call(self, route: Route, exam_id: str, settings: GatewaySettings) -> LegacyCall:
         """The deprecated call that it is.

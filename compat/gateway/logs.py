@@ -53,6 +53,7 @@ class Journal:
 
 def line_of(exchange: Exchange) -> bytes:
     """A request as a line of JSON."""
+    exam_id = exchange.exam_id or ""
     shown: dict[str, Any] = {
         "time": _time(exchange.at),
         "event": "call",
@@ -60,7 +61,8 @@ def line_of(exchange: Exchange) -> bytes:
         "method": exchange.method,
         "route": exchange.route,
         "caller": exchange.caller,
-        "exam_id": exchange.exam_id,
+        # What is no number is a text of the caller's, and may be anything.
+        "exam_id": exam_id if exam_id.isascii() and exam_id.isdigit() else None,
         "status": exchange.status,
         "answered_by": exchange.answered_by,
         "milliseconds": round(exchange.seconds * 1000, 1),

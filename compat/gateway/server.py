@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,10 @@ __all__ = ["ServerSettings", "serve"]
 
 _LETTING_GO = 3.0
 """Seconds within which the workers of a gateway that was killed let go of its port."""
+
+
+_LOOKING_AT_WALKS = 2.0
+"""Seconds between two looks at how many walks are kept."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,16 @@ def _application(settings: ServerSettings) -> Gateway:
     """A worker's application."""
     metrics = Metrics()
     DRIFT.listen(metrics.drifted)
-    return make_application(_configuration(settings), observe=Journal(metrics))
+    gateway = make_application(_configuration(settings), observe=Journal(metrics))
+    threading.Thread(target=_count_walks, args=(gateway, metrics), name="walks", daemon=True).start()
+    return gateway
+
+
+def _count_walks(gateway: Gateway, metrics: Metrics) -> None:
+    """Keep the number of walks right also while nobody calls, since they go by themselves."""
+    while True:
+        metrics.walks_kept(gateway.walks_kept)
+        time.sleep(_LOOKING_AT_WALKS)
 
 
 def _check(settings: ServerSettings, store: Store) -> None:

@@ -55,6 +55,10 @@ class SharedWalks(Walks):
         self._largest = largest
         self._local = ProcessWalks()
 
+    @property
+    def number(self) -> int:
+        return self._local.number
+
     def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
         digest = hashlib.blake2b(key.digest().encode(), digest_size=32, key=self._ours).hexdigest()
         read = partial(self._read, digest, key.limit, read)

@@ -56,10 +56,16 @@ def test_a_request_is_one_line_of_json() -> None:
 
 
 def test_no_text_of_a_caller_begins_a_line_of_its_own() -> None:
-    line = line_of(_exchange(method='G"\n{"event": "call"}\u2028', exam_id="1\r\n2"))
+    method = 'G"\r\n{"event": "call"}\u2028'
+    line = line_of(_exchange(method=method))
     assert line.count(b"\n") == 1
     assert b"\r" not in line
-    assert json.loads(line)["exam_id"] == "1\r\n2"
+    assert json.loads(line)["method"] == method
+
+
+def test_a_path_that_holds_anything_else_is_not_shown_as_an_exam() -> None:
+    for given in ("jan@example.org", "1\r\n2", "١٧", ""):
+        assert "exam_id" not in json.loads(line_of(_exchange(exam_id=given)))
 
 
 def test_a_message_shows_where_an_error_came_from_and_not_what_it_says() -> None:

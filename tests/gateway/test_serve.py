@@ -62,6 +62,7 @@ def test_it_answers_and_says_so(sandbox: Sandbox, config: Path) -> None:
         assert numbers['exam_compat_calls_total{caller="registrar",route="index_students",status="403"}'] == 1
         assert numbers["exam_compat_nonces_spent_total"] == 1
         assert numbers['exam_compat_upstream_calls_total{outcome="2xx"}'] >= 1
+        until(lambda: gateway.numbers()["exam_compat_walks_kept"] == 1, gateway)
         assert gateway.stop() == 0
         calls = [each for each in gateway.entries() if each["event"] == "call"]
         assert [each["status"] for each in calls] == [200, 403]
@@ -74,6 +75,22 @@ def test_it_answers_and_says_so(sandbox: Sandbox, config: Path) -> None:
         emails = [each["email"] for each in answer.json()["students"]]
         assert emails
         assert not [email for email in emails if email in log]
+
+
+def test_what_is_passed_on_is_written_down_too(sandbox: Sandbox, config: Path) -> None:
+    with serving(config) as gateway:
+        given = {**sandbox.signed({"id": "17", "name": "Jan"})}
+        answer = requests.get(f"{gateway.base}/api/v3/student_sessions", params=given, timeout=30)
+        # It bears no token, and so it is the caller who is refused: the upstream is well.
+        assert answer.status_code == 403
+        assert gateway.ready()["ready"]
+        numbers = gateway.numbers()
+        assert numbers['exam_compat_calls_total{caller="unknown",route="other",status="403"}'] == 1
+        assert numbers['exam_compat_upstream_calls_total{outcome="4xx"}'] == 1
+        assert gateway.stop() == 0
+        (call,) = [each for each in gateway.entries() if each["event"] == "call"]
+        assert (call["route"], call["upstream_calls"]) == ("other", 1)
+        assert given["signature"] not in gateway.log.read_text()
 
 
 @posix
