@@ -9,8 +9,9 @@ from itertools import compress
 from typing import Any
 
 from compat.legacy.query import ORDERINGS, Condition, Query, SortKey, columns_needed
-from compat.upstream.interface import Capability, Row
+from compat.upstream.interface import Capability
 from compat.upstream.noted import Columns, Noted, bare
+from compat.upstream.records import Row
 
 __all__ = ["Plan", "PushdownIgnored", "make_plan", "sort_rows"]
 

@@ -15,7 +15,8 @@ from typing import Any
 from compat.json_text import dumps
 from compat.legacy.query import Query
 from compat.plan import Plan
-from compat.upstream.interface import Capability, Chunk, Upstream
+from compat.upstream.interface import Capability, Upstream
+from compat.upstream.records import Chunk
 from compat.upstream.senders import CallOptions
 
 __all__ = ["Proofs"]

@@ -12,8 +12,9 @@ from compat.errors import InvalidParameter, StudentSessionNotFound, UpstreamErro
 from compat.legacy.parameters import number
 from compat.legacy.query import LARGEST_LIMIT
 from compat.upstream import PaginatedSessions, StudentSessions
-from compat.upstream.interface import Source, Upstream
+from compat.upstream.interface import Upstream
 from compat.upstream.reading import page_length
+from compat.upstream.records import Source
 from compat.upstream.transport import CallOptions
 
 __all__ = ["StudentSessionsClient"]

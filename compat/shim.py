@@ -19,9 +19,10 @@ from compat.legacy.values import Comparable
 from compat.legacy.verifier import Verifier
 from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
 from compat.proof import Proofs
-from compat.upstream.interface import Chunk, LegacySettings, Reading, Row, Source, Upstream
+from compat.upstream.interface import LegacySettings, Upstream
 from compat.upstream.noted import Noted
 from compat.upstream.reading import Begun, read_range, read_sources, walk_deadline
+from compat.upstream.records import Chunk, Reading, Row, Source
 from compat.upstream.short_list import short_list, with_texts
 from compat.upstream.transport import CallOptions
 from compat.walks import ProcessWalks, WalkKey, Walks

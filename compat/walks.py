@@ -15,7 +15,7 @@ from typing import Any
 
 from compat.errors import LegacyError, UpstreamTimeout
 from compat.legacy.query import Condition, Query, SortKey
-from compat.upstream.interface import Reading
+from compat.upstream.records import Reading
 
 __all__ = ["KEPT_FOR", "ProcessWalks", "WalkKey", "Walks"]
 

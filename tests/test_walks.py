@@ -23,7 +23,7 @@ from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.shim import Shim
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 from compat.upstream.collected import Collected
-from compat.upstream.interface import Reading
+from compat.upstream.records import Reading
 from compat.walks import KEPT_FOR, ProcessWalks, WalkKey, Walks
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

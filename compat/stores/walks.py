@@ -20,7 +20,7 @@ import msgspec
 from compat.config import Configuration
 from compat.errors import StoreUnavailable
 from compat.stores.interface import Store, WalkKeeper
-from compat.upstream.interface import Reading, Row
+from compat.upstream.records import Reading, Row
 from compat.walks import ProcessWalks, WalkKey, Walks
 
 __all__ = ["SharedWalks", "walks_of"]

@@ -15,7 +15,8 @@ from compat.mapping import SessionLens, losses_of_record, losses_of_session
 from compat.mapping.lens import NOBODY
 from compat.mapping.remainder import same
 from compat.schemas import COLUMNS
-from compat.upstream.interface import Codec, Row
+from compat.upstream.interface import Codec
+from compat.upstream.records import Row
 
 __all__ = [
     "compiled_agrees",

@@ -14,9 +14,9 @@ from typing import Any
 from compat.legacy.query import SortKey
 from compat.upstream.index import Entries, Index, IndexInMemory, Order, Summary
 from compat.upstream.index_on_disk import IndexOnDisk
-from compat.upstream.interface import Reading
 from compat.upstream.kept_texts import KeptTexts
 from compat.upstream.noted import Noted
+from compat.upstream.records import Reading
 
 __all__ = ["IN_MEMORY", "Collected"]
 

@@ -10,7 +10,7 @@ from compat.legacy.values import Comparable
 from compat.mapping.exact import FIRST_SURROGATE
 
 if TYPE_CHECKING:
-    from compat.upstream.interface import Row
+    from compat.upstream.records import Row
 
 __all__ = ["Columns", "Noted", "Sortable", "bare", "columns_of"]
 

@@ -14,19 +14,10 @@ from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.lens import NOBODY
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
 from compat.upstream.access_token import ClientCredentials, FixedToken, TokenSource
-from compat.upstream.interface import (
-    Capability,
-    Chunk,
-    Codec,
-    LegacySettings,
-    One,
-    Row,
-    Source,
-    Upstream,
-    WalkSettings,
-)
+from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream, WalkSettings
 from compat.upstream.noted import Noted
 from compat.upstream.reading import read_sources
+from compat.upstream.records import Chunk, One, Row, Source
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.roster import Person, read_roster
 from compat.upstream.session_codec import SessionCodec

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from compat.errors import UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, SortKey
 from compat.upstream.collected import Collected
-from compat.upstream.interface import Chunk, Source, WalkSettings
+from compat.upstream.interface import WalkSettings
 from compat.upstream.noted import Noted
+from compat.upstream.records import Chunk, Source
 from compat.upstream.retries import Deadline
 
 __all__ = ["PAGES_AT_ONCE", "READINGS", "Begun", "page_length", "read_range", "read_sources", "walk_deadline"]

@@ -19,9 +19,10 @@ from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
-from compat.upstream.interface import Codec, LegacySettings, Row
+from compat.upstream.interface import Codec, LegacySettings
 from compat.upstream.listed import listed_object
 from compat.upstream.noted import Columns, columns_of
+from compat.upstream.records import Row
 
 __all__ = ["SessionCodec"]
 

@@ -11,7 +11,7 @@ from compat.errors import UpstreamError
 from compat.json_text import check_utf_8, dumps
 from compat.mapping.compiled import REFUSED
 from compat.schemas import PaginatedSessionsOutputSchema
-from compat.upstream.interface import Chunk
+from compat.upstream.records import Chunk
 from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
 
 __all__ = ["TokenRefused", "raw_page", "read_chunk"]

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from compat.upstream.interface import Chunk, Codec, Reading, Row
+from compat.upstream.interface import Codec
+from compat.upstream.records import Chunk, Reading, Row
 
 __all__ = ["ShortList", "short_list", "with_texts"]
 

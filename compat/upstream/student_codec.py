@@ -16,9 +16,10 @@ from compat.legacy.values import Comparable, comparable
 from compat.mapping.compiled import REFUSED, TimeColumns, Times, joined, student_type
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
-from compat.upstream.interface import Codec, LegacySettings, Row
+from compat.upstream.interface import Codec, LegacySettings
 from compat.upstream.listed import listed_object
 from compat.upstream.noted import Columns, columns_of
+from compat.upstream.records import Row
 
 __all__ = ["StudentCodec"]
 

@@ -10,7 +10,8 @@ import msgspec
 from compat.errors import LegacyError, NotAuthorized
 from compat.json_text import check_utf_8, dumps
 from compat.mapping.compiled.refused import REFUSED
-from compat.upstream.interface import Chunk, Codec, Row
+from compat.upstream.interface import Codec
+from compat.upstream.records import Chunk, Row
 from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
 
 __all__ = ["PageRows", "raw_rows", "read_chunk", "read_row", "refused"]

@@ -11,17 +11,8 @@ import requests
 from compat.errors import ConfigurationError, StudentSessionNotFound
 from compat.legacy.signature import signed
 from compat.settings_checks import checked_key, checked_token, checked_url
-from compat.upstream.interface import (
-    Capability,
-    Chunk,
-    Codec,
-    LegacySettings,
-    One,
-    Row,
-    Source,
-    Upstream,
-    WalkSettings,
-)
+from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream, WalkSettings
+from compat.upstream.records import Chunk, One, Row, Source
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.senders import Sender
 from compat.upstream.student_pages import PageRows, raw_rows, read_chunk, read_row, refused

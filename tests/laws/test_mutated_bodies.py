@@ -22,7 +22,8 @@ from compat.mapping import BulkLens, SessionLens
 from compat.mapping.remainder import same
 from compat.testing.strategies import legacy_records, sessions
 from compat.upstream import session_pages, student_pages
-from compat.upstream.interface import Chunk, Codec, LegacySettings
+from compat.upstream.interface import Codec, LegacySettings
+from compat.upstream.records import Chunk
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.transport import Reply, json_object

@@ -22,7 +22,7 @@ from compat.stores import Store, open_store
 from compat.stores.interface import StoredPage, WalkKeeper
 from compat.stores.walks import SharedWalks, walks_of
 from compat.testing.sandbox import Sandbox
-from compat.upstream.interface import Reading
+from compat.upstream.records import Reading
 from compat.walks import ProcessWalks, WalkKey
 
 LARGEST = 2**20

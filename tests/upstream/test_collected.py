@@ -27,8 +27,8 @@ from compat.upstream import index_on_disk, kept_texts, reading
 from compat.upstream.collected import Collected
 from compat.upstream.index import IndexInMemory
 from compat.upstream.index_on_disk import IndexOnDisk
-from compat.upstream.interface import Row
 from compat.upstream.noted import Noted
+from compat.upstream.records import Row
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 

@@ -9,7 +9,8 @@ from support import edited, listed, mounted, rows_of, upstream_of
 
 from compat.json_text import dumps, loads
 from compat.testing.sandbox import Sandbox
-from compat.upstream.interface import Chunk, LegacySettings
+from compat.upstream.interface import LegacySettings
+from compat.upstream.records import Chunk
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.session_pages import raw_page
 from compat.upstream.short_list import short_list
