@@ -124,7 +124,7 @@ class SqliteStore(Store):
         self._lock.release()
 
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, self._busy_for, isolation_level=None, check_same_thread=False)
+        database = sqlite3.connect(self._path, timeout=self._busy_for, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(database)
         except BaseException:
