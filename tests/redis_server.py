@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
-from support import closed_port
+from support import closed_port, program
 
 
 class RedisServer:
@@ -42,10 +41,17 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        program = shutil.which("redis-server")
-        if program is None:
-            raise RuntimeError("no redis-server here: install the package of that name")
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        command = [
+            program("redis-server"),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self._folder),
+        ]
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log)
         patient = Retry(ConstantBackoff(0.02), 400)

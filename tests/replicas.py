@@ -16,7 +16,7 @@ import requests
 from gateways import SECRET, TOKEN
 from redis_server import RedisServer
 from serving import Gateway, starting, until
-from support import closed_port
+from support import closed_port, program
 
 from compat.testing.sandbox import Sandbox
 
@@ -83,13 +83,11 @@ def _nginx(folder: Path, ports: Mapping[str, str]) -> Iterator[str]:
     path.write_text(text)
     (command,) = commands("nginx")
     assert command == ["nginx", "-p", ".", "-c", "nginx.conf"]
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    assert program is not None, "no nginx here: install the package of that name"
     # Here it stays in the foreground, and may read a folder that is root's.
     here = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     with (folder / "nginx.out").open("wb") as out:
         process = subprocess.Popen(
-            [program, "-p", f"{folder}/", "-c", str(path), "-g", here], stdout=out, stderr=out, cwd=folder
+            [program("nginx"), "-p", f"{folder}/", "-c", str(path), "-g", here], stdout=out, stderr=out, cwd=folder
         )
     try:
         until(lambda: requests.get(base, timeout=10).status_code)

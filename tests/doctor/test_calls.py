@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
-import shutil
 import subprocess
 from urllib.parse import parse_qsl
 
 import pytest
-from support import RawServer, http
+from support import RawServer, http, program
 
 from compat.doctor import CLUED, SeenRequest, UnreadableCall, diagnose_entry, read_curl, read_entry
 from compat.doctor.masks import masked
@@ -34,10 +33,12 @@ LINES = [
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_curl_line_is_read_as_curl_sends_it(line: str) -> None:
-    assert shutil.which("curl"), "this test needs curl"
+    curl = program("curl")
     with RawServer(lambda number, received, connection: http(200)) as server:
         text = line.format(url=f"{server.base_url}/api/v3/exams/17/index_students")
-        subprocess.run([*shlex.split(text.replace("\\\n", " ")), "-s"], check=True, timeout=30, capture_output=True)
+        subprocess.run(
+            [curl, *shlex.split(text.replace("\\\n", " "))[1:], "-s"], check=True, timeout=30, capture_output=True
+        )
         read = read_curl(text)
         (received,) = server.received
     start, *headers = received.head.split("\r\n")

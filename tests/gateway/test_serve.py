@@ -17,6 +17,7 @@ import pytest
 import requests
 from gateways import settings_for, written
 from serving import COMMAND, HEADERS, query, serving, starting, until
+from support import program
 
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 
@@ -226,7 +227,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     usage = ["-addext", "keyUsage=digitalSignature,keyCertSign"]
     files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(["openssl", "req", *asked, *named, *usage, *files], check=True, capture_output=True)
+    subprocess.run([program("openssl"), "req", *asked, *named, *usage, *files], check=True, capture_output=True)
     return certificate, key
 
 
