@@ -21,11 +21,13 @@ class RedisServer:
     Args:
         folder: where it keeps its files.
         options: lines of its configuration, in place of these: it remembers across restarts, every call at once.
+        file: a configuration file, in place of all but the port and the folder.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, file: Path | None = None) -> None:
         self._folder = folder
-        self._options = options or ("--appendonly", "yes", "--appendfsync", "always")
+        remembering = options or ("--appendonly", "yes", "--appendfsync", "always")
+        self._configuration = [str(file)] if file else ["--bind", "127.0.0.1", "--save", "", *remembering]
         self.port = int(closed_port().rpartition(":")[2])
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -41,19 +43,11 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [
-            program("redis-server"),
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(self._folder),
-        ]
+        place = ["--port", str(self.port), "--dir", str(self._folder)]
         with (self._folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [program("redis-server"), *self._configuration, *place], stdout=log, stderr=log
+            )
         patient = Retry(ConstantBackoff(0.02), 400)
         with redis.Redis(port=self.port, retry=patient) as client:
             client.ping()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from compat.errors import LegacyError
-from compat.gateway.asgi import Headers, Receive, Scope, header
+from compat.gateway.asgi import Headers, Receive, Scope, header, may_have_body
 from compat.gateway.settings import GatewaySettings
 
 __all__ = ["Slots", "check_head", "read_body"]
@@ -76,6 +76,8 @@ async def read_body(scope: Scope, receive: Receive, settings: GatewaySettings) -
         LegacyError: 413; what is announced as longer is not read at all.
         ConnectionError: the caller went away before its end.
     """
+    if not may_have_body(scope):
+        return b""
     announced = header(scope["headers"], b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > settings.max_body:
         raise _BodyTooLarge(settings.max_body)

@@ -30,7 +30,7 @@ from compat.upstream.senders import OwnPool
 
 ROOT = Path(__file__).parents[2]
 VENDORS = ("https://acme.proctorexam.com", "https://platform.timeback.com")
-STAY = ("demo", "sandbox")
+STAY = ("demo", "sandbox", "serve")
 """Commands that start servers: only their arguments are checked here."""
 
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 from gateways import settings_for, written
 from redis_server import RedisServer
-from replicas import Replicas, commands, started
+from replicas import FILES, Replicas, commands, started
 from serving import HEADERS, Gateway, query, serving, starting, until
 
 from compat.testing.sandbox import Sandbox
@@ -28,7 +28,7 @@ SENDERS = 8
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
     folder = tmp_path / "redis"
     folder.mkdir()
-    with RedisServer(folder) as running:
+    with RedisServer(folder, file=FILES / "redis.conf") as running:
         yield running
 
 
