@@ -105,6 +105,9 @@ class Server:
 @contextmanager
 def upstream(sizes: Sequence[int]) -> Iterator[dict[int, str]]:
     """The new endpoint: nginx with a page of each size, on a port of its own; gives size to base URL."""
+    for program in ("nginx", "wrk"):
+        if shutil.which(program) is None:
+            raise RuntimeError(f"no {program} here: install it from the system's packages")
     with tempfile.TemporaryDirectory() as folder:
         # nginx gives up root's rights in its workers.
         Path(folder).chmod(0o755)

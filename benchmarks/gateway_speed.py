@@ -1,8 +1,8 @@
 """The gateway under load: the whole job against passing bytes through, and against what people would use instead.
 
 Each round starts every server anew, loads it, and stops it. The whole job verifies the signature, keeps the nonce,
-calls the new endpoint once, checks types and translates. Passing through is the same gateway with the new endpoint's
-own path.
+calls the new endpoint once, checks types and translates. The floor is the same server and HTTP client with nothing but
+the page's bytes; beside it stands the gateway's own passing through of the new endpoint's path, which streams.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.data import legacy_fields_of
+from benchmarks.data import legacy_fields_of, student_sessions
 from benchmarks.gateway_load import (
     Load,
     Server,
@@ -34,7 +34,8 @@ from benchmarks.harness import Figure, Report
 
 SIZES = (30, 300)
 CONNECTIONS = (1, 8, 32)
-_SECONDS = 3
+_GATEWAY, _BYTES, _PASSING = "gateway", "the same server and client, bytes alone", "gateway, passing through"
+_SECONDS = 2
 _ROUNDS = 5
 _MOST = {30: 8000, 300: 4000}
 """Calls a second that no server here reaches: so many are signed for each second."""
@@ -67,6 +68,12 @@ def _granian(application: str, interface: str) -> Start:
     return command
 
 
+def _bytes_alone(base_url: str, port: int) -> list[str]:
+    client = ["env", f"BENCHMARK_UPSTREAM={base_url}", "BENCHMARK_CLIENT=http.client"]
+    options = ["--interface", "asgi", "--no-ws", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    return [*client, "granian", *options, "benchmarks.gateway_candidates:asgi_threads"]
+
+
 def _uvicorn(application: str) -> Start:
     def command(base_url: str, port: int) -> list[str]:
         options = ["--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--log-level", "warning"]
@@ -86,7 +93,8 @@ def _mitmproxy(program: str) -> Start:
 
 
 def _servers(folder: str, redis: str | None) -> dict[str, Start]:
-    starts: dict[str, Start] = {"gateway": _gateway("memory://", folder)}
+    starts: dict[str, Start] = {_GATEWAY: _gateway("memory://", folder)}
+    starts[_BYTES] = _bytes_alone
     starts["gateway, SQLite"] = _gateway(f"sqlite:///{folder}/{{port}}.db", folder)
     if redis is not None:
         starts["gateway, Redis"] = _gateway(redis, folder)
@@ -126,6 +134,33 @@ def _check(server: Server, size: int, wanted: object) -> None:
             assert headers["x-pagination-item-count"] == str(size)
 
 
+class _Measured:
+    """The loads of each server, by name, records a page and connections."""
+
+    def __init__(self, seconds: int) -> None:
+        self.loads: dict[str, list[Load]] = {}
+        self._seconds = seconds
+        self._whole = [legacy_fields_of({**record, "exam_id": int(EXAM)}) for record in student_sessions()]
+
+    def server(self, name: str, command: list[str], port: int, size: int) -> None:
+        """Start a server, load it, and stop it."""
+        with serving(pinned_server(command), port) as server:
+            if name != _BYTES:
+                _check(server, size, self._whole[:size])
+                load(server, old_calls(_MOST[size], size), 8, 1)
+                for connections in CONNECTIONS if name == _GATEWAY else (8,):
+                    calls = old_calls(_MOST[size] * self._seconds, size)
+                    self._note(name, size, connections, load(server, calls, connections, self._seconds))
+            if name in (_BYTES, _GATEWAY):
+                path = [f"/api/v3/exams/{EXAM}/student_sessions"]
+                load(server, path, 8, 1)
+                passed = name if name == _BYTES else _PASSING
+                self._note(passed, size, 8, load(server, path, 8, self._seconds))
+
+    def _note(self, name: str, size: int, connections: int, done: Load) -> None:
+        self.loads.setdefault(f"{name}, {size} records, {connections} connections", []).append(done)
+
+
 def measured(rounds: int, seconds: int, names: tuple[str, ...] = ()) -> Report:
     """Measure.
 
@@ -134,14 +169,7 @@ def measured(rounds: int, seconds: int, names: tuple[str, ...] = ()) -> Report:
         seconds: that each load lasts.
         names: the servers wanted; all without one.
     """
-    from benchmarks.data import student_sessions
-
-    whole = [legacy_fields_of({**record, "exam_id": int(EXAM)}) for record in student_sessions()]
-    found: dict[str, list[Load]] = {}
-
-    def note(name: str, done: Load) -> None:
-        found.setdefault(name, []).append(done)
-
+    found = _Measured(seconds)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         bases = stack.enter_context(upstream(SIZES))
@@ -149,20 +177,10 @@ def measured(rounds: int, seconds: int, names: tuple[str, ...] = ()) -> Report:
         starts = {name: start for name, start in starts.items() if not names or name in names}
         for number in range(rounds):
             for size in SIZES:
-                order = list(starts) if number % 2 == 0 else list(reversed(starts))
-                for name in order:
+                for name in list(starts) if number % 2 == 0 else list(reversed(starts)):
                     port = free_port()
-                    with serving(pinned_server(starts[name](bases[size], port)), port) as server:
-                        _check(server, size, whole[:size])
-                        plain = [f"/api/v3/exams/{EXAM}/student_sessions"]
-                        load(server, old_calls(_MOST[size], size), 8, 1)
-                        for connections in CONNECTIONS if name == "gateway" else (8,):
-                            at = f"{name}, {size} records, {connections} connections"
-                            calls = old_calls(_MOST[size] * seconds, size)
-                            note(at, load(server, calls, connections, seconds))
-                        if name == "gateway":
-                            note(f"passing through, {size} records, 8 connections", load(server, plain, 8, seconds))
-    return _report(found)
+                    found.server(name, starts[name](bases[size], port), port, size)
+    return _report(found.loads)
 
 
 def _report(found: Mapping[str, list[Load]]) -> Report:
@@ -174,8 +192,9 @@ def _report(found: Mapping[str, list[Load]]) -> Report:
             values = [a.processor / b.processor for a, b in zip(one_, other, strict=True)]
             figures.append(Figure(f"processor time, {way} / {peer}, {size} records", target, values))
 
-    versus("gateway", "passing through", 30, "at most 1.6")
-    versus("gateway", "passing through", 300, "at most 3.5")
+    for size, most in zip(SIZES, ("at most 1.6", "at most 3.5"), strict=True):
+        versus(_GATEWAY, _BYTES, size, most)
+        versus(_GATEWAY, _PASSING, size, "")
     for size in SIZES:
         versus("gateway", "FastAPI + Cadwyn", size, "at most 0.2")
     versus("gateway", "mitmproxy addon", 30, "at most 0.25")

@@ -23,14 +23,20 @@ ROUNDS = 21
 _LEAST = 0.02
 _DISTRIBUTIONS = (
     "exam-students-compat",
+    "aiohttp",
     "cadwyn",
     "duckdb",
+    "fastapi",
+    "flask",
+    "granian",
     "marshmallow",
     "msgspec",
     "orjson",
     "pydantic",
+    "redis",
     "requests",
     "urllib3",
+    "uvicorn",
 )
 _TARGET = re.compile(r"at (most|least) ([\d.]+)")
 
