@@ -21,6 +21,7 @@ _HELPERS = (
     "gateway_peers",
     "harness",
     "plot",
+    "pydantic_models",
     "sessions_page",
     "upstream",
     "walking",

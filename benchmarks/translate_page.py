@@ -24,14 +24,13 @@ from cadwyn.structure.data import ResponseInfo
 
 from benchmarks.data import RECORDS, legacy_fields_of, student_sessions_page
 from benchmarks.harness import ROUNDS, Report, command_line, compare, timed
-from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
-from compat.schemas.fields import Array, Boolean, Integer
+from benchmarks.pydantic_models import NEWER, Student
+from compat.schemas import STUDENT_FIELDS, StudentSchema
 from compat.upstream.interface import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.student_pages import read_chunk
 from compat.upstream.transport import Reply
 
-_NEWER = ("pre_assigned_proctor_id", "preserve", "pin_code", "pod_names", "review_commentary")
 _HEADERS = {"X-Pagination-Item-Count": str(RECORDS), "X-Pagination-Limit": str(RECORDS)}
 _codec = StudentCodec(LegacySettings())
 _schema = StudentSchema(many=True)
@@ -68,19 +67,7 @@ def plain_marshmallow(body: bytes) -> bytes:
     return json.dumps({"students": _schema.dump(students)}).encode()
 
 
-def _python_type(name: str) -> Any:
-    column = COLUMNS[name]
-    kinds: dict[type, Any] = {Array: list[Any], Boolean: bool, Integer: int}
-    kind = kinds.get(type(column), str)
-    return (kind, ...) if column.required and not column.allow_none else (kind | None, None)
-
-
-_Student = pydantic.create_model(
-    "Student",
-    __config__=pydantic.ConfigDict(strict=True, extra="ignore"),
-    **{name: _python_type(name) for name in STUDENT_FIELDS},
-)
-_StudentsPage = pydantic.create_model("StudentsPage", students=(list[_Student], ...))
+_StudentsPage = pydantic.create_model("StudentsPage", students=(list[Student], ...))
 _adapter = pydantic.TypeAdapter(_StudentsPage)
 
 
@@ -89,18 +76,18 @@ def with_pydantic(body: bytes) -> bytes:
     return _adapter.dump_json(_adapter.validate_json(body))
 
 
-_Session = pydantic.create_model("Session", __base__=_Student, **dict.fromkeys(_NEWER, (Any, None)))
+_Session = pydantic.create_model("Session", __base__=Student, **dict.fromkeys(NEWER, (Any, None)))
 _SessionsPage = pydantic.create_model("SessionsPage", students=(list[_Session], ...))
 
 
 class _WithholdNewerFields(VersionChange):
     description = "The newer fields are shown."
-    instructions_to_migrate_to_previous_version = tuple(schema(_Session).field(name).didnt_exist for name in _NEWER)
+    instructions_to_migrate_to_previous_version = tuple(schema(_Session).field(name).didnt_exist for name in NEWER)
 
     @convert_response_to_previous_version_for(_SessionsPage)
     def _withhold(response: ResponseInfo) -> None:  # noqa: N805 - cadwyn's form
         for student in response.body["students"]:
-            for name in _NEWER:
+            for name in NEWER:
                 student.pop(name, None)
 
 

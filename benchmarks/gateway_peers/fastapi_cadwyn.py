@@ -23,41 +23,27 @@ from cadwyn import (
 from fastapi import Header, HTTPException, Request, Response
 
 from benchmarks.gateway_peers.signing import TOKEN, UPSTREAM, accepted, upstream_parameters
-from compat.schemas import COLUMNS, STUDENT_FIELDS
-from compat.schemas.fields import Array, Boolean, Integer
+from benchmarks.pydantic_models import NEWER, Student
 
 __all__ = ["application"]
 
-_NEWER = ("pre_assigned_proctor_id", "preserve", "pin_code", "pod_names", "review_commentary")
 _COUNTS = ("Item-Count", "Page-Count", "Page", "Limit")
 
 
-def _python_type(name: str) -> Any:
-    column = COLUMNS[name]
-    kinds: dict[type, Any] = {Array: list[Any], Boolean: bool, Integer: int}
-    kind = kinds.get(type(column), str)
-    return (kind, ...) if column.required and not column.allow_none else (kind | None, None)
-
-
-Student = pydantic.create_model(
-    "Student",
-    __config__=pydantic.ConfigDict(strict=True, extra="ignore"),
-    **{name: _python_type(name) for name in STUDENT_FIELDS},
-    **dict.fromkeys(_NEWER, (Any, None)),
-)
-StudentsPage = pydantic.create_model("StudentsPage", students=(list[Student], ...))
+Session = pydantic.create_model("Session", __base__=Student, **dict.fromkeys(NEWER, (Any, None)))
+StudentsPage = pydantic.create_model("StudentsPage", students=(list[Session], ...))
 
 
 class WithholdNewerFields(VersionChange):
     """The old interface has 57 fields."""
 
     description = "The newer fields are shown."
-    instructions_to_migrate_to_previous_version = tuple(schema(Student).field(name).didnt_exist for name in _NEWER)
+    instructions_to_migrate_to_previous_version = tuple(schema(Session).field(name).didnt_exist for name in NEWER)
 
     @convert_response_to_previous_version_for(StudentsPage)
     def _withhold(response: ResponseInfo) -> None:  # noqa: N805 - cadwyn's form
         for student in response.body["students"]:
-            for name in _NEWER:
+            for name in NEWER:
                 student.pop(name, None)
 
 
