@@ -10,7 +10,7 @@ import queue
 import ssl
 import zlib
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.utils import default_headers
@@ -18,7 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, Protocol
 from urllib3.util.wait import wait_for_read
 
 from compat.gateway.environment import proxy_to, trusted_by
-from compat.upstream.senders import CallOptions, Incoming, OwnPool
+from compat.upstream.senders import CallOptions, Incoming, OwnPool, whole_url_of
 
 __all__ = ["DirectSender"]
 
@@ -52,7 +52,7 @@ class DirectSender:
         """
         if self._by_proxy is not None:
             return self._by_proxy.send(request, options, timeout)
-        url = f"{request.url}?{urlencode(request.params)}" if request.params else str(request.url)
+        url = whole_url_of(request)
         connection = self._connected(timeout[0])
         try:
             connection.sock.settimeout(timeout[1])
