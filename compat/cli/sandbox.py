@@ -132,6 +132,7 @@ def _introduce(served: Sandbox, toml: str, write_config: Path | None) -> None:
         _write_config(write_config, toml)
         say(f"The configuration is in {write_config}. In another terminal:")
         say(f"    exam-compat --config {write_config} get {rows[0][0]} --limit 5")
+        say(f"    exam-compat --config {write_config} serve")
 
 
 def _write_config(path: Path, toml: str) -> None:

@@ -278,7 +278,8 @@ def test_settings_name_everything_that_a_shim_needs() -> None:
 def test_the_toml_says_the_same(kind: str, fan_out: bool) -> None:
     toml = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
     with Sandbox(students=3) as sandbox:
-        assert toml.loads(sandbox.toml(kind, fan_out)) == sandbox.settings(kind, fan_out)
+        caller = {"name": "sandbox", "api_token": sandbox.api_token, "secret_key": sandbox.secret_key}
+        assert toml.loads(sandbox.toml(kind, fan_out)) == {**sandbox.settings(kind, fan_out), "callers": [caller]}
 
 
 def test_connections_stay_open_and_stopping_ends_them() -> None:

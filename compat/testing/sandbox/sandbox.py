@@ -184,8 +184,10 @@ class Sandbox:
         }
 
     def toml(self, kind: str, fan_out: bool = False) -> str:
-        """The same as the text of a configuration file."""
-        return as_toml(self.settings(kind, fan_out))
+        """The same as the text of a configuration file, and the sandbox's account as one that may call the gateway."""
+        caller = {"name": "sandbox", "api_token": self.api_token, "secret_key": self.secret_key}
+        # The brackets of a list of tables are twice those of a table.
+        return as_toml({**self.settings(kind, fan_out), "[callers]": caller})
 
     def _student_sessions(self) -> dict[str, Any]:
         return {
