@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -276,7 +278,7 @@ def test_settings_name_everything_that_a_shim_needs() -> None:
 @pytest.mark.parametrize("fan_out", [False, True])
 @pytest.mark.parametrize("kind", ["student_sessions", "paginated_sessions"])
 def test_the_toml_says_the_same(kind: str, fan_out: bool) -> None:
-    toml = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     with Sandbox(students=3) as sandbox:
         caller = {"name": "sandbox", "api_token": sandbox.api_token, "secret_key": sandbox.secret_key}
         assert toml.loads(sandbox.toml(kind, fan_out)) == {**sandbox.settings(kind, fan_out), "callers": [caller]}
