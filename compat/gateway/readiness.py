@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from requests.utils import get_environ_proxies, select_proxy
-
 from compat.errors import CompatError
+from compat.gateway.environment import proxy_to
 from compat.gateway.metrics import UpstreamSeen
 
 __all__ = ["Readiness", "ReadinessCheck"]
@@ -104,7 +103,7 @@ class ReadinessCheck:
 
 def _first_stop(url: str) -> tuple[str, int]:
     """Where a request to a URL connects to: its host, or the proxy that the environment names for it."""
-    proxy = select_proxy(url, get_environ_proxies(url))
+    proxy = proxy_to(url)
     parts = urlsplit(proxy if proxy is None or "://" in proxy else f"http://{proxy}") if proxy else urlsplit(url)
     return parts.hostname or "", _port_of(parts)
 
