@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from compat.gateway.exchange import OTHER_ROUTE, Exchange
@@ -147,7 +148,7 @@ class Gathered:
         self._directory = source if isinstance(source, Path) else None
         self._registry = CollectorRegistry() if isinstance(source, Path) else source
         if isinstance(source, Path):
-            MultiProcessCollector(self._registry, path=str(source))  # type: ignore[no-untyped-call]
+            _Begun(self._registry, path=str(source))
 
     def exposition(self) -> bytes:
         """All numbers, in Prometheus's text format."""
@@ -159,6 +160,30 @@ class Gathered:
         """When calls last heard of the upstream."""
         found = {sample.name: sample.value for metric in self._registry.collect() for sample in metric.samples}
         return UpstreamSeen(found.get(_SUCCESS, 0.0), found.get(_FAILURE, 0.0))
+
+
+class _Begun(MultiProcessCollector):
+    """Reads the files that have been begun.
+
+    A process makes a file empty, and gives it its length a moment later; if it is killed in between, never. The
+    library reads the length at once, and fails over such a file.
+    """
+
+    def __init__(self, registry: CollectorRegistry, path: str) -> None:
+        super().__init__(registry, path=path)  # type: ignore[no-untyped-call]
+        self._directory = Path(path)
+
+    def collect(self) -> Iterable[Metric]:
+        begun = [str(path) for path in self._directory.glob("*.db") if _length_of(path)]
+        merged: Iterable[Metric] = self.merge(begun, accumulate=True)  # type: ignore[no-untyped-call]
+        return merged
+
+
+def _length_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _forget_the_dead(directory: Path) -> None:

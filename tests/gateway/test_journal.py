@@ -13,7 +13,7 @@ import pytest
 
 from compat.gateway.exchange import Exchange
 from compat.gateway.logs import Journal, JsonLines, line_of
-from compat.gateway.metrics import Gathered, Metrics
+from compat.gateway.metrics import Gathered, Metrics, UpstreamSeen
 
 
 def _exchange(**changes: object) -> Exchange:
@@ -146,3 +146,11 @@ def test_processes_are_added_up_and_what_one_kept_goes_with_it(tmp_path: Path) -
     assert 'exam_compat_calls_total{caller="a",route="index_students",status="200"} 5.0' in shown
     assert 'exam_compat_drift_total{field="email"} 2.0' in shown
     assert "exam_compat_walks_kept 0" in shown or "exam_compat_walks_kept " not in shown
+
+
+@pytest.mark.parametrize("name", ["counter_9.db", "gauge_max_9.db", "histogram_9.db"])
+def test_a_file_that_a_process_has_only_opened_counts_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    numbers = Gathered(tmp_path)
+    assert numbers.upstream_seen() == UpstreamSeen()
+    assert numbers.exposition() == b""
