@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from compat.legacy.verifier import Verifier
     from compat.mapping import Loss, Remainder, SessionLens, Translation
     from compat.sessions_client import StudentSessionsClient
+    from compat.sessions_page import SessionsPage
     from compat.upstream import PaginatedSessions
 else:
     from compat.first_use import on_first_use
@@ -45,6 +46,7 @@ else:
             "PaginatedSessions": "compat.upstream.paginated_sessions",
             "Remainder": "compat.mapping",
             "SessionLens": "compat.mapping",
+            "SessionsPage": "compat.sessions_page",
             "StudentSessionsClient": "compat.sessions_client",
             "StudentsPage": "compat.client",
             "Translation": "compat.mapping",
@@ -70,6 +72,7 @@ __all__ = [
     "Remainder",
     "RetryPolicy",
     "SessionLens",
+    "SessionsPage",
     "StoreUnavailable",
     "StudentSessionNotFound",
     "StudentSessions",

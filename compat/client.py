@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
-from urllib.parse import urlencode
 
 from compat.config import Configuration, settings_of, upstream_of
 from compat.credentials import resolve
 from compat.deprecation import deprecated, deprecated_call
-from compat.errors import InvalidParameter
 from compat.legacy.answer import READING, Answer
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
+from compat.legacy.written import Filter, Sort, written
 from compat.shim import Shim
 from compat.upstream.interface import Upstream
 
 __all__ = ["ExamStudentsClient", "StudentsPage"]
-
-_Filter = str | Mapping[str, Mapping[str, Any]] | None
-_Sort = str | Sequence[Mapping[str, str]] | None
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,8 @@ class ExamStudentsClient:
         status: str | None = None,
         page: int | None = None,
         limit: int | None = None,
-        filter: _Filter = None,
-        sort: _Sort = None,
+        filter: Filter = None,
+        sort: Sort = None,
     ) -> StudentsPage:
         """List an exam's students, a page of them.
 
@@ -182,24 +177,5 @@ class ExamStudentsClient:
         return student
 
     def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> Answer:
-        given = {name: _text(name, value) for name, value in parameters.items() if value is not None}
-        try:
-            query = urlencode(given)
-        except UnicodeEncodeError:
-            raise InvalidParameter({"query": ["Must be UTF-8."]}) from None
-        return self._shim.answer(LegacyCall(route, str(exam_id), query, method=route.methods[0]))
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, Mapping | Sequence) or isinstance(value, str):
-        return str(value)
-    try:
-        return json.dumps(value, default=_iso)
-    except (TypeError, ValueError) as error:
-        raise InvalidParameter({name: [f"Must be a value that JSON can hold: {error}."]}) from None
-
-
-def _iso(value: Any) -> str:
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} is none")
+        call = LegacyCall(route, str(exam_id), written(parameters), method=route.methods[0])
+        return self._shim.answer(call)

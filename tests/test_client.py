@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,81 @@ def test_credentials(sandbox: Sandbox, face: Any, tmp_path: Path, monkeypatch: p
         answers(face())
     # An argument goes before the environment.
     assert answers(face(api_token=sandbox.api_token))
+
+
+SELECTIONS: list[dict[str, Any]] = [
+    {},
+    {"page": 2, "limit": 7},
+    {"status": "exam_finished", "limit": "4"},
+    {"filter": {"attempt": {"gte": 1}}, "sort": [{"start_time": "desc"}, {"id": "asc"}]},
+    {"filter": '{"archived": {"eq": null}}', "page": 9},
+]
+
+
+@pytest.mark.parametrize("given", SELECTIONS, ids=str)
+def test_pages_of_the_new_face_are_those_of_the_old_one(shared: Sandbox, given: dict[str, Any]) -> None:
+    upstream = upstream_of(shared, "student_sessions")
+    old = compat.ExamStudentsClient(upstream).index_students(17, **given)
+    new = compat.StudentSessionsClient(upstream).page(17, **given)
+    assert new.sessions == old.students
+    assert [list(each) for each in new.sessions] == [list(each) for each in old.students]
+    told = ("item_count", "page_count", "page", "limit", "unsettled")
+    assert [getattr(new, name) for name in told] == [getattr(old, name) for name in told]
+    assert "sessions" not in repr(new)
+
+
+def test_later_pages_come_from_the_reading_of_the_first(sandbox: Sandbox) -> None:
+    client = compat.StudentSessionsClient(upstream_of(sandbox, "student_sessions"))
+    client.page(17, limit=5)
+    read = listings(sandbox)
+    client.page(17, limit=5, page=2)
+    assert listings(sandbox) == read
+
+
+def test_sessions_selected_and_sorted(shared: Sandbox) -> None:
+    client = compat.StudentSessionsClient(upstream_of(shared, "student_sessions"))
+    mine = [each for each in shared.dataset.students if each["exam_id"] == 17 and each["attempt"] >= 1]
+    found = client.sessions(17, filter={"attempt": {"gte": 1}}, sort=[{"id": "desc"}])
+    assert list(found) == sorted(mine, key=lambda each: -each["id"]) != []
+    with pytest.raises(compat.InvalidParameter, match="exam_id"):
+        client.sessions(sort=[{"id": "desc"}])
+
+
+def test_whole_records_are_the_old_ones(sandbox: Sandbox) -> None:
+    upstream = upstream_of(sandbox, "student_sessions")
+    client, old = compat.StudentSessionsClient(upstream, records="whole"), compat.ExamStudentsClient(upstream)
+    whole = list(client.sessions(17))
+    assert [list(each.items()) for each in whole] == [list(each.items()) for each in old.index_students(17).students]
+    assert whole != list(compat.StudentSessionsClient(upstream).sessions(17))
+    assert client.get(whole[0]["id"]) == whole[0]
+    assert [*client.create(17, name="A", email="a@b")] == [*whole[0]]
+
+
+def test_the_exam_counts_where_it_is_given(sandbox: Sandbox) -> None:
+    client = compat.StudentSessionsClient(upstream_of(sandbox, "student_sessions"))
+    mine = next(client.sessions(17))["id"]
+    for call in (client.get, client.delete):
+        with pytest.raises(compat.StudentSessionNotFound):
+            call(mine, exam_id=18)
+    assert client.get(mine, exam_id=17)["exam_id"] == 17
+    client.delete(mine, exam_id=17)
+    with pytest.raises(compat.StudentSessionNotFound):
+        client.get(mine)
+
+
+def test_what_paginated_sessions_cannot_give(shared: Sandbox) -> None:
+    upstream = upstream_of(shared, "paginated_sessions")
+    with pytest.raises(compat.InvalidParameter, match="exam_id"):
+        compat.StudentSessionsClient(upstream).page(17)
+    with pytest.raises(compat.ConfigurationError, match=r"^records"):
+        compat.StudentSessionsClient(upstream, records="whole")
+    with pytest.raises(compat.ConfigurationError, match=r"^records"):
+        compat.StudentSessionsClient(upstream, records="all")  # type: ignore[arg-type]
+
+
+def test_a_client_is_pickled_after_its_first_page(shared: Sandbox) -> None:
+    client = compat.StudentSessionsClient(upstream_of(shared, "student_sessions"), records="whole")
+    first = client.page(17, limit=3)
+    copied = pickle.loads(pickle.dumps(client))  # noqa: S301 - our own
+    assert copied.page(17, limit=3) == first
+    assert copied.get(first.sessions[0]["id"]) == first.sessions[0]
