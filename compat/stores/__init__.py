@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.stores.interface import Store
 from compat.stores.lenient import LenientStore
 from compat.stores.memory import MemoryStore
+from compat.stores.places import place_of
 
 __all__ = ["Store", "StoreUnavailable", "WhenDown", "open_store"]
 
@@ -36,32 +35,18 @@ def open_store(url: str, when_down: WhenDown = "refuse") -> Store:
 
 
 def _opened(url: str) -> Store:
-    parts = urlsplit(url)
-    if parts.scheme == "memory":
-        return MemoryStore()
-    if parts.scheme == "sqlite":
-        return _sqlite(parts)
-    if parts.scheme in ("redis", "rediss"):
+    place = place_of(url)
+    if place.path is not None:
+        # Not every Python has SQLite compiled in.
+        from compat.stores.sqlite import SqliteStore
+
+        return SqliteStore(place.path, on_disk=place.on_disk)
+    if place.kind == "redis":
         try:
             from compat.stores.redis import RedisStore
         except ModuleNotFoundError:
             raise ConfigurationError(
                 "[store] url: redis:// needs redis-py; run: pip install 'exam-students-compat[gateway]'"
             ) from None
-        return RedisStore(url)
-    raise ConfigurationError(
-        f"[store] url: {parts.scheme or 'no'}:// is no kind of store; use sqlite:///, redis:// or memory://"
-    )
-
-
-def _sqlite(parts: SplitResult) -> Store:
-    # Not every Python has SQLite compiled in.
-    from compat.stores.sqlite import SqliteStore
-
-    path, options = unquote(parts.path[1:]), dict(parse_qsl(parts.query, keep_blank_values=True))
-    synchronous = options.pop("synchronous", "normal")
-    if parts.netloc or not path or parts.fragment or options:
-        raise ConfigurationError("[store] url: must read sqlite:///file.db, or sqlite:////from/the/root/file.db")
-    if synchronous not in ("normal", "full"):
-        raise ConfigurationError("[store] url: synchronous must be normal or full")
-    return SqliteStore(Path(path), on_disk=synchronous == "full")
+        return RedisStore(place.url)
+    return MemoryStore()

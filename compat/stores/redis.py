@@ -18,9 +18,11 @@ from compat.errors import ConfigurationError, StoreUnavailable
 from compat.stores.interface import Store, digests
 from compat.stores.redis_walks import RedisWalks
 
-__all__ = ["RedisStore"]
+__all__ = ["PREFIX", "RedisStore", "connected"]
 
-_PREFIX = "{exam-compat}:"
+PREFIX = "{exam-compat}:"
+"""What all its keys begin with, so that a cluster has them in one place."""
+
 _BYTES = 16
 _WAIT = 2.0
 _LOST_FOR = 600
@@ -55,6 +57,20 @@ return 1
 """
 
 
+def connected(url: str) -> Any:
+    """A client that sends nothing twice: once a call may have been recorded, it would be taken for a replay.
+
+    Raises:
+        ConfigurationError: the URL cannot be used.
+    """
+    try:
+        return redis.Redis.from_url(
+            url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT, retry=Retry(NoBackoff(), 0)
+        )
+    except (ValueError, TypeError):
+        raise ConfigurationError("[store] url: must read redis://host:6379/0") from None
+
+
 class RedisStore(Store):
     """Remembers in Redis 6.2 or later, which has to be told to evict nothing.
 
@@ -69,17 +85,11 @@ class RedisStore(Store):
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            # Once a call may have been recorded it must not be sent again: it would be taken for a replay.
-            self._client: Any = redis.Redis.from_url(
-                url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT, retry=Retry(NoBackoff(), 0)
-            )
-        except (ValueError, TypeError):
-            raise ConfigurationError("[store] url: must read redis://host:6379/0") from None
+        self._client: Any = connected(url)
         self._spend = self._client.register_script(_SPEND)
         self._generation = b""
         self._warned = False
-        self.walks = RedisWalks(self._client, _PREFIX)
+        self.walks = RedisWalks(self._client, PREFIX)
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = digests(token_digest, nonce, signature, _BYTES)
@@ -99,7 +109,7 @@ class RedisStore(Store):
     def ping(self) -> None:
         try:
             # Writes, since a Redis that is full, or a copy of another, can still be read.
-            self._client.set(_PREFIX + "pinged", "", ex=60)
+            self._client.set(PREFIX + "pinged", "", ex=60)
             found = {**self._client.info("memory"), **self._client.info("persistence")}
         except redis.RedisError as error:
             self._fail(error)
@@ -117,7 +127,7 @@ class RedisStore(Store):
         self._client.close()
 
     def _ask(self, keys: list[bytes]) -> Any:
-        return self._spend(keys=[_PREFIX], args=[self._generation, _LOST_FOR, *keys])
+        return self._spend(keys=[PREFIX], args=[self._generation, _LOST_FOR, *keys])
 
     def _fail(self, error: Exception) -> NoReturn:
         _log.error("Redis cannot record calls: %s: %s", type(error).__name__, error)

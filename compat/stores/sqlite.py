@@ -8,17 +8,15 @@ the disk too costs a wait at every call, and is had by ``?synchronous=full``.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
-import threading
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.stores.interface import Store, digests
+from compat.stores.sqlite_file import SqliteFile, Transaction
 from compat.stores.walk_files import WalkFiles
 
 __all__ = ["SqliteStore"]
@@ -56,125 +54,71 @@ class SqliteStore(Store):
         busy_for: float = _BUSY_FOR,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._path = path.absolute()
-        self._synchronous = "full" if on_disk else "normal"
-        self._busy_for = busy_for
         self._clock = clock
-        self._lock = threading.Lock()
-        self._database: sqlite3.Connection | None = None
         self._span = -1
+        self._turned: sqlite3.Connection | None = None
         self._statements: dict[int, str] = {}
+        self._file = SqliteFile(
+            path,
+            version=_VERSION,
+            tables=(
+                "CREATE TABLE IF NOT EXISTS turns (slot INTEGER PRIMARY KEY, span INTEGER NOT NULL)",
+                "CREATE TABLE IF NOT EXISTS pinged (one INTEGER PRIMARY KEY, at REAL)",
+                *(_CREATE.format(slot=slot) for slot in range(_TABLES)),
+            ),
+            pragmas=(
+                f"synchronous = {'full' if on_disk else 'normal'}",
+                "cache_size = -8192",
+                "journal_size_limit = 16777216",
+                # Digests need not be wiped, and wiping a day of them would make one call wait.
+                "secure_delete = off",
+            ),
+            busy_for=busy_for,
+        )
         try:
-            if not self._path.exists():
-                # By name alone: to open and close the file of a running connection would release its locks.
-                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        except FileExistsError:
-            pass
+            self._file.make()
         except OSError as error:
-            raise ConfigurationError(f"[store] url: {self._path} cannot be made: {error.strerror}") from None
+            raise ConfigurationError(f"[store] url: {self._file.path} cannot be made: {error.strerror}") from None
         try:
-            if self._path.stat().st_mode & 0o077:
-                self._path.chmod(0o600)
-            self._open()
+            with self._file:
+                pass
         except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"[store] url: {self._path} cannot be used: {error}") from None
-        self.walks = self._files = WalkFiles(Path(f"{self._path}-walks"))
-        _OPEN.add(self)
+            raise ConfigurationError(f"[store] url: {self._file.path} cannot be used: {error}") from None
+        self.walks = self._walk_files = WalkFiles(Path(f"{self._file.path}-walks"))
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = digests(token_digest, nonce, signature, _BYTES)
-        with self._lock:
-            try:
-                database = self._database or self._open()
+        try:
+            with self._file as database:
                 span = int(self._clock() // _SPAN)
-                if span != self._span:
+                if span != self._span or database is not self._turned:
                     self._turn_to(database, span)
                 done = database.execute(self._statements[len(keys)], keys * (1 + _TABLES))
                 return done.rowcount == len(keys)
-            except sqlite3.Error as error:
-                self._fail(error)
+        except sqlite3.Error as error:
+            self._fail(error)
 
     def ping(self) -> None:
-        with self._lock:
-            try:
-                database = self._database or self._open()
+        try:
+            with self._file as database:
                 # Writes, since a full disk can still be read.
                 database.execute("INSERT OR REPLACE INTO pinged VALUES (1, ?)", (self._clock(),))
-            except sqlite3.Error as error:
-                self._fail(error)
+        except sqlite3.Error as error:
+            self._fail(error)
 
     def setting(self, name: str) -> Any:
         """What SQLite says of one of its settings here."""
-        with self._lock:
-            [(value,)] = (self._database or self._open()).execute(f"PRAGMA {name}")
+        with self._file as database:
+            [(value,)] = database.execute(f"PRAGMA {name}")
         return value
 
     def close(self) -> None:
-        with self._lock:
-            self._close()
-        self._files.close()
-
-    def before_fork(self) -> None:
-        """Close the file, which no two processes may have open by one opening; each opens it anew at its next call."""
-        self._lock.acquire()
-        self._close()
-
-    def after_fork(self) -> None:
-        """Let calls go on, in either process."""
-        self._lock.release()
-
-    def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=self._busy_for, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare(database)
-        except BaseException:
-            database.close()
-            raise
-        self._database = database
-        self._closing = weakref.finalize(self, database.close)
-        self._span = -1
-        return database
-
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        self._into_write_ahead_log(database)
-        for pragma in (
-            f"synchronous = {self._synchronous}",
-            "cache_size = -8192",
-            "journal_size_limit = 16777216",
-            # Digests need not be wiped, and wiping a day of them would make one call wait.
-            "secure_delete = off",
-        ):
-            database.execute(f"PRAGMA {pragma}").fetchall()
-        [(version,)] = database.execute("PRAGMA user_version")
-        if version not in (0, _VERSION):
-            raise sqlite3.DatabaseError(f"it was made by another version of exam-compat ({version})")
-        if version == _VERSION:
-            return
-        with _Transaction(database):
-            database.execute("CREATE TABLE IF NOT EXISTS turns (slot INTEGER PRIMARY KEY, span INTEGER NOT NULL)")
-            database.execute("CREATE TABLE IF NOT EXISTS pinged (one INTEGER PRIMARY KEY, at REAL)")
-            for slot in range(_TABLES):
-                database.execute(_CREATE.format(slot=slot))
-            database.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def _into_write_ahead_log(self, database: sqlite3.Connection) -> None:
-        """Changing to it needs the file alone, and SQLite does not wait for that by itself."""
-        until = time.monotonic() + self._busy_for
-        while True:
-            try:
-                [(mode,)] = database.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
-                continue
-            if mode != "wal":
-                raise sqlite3.OperationalError("its file system cannot be shared by processes; use a local disk")
-            return
+        self._file.close()
+        self._walk_files.close()
 
     def _turn_to(self, database: sqlite3.Connection, span: int) -> None:
         """Record in the table of that half day from now on, and empty the tables of those before their turn."""
-        with _Transaction(database):
+        with Transaction(database):
             turns = dict(database.execute("SELECT slot, span FROM turns").fetchall())
             for due in range(span - _TABLES + 1, span + 1):
                 slot = due % _TABLES
@@ -183,30 +127,11 @@ class SqliteStore(Store):
                     database.execute(_CREATE.format(slot=slot))
                     database.execute("INSERT OR REPLACE INTO turns VALUES (?, ?)", (slot, due))
         self._statements = {keys: _recording(span % _TABLES, keys) for keys in (1, 2)}
-        self._span = span
-
-    def _close(self) -> None:
-        if self._database is not None:
-            self._database = None
-            self._closing()
+        self._span, self._turned = span, database
 
     def _fail(self, error: sqlite3.Error) -> NoReturn:
-        self._close()
-        _log.error("%s cannot record calls: %s", self._path, error)
+        _log.error("%s cannot record calls: %s", self._file.path, error)
         raise StoreUnavailable from None
-
-
-class _Transaction:
-    """One that takes the right to write at once, since two that read first could each wait for the other."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._database.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
 _CREATE = "CREATE TABLE IF NOT EXISTS spent_{slot} (digest BLOB PRIMARY KEY) WITHOUT ROWID"
@@ -224,22 +149,3 @@ def _recording(slot: int, keys: int) -> str:
         for each in range(_TABLES)
     )
     return f"INSERT INTO spent_{slot} SELECT column1 FROM (VALUES {rows}) WHERE {unknown}"  # noqa: S608
-
-
-_OPEN: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-_PAUSED: list[SqliteStore] = []
-
-
-def _before_fork() -> None:
-    _PAUSED[:] = _OPEN
-    for store in _PAUSED:
-        store.before_fork()
-
-
-def _after_fork() -> None:
-    while _PAUSED:
-        _PAUSED.pop().after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

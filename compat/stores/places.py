@@ -1,0 +1,59 @@
+"""Where a store's URL leads, and to what lies beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+
+from compat.errors import ConfigurationError
+
+__all__ = ["Place", "place_of"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a store's URL says.
+
+    Attributes:
+        kind: what keeps it.
+        url: the URL; of a file, with its path from the root, so that it leads there from any directory.
+        path: the file, from the root; None where it is none.
+        on_disk: whether the file has all of it on the disk before a call is answered.
+    """
+
+    kind: Literal["memory", "sqlite", "redis"]
+    url: str
+    path: Path | None = None
+    on_disk: bool = False
+
+
+def place_of(url: str) -> Place:
+    """Read a store's URL.
+
+    Raises:
+        ConfigurationError: it leads nowhere.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "memory":
+        return Place("memory", url)
+    if parts.scheme == "sqlite":
+        return _sqlite(parts)
+    if parts.scheme in ("redis", "rediss"):
+        return Place("redis", url)
+    raise ConfigurationError(
+        f"[store] url: {parts.scheme or 'no'}:// is no kind of store; use sqlite:///, redis:// or memory://"
+    )
+
+
+def _sqlite(parts: SplitResult) -> Place:
+    path, options = unquote(parts.path[1:]), dict(parse_qsl(parts.query, keep_blank_values=True))
+    synchronous = options.pop("synchronous", "normal")
+    if parts.netloc or not path or parts.fragment or options:
+        raise ConfigurationError("[store] url: must read sqlite:///file.db, or sqlite:////from/the/root/file.db")
+    if synchronous not in ("normal", "full"):
+        raise ConfigurationError("[store] url: synchronous must be normal or full")
+    whole = Path(path).absolute()
+    query = f"?{parts.query}" if parts.query else ""
+    return Place("sqlite", f"sqlite:///{quote(whole.as_posix())}{query}", whole, synchronous == "full")

@@ -1,0 +1,182 @@
+"""One SQLite file among threads, processes and forks: what every table that is kept in one needs."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["SqliteFile", "Transaction"]
+
+
+class SqliteFile:
+    """A file that nobody else may read, opened once a process and anew after a failure.
+
+    It is a context: whoever enters it has the connection to themselves, as no two threads may write at once. What
+    fails with one of SQLite's errors there closes the connection; the next one to enter has a new one.
+
+    Args:
+        path: the file; its folder must be there.
+        version: of its tables; a file that says another is refused.
+        tables: the statements that make them.
+        pragmas: settings of each connection.
+        busy_for: seconds to wait for other processes.
+        followed: whether a file that is deleted or replaced under a running process is noticed, and made anew.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        version: int,
+        tables: Iterable[str],
+        pragmas: Iterable[str] = (),
+        busy_for: float = 5.0,
+        followed: bool = False,
+    ) -> None:
+        self.path = path.absolute()
+        self._version = version
+        self._tables = tuple(tables)
+        self._pragmas = tuple(pragmas)
+        self._busy_for = busy_for
+        self._followed = followed
+        self._lock = threading.Lock()
+        self._database: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
+        _OPEN.add(self)
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        try:
+            if self._followed and self._database is not None and self._identity() != self._opened:
+                self._close()
+            return self._database or self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, sqlite3.Error):
+            self._close()
+        self._lock.release()
+
+    def make(self) -> None:
+        """Make the file where there is none, and see that its owner alone may read it.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        try:
+            if not self.path.exists():
+                # By name alone: to open and close the file of a running connection would release its locks.
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            pass
+        if self.path.stat().st_mode & 0o077:
+            self.path.chmod(0o600)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._close()
+
+    def before_fork(self) -> None:
+        """Close the file, which no two processes may have open by one opening; each opens it anew at its next call."""
+        self._lock.acquire()
+        self._close()
+
+    def after_fork(self) -> None:
+        """Let calls go on, in either process."""
+        self._lock.release()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._followed:
+            self.make()
+        database = sqlite3.connect(self.path, timeout=self._busy_for, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(database)
+        except BaseException:
+            database.close()
+            raise
+        self._database = database
+        self._closing = weakref.finalize(self, database.close)
+        self._opened = self._identity()
+        return database
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file the path leads to now."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        self._into_write_ahead_log(database)
+        for pragma in self._pragmas:
+            database.execute(f"PRAGMA {pragma}").fetchall()
+        [(version,)] = database.execute("PRAGMA user_version")
+        if version not in (0, self._version):
+            raise sqlite3.DatabaseError(f"it was made by another version of exam-compat ({version})")
+        if version == self._version:
+            return
+        with Transaction(database):
+            for statement in self._tables:
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {self._version}")
+
+    def _into_write_ahead_log(self, database: sqlite3.Connection) -> None:
+        """Changing to it needs the file alone, and SQLite does not wait for that by itself."""
+        until = time.monotonic() + self._busy_for
+        while True:
+            try:
+                [(mode,)] = database.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+                continue
+            if mode != "wal":
+                raise sqlite3.OperationalError("its file system cannot be shared by processes; use a local disk")
+            return
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database = None
+            self._closing()
+
+
+class Transaction:
+    """One that takes the right to write at once, since two that read first could each wait for the other."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._database.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+_OPEN: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
+_PAUSED: list[SqliteFile] = []
+
+
+def _before_fork() -> None:
+    _PAUSED[:] = _OPEN
+    for file in _PAUSED:
+        file.before_fork()
+
+
+def _after_fork() -> None:
+    while _PAUSED:
+        _PAUSED.pop().after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -1,0 +1,7 @@
+"""What the tests of a migration share."""
+
+from __future__ import annotations
+
+from store_urls import redis_server, shared_url, store_url
+
+__all__ = ["redis_server", "shared_url", "store_url"]
