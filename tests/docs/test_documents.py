@@ -20,6 +20,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "benchmarks/README.md",
     "examples/clients/README.md",
+    "examples/legacy/README.md",
     *PAGES,
 )
 

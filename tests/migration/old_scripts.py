@@ -1,0 +1,234 @@
+"""The old scripts of examples/legacy: how each is called, and the ways in which tests run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support import program
+
+from compat.testing.sandbox import Dataset, Sandbox
+from compat.testing.sandbox.settings import as_toml
+
+FOLDER = Path(__file__).parents[2] / "examples" / "legacy"
+WITHIN = 120
+"""Seconds that a script may take on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a script's source, by a part of its text that occurs once."""
+
+    file: str
+    text: str
+
+    def __str__(self) -> str:
+        lines = (FOLDER / self.file).read_text(encoding="utf-8").splitlines()
+        (number,) = (number for number, line in enumerate(lines, 1) if self.text in line)
+        return f"{self.file}:{number}"
+
+
+@dataclass(frozen=True)
+class OldScript:
+    """An old script, and how it is called.
+
+    Attributes:
+        name: its file.
+        arguments: what stands behind its name.
+        input: its standard input.
+        status: what it ends with.
+        calls: the lines that make deprecated calls.
+        same_as: the script on the old endpoint whose output is to be its own; itself unless it knows of the new one.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    input: str = ""
+    status: int = 0
+    calls: tuple[Line, ...] = ()
+    same_as: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return FOLDER / self.name
+
+    @property
+    def calls_by_requests(self) -> bool:
+        """Whether the shim can answer in the script's own process; the others need the gateway."""
+        return self.name not in ("score_sheet.mjs", "lookup_urllib.py")
+
+
+def _script(name: str, *arguments: str, calls: Sequence[str | Line] = (), **more: Any) -> OldScript:
+    lines = tuple(call if isinstance(call, Line) else Line(name, call) for call in calls)
+    return OldScript(name, arguments, calls=lines, **more)
+
+
+SCRIPTS = (
+    _script("finished_emails.py", "17", "18", calls=["r = requests.get("]),
+    _script("registrar_session.py", "18", calls=["return super().request("]),
+    _script("attendance.py", "17", calls=[Line("proctorexam_api.py", "response = requests.get(")]),
+    _script("async_overview.py", "17", "18", "19", calls=["response = requests.get("]),
+    _script("parallel_minutes.py", "17", "18", "19", calls=["response = requests.get("]),
+    _script("incidents.ipynb"),
+    _script("watch_exam.py", "17", calls=["response = http.get("]),
+    _script("export_csv.py", "18", calls=["return requests.get("]),
+    _script("all_pages.py", "17", calls=["response = session.get("]),
+    _script("late_starters.py", "18", calls=["response = requests.get("]),
+    _script("late_starters_client.py", "18", calls=["page = client.index_students("], same_as="late_starters.py"),
+    _script("sturdy_report.py", "19", calls=["response = session.get("]),
+    _script("enrol.py", "18", calls=["return requests.post(", "return requests.get(", "return requests.delete("]),
+    _script("nightly_counts.py", "17", "19", calls=["response = get("]),
+    _script(
+        "missing_students.py",
+        "17",
+        input="student2@example.com\nnobody@example.org\nSTUDENT33@example.com\n",
+        status=3,
+        calls=["response = s.send("],
+    ),
+    _script("score_sheet.mjs", "17"),
+    _script("lookup_urllib.py", "17", "smith"),
+)
+BY_NAME = {script.name: script for script in SCRIPTS}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run of a script left.
+
+    Attributes:
+        status: its exit status.
+        printed: its standard output; of a notebook what its cells show.
+        complained: its standard error.
+    """
+
+    status: int
+    printed: str
+    complained: str
+
+
+def account(sandbox: Sandbox) -> dict[str, str]:
+    """The environment that the old scripts read."""
+    return {
+        "PROCTOREXAM_URL": sandbox.base_url,
+        "PROCTOREXAM_TOKEN": sandbox.api_token,
+        "PROCTOREXAM_SECRET": sandbox.secret_key,
+        "PROCTOREXAM_POLL": "0.05",
+    }
+
+
+@contextmanager
+def old_world() -> Iterator[Sandbox]:
+    """A sandbox of one run's own: always the same data, whatever another script has added."""
+    with Sandbox(students=120, exams=3, clamp=25) as sandbox:
+        yield sandbox
+
+
+def configured(sandbox: Sandbox, folder: Path, **tables: Mapping[str, Any]) -> Path:
+    """A configuration of the shim over a sandbox; tables are added to the sandbox's own."""
+    caller = {"name": "the old scripts", "api_token": sandbox.api_token, "secret_key": sandbox.secret_key}
+    settings = {**sandbox.settings("student_sessions"), "store": {"url": "memory://"}, **tables, "[callers]": caller}
+    path = folder / "exam-compat.toml"
+    path.write_text(as_toml(settings), encoding="utf-8")
+    return path
+
+
+def run(
+    script: OldScript,
+    sandbox: Sandbox,
+    folder: Path,
+    *,
+    by: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
+    """Run a script to its end.
+
+    Args:
+        script: which.
+        sandbox: the old endpoint, and the new one, whose account it gets.
+        folder: the working directory.
+        by: what stands before the script's own name instead of its interpreter, such as ``exam-compat run``.
+        environment: variables beside its account.
+    """
+    variables = {**os.environ, "PYTHONUTF8": "1", **account(sandbox), **(environment or {})}
+    shown = folder / f"{script.path.stem}-shown.ipynb"
+    process = subprocess.Popen(
+        _command(script, by, shown),
+        stdin=subprocess.PIPE if script.input else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=variables,
+        cwd=folder,
+    )
+    try:
+        if script.name == "watch_exam.py":
+            return _live_through(process, sandbox.dataset)
+        printed, complained = process.communicate(script.input or None, timeout=WITHIN)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    return Ended(process.returncode, _shown(shown) if shown.exists() else printed, complained)
+
+
+def _command(script: OldScript, by: Sequence[str], shown: Path) -> list[str]:
+    if script.name.endswith(".mjs"):
+        return [program("node"), str(script.path), *script.arguments]
+    python = [*by] or [sys.executable]
+    if script.name.endswith(".ipynb"):
+        return [*python, str(Path(sys.executable).with_name("jupyter-execute")), str(script.path), f"--output={shown}"]
+    return [*python, str(script.path), *script.arguments]
+
+
+def _shown(notebook: Path) -> str:
+    """What the cells printed and what they ended with, without what came by the standard error."""
+    texts = []
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", ()):
+            if output["output_type"] == "stream" and output["name"] == "stdout":
+                texts.append("".join(output["text"]))
+            elif output["output_type"] == "execute_result":
+                texts.append("".join(output["data"]["text/plain"]) + "\n")
+    return "".join(texts)
+
+
+def _live_through(process: subprocess.Popen[str], dataset: Dataset) -> Ended:
+    """Let somebody join and leave while the service watches, then end it as systemd would."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    complaints: list[str] = []
+    reader = threading.Thread(target=complaints.extend, args=(process.stderr,))
+    reader.start()
+    late = threading.Timer(WITHIN, process.kill)
+    late.start()
+    printed = []
+    try:
+        printed.append(process.stdout.readline())
+        joined = dataset.add(dataset.exams[0], _late_applicant(dataset))
+        printed.append(process.stdout.readline())
+        dataset.remove(joined.record["id"], joined.exam.id)
+        printed.append(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        printed += process.stdout.readlines()
+        process.wait(WITHIN)
+    finally:
+        late.cancel()
+        process.kill()
+        reader.join()
+        process.stdout.close()
+        process.stderr.close()
+    return Ended(process.returncode, "".join(printed), "".join(complaints))
+
+
+def _late_applicant(dataset: Dataset) -> dict[str, Any]:
+    return {**dataset.entries(dataset.exams[0].id)[0].record, "name": "Late, Applicant", "email": "late@example.org"}

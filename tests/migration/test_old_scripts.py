@@ -1,0 +1,67 @@
+"""Old scripts of many makes, unedited: what they print does not depend on which endpoint answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gateways import running_gateway
+from old_scripts import BY_NAME, SCRIPTS, Ended, OldScript, configured, old_world, run
+
+from compat.testing.sandbox import Sandbox
+
+MODES = ("legacy", "new")
+ASKED = {"legacy": {"legacy"}, "new": {"student_sessions"}}
+"""The interfaces that a mode calls."""
+
+
+def named(script: OldScript) -> str:
+    return script.name
+
+
+def interfaces(sandbox: Sandbox) -> set[str]:
+    return {call.interface for call in sandbox.calls}
+
+
+def directly(script: OldScript, folder: Path) -> Ended:
+    """Run on the old endpoint, with nothing of ours."""
+    with old_world() as sandbox:
+        ended = run(BY_NAME[script.same_as or script.name], sandbox, folder)
+        assert interfaces(sandbox) == {"legacy"}
+    assert ended.status == script.status, ended.complained
+    assert ended.printed
+    # What runs a notebook reports as it goes.
+    assert ended.complained == "" or script.name.endswith(".ipynb")
+    return ended
+
+
+def shimmed(mode: str, folder: Path) -> dict[str, str]:
+    """What the environment of a process and of its children has to say for the shim to answer them."""
+    (folder / "sitecustomize.py").write_text("import compat\n\ncompat.install()\n", encoding="utf-8")
+    return {
+        "PYTHONPATH": str(folder),
+        "EXAM_COMPAT_CONFIG": str(folder / "exam-compat.toml"),
+        "EXAM_COMPAT_MODE": mode,
+    }
+
+
+@pytest.mark.parametrize("script", [script for script in SCRIPTS if script.calls_by_requests], ids=named)
+def test_an_unedited_script_prints_the_same_whatever_answers(script: OldScript, tmp_path: Path) -> None:
+    expected = directly(script, tmp_path)
+    for mode in MODES:
+        with old_world() as sandbox:
+            configured(sandbox, tmp_path)
+            ended = run(script, sandbox, tmp_path, environment=shimmed(mode, tmp_path))
+            assert (ended.status, ended.printed) == (expected.status, expected.printed), (mode, ended.complained)
+            # The client class knows the new endpoint alone.
+            assert interfaces(sandbox) == (ASKED["new"] if script.same_as else ASKED[mode])
+
+
+@pytest.mark.parametrize("script", [script for script in SCRIPTS if not script.calls_by_requests], ids=named)
+def test_a_script_without_requests_prints_the_same_through_the_gateway(script: OldScript, tmp_path: Path) -> None:
+    expected = directly(script, tmp_path)
+    for mode in MODES:
+        with old_world() as sandbox, running_gateway(configured(sandbox, tmp_path), EXAM_COMPAT_MODE=mode) as base:
+            ended = run(script, sandbox, tmp_path, environment={"PROCTOREXAM_URL": base})
+            assert (ended.status, ended.printed) == (expected.status, expected.printed), (mode, ended.complained)
+            assert interfaces(sandbox) == ASKED[mode]
