@@ -7,28 +7,46 @@ remainder, looked at as a legacy record, and every value that differs from the r
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from typing import Any
 
+from marshmallow import Schema
+
 from compat import instants
 from compat.errors import MappingError
 from compat.mapping.exact import Conversions
 from compat.mapping.remainder import NOTHING_LEFT, Remainder, copied, same
-from compat.schemas import COLUMNS, SessionOutputSchema, StudentSchema
+from compat.schemas import SessionOutputSchema, StudentSchema
+from compat.schemas.fields import Typed
 from compat.schemas.rules import Constant, Default, Exact, Latest, LookedUp, Rule, SessionText, Time
-from compat.schemas.student import CARRIED_KEY
+from compat.schemas.student import CARRIED_KEY, check_declaration
 
 __all__ = ["NOBODY", "SessionLens", "Translation"]
 
 NOBODY: Mapping[str, Any] = {}
 """The person of a session whose user no roster knows."""
 
-_EXACT: dict[str, Exact] = {name: column.rule for name, column in COLUMNS.items() if isinstance(column.rule, Exact)}
-_STUDENTS = StudentSchema()
 _SESSIONS = SessionOutputSchema()
 _MADE = ("durationInSeconds", "toolId", "wasteDurationInSeconds", "wastePercentage")
+
+
+@dataclass(frozen=True)
+class _Declaration:
+    """A legacy schema, read once: its fields, those that a session says exactly, and what validates them."""
+
+    columns: Mapping[str, Typed]
+    exact: Mapping[str, Exact]
+    schema: Schema
+
+
+@functools.cache
+def _declared(student: type[Schema]) -> _Declaration:
+    columns = check_declaration(student, SessionOutputSchema)
+    exact = {name: column.rule for name, column in columns.items() if isinstance(column.rule, Exact)}
+    return _Declaration(columns, exact, student())
 
 
 @dataclass(frozen=True)
@@ -36,7 +54,7 @@ class Translation:
     """A session as a legacy record.
 
     Attributes:
-        record: the 57 fields in their order, then carried fields beyond them.
+        record: the declared fields in their order, then carried fields beyond them.
         remainder: what the record cannot hold; with it the session can be put together again.
     """
 
@@ -50,16 +68,23 @@ class SessionLens:
     Args:
         exams: exam id to applicationId, one to one.
         zone: the zone that times are written in, and that a time without an offset is read in.
+        student: the declaration of the legacy record; one of your own may add fields to the 57.
 
     Raises:
         ConfigurationError: the exams are not tied one to one.
+        TypeError: a field of the declaration says nothing of the session, or the wrong thing.
     """
 
-    def __init__(self, exams: Mapping[int, str], zone: tzinfo = timezone.utc) -> None:
+    def __init__(
+        self, exams: Mapping[int, str], zone: tzinfo = timezone.utc, student: type[Schema] = StudentSchema
+    ) -> None:
         self.exams = dict(exams)
         self.zone = zone
+        self.student = student
+        declared = _declared(student)
+        self.columns, self._exact, self._students = declared.columns, declared.exact, declared.schema
         conversions = Conversions(exams, zone)
-        self.conversions = {name: conversions.of(name, rule) for name, rule in _EXACT.items()}
+        self.conversions = {name: conversions.of(name, rule) for name, rule in self._exact.items()}
 
     def to_legacy(self, session: Mapping[str, Any], person: Mapping[str, Any] = NOBODY) -> Translation:
         """Show a session as a legacy record.
@@ -72,7 +97,7 @@ class SessionLens:
             MappingError: names the field that keeps the session from having a legacy record.
         """
         self.check_session(session)
-        record = {name: self.value(session, name, person) for name in COLUMNS}
+        record = {name: self.value(session, name, person) for name in self.columns}
         for name, value in carried_values(session).items():
             record.setdefault(name, value)
         return Translation(copied(record), self._remainder(session, record))
@@ -84,7 +109,7 @@ class SessionLens:
             MappingError: the session field behind it cannot be read.
         """
         carried = carried_values(session)
-        rule = COLUMNS[name].rule
+        rule = self.columns[name].rule
         if isinstance(rule, Exact):
             live = session.get(rule.source)
             made = self.conversions[name].to_legacy(live)
@@ -111,7 +136,7 @@ class SessionLens:
         Raises:
             MappingError: names the field that a session cannot hold.
         """
-        whole = {name: record.get(name) for name in COLUMNS} | dict(record)
+        whole = {name: record.get(name) for name in self.columns} | dict(record)
         session = self._exact_part(whole, remainder)
         session.update(self._made_part(session))
         session.update(copied(dict(remainder.session)))
@@ -131,7 +156,7 @@ class SessionLens:
             MappingError: names the session field and the rule.
         """
         problems = _SESSIONS.validate(dict(session))
-        for rule in _EXACT.values():
+        for rule in self._exact.values():
             if rule.source in problems:
                 raise MappingError(rule.source, problems[rule.source][0])
             if isinstance(rule, Time) and (text := session.get(rule.source)) is not None:
@@ -175,15 +200,15 @@ class SessionLens:
             return False
 
     def _shows(self, session: Mapping[str, Any], name: str, value: Any, person: Mapping[str, Any]) -> bool:
-        if name in COLUMNS:
+        if name in self.columns:
             return same(self.value(session, name, person), value)
         carried = carried_values(session)
         return name in carried and same(carried[name], value)
 
     def _exact_part(self, record: Mapping[str, Any], remainder: Remainder) -> dict[str, Any]:
-        problems = _STUDENTS.validate({name: record[name] for name in _EXACT})
+        problems = self._students.validate({name: record[name] for name in self._exact})
         session: dict[str, Any] = {}
-        for name, rule in _EXACT.items():
+        for name, rule in self._exact.items():
             if name in problems:
                 raise MappingError(name, problems[name][0])
             session[rule.source] = self._session_value(name, rule, record[name], remainder)
@@ -210,7 +235,7 @@ class SessionLens:
 
     def _remainder(self, session: Mapping[str, Any], record: Mapping[str, Any]) -> Remainder:
         made = self._made_part(session)
-        exact = {rule.source: session.get(rule.source) for rule in _EXACT.values()}
+        exact = {rule.source: session.get(rule.source) for rule in self._exact.values()}
         own = {
             key: value
             for key, value in session.items()
@@ -222,7 +247,7 @@ class SessionLens:
             session=copied(own),
             exact={
                 rule.source: exact[rule.source]
-                for name, rule in _EXACT.items()
+                for name, rule in self._exact.items()
                 if rule.source in session and not self._made_alike(name, record[name], exact[rule.source])
             },
             absent=tuple(key for key in (*made, *exact, "metadata") if key not in session),

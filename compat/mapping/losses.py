@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,9 @@ class Loss:
     reason: str
 
 
-def losses_of_record(record: Mapping[str, Any]) -> list[Loss]:
-    """What a legacy record loses on its way into a session: nothing but that a field was not there at all."""
-    return [Loss(name, "that it was absent: it comes back as null") for name in COLUMNS if name not in record]
+def losses_of_record(record: Mapping[str, Any], columns: Iterable[str] = COLUMNS) -> list[Loss]:
+    """What a legacy record loses on its way into a session: nothing but that a declared field was not there at all."""
+    return [Loss(name, "that it was absent: it comes back as null") for name in columns if name not in record]
 
 
 def losses_of_session(lens: SessionLens, translation: Translation, person: Mapping[str, Any] = NOBODY) -> list[Loss]:

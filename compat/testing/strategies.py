@@ -6,19 +6,21 @@ with any offset and any number of digits, integers above 2^53, emoji, texts of 1
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import strategies as st
+from marshmallow import Schema
 
 from compat.legacy.query import STATUSES
 from compat.mapping.exact import FIRST_SURROGATE
-from compat.schemas import COLUMNS, SessionOutputSchema
+from compat.schemas import COLUMNS, SessionOutputSchema, StudentSchema
 from compat.schemas.fields import Array, Boolean, Integer, Time, Typed
 from compat.schemas.rules import Exact
-from compat.schemas.student import CARRIED_KEY
+from compat.schemas.student import CARRIED_KEY, check_declaration
 
 __all__ = ["edits", "exams", "instant_texts", "json_values", "legacy_records", "queries", "sessions"]
 
@@ -100,30 +102,44 @@ def _shown(moment: datetime, offset: str, digits: str) -> str:
     return local.isoformat() + (f".{digits}" if digits else "") + offset
 
 
-_OPTIONAL = [name for name, column in COLUMNS.items() if not isinstance(column.rule, Exact)]
-_COLUMNS = st.fixed_dictionaries({name: column_values(column) for name, column in COLUMNS.items()})
+@functools.cache
+def _declared(student: type[Schema]) -> tuple[st.SearchStrategy[dict[str, Any]], list[str]]:
+    """Values of every declared field, and the names of those that a session does not need."""
+    columns = COLUMNS if student is StudentSchema else check_declaration(student, SessionOutputSchema)
+    values = st.fixed_dictionaries({name: column_values(column) for name, column in columns.items()})
+    return values, [name for name, column in columns.items() if not isinstance(column.rule, Exact)]
+
+
 _JSON = json_values()
 _EXTRAS = st.dictionaries(_UNKNOWN_KEYS, _JSON, max_size=2)
 
 
 @st.composite
-def legacy_records(draw: st.DrawFn, exam_ids: Sequence[int], *, complete: bool = True) -> dict[str, Any]:
+def legacy_records(
+    draw: st.DrawFn,
+    exam_ids: Sequence[int],
+    *,
+    complete: bool = True,
+    student: type[Schema] = StudentSchema,
+) -> dict[str, Any]:
     """A legacy record that a session can hold.
 
     Args:
         draw: hypothesis's own.
         exam_ids: the exams that an applicationId is known of.
-        complete: all 57 fields are there; else some that a session does not need are absent.
+        complete: all declared fields are there; else some that a session does not need are absent.
+        student: the declaration, the shim's own or one that adds fields.
     """
-    record = draw(_COLUMNS)
+    values, optional = _declared(student)
+    record = draw(values)
     record["id"] = draw(st.one_of(st.integers(1, 10_000), st.integers(1, FIRST_SURROGATE - 1)))
     record["exam_id"] = draw(st.sampled_from(list(exam_ids)))
     record["start_time"], record["end_time"] = draw(_spans())
     if draw(st.booleans()):
-        record[draw(st.sampled_from(_OPTIONAL))] = draw(st.one_of(_JSON, _LONG))
+        record[draw(st.sampled_from(optional))] = draw(st.one_of(_JSON, _LONG))
     record |= draw(_EXTRAS)
     if not complete:
-        for name in draw(st.lists(st.sampled_from(_OPTIONAL), max_size=5, unique=True)):
+        for name in draw(st.lists(st.sampled_from(optional), max_size=5, unique=True)):
             del record[name]
     return record
 
