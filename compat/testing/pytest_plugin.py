@@ -1,0 +1,106 @@
+"""A pytest plugin: a sandbox for a test, its configuration, the shim installed, and no other network on request.
+
+Ask for it by ``pytest_plugins = ["compat.testing.pytest_plugin"]`` in the topmost ``conftest.py``, or by ``-p`` in
+``addopts``: it does not load by itself, so that to have the shim installed changes nobody's runs. Every test has a
+sandbox of its own on a free port, so that tests may run in parallel. Connections are blocked by pytest-socket, in the
+test's own process alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from compat.testing.sandbox import Sandbox
+
+__all__ = [
+    "exam_compat_config",
+    "exam_compat_installed",
+    "exam_compat_sandbox",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+]
+
+_SETTINGS = "exam_compat"
+_NETWORK = "exam_compat_network"
+_OFFLINE = "exam_compat_offline"
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+_OWN = ("upstream", "fan_out")
+"""Keywords of the marker that are the configuration's; all others are the sandbox's."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the option and its counterpart in the configuration file."""
+    words = "refuse connections to other machines, but for tests marked exam_compat_network"
+    parser.getgroup("exam-compat").addoption("--exam-compat-offline", action="store_true", help=words)
+    parser.addini(_OFFLINE, words, type="bool", default=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers."""
+    config.addinivalue_line(
+        "markers",
+        f"{_SETTINGS}(upstream='student_sessions', fan_out=False, **sandbox): what the fixtures of "
+        "exam-students-compat are made with; every other keyword is one of compat.testing.Sandbox",
+    )
+    config.addinivalue_line("markers", f"{_NETWORK}: the test may connect to other machines")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let tests connect to this machine alone, where that was asked for.
+
+    Raises:
+        pytest.UsageError: pytest-socket, which does it, is not there.
+    """
+    if not (config.getoption("--exam-compat-offline") or config.getini(_OFFLINE)):
+        return
+    if not config.pluginmanager.hasplugin("socket"):
+        raise pytest.UsageError(
+            "blocking the network needs pytest-socket; get it with: pip install 'exam-students-compat[testing]'"
+        )
+    for item in items:
+        if item.get_closest_marker(_NETWORK) is None:
+            # In front of what the test says itself, which counts.
+            item.add_marker(pytest.mark.allow_hosts(list(_THIS_MACHINE)), append=False)
+
+
+def _given(request: pytest.FixtureRequest) -> dict[str, Any]:
+    marker = request.node.get_closest_marker(_SETTINGS)
+    return dict(marker.kwargs) if marker is not None else {}
+
+
+@pytest.fixture
+def exam_compat_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A running sandbox of the test's own; the marker ``exam_compat`` says with which data, faults and latency."""
+    from compat.testing.sandbox import Sandbox
+
+    settings = {name: value for name, value in _given(request).items() if name not in _OWN}
+    with Sandbox(**settings) as running:
+        yield running
+
+
+@pytest.fixture
+def exam_compat_config(exam_compat_sandbox: Sandbox, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """An ``exam-compat.toml`` over the sandbox, in the test's temporary folder."""
+    given = _given(request)
+    path = tmp_path / "exam-compat.toml"
+    text = exam_compat_sandbox.toml(given.get("upstream", "student_sessions"), given.get("fan_out", False))
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def exam_compat_installed(exam_compat_sandbox: Sandbox, exam_compat_config: Path) -> Iterator[Sandbox]:
+    """The sandbox, with every deprecated ``requests`` call of the process to it answered by the shim."""
+    import compat
+
+    compat.install(upstream=compat.load_config(exam_compat_config))
+    try:
+        yield exam_compat_sandbox
+    finally:
+        compat.uninstall()

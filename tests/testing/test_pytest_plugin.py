@@ -1,0 +1,94 @@
+"""The pytest plugin in a suite of a user's own, run by a pytest of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+_CONFIGURATION = """
+[pytest]
+addopts = -p compat.testing.pytest_plugin
+filterwarnings =
+    error
+    ignore::compat.LegacyApiWarning
+"""
+
+_SUITE = """
+import json
+import socket
+
+import pytest
+import requests
+
+import compat
+
+
+def listed(sandbox, **parameters):
+    url = f"{sandbox.base_url}/api/v3/exams/{sandbox.dataset.exams[0].id}/index_students"
+    path = {"id": str(sandbox.dataset.exams[0].id)}
+    return requests.get(url, params=sandbox.signed(parameters, path), headers=sandbox.headers, timeout=30)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_each_has_a_sandbox_of_its_own(exam_compat_sandbox, number):
+    assert exam_compat_sandbox.calls == []
+    assert listed(exam_compat_sandbox).status_code == 200
+    assert len(exam_compat_sandbox.calls) == 1
+
+
+@pytest.mark.exam_compat(students=7, exams=1, upstream="paginated_sessions", fan_out=True)
+def test_it_is_made_as_the_marker_says(exam_compat_config):
+    upstream = compat.load_config(exam_compat_config).upstream
+    assert type(upstream).__name__ == "PaginatedSessions"
+    assert "{user_id}" in exam_compat_config.read_text()
+
+
+@pytest.mark.exam_compat(students=7, exams=1)
+def test_old_calls_are_answered_by_the_shim(exam_compat_installed):
+    answer = listed(exam_compat_installed)
+    assert answer.headers["X-Compat-Answered-By"] == "new"
+    assert len(answer.json()["students"]) == 7
+
+
+def test_nothing_is_left_installed(exam_compat_sandbox):
+    assert "X-Compat-Answered-By" not in listed(exam_compat_sandbox).headers
+
+
+def test_other_machines(request):
+    # An address for documentation, which no network has (RFC 5737).
+    with socket.socket() as asked:
+        asked.settimeout(0.01)
+        asked.connect(("192.0.2.1", 9))
+
+
+@pytest.mark.exam_compat_network
+def test_other_machines_where_that_is_wanted():
+    with socket.socket() as asked:
+        asked.settimeout(0.01)
+        with pytest.raises(OSError):
+            asked.connect(("192.0.2.1", 9))
+"""
+
+
+def test_in_a_suite_of_a_users_own(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".ini", pytest=_CONFIGURATION)
+    pytester.makepyfile(_SUITE)
+    found = pytester.runpytest_subprocess("-n", "2", "--exam-compat-offline", timeout=120)
+    found.assert_outcomes(passed=8, failed=1)
+    found.stdout.fnmatch_lines(['E*socket.connect() with host "192.0.2.1"*'])
+
+
+def test_without_the_option_nothing_is_blocked(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".ini", pytest=_CONFIGURATION)
+    pytester.makepyfile(_SUITE)
+    found = pytester.runpytest_subprocess("-k", "other_machines", timeout=120)
+    found.assert_outcomes(passed=1, failed=1)
+    found.stdout.no_fnmatch_line("*pytest_socket*")
+
+
+def test_blocking_needs_what_blocks(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".ini", pytest=_CONFIGURATION)
+    pytester.makepyfile(_SUITE)
+    found = pytester.runpytest_subprocess("-p", "no:socket", "--exam-compat-offline", timeout=120)
+    found.stderr.fnmatch_lines(["*pip install 'exam-students-compat?testing?'*"])
