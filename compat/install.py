@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,11 +15,13 @@ from compat.config import Configuration
 from compat.errors import ConfigurationError
 from compat.upstream.interface import Upstream
 
-__all__ = ["install", "uninstall"]
+__all__ = ["install", "install_at_first_call", "uninstall"]
 
 _GetAdapter = Callable[[requests.Session, str], BaseAdapter]
-_lock = threading.Lock()
+_MakeAdapter = Callable[[], ExamStudentsAdapter | None]
+_lock = threading.RLock()
 _installed: ExamStudentsAdapter | None = None
+_awaited: _MakeAdapter | None = None
 _ours: _GetAdapter | None = None
 _before: _GetAdapter | None = None
 
@@ -41,7 +44,7 @@ def install(
     Raises:
         ConfigurationError: nothing says which upstream, or which old endpoint.
     """
-    global _installed, _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
+    global _installed, _awaited
     given = _configured() if upstream is None else upstream
     if legacy_base_url is None and isinstance(given, Configuration):
         legacy_base_url = given.legacy_base_url
@@ -49,11 +52,24 @@ def install(
         raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
     adapter = ExamStudentsAdapter(legacy_base_url, given)
     with _lock:
-        _installed = adapter
-        if requests.Session.get_adapter is not _ours:
-            _before = requests.Session.get_adapter
-            requests.Session.get_adapter = _ours = _asking_first(_before)  # type: ignore[method-assign,assignment]
+        _installed, _awaited = adapter, None
+        _be_asked_first()
     return adapter
+
+
+def install_at_first_call(make: _MakeAdapter) -> None:
+    """As :func:`install`, but what answers is made when a session is first asked for an adapter.
+
+    Other tools find ``requests`` wrapped from here on, in the order in which they come; a process that calls nobody
+    reads no configuration.
+
+    Args:
+        make: gives the adapter, or None where every call is to go out as it was; it raises nothing.
+    """
+    global _installed, _awaited
+    with _lock:
+        _installed, _awaited = None, make
+        _be_asked_first()
 
 
 def uninstall() -> None:
@@ -61,9 +77,9 @@ def uninstall() -> None:
 
     Another tool may have wrapped ``requests`` since: it keeps working, and ours then only passes calls on.
     """
-    global _installed, _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
+    global _installed, _awaited, _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
     with _lock:
-        _installed = None
+        _installed = _awaited = None
         if _before is not None and requests.Session.get_adapter is _ours:
             requests.Session.get_adapter = _before  # type: ignore[method-assign,assignment]
             _ours = _before = None
@@ -76,11 +92,40 @@ def _configured() -> Configuration:
     return load_config()
 
 
+def _be_asked_first() -> None:
+    global _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
+    if requests.Session.get_adapter is not _ours:
+        _before = requests.Session.get_adapter
+        requests.Session.get_adapter = _ours = _asking_first(_before)  # type: ignore[method-assign,assignment]
+
+
+def _answering() -> ExamStudentsAdapter | None:
+    """What is installed, made now where it was awaited."""
+    global _installed, _awaited  # noqa: PLW0603 - what is installed is the process's own state
+    if _awaited is not None:
+        with _lock:
+            if _awaited is not None:
+                # In this order: whoever asks meanwhile without the lock finds it awaited, and waits.
+                _installed = _awaited()
+                _awaited = None
+    return _installed
+
+
+def _forked() -> None:
+    """A child has only the thread that forked, which may not be the one that held the lock."""
+    global _lock  # noqa: PLW0603 - what is installed is the process's own state
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 def _asking_first(before: _GetAdapter) -> _GetAdapter:
     """A ``Session.get_adapter`` that has what is installed asked before what another would have given."""
 
     def get_adapter(self: requests.Session, url: str) -> BaseAdapter:
-        found, installed = before(self, url), _installed
+        found, installed = before(self, url), _answering()
         if installed is None or isinstance(found, ExamStudentsAdapter | _Installed) or not installed.covers(url):
             return found
         return _Installed(installed, found)

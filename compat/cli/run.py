@@ -1,0 +1,105 @@
+"""``exam-compat run``: an old script, unedited, in a Python that lets the shim answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import NoReturn
+
+import click
+
+import exam_compat_startup
+from compat.cli.options import config_option, named_config
+from compat.migration.startup_file import startup_file
+
+__all__ = ["run"]
+
+
+@click.command(
+    short_help="Run an old script, unedited, through the shim.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module or package, as for python -m.")
+@click.argument("script")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@config_option
+def run(module: bool, script: str, arguments: tuple[str, ...]) -> NoReturn:
+    """Run an old Python script as it is, its deprecated calls answered by the shim.
+
+    The script runs in this process, by the same Python as this command: its arguments, standard input, exit status
+    and signals are its own, and the Pythons that it starts are answered alike. What goes wrong with the shim is said
+    on standard error, and the call goes to the old endpoint as it was.
+
+    For cron lines and containers, the same without this command: EXAM_COMPAT=1 in the environment, and
+    EXAM_COMPAT_CONFIG where the configuration is not in the working directory.
+
+    \b
+    Examples:
+      exam-compat run export.py 17 --format csv
+      exam-compat run --config /etc/exam-compat.toml -m reports.nightly
+      EXAM_COMPAT=1 python -X dev export.py 17
+    """
+    environment = os.environ
+    environment[exam_compat_startup.SWITCH] = "1"
+    named = named_config()
+    if named is not None:
+        environment["EXAM_COMPAT_CONFIG"] = str(named.absolute())
+    if startup_file() is None:
+        exam_compat_startup.say(
+            "the start-up file is not where this Python reads it, so calls go out as they were; "
+            "install the package again: pip install --force-reinstall exam-students-compat"
+        )
+    command = [sys.executable, *(["-m"] if module else []), script, *arguments]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "nt":
+        _run_and_wait(command, environment)
+    marker = _marker(environment, str(os.getpid()))
+    try:
+        os.execv(sys.executable, command)  # noqa: S606 - running what the user names is what the command is for
+    except OSError:
+        _forget(marker)
+        raise
+
+
+def _run_and_wait(command: list[str], environment: MutableMapping[str, str]) -> NoReturn:
+    """There exec would start another process, and the shell would not wait for it."""
+    marker = _marker(environment, "")
+    with subprocess.Popen(command) as process:  # noqa: S603 - as above
+        while True:
+            with suppress(KeyboardInterrupt):
+                # The script gets it too, and what it makes of it counts.
+                status = process.wait()
+                break
+    if _forget(marker):
+        exam_compat_startup.say(exam_compat_startup.UNCAUGHT)
+    sys.exit(status)
+
+
+def _marker(environment: MutableMapping[str, str], process: str) -> str | None:
+    """A file that whichever process of the run first sees a deprecated call removes."""
+    if environment.get(exam_compat_startup.RUN_VARIABLE):
+        # Started by a script that runs in this way: its calls are that run's.
+        return None
+    try:
+        number, path = tempfile.mkstemp(prefix="exam-compat-run-")
+    except OSError:
+        return None
+    os.close(number)
+    environment[exam_compat_startup.RUN_VARIABLE] = f"{process}:{path}"
+    return path
+
+
+def _forget(marker: str | None) -> bool:
+    """Remove the file; whether it was still there."""
+    if marker is None:
+        return False
+    try:
+        os.unlink(marker)
+    except OSError:
+        return False
+    return True

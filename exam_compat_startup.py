@@ -1,0 +1,160 @@
+"""Start-up code: an old script is answered by the shim without an edit, where ``EXAM_COMPAT`` asks for it.
+
+``exam-students-compat.pth`` in site-packages imports this module while Python starts, before the script and beside the
+user's own ``sitecustomize``, and only where that variable is set. It lies beside the package and not in it: importing
+``compat`` brings ``requests``, and a script that never asks for ``requests`` shall not wait for it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+__all__ = ["RUN_VARIABLE", "SWITCH", "UNCAUGHT", "begin", "caught", "say", "switched_on"]
+
+SWITCH = "EXAM_COMPAT"
+RUN_VARIABLE = "EXAM_COMPAT_RUN"
+"""What ``exam-compat run`` hands on: the id of the script's process, a colon, the file that :func:`caught` removes."""
+
+_CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+_CONFIG_NAME = "exam-compat.toml"
+_OFF = ("", "0", "false", "no", "off")
+UNCAUGHT = (
+    "no deprecated call was caught. Only calls that Python makes by requests are seen here; "
+    "for every other library, program and language there is the gateway: exam-compat serve"
+)
+
+_said: set[str] = set()
+_still_uncaught: str | None = None
+
+
+def switched_on() -> bool:
+    """Whether ``EXAM_COMPAT`` asks for the shim."""
+    return os.environ.get(SWITCH, "").strip().lower() not in _OFF
+
+
+def say(text: str) -> None:
+    """Write one line to standard error, each text once a process: a service that runs for months repeats nothing."""
+    if text in _said or sys.stderr is None:
+        return
+    _said.add(text)
+    try:
+        sys.stderr.write(f"exam-compat: {' '.join(text.split())}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Closed: there is nobody to tell.
+        return
+
+
+def caught() -> None:
+    """Note that a deprecated call was seen, in whichever process of the run."""
+    global _still_uncaught
+    if _still_uncaught is not None:
+        path, _still_uncaught = _still_uncaught, None
+        _remove(path)
+
+
+def begin() -> None:
+    """Let the shim begin once ``requests`` is imported."""
+    if not switched_on():
+        return
+    _keep_configuration()
+    _watch_run()
+    loaded = sys.modules.get("requests")
+    if loaded is None:
+        sys.meta_path.insert(0, _AfterRequests())
+    else:
+        _begin_shim(loaded)
+
+
+def _keep_configuration() -> None:
+    """Name the configuration by its whole path: a script or its children may change the working directory."""
+    named = os.environ.get(_CONFIG_VARIABLE) or _CONFIG_NAME
+    try:
+        os.environ[_CONFIG_VARIABLE] = os.path.abspath(named)
+    except OSError:
+        # No working directory any more; what is missing is said where it is needed.
+        return
+
+
+def _watch_run() -> None:
+    global _still_uncaught  # noqa: PLW0603 - one run a process
+    process, _, path = os.environ.get(RUN_VARIABLE, "").partition(":")
+    if not path:
+        return
+    _still_uncaught = path
+    if process == str(os.getpid()):
+        atexit.register(_say_if_uncaught, os.getpid(), path)
+
+
+def _say_if_uncaught(process: int, path: str) -> None:
+    # A forked child that ends like a script runs this too. What was said already tells why nothing was caught.
+    if os.getpid() == process and _remove(path) and not _said:
+        say(UNCAUGHT)
+
+
+def _remove(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except OSError:
+        return False
+    return True
+
+
+class _AfterRequests:
+    """A finder that finds nothing by itself: it has the shim begin when another finder's ``requests`` is executed."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
+        """What the other finders find, watched where it is ``requests``."""
+        if name != "requests":
+            return None
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return _watched(spec)
+        return None
+
+
+def _watched(spec: ModuleSpec) -> ModuleSpec:
+    """Have the shim begin behind the module's own code; its loader stays the one that it is."""
+    loader: Any = spec.loader
+    execute: Callable[[ModuleType], None] | None = getattr(loader, "exec_module", None)
+    if execute is None:
+        return spec
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        if getattr(module, "__name__", None) == "requests":
+            vars(loader).pop("exec_module", None)
+            _begin_shim(module)
+
+    try:
+        loader.exec_module = exec_module
+    except AttributeError:
+        say("requests comes from a loader that cannot be watched; calls go out as they were")
+    return spec
+
+
+def _begin_shim(module: ModuleType) -> None:
+    if not hasattr(getattr(module, "Session", None), "get_adapter"):
+        # Some other module of that name, such as a file beside the script.
+        return
+    try:
+        from compat.migration.runner import begin as begin_runner
+
+        begin_runner()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
+        say(f"the shim cannot be loaded ({type(error).__name__}: {error}); calls go out as they were")
+
+
+begin()

@@ -1,0 +1,45 @@
+"""Adds the start-up file to what is installed; everything else is said in setup.cfg.
+
+A ``.pth`` file has to lie in site-packages itself, for which setuptools has no key. coverage.py brings its own in this
+way too.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
+
+STARTUP = "exam-students-compat.pth"
+
+
+class BuildWithStartup(build_py):
+    """Builds the modules, and lays the start-up file beside them."""
+
+    def run(self) -> None:
+        """Build."""
+        super().run()
+        if not self.editable_mode:
+            self.copy_file(STARTUP, str(Path(self.build_lib, STARTUP)))
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        """What is built, the start-up file included."""
+        built: list[str] = super().get_outputs(include_bytecode)
+        return built if self.editable_mode else [*built, str(Path(self.build_lib, STARTUP))]
+
+
+class EditableWithStartup(editable_wheel):
+    """Makes the wheel of an editable installation, which build_py has no part in, and adds the start-up file."""
+
+    def run(self) -> None:
+        """Build."""
+        super().run()
+        (wheel,) = Path(self.dist_dir).glob("*editable*.whl")
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.write(STARTUP)
+
+
+setup(cmdclass={"build_py": BuildWithStartup, "editable_wheel": EditableWithStartup})
