@@ -35,14 +35,9 @@ def directly(script: OldScript, folder: Path) -> Ended:
     return ended
 
 
-def shimmed(mode: str, folder: Path) -> dict[str, str]:
-    """What the environment of a process and of its children has to say for the shim to answer them."""
-    (folder / "sitecustomize.py").write_text("import compat\n\ncompat.install()\n", encoding="utf-8")
-    return {
-        "PYTHONPATH": str(folder),
-        "EXAM_COMPAT_CONFIG": str(folder / "exam-compat.toml"),
-        "EXAM_COMPAT_MODE": mode,
-    }
+def shimmed(mode: str, config: Path) -> dict[str, str]:
+    """The environment in which the shim answers a process and its children."""
+    return {"EXAM_COMPAT": "1", "EXAM_COMPAT_CONFIG": str(config), "EXAM_COMPAT_MODE": mode}
 
 
 @pytest.mark.parametrize("script", [script for script in SCRIPTS if script.calls_by_requests], ids=named)
@@ -50,8 +45,7 @@ def test_an_unedited_script_prints_the_same_whatever_answers(script: OldScript, 
     expected = directly(script, tmp_path)
     for mode in MODES:
         with old_world() as sandbox:
-            configured(sandbox, tmp_path)
-            ended = run(script, sandbox, tmp_path, environment=shimmed(mode, tmp_path))
+            ended = run(script, sandbox, tmp_path, environment=shimmed(mode, configured(sandbox, tmp_path)))
             assert (ended.status, ended.printed) == (expected.status, expected.printed), (mode, ended.complained)
             # The client class knows the new endpoint alone.
             assert interfaces(sandbox) == (ASKED["new"] if script.same_as else ASKED[mode])

@@ -1,0 +1,34 @@
+"""Runs the commands of MIGRATION.md and writes what came below them: ``python tests/docs/write_outputs.py``.
+
+What a line ``…`` leaves out stays left out where the rest still agrees; look at the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from consoles import ROOT, Command, agrees, commands_in, terminal
+
+PAGES = ("MIGRATION.md",)
+
+
+def written_anew(document: str, folder: Path) -> str:
+    """The document with what its commands print now."""
+    pieces, place = [], 0
+    with terminal(folder) as shell:
+        for command in commands_in(document):
+            if not isinstance(command, Command):
+                shell.configure(command)
+                continue
+            came = shell.run(command.line)
+            pieces += [document[place : command.starts], command.printed if agrees(command.printed, came) else came]
+            place = command.ends
+    return "".join(pieces) + document[place:]
+
+
+if __name__ == "__main__":
+    for name in PAGES:
+        with tempfile.TemporaryDirectory() as temporary:
+            path = ROOT / name
+            path.write_text(written_anew(path.read_text(encoding="utf-8"), Path(temporary)), encoding="utf-8")
