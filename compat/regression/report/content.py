@@ -1,0 +1,197 @@
+"""What a report says, in the order in which people read it; every form of report is made from this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Bucket", "CallerLeft", "Content", "DifferenceShown", "Group", "Interval", "QuantileShown", "Row"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One field, route or caller.
+
+    Attributes:
+        name: which one.
+        verdict: "ready", "not ready" or "not enough evidence".
+        calls: calls that were compared in it.
+        explained: of them, those with differences that are all explained.
+        unexplained: of them, those with one that is not.
+        at_most: the share of calls with an unexplained difference, at most; from 0 to 1.
+        missing: how many more clean calls it takes to get below the threshold; None where they cannot.
+    """
+
+    name: str
+    verdict: str
+    calls: int
+    explained: int
+    unexplained: int
+    at_most: float
+    missing: int | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A table of rows: by field, by route, by caller.
+
+    Attributes:
+        title: of the table.
+        caption: what it counts, in a sentence.
+        column: the heading of the names: Field, Route or Caller.
+        counted: the heading of the numbers of calls.
+        rows: the worst first.
+    """
+
+    title: str
+    caption: str
+    column: str
+    counted: str
+    rows: Sequence[Row]
+
+    @property
+    def most(self) -> int:
+        """The greatest number of calls with a difference, for bars."""
+        return max((max(row.explained, row.unexplained) for row in self.rows), default=0)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A span of time.
+
+    Attributes:
+        starts: seconds since the epoch.
+        equal: calls that were answered alike.
+        explained: calls whose differences are all explained.
+        unexplained: calls with one that is not.
+    """
+
+    starts: float
+    equal: int
+    explained: int
+    unexplained: int
+
+    @property
+    def calls(self) -> int:
+        """All that were compared."""
+        return self.equal + self.explained + self.unexplained
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number of milliseconds, and between which it lies."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class QuantileShown:
+    """Within how many milliseconds a share of the calls was answered, by either endpoint."""
+
+    quantile: float
+    old: Interval
+    new: Interval
+
+
+@dataclass(frozen=True)
+class CallerLeft:
+    """A caller of the old interface.
+
+    Attributes:
+        name: the caller or call site.
+        calls_a_day: by the inventory.
+        last_seen: seconds since the epoch.
+        rewritable: "rewritable", or what is left to do by hand.
+        evidence: what the comparison says of it, such as ``0 unexplained in 1,900``.
+    """
+
+    name: str
+    calls_a_day: float
+    last_seen: float | None
+    rewritable: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class DifferenceShown:
+    """One of the first differences; its values are shapes or pseudonyms.
+
+    Attributes:
+        kind: of the difference, such as ``field value``.
+        state: "unexplained", "explained" or "drift".
+        route: the action of the deprecated route.
+        caller: whose call it was.
+        field: of the record, or empty.
+        place: exam, record and what else says where.
+        old: what the old endpoint answered there.
+        new: what the new one did.
+        reason: why it is explained, or empty.
+        repeat: a command that repeats the call, or empty.
+    """
+
+    kind: str
+    state: str
+    route: str
+    caller: str
+    field: str
+    place: str
+    old: str
+    new: str
+    reason: str = ""
+    repeat: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """All of it.
+
+    Attributes:
+        verdict: "ready", "not ready" or "not enough evidence".
+        sentence: the verdict's reason, such as ``0 unexplained in 300 calls: at most 1.0 % at 95 %``.
+        made_at: seconds since the epoch.
+        version: of this package.
+        sources: the recordings, or "live".
+        began_at: the first call, seconds since the epoch; None for none.
+        ended_at: the last one.
+        totals: label, name in the JSON report, and number.
+        reasons: what keeps it from being ready.
+        groups: the tables.
+        buckets: parity over time.
+        confidence: of every bound and interval.
+        latency: by quantile.
+        callers_left: who still calls, busiest first.
+        differences: the first ones.
+        differences_in_all: how many there are.
+        notices: rules and recordings that were not used, and what else is to be known.
+    """
+
+    verdict: str
+    sentence: str
+    made_at: float
+    version: str
+    sources: Sequence[str]
+    began_at: float | None
+    ended_at: float | None
+    totals: Sequence[tuple[str, str, int]]
+    reasons: Sequence[str]
+    groups: Sequence[Group]
+    buckets: Sequence[Bucket]
+    confidence: float
+    latency: Sequence[QuantileShown]
+    callers_left: Sequence[CallerLeft]
+    differences: Sequence[DifferenceShown]
+    differences_in_all: int
+    notices: Sequence[str]
+
+    @property
+    def busiest(self) -> float:
+        """The most calls a day, for bars."""
+        return max((each.calls_a_day for each in self.callers_left), default=0)
+
+    @property
+    def choices(self) -> list[tuple[str, str, list[str]]]:
+        """What the list of differences can be filtered by: name, label and values."""
+        named = (("state", "State"), ("kind", "Kind"), ("route", "Route"), ("caller", "Caller"))
+        return [(name, label, sorted({getattr(each, name) for each in self.differences})) for name, label in named]
