@@ -14,7 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPResponse
 
-from compat.config import Configuration, mode_of_all, settings_of, upstream_of
+from compat.config import Configuration, mode_of_all, settings_of, sunset_of, upstream_of
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import ANSWERED_BY, Answer, failure
 from compat.legacy.routes import LegacyCall, match_route
@@ -59,6 +59,7 @@ class ExamStudentsAdapter(BaseAdapter):
         self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
         self._origin = _origin(urlsplit(self.legacy_base_url))
         self._base_path = urlsplit(self.legacy_base_url).path
+        self._sunset = sunset_of(upstream)
         # Imported here: an adapter is what needs the way through, and importing this package makes none.
         from compat.shim import Shim
 
@@ -114,7 +115,7 @@ class ExamStudentsAdapter(BaseAdapter):
         # Imported here: only a call that is answered anew warns.
         from compat.deprecation import warn_of
 
-        warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}")
+        warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}", self._sunset)
         try:
             answer = self._shim.answer(call, CallOptions(timeout, verify, cert, proxies))
         except UpstreamTimeout as error:

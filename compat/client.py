@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compat.config import Configuration, settings_of, upstream_of
+from compat.config import Configuration, settings_of, sunset_of, upstream_of
 from compat.credentials import resolve
 from compat.deprecation import deprecated, deprecated_call
 from compat.legacy.answer import READING, Answer
@@ -64,6 +64,7 @@ class ExamStudentsClient:
     ) -> None:
         given = resolve(upstream, base_url=base_url, api_token=api_token, secret_key=secret_key)
         self._shim = Shim(upstream_of(given), settings_of(given))
+        self._sunset = sunset_of(given)
 
     def __repr__(self) -> str:
         return f"ExamStudentsClient({self._shim.upstream!r})"

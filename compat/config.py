@@ -13,7 +13,7 @@ from compat.legacy.signature import Caller
 from compat.upstream import Upstream
 from compat.upstream.interface import LegacySettings
 
-__all__ = ["CallerSettings", "Configuration", "mode_of_all", "mode_over_all", "settings_of", "upstream_of"]
+__all__ = ["CallerSettings", "Configuration", "mode_of_all", "mode_over_all", "settings_of", "sunset_of", "upstream_of"]
 
 _MODE_VARIABLE = "EXAM_COMPAT_MODE"
 
@@ -72,6 +72,11 @@ def upstream_of(given: Upstream | Configuration) -> Upstream:
 def settings_of(given: Upstream | Configuration) -> LegacySettings:
     """The settings of either; an upstream alone has the defaults."""
     return given.settings if isinstance(given, Configuration) else LegacySettings()
+
+
+def sunset_of(given: Upstream | Configuration) -> date | None:
+    """The day after which the old interface ends, where a configuration says so."""
+    return given.sunset if isinstance(given, Configuration) else None
 
 
 def mode_of_all() -> str:

@@ -1,25 +1,25 @@
 """One registry of what is deprecated: since when, until when, and what to use instead.
 
 The ``deprecation`` package words the docstrings and decides, from the versions, whether a name is deprecated or due
-for removal. The warning is our own: it has to point at the caller's line, however many frames of ours, of
-``requests`` or of the standard library lie between.
+for removal. The warning is shown by :mod:`compat.migration.warned`: it has to point at the user's own line, however
+many frames of ours, of libraries and of threads lie between.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
-import sysconfig
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
+from datetime import date
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import deprecation
 from packaging.version import Version
 
 from compat._version import __version__
+from compat.migration.call_sites import call_site
+from compat.migration.warned import show
+from exam_compat_startup import caught
 
 if TYPE_CHECKING:
     from typing_extensions import deprecated
@@ -49,9 +49,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _GUIDE = "MIGRATION.md"
-_BETWEEN = {"compat", "requests", "urllib3", "deprecation"}
-_STANDARD_LIBRARY = tuple({sysconfig.get_path("stdlib") + "/", sysconfig.get_path("platstdlib") + "/", "<frozen "})
-_INSTALLED = ("site-packages", "dist-packages")
+_SINCE = "0.1.0"
+_UNTIL = "2.0.0"
 
 
 class LegacyApiWarning(deprecation.DeprecatedWarning):  # type: ignore[misc]  # its module is untyped
@@ -67,14 +66,14 @@ class Deprecation:
         since: our first version that says so.
         removed_in: our version that will no longer have it.
         instead: what to use.
-        codemod: the rewrite that moves a script from one to the other; empty until there is one.
+        codemod: what ``exam-compat migrate`` calls its rewrite from one to the other.
     """
 
     name: str
     since: str
     removed_in: str
     instead: str
-    codemod: str = ""
+    codemod: str
 
     @property
     def details(self) -> str:
@@ -87,14 +86,16 @@ def _entries(*entries: Deprecation) -> dict[str, Deprecation]:
 
 
 REGISTRY = _entries(
-    Deprecation("ExamStudentsClient.index_students", "0.1.0", "2.0.0", "StudentSessionsClient.sessions"),
-    Deprecation("ExamStudentsClient.show_student", "0.1.0", "2.0.0", "StudentSessionsClient.get"),
-    Deprecation("ExamStudentsClient.add_student", "0.1.0", "2.0.0", "StudentSessionsClient.create"),
-    Deprecation("ExamStudentsClient.delete_student", "0.1.0", "2.0.0", "StudentSessionsClient.delete"),
-    Deprecation("GET exams/:id/index_students", "0.1.0", "2.0.0", "GET student_sessions"),
-    Deprecation("GET exams/:id/show_student", "0.1.0", "2.0.0", "GET student_sessions/:id"),
-    Deprecation("POST exams/:id/add_student", "0.1.0", "2.0.0", "POST exams/:exam_id/student_sessions"),
-    Deprecation("DELETE exams/:id/delete_student", "0.1.0", "2.0.0", "DELETE student_sessions/:id"),
+    Deprecation(
+        "ExamStudentsClient.index_students", _SINCE, _UNTIL, "StudentSessionsClient.sessions", "index_students"
+    ),
+    Deprecation("ExamStudentsClient.show_student", _SINCE, _UNTIL, "StudentSessionsClient.get", "show_student"),
+    Deprecation("ExamStudentsClient.add_student", _SINCE, _UNTIL, "StudentSessionsClient.create", "add_student"),
+    Deprecation("ExamStudentsClient.delete_student", _SINCE, _UNTIL, "StudentSessionsClient.delete", "delete_student"),
+    Deprecation("GET exams/:id/index_students", _SINCE, _UNTIL, "GET student_sessions", "index_students"),
+    Deprecation("GET exams/:id/show_student", _SINCE, _UNTIL, "GET student_sessions/:id", "show_student"),
+    Deprecation("POST exams/:id/add_student", _SINCE, _UNTIL, "POST exams/:exam_id/student_sessions", "add_student"),
+    Deprecation("DELETE exams/:id/delete_student", _SINCE, _UNTIL, "DELETE student_sessions/:id", "delete_student"),
 )
 """Every deprecated name, of ours and of the old interface, by name."""
 
@@ -109,42 +110,22 @@ def _is_due(removed_in: str) -> bool:
     return Version(__version__) >= Version(removed_in)
 
 
-def warn_of(name: str) -> None:
-    """Warn that a registered name was used, at the line of the code that is neither ours nor a library's.
+def warn_of(name: str, sunset: date | None = None) -> None:
+    """Warn that a registered name was used, at the user's own line that led to it.
+
+    Args:
+        name: the name.
+        sunset: the day on which the old interface ends, where a configuration says so; else it is our version that
+            counts.
 
     Raises:
-        LegacyApiWarning: where the warnings filter makes an error of it.
+        LegacyApiWarning: where a filter, or ``EXAM_COMPAT_WARNINGS``, makes an error of it.
     """
     entry = REGISTRY[name]
+    caught()
     kind = deprecation.UnsupportedWarning if _is_due(entry.removed_in) else LegacyApiWarning
-    message = kind(entry.name, entry.since, entry.removed_in, entry.details)
-    frame = _callers_frame(sys._getframe(1))
-    warnings.warn_explicit(
-        message,
-        kind,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        frame.f_globals.get("__name__", "<unknown>"),
-        frame.f_globals.setdefault("__warningregistry__", {}),
-    )
-
-
-def _callers_frame(start: FrameType) -> FrameType:
-    """The nearest frame of the caller's own; where there is none, the nearest that is not ours."""
-    own: FrameType | None = None
-    frame: FrameType | None = start
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in _BETWEEN:
-            own = own or frame
-            if not _of_the_standard_library(frame.f_code.co_filename):
-                return frame
-        frame = frame.f_back
-    return own or start
-
-
-def _of_the_standard_library(filename: str) -> bool:
-    return filename.startswith(_STANDARD_LIBRARY) and not any(part in filename for part in _INSTALLED)
+    warning = kind(entry.name, entry.since, sunset or entry.removed_in, entry.details)
+    show(warning, name, call_site())
 
 
 def deprecated_call(name: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
@@ -161,7 +142,7 @@ def deprecated_call(name: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]
 
         @functools.wraps(function)
         def warned(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-            warn_of(name)
+            warn_of(name, getattr(args[0], "_sunset", None) if args else None)
             return function(*args, **kwargs)
 
         return warned

@@ -54,6 +54,7 @@ def install(
     with _lock:
         _installed, _awaited = adapter, None
         _be_asked_first()
+    _note_handovers(True)
     return adapter
 
 
@@ -70,6 +71,7 @@ def install_at_first_call(make: _MakeAdapter) -> None:
     with _lock:
         _installed, _awaited = None, make
         _be_asked_first()
+    _note_handovers(True)
 
 
 def uninstall() -> None:
@@ -83,6 +85,7 @@ def uninstall() -> None:
         if _before is not None and requests.Session.get_adapter is _ours:
             requests.Session.get_adapter = _before  # type: ignore[method-assign,assignment]
             _ours = _before = None
+    _note_handovers(False)
 
 
 def _configured() -> Configuration:
@@ -90,6 +93,16 @@ def _configured() -> Configuration:
     from compat.config_file import load_config
 
     return load_config()
+
+
+def _note_handovers(noted: bool) -> None:
+    # Imported here: it brings the pools of threads, which few scripts that import this package need.
+    from compat.migration.handovers import forget_handovers, note_handovers
+
+    if noted:
+        note_handovers()
+    else:
+        forget_handovers()
 
 
 def _be_asked_first() -> None:

@@ -6,6 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from support import OLD, mounted, upstream_of
 
 import compat
+from compat.config_file import read_config
 from compat.deprecation import REGISTRY, due
 from compat.legacy.routes import ROUTES
 from compat.testing.sandbox import Sandbox
@@ -116,6 +118,21 @@ def test_the_adapter_warns_at_the_line_that_asked(sandbox: Sandbox) -> None:
         warnings.simplefilter("always")
         session.get(LIST)  # adapter
     check(found, "GET exams/:id/index_students", "adapter")
+
+
+def test_the_configured_day_of_removal_is_named(sandbox: Sandbox) -> None:
+    settings = {**sandbox.settings("student_sessions"), "legacy": {"base_url": OLD, "sunset": date(2027, 6, 30)}}
+    configuration = read_config(settings)
+    session, client = mounted(configuration), compat.ExamStudentsClient(configuration)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        session.get(LIST)
+        client.index_students(17)
+    assert [str(each.message) for each in found] == [
+        f"{name} is deprecated as of 0.1.0 and will be removed on 2027-06-30. "
+        f"Use {REGISTRY[name].instead} instead: see MIGRATION.md."
+        for name in ("GET exams/:id/index_students", "ExamStudentsClient.index_students")
+    ]
 
 
 def test_what_is_passed_on_does_not_warn(sandbox: Sandbox) -> None:

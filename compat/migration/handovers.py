@@ -1,0 +1,121 @@
+"""Which line handed work to a thread, for threads on whose stack the user has no line.
+
+``Thread.start`` and ``ThreadPoolExecutor.submit``, through which ``map``, ``asyncio.to_thread`` and ``run_in_executor``
+go too, note the line of whoever calls them, while the shim is installed and no longer. Reading it off the target's code
+instead would name where a function is defined and not where it was asked for, and ``requests.get`` itself is defined by
+nobody who could change the call. Names and numbers are kept and never a frame, which would keep its variables alive.
+What is handed to a pool is wrapped so that no frame comes between the pool's and the function's in a traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import FrameType
+from typing import Any
+
+__all__ = ["Place", "forget_handovers", "handed_over", "note_handovers"]
+
+Place = tuple[str, int, str, str]
+"""File, line, module and function, as in :class:`compat.migration.call_sites.CallSite`."""
+
+_NOTE = "_exam_compat_handed_over"
+_POOL_FILE = os.path.join("concurrent", "futures", "thread.py")
+_lock = threading.Lock()
+_noting = False
+
+
+class _Handed(functools.partial):  # type: ignore[type-arg]  # it stands for any function
+    """A function handed to a pool, and the line that did it."""
+
+    place: Place
+
+
+def note_handovers() -> None:
+    """Note from now on who hands work to threads; once is enough."""
+    global _noting  # noqa: PLW0603 - what is wrapped is the process's own state
+    with _lock:
+        _noting = True
+        for wrapped in _WRAPPED:
+            wrapped.wrap()
+
+
+def forget_handovers() -> None:
+    """Note nothing any more; what another tool has wrapped since stays, and ours within it only passes on."""
+    global _noting  # noqa: PLW0603 - as above
+    with _lock:
+        _noting = False
+        for wrapped in _WRAPPED:
+            wrapped.unwrap()
+
+
+def handed_over(frame: FrameType | None) -> Place | None:
+    """Who handed over what a frame's thread is doing, or None where that was not noted."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "run" and code.co_filename.endswith(_POOL_FILE):
+            # The item that a pool's thread works on; the thread itself was started by whoever came first.
+            work = getattr(frame.f_locals.get("self"), "fn", None)
+            if isinstance(work, _Handed):
+                return work.place
+            break
+        frame = frame.f_back
+    place: Place | None = getattr(threading.current_thread(), _NOTE, None)
+    return place
+
+
+def _here() -> Place:
+    # Imported here: the two modules know each other, and this one is asked only at run time.
+    from compat.migration.call_sites import call_site
+
+    return call_site()
+
+
+class _Wrapped:
+    """A method of the standard library that ours stands before, for a time."""
+
+    def __init__(self, owner: type, name: str, noted: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        self._owner = owner
+        self._name = name
+        self._noted = noted
+        self._before: Callable[..., Any] | None = None
+        self._ours: Callable[..., Any] | None = None
+
+    def wrap(self) -> None:
+        found = getattr(self._owner, self._name)
+        if found is not self._ours:
+            self._before, self._ours = found, self._noted(found)
+            setattr(self._owner, self._name, self._ours)
+
+    def unwrap(self) -> None:
+        if self._ours is not None and getattr(self._owner, self._name) is self._ours:
+            setattr(self._owner, self._name, self._before)
+            self._before = self._ours = None
+
+
+def _noted_start(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def start(self: threading.Thread) -> None:
+        if _noting:
+            setattr(self, _NOTE, _here())
+        original(self)
+
+    return start
+
+
+def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if _noting and callable(fn):
+            fn = _Handed(fn)
+            fn.place = _here()
+        future: Future[Any] = original(self, fn, *args, **kwargs)
+        return future
+
+    return submit
+
+
+_WRAPPED = (_Wrapped(threading.Thread, "start", _noted_start), _Wrapped(ThreadPoolExecutor, "submit", _noted_submit))
