@@ -15,6 +15,7 @@ from compat.legacy.routes import INDEX_STUDENTS
 from compat.legacy.values import Comparable, read_value
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Typed
+from compat.schemas.student import STATUSES
 
 __all__ = [
     "LARGEST_LIMIT",
@@ -27,21 +28,6 @@ __all__ = [
     "columns_needed",
     "parse_query",
 ]
-
-STATUSES = (
-    "registered",
-    "before_check_req_mail",
-    "email_bounced",
-    "email_sent",
-    "after_check_req_mail",
-    "before_check_req",
-    "after_check_req",
-    "in_setup",
-    "exam_not_started",
-    "exam_started",
-    "exam_finished",
-)
-"""The statuses of seeds 001 and 002, in their order."""
 
 LARGEST_LIMIT = 300
 """Records of a page by default and at most (seed 001)."""

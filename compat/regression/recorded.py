@@ -15,7 +15,7 @@ import msgspec
 from compat.legacy.routes import ROUTES, LegacyCall
 from compat.regression.pairs import Answered, Pair
 
-__all__ = ["FORMAT", "RecordedAnswer", "RecordedCall", "RecordingHead"]
+__all__ = ["FORMAT", "NewOrder", "RecordedAnswer", "RecordedCall", "RecordingEnd", "RecordingHead"]
 
 FORMAT = 1
 """The version of the format that is written here."""
@@ -107,3 +107,19 @@ class RecordedCall(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="l
             return None
         old, new = self.old.answered(), self.new.answered()
         return Pair(self.call(), self.caller, self.at, old, new, self.served or "legacy")
+
+
+class NewOrder(msgspec.Struct, frozen=True, tag_field="line", tag="order"):
+    """From here on pseudonyms have places of their own: they sort among themselves, and not among those before."""
+
+
+class RecordingEnd(msgspec.Struct, frozen=True, tag_field="line", tag="end", kw_only=True):
+    """The last line of a recording that was closed.
+
+    Attributes:
+        calls: how many calls stand in it.
+        lost: how many more there were that could not be written.
+    """
+
+    calls: int
+    lost: int = 0

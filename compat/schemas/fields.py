@@ -18,6 +18,9 @@ from compat.schemas.rules import Rule
 __all__ = ["Array", "Boolean", "Integer", "Record", "String", "Time", "Typed", "json_type"]
 
 
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_./")
+
+
 def json_type(value: Any) -> str:
     """The name of a value's JSON type, for messages: never the value itself."""
     if value is None:
@@ -38,15 +41,33 @@ class Typed(fields.Field[Any]):
         rule: how the field and a session know each other; only the legacy record's fields have one.
         required: the key must be there; else null stands in for an absent one.
         nullable: null is a value of the field.
+        kept: what a recording keeps as it is, since it speaks of no person: every value, these words alone, or nothing.
+            Whatever else stands there becomes a pseudonym.
+
+    Raises:
+        TypeError: a word that is to be kept holds another character than ``a-z``, ``0-9``, ``_``, ``.`` and ``/``,
+            before which pseudonyms have to sort.
     """
 
     kind: ClassVar[str]
     compiled_type: ClassVar[Any]
     comparable: ClassVar[bool] = True
+    harmless: ClassVar[bool] = False
+    """Whether no value of the type can speak of a person."""
 
-    def __init__(self, rule: Rule | None = None, *, required: bool = False, nullable: bool = True) -> None:
+    def __init__(
+        self,
+        rule: Rule | None = None,
+        *,
+        required: bool = False,
+        nullable: bool = True,
+        kept: bool | tuple[str, ...] = False,
+    ) -> None:
         super().__init__(required=required, allow_none=nullable)
         self.rule = rule
+        self.kept = self.harmless or kept
+        if isinstance(kept, tuple) and not all(_WORD.issuperset(word) for word in kept):
+            raise TypeError(f"{type(self).__name__}: words that are kept hold a-z, 0-9, _, . and / alone")
         self.error_messages["invalid"] = f"Must be {self.kind}."
 
     def accepts(self, value: Any) -> bool:
@@ -73,6 +94,7 @@ class Integer(Typed):
 class Boolean(Typed):
     kind = "a boolean"
     compiled_type = bool
+    harmless = True
 
     def accepts(self, value: Any) -> bool:
         return isinstance(value, bool)
@@ -90,6 +112,7 @@ class Time(String):
     """A string that says a time. Its type is what is checked; it is read only where a filter or sort needs it."""
 
     kind = "a time"
+    harmless = True
 
 
 class Array(Typed):

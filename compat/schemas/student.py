@@ -1,7 +1,7 @@
 """The legacy record, declared once: 57 fields in the order of seed 002, each with its type and its rule.
 
 The columns of filter and sort, both directions of the mapping, the losses, the tables of MIGRATION.md, the compiled
-form and the hypothesis strategies are all read off :class:`StudentSchema`.
+form, the hypothesis strategies and what a recording keeps are all read off :class:`StudentSchema`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,29 @@ from compat.schemas.rules import (
 from compat.schemas.rules import Time as SameTime
 from compat.schemas.session import SessionOutputSchema
 
-__all__ = ["CARRIED_KEY", "COLUMNS", "STUDENT_FIELDS", "StudentSchema", "check_declaration"]
+__all__ = ["CARRIED_KEY", "COLUMNS", "STATUSES", "STUDENT_FIELDS", "StudentSchema", "check_declaration"]
 
 CARRIED_KEY = "exam_student"
 """The key of a session's metadata under which legacy values are carried."""
 
+STATUSES = (
+    "registered",
+    "before_check_req_mail",
+    "email_bounced",
+    "email_sent",
+    "after_check_req_mail",
+    "before_check_req",
+    "after_check_req",
+    "in_setup",
+    "exam_not_started",
+    "exam_started",
+    "exam_finished",
+)
+"""The statuses of seeds 001 and 002, in their order."""
+
+_CHECKED = ("not_started", "passed", "failed", "skipped")
+_TRANSCODED = ("not_sent_to_queue", "queued", "done")
+_FILES = ("application/pdf", "image/jpeg", "image/png")
 _NOT_STARTED = Default("not_started")
 _NEVER = Default(False)
 _NOTHING = Default(None)
@@ -40,57 +58,57 @@ class StudentSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    id = Integer(Identifier("id"), required=True, nullable=False)
+    id = Integer(Identifier("id"), required=True, nullable=False, kept=True)
     session_id = String(SessionText("id"))
     student_id = Integer(LookedUp("student_id"))
     external_id = String(LookedUp("external_id"))
     proctor_id = Integer(_NOTHING)
-    time_slot = Integer(_NOTHING)
+    time_slot = Integer(_NOTHING, kept=True)
     created_at = Time(Latest(("startedAtTime",)))
     updated_at = Time(Latest(("endedAtTime", "recordingEndedAtTime")))
     email = String(LookedUp("email"))
     operating_system = String(_NOTHING)
     browser = String(_NOTHING)
     browser_version = String(_NOTHING)
-    status = String(Constant("exam_finished"))
+    status = String(Constant("exam_finished"), kept=STATUSES)
     token = String(_NOTHING)
-    screenshare_check = String(_NOT_STARTED)
-    microphone_check = String(_NOT_STARTED)
-    speakers_check = String(_NOT_STARTED)
-    webcam_check = String(_NOT_STARTED)
-    mobile_check = String(_NOT_STARTED)
+    screenshare_check = String(_NOT_STARTED, kept=_CHECKED)
+    microphone_check = String(_NOT_STARTED, kept=_CHECKED)
+    speakers_check = String(_NOT_STARTED, kept=_CHECKED)
+    webcam_check = String(_NOT_STARTED, kept=_CHECKED)
+    mobile_check = String(_NOT_STARTED, kept=_CHECKED)
     dummy_exam_survey = String(_NOTHING)
     skip_requirements = Boolean(_NEVER)
     send_confirmation = Boolean(_NEVER)
     name = String(LookedUp("name"))
     start_time = Time(SameTime("startedAtTime", required=True))
-    exam_id = Integer(Application("applicationId"), required=True, nullable=False)
+    exam_id = Integer(Application("applicationId"), required=True, nullable=False, kept=True)
     expires_at = Time(_NOTHING)
     end_time = Time(SameTime("endedAtTime", required=True))
     entered_room = Boolean(Constant(True))
     reservation_time = Time(_NOTHING)
-    exam_document_content_type = String(_NOTHING)
-    exam_document_file_size = Integer(_NOTHING)
+    exam_document_content_type = String(_NOTHING, kept=_FILES)
+    exam_document_file_size = Integer(_NOTHING, kept=True)
     exam_document_updated_at = Time(_NOTHING)
     reviewed = String(_NOTHING)
     id_card_file_name = String(_NOTHING)
-    id_card_content_type = String(_NOTHING)
-    id_card_file_size = Integer(_NOTHING)
+    id_card_content_type = String(_NOTHING, kept=_FILES)
+    id_card_file_size = Integer(_NOTHING, kept=True)
     face_photo_file_name = String(_NOTHING)
-    face_photo_content_type = String(_NOTHING)
-    face_photo_file_size = Integer(_NOTHING)
-    bandwidth_check = String(_NOT_STARTED)
+    face_photo_content_type = String(_NOTHING, kept=_FILES)
+    face_photo_file_size = Integer(_NOTHING, kept=True)
+    bandwidth_check = String(_NOT_STARTED, kept=_CHECKED)
     bandwidth_speed = String(_NOTHING)
     open_time = Time(_NOTHING)
     individual_info = String(_NOTHING)
-    rtc_session_id = Integer(_NOTHING)
+    rtc_session_id = Integer(_NOTHING, kept=True)
     in_setup = Boolean(_NEVER)
     in_check_requirements = Boolean(_NEVER)
-    attempt = Integer(Default(0))
+    attempt = Integer(Default(0), kept=True)
     archived = Boolean(_NEVER)
     current_exam_mode = String(_NOTHING)
-    rtc_session_ids = Array(Default([]))
-    transcoding_status = String(Default("not_sent_to_queue"))
+    rtc_session_ids = Array(Default([]), kept=True)
+    transcoding_status = String(Default("not_sent_to_queue"), kept=_TRANSCODED)
     is_individual_info_html = Boolean(_NEVER)
     priority = String(_NOTHING)
     recording_started_at = Time(SameTime("recordingStartedAtTime"))

@@ -1,0 +1,247 @@
+"""Writing recordings: each call redacted, searched for secrets, and written in frames that stand for themselves."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timezone, tzinfo
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from compat._version import __version__
+from compat.legacy.routes import LegacyCall
+from compat.legacy.verifier import token_of
+from compat.regression.errors import RecordingError, SecretFound
+from compat.regression.frames import FrameFile, frame
+from compat.regression.order import Exhausted
+from compat.regression.pairs import Answered, Pair
+from compat.regression.pseudonyms import OrderedNames, PseudonymKey
+from compat.regression.reading import SUFFIX
+from compat.regression.recorded import NewOrder, RecordedCall, RecordingEnd, RecordingHead
+from compat.regression.redactor import CallRedactor
+from compat.regression.secrets_sought import Sought
+
+__all__ = ["RecordedFile", "Recorder"]
+
+_CALLS_A_FRAME = 64
+_BYTES_A_FRAME = 1 << 20
+_LONGEST_WAIT = 5.0
+"""Seconds after which the next call takes along those that wait to be written."""
+_MOST_VALUES = 200_000
+"""Values of persons in memory, some hundred bytes each; beyond that their places are given anew."""
+
+
+@dataclass(frozen=True)
+class RecordedFile:
+    """A recording that was closed.
+
+    Attributes:
+        path: the file.
+        calls: how many calls it holds.
+        lost: how many more could not be written.
+    """
+
+    path: Path
+    calls: int
+    lost: int
+
+
+_NEW_ORDER = msgspec.json.encode(NewOrder())
+
+
+class Recorder:
+    """Writes calls and their answers to a file of its own.
+
+    Threads may share one. A process that was forked from its owner begins a file of its own, where the place is a
+    folder.
+
+    Args:
+        place: a file that ends with ``.ndjson.gz`` and is not there yet, or a folder for one.
+        key: makes the pseudonyms.
+        zone: in which the old endpoint reads times without an offset.
+        upstream: the kind of the new endpoint.
+        source: what is recorded, as :class:`~compat.regression.recorded.RecordingHead` has it.
+        sought: secrets that must not get into it, beside the token and the signature of each call.
+
+    Raises:
+        RecordingError: the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        place: str | Path,
+        key: PseudonymKey,
+        *,
+        zone: tzinfo = timezone.utc,
+        upstream: str | None = None,
+        source: str = "traffic",
+        sought: Iterable[str] = (),
+    ) -> None:
+        self._place = Path(place)
+        self._key = key
+        self._zone = zone
+        self._upstream, self._source = upstream, source
+        self._sought = Sought([*sought, key.secret.hex(), key.secret.decode("latin-1")])
+        self._lock = threading.Lock()
+        self._begin()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._begin_order()
+        self._waiting: list[bytes] = []
+        self._since = 0.0
+        self._size = self._calls = self._lost = 0
+        now = time.time()
+        zone = getattr(self._zone, "key", None) or str(self._zone)
+        head = RecordingHead(
+            made_at=now,
+            made_by=__version__,
+            key_id=self._key.id,
+            zone=zone,
+            upstream=self._upstream,
+            source=self._source,
+        )
+        path = self._path(now)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = FrameFile(path)
+            self._file.append(frame(msgspec.json.encode(head) + b"\n"))
+        except OSError as error:
+            raise RecordingError(f"{path}: {error.strerror or error}") from None
+
+    def _path(self, now: float) -> Path:
+        if self._place.name.endswith(SUFFIX):
+            return self._place
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        return self._place / f"{stamp}-{os.getpid()}-{secrets.token_hex(3)}{SUFFIX}"
+
+    def keep_pair(self, pair: Pair) -> None:
+        """Record a call that both endpoints answered; what shadow and canary hand over.
+
+        Raises:
+            RecordingError: as :meth:`keep` does.
+        """
+        self.keep(pair.call, old=pair.old, new=pair.new, caller=pair.caller, at=pair.at, served=pair.served)
+
+    def keep(
+        self,
+        call: LegacyCall,
+        *,
+        old: Answered | None = None,
+        new: Answered | None = None,
+        caller: str | None = None,
+        at: float | None = None,
+        served: Literal["legacy", "new"] | None = None,
+    ) -> None:
+        """Record a call.
+
+        Args:
+            call: the call, as it came; a read.
+            old: what the old endpoint answered, where it was asked.
+            new: what the shim answered from the new one, where it was asked.
+            caller: whose it is by the configuration.
+            at: when it came, seconds since the epoch; None for now.
+            served: which answer the caller got.
+
+        Raises:
+            SecretFound: a secret stands in what would be written. The call is left out and counted as lost.
+            RecordingError: the file cannot be written. What waited for it is counted as lost.
+            ValueError: the call is a write.
+        """
+        if "GET" not in call.route.methods:
+            raise ValueError(f"{call.route.action} writes, and only reads are recorded")
+        if self._process != os.getpid():
+            # The lock may have been held when the process was forked, by a thread that is not in this one.
+            self._lock = threading.Lock()
+            self._begin()
+        with self._lock:
+            recorded = self._redacted(call, old, new, caller, time.time() if at is None else at)
+            line = msgspec.json.encode(msgspec.structs.replace(recorded, served=served))
+            own = Sought((token_of(call.authorization), _signature(call)))
+            if self._sought.stands_in(line) or own.stands_in(line):
+                self._lost += 1
+                raise SecretFound(f"{self._file.path}: a secret stood in a call to be recorded; it was left out")
+            self._add(line)
+
+    def _redacted(
+        self, call: LegacyCall, old: Answered | None, new: Answered | None, caller: str | None, at: float
+    ) -> RecordedCall:
+        if len(self._names) <= _MOST_VALUES:
+            try:
+                return self._redactor.call(call, old=old, new=new, caller=caller, at=at)
+            except Exhausted:
+                pass
+        self._begin_order()
+        self._waiting.append(_NEW_ORDER)
+        return self._redactor.call(call, old=old, new=new, caller=caller, at=at)
+
+    def _begin_order(self) -> None:
+        self._names = OrderedNames(self._key)
+        self._redactor = CallRedactor(self._key, self._zone, self._names)
+
+    def _add(self, line: bytes) -> None:
+        now = time.monotonic()
+        self._since = self._since or now
+        self._waiting.append(line)
+        self._size += len(line)
+        self._calls += 1
+        if len(self._waiting) >= _CALLS_A_FRAME or self._size >= _BYTES_A_FRAME or now - self._since >= _LONGEST_WAIT:
+            self._write()
+
+    def _write(self, *last: bytes) -> None:
+        lines = [*self._waiting, *last]
+        self._waiting, waiting = [], self._waiting
+        self._size, self._since = 0, 0.0
+        try:
+            self._file.append(frame(b"\n".join(lines) + b"\n"))
+        except OSError as error:
+            self._waiting = [line for line in waiting if line is _NEW_ORDER]
+            lost = len(waiting) - len(self._waiting)
+            self._calls -= lost
+            self._lost += lost
+            raise RecordingError(f"{self._file.path}: {error.strerror or error}; {lost} calls were lost") from None
+
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            RecordingError: the file cannot be written. What waited is counted as lost.
+        """
+        with self._lock:
+            if self._waiting and self._process == os.getpid():
+                self._write()
+
+    def close(self) -> RecordedFile:
+        """Write what waits and the end, without which a reader would say that it is missing.
+
+        Raises:
+            RecordingError: the file cannot be written; the end is missing then.
+        """
+        with self._lock:
+            try:
+                if self._waiting:
+                    self._write()
+            finally:
+                try:
+                    self._write(msgspec.json.encode(RecordingEnd(calls=self._calls, lost=self._lost)))
+                finally:
+                    self._file.close()
+            return RecordedFile(self._file.path, self._calls, self._lost)
+
+
+def _signature(call: LegacyCall) -> str:
+    from compat.legacy.parameters import gather
+
+    return gather(call).values.get("signature", "")

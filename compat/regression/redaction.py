@@ -1,0 +1,139 @@
+"""What a recording keeps of a record: by the declaration of its fields, and nothing that is not declared.
+
+A field keeps its name, and null, empty texts, booleans, times and whatever else its declaration lets be kept. Any other
+value of the declared type becomes a pseudonym; a value of another type, a field that is not declared and an array's
+element that is no integer become a digest, which only equal ones share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timezone
+from typing import Any
+
+from compat import instants
+from compat.json_text import dumps
+from compat.mapping.tables import markdown_table
+from compat.regression.pseudonyms import Names, PseudonymKey
+from compat.schemas import COLUMNS
+from compat.schemas.fields import Array, Boolean, Integer, String, Time, Typed, json_type
+
+__all__ = ["Redaction", "is_personal", "kept_table", "pseudonymous"]
+
+
+def pseudonymous(column: Typed) -> bool:
+    """Whether values of a column can become pseudonyms that sort."""
+    return column.comparable and column.kept is not True
+
+
+def is_personal(column: Typed, value: Any) -> bool:
+    """Whether a value of the column's type becomes a pseudonym."""
+    if value is None or value == "" or not pseudonymous(column):
+        return False
+    return not (isinstance(column.kept, tuple) and value in column.kept)
+
+
+class Redaction:
+    """Makes of legacy records what a recording keeps of them.
+
+    Args:
+        key: makes the digests.
+        names: gives the pseudonyms.
+    """
+
+    def __init__(self, key: PseudonymKey, names: Names) -> None:
+        self._key = key
+        self._names = names
+        self._kept: dict[str, Callable[[Any], Any]] = {
+            name: self._keeper(name, column) for name, column in COLUMNS.items()
+        }
+
+    def take_note(self, records: Iterable[Any]) -> None:
+        """Let the names know every value that will become a pseudonym, all at once.
+
+        Raises:
+            Exhausted: as :class:`~compat.regression.pseudonyms.OrderedNames` does.
+        """
+        records = [record for record in records if isinstance(record, Mapping)]
+        for name, column in _PSEUDONYMOUS.items():
+            expected = int if isinstance(column, Integer) else str
+            given = [value for record in records if type(value := record.get(name)) is expected]
+            self._names.assign(name, [value for value in given if is_personal(column, value)])
+
+    def record(self, record: Any) -> Any:
+        """What is kept of a record, once it was noted."""
+        if not isinstance(record, Mapping):
+            return self.digest("record", record)
+        kept = self._kept
+        return dict(
+            (name, kept[name](value)) if name in kept else (self.name(name), self.digest("undeclared", value))
+            for name, value in record.items()
+        )
+
+    def name(self, name: str) -> str:
+        """What stands for a name that is not declared."""
+        return f"undeclared-{self._key.digest('name', name).hex()}"
+
+    def digest(self, where: str, value: Any) -> str:
+        """What stands for a value of which nothing is kept but its type."""
+        return f"{json_type(value).split()[-1]}-{self._key.digest(where, dumps(value)).hex()}"
+
+    def _keeper(self, name: str, column: Typed) -> Callable[[Any], Any]:
+        """Gives what is kept of a column's value."""
+        digest = self.digest
+        given = self._names.of
+
+        def text(value: Any) -> Any:
+            if value is None:
+                return None
+            if type(value) is not str:
+                return digest(name, value)
+            return given(name, value) if is_personal(column, value) else value
+
+        def integer(value: Any) -> Any:
+            if value is None:
+                return None
+            if type(value) is not int:
+                return digest(name, value)
+            return value if column.kept is True else given(name, value)
+
+        def time(value: Any) -> Any:
+            return value if value is None or _says_a_time(value) else digest(name, value)
+
+        def boolean(value: Any) -> Any:
+            return value if value is None or isinstance(value, bool) else digest(name, value)
+
+        def array(value: Any) -> Any:
+            if value is None or not isinstance(value, list):
+                return value if value is None else digest(name, value)
+            return [item if column.kept and type(item) is int else digest(name, item) for item in value]
+
+        keepers = {String: text, Integer: integer, Time: time, Boolean: boolean, Array: array}
+        return keepers[type(column)]
+
+
+def _says_a_time(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        instants.read(value, timezone.utc)
+    except ValueError:
+        return False
+    return True
+
+
+_PSEUDONYMOUS = {name: column for name, column in COLUMNS.items() if pseudonymous(column)}
+
+
+def kept_table() -> str:
+    """What a recording keeps of each field, as a Markdown table read off the declaration."""
+    rows = [(f"`{name}`", column.kind, _kept_of(column)) for name, column in COLUMNS.items()]
+    return markdown_table(("Legacy field", "Type", "In a recording"), rows)
+
+
+def _kept_of(column: Typed) -> str:
+    if isinstance(column.kept, tuple):
+        return f"{', '.join(f'`{word}`' for word in column.kept)} as they are; else a pseudonym that sorts"
+    if isinstance(column, Array):
+        return "integers as they are; else a digest" if column.kept else "a digest of each element"
+    return "as it is" if column.kept else "a pseudonym that sorts"
