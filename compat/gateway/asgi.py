@@ -7,7 +7,7 @@ from typing import Any
 
 from compat.legacy.answer import Answer
 
-__all__ = ["Headers", "Receive", "Scope", "Send", "header", "may_have_body", "send_answer"]
+__all__ = ["Headers", "Receive", "Scope", "Send", "by_name", "may_have_body", "send_answer"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -15,15 +15,19 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
-def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """The first header of a name, which is given in small letters."""
-    return next((value for each, value in headers if each.lower() == name), None)
+def by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """Headers by their names in small letters; of one that came twice, the first."""
+    return {name.lower(): value for name, value in reversed([*headers])}
 
 
-def may_have_body(scope: Scope) -> bool:
-    """Whether a request can have a body: in HTTP/1 its headers announce one (RFC 9112, section 6.3)."""
-    names = {name.lower() for name, _ in scope["headers"]}
-    return not (names.isdisjoint((b"content-length", b"transfer-encoding")) and scope["http_version"].startswith("1"))
+def may_have_body(scope: Scope, given: Mapping[bytes, bytes]) -> bool:
+    """Whether a request can have a body: in HTTP/1 its headers announce one (RFC 9112, section 6.3).
+
+    Args:
+        scope: the request's.
+        given: its headers, :func:`by_name`.
+    """
+    return b"content-length" in given or b"transfer-encoding" in given or not scope["http_version"].startswith("1")
 
 
 def encoded(headers: Mapping[str, str]) -> Headers:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 import traceback
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from compat.config import Configuration
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.aftermath import Aftermath
-from compat.gateway.asgi import Headers, Receive, Scope, Send, header, send_answer
+from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, send_answer
 from compat.gateway.direct import DirectSender
 from compat.gateway.exchange import Exchange, Observer, request_id
 from compat.gateway.limits import Slots, check_head, read_body
 from compat.gateway.passing import Passing
 from compat.gateway.settings import GatewaySettings
+from compat.gateway.threads import Threads
 from compat.gateway.trust import make_verifier, modes
 from compat.gateway.wire import deprecation_headers
 from compat.legacy.answer import ANSWERED_BY, Answer, failure
@@ -76,7 +76,7 @@ class Gateway:
         self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
         self._modes = modes(configuration)
         self._slots = Slots(self.settings.max_calls_per_caller)
-        self._threads = ThreadPoolExecutor(self.settings.threads, thread_name_prefix="gateway")
+        self._threads = Threads(self.settings.threads)
         self._aftermath = None if observe is None else Aftermath(configuration.callers, observe)
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
@@ -103,7 +103,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Wait for the calls that run, and let go of threads, connections and the store."""
-        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+        await self._threads.close()
         if self._aftermath is not None:
             await self._aftermath.close()
         for passing in filter(None, (self._new, self._legacy)):
@@ -123,8 +123,9 @@ class Gateway:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
-        exchange = Exchange(request_id(header(scope["headers"], b"x-request-id")), scope["method"])
-        request = _Request(scope, receive, send, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
+        given = by_name(scope["headers"])
+        exchange = Exchange(request_id(given.get(b"x-request-id")), scope["method"])
+        request = _Request(scope, receive, send, given, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
         try:
             await self._answer(request)
         except LegacyError as error:
@@ -148,8 +149,7 @@ class Gateway:
         request.further += self._deprecation
         check_head(request.scope, self.settings)
         call = request.asked = await request.call(route, exam_id, self.settings)
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._threads, self._called, call, request.exchange)
+        answer = await self._threads.run(partial(self._called, call, request.exchange))
         if answer is not None:
             await request.answer(answer)
             return
@@ -194,6 +194,7 @@ class _Request:
     scope: Scope
     receive: Receive
     send: Send
+    given: Mapping[bytes, bytes]
     exchange: Exchange
     further: Headers
     asked: LegacyCall | None = None
@@ -225,14 +226,13 @@ class _Request:
         Raises:
             LegacyError: its body is too long.
         """
-        headers = self.scope["headers"]
         return LegacyCall(
             route=route,
             exam_id=exam_id,
             query=self.scope["query_string"].decode("latin-1"),
-            content_type=_text(header(headers, b"content-type")),
-            body=await read_body(self.scope, self.receive, settings),
-            authorization=_text(header(headers, b"authorization")),
+            content_type=_text(self.given.get(b"content-type")),
+            body=await read_body(self.scope, self.given, self.receive, settings),
+            authorization=_text(self.given.get(b"authorization")),
             method=self.scope["method"].upper(),
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from compat.errors import LegacyError
-from compat.gateway.asgi import Headers, Receive, Scope, header, may_have_body
+from compat.gateway.asgi import Headers, Receive, Scope, may_have_body
 from compat.gateway.settings import GatewaySettings
 
 __all__ = ["Slots", "check_head", "read_body"]
@@ -66,19 +66,25 @@ def check_head(scope: Scope, settings: GatewaySettings) -> None:
 
 
 def _size(headers: Headers) -> int:
-    return sum(len(name) + len(value) + _BETWEEN for name, value in headers)
+    return sum([len(name) + len(value) + _BETWEEN for name, value in headers])
 
 
-async def read_body(scope: Scope, receive: Receive, settings: GatewaySettings) -> bytes:
+async def read_body(scope: Scope, given: Mapping[bytes, bytes], receive: Receive, settings: GatewaySettings) -> bytes:
     """The whole body of a deprecated call.
+
+    Args:
+        scope: the request's.
+        given: its headers, :func:`compat.gateway.asgi.by_name`.
+        receive: gives the body.
+        settings: how long it may be.
 
     Raises:
         LegacyError: 413; what is announced as longer is not read at all.
         ConnectionError: the caller went away before its end.
     """
-    if not may_have_body(scope):
+    if not may_have_body(scope, given):
         return b""
-    announced = header(scope["headers"], b"content-length")
+    announced = given.get(b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > settings.max_body:
         raise _BodyTooLarge(settings.max_body)
     parts: list[bytes] = []

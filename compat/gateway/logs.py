@@ -9,8 +9,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -54,24 +55,43 @@ class Journal:
 def line_of(exchange: Exchange) -> bytes:
     """A request as a line of JSON."""
     exam_id = exchange.exam_id or ""
-    shown: dict[str, Any] = {
-        "time": _time(exchange.at),
-        "event": "call",
-        "request_id": exchange.request_id,
-        "method": exchange.method,
-        "route": exchange.route,
-        "caller": exchange.caller,
+    line = _Line(
+        time=_time(exchange.at),
+        event="call",
+        request_id=exchange.request_id,
+        method=exchange.method,
+        route=exchange.route,
+        caller=exchange.caller,
         # What is no number is a text of the caller's, and may be anything.
-        "exam_id": exam_id if exam_id.isascii() and exam_id.isdigit() else None,
-        "status": exchange.status,
-        "answered_by": exchange.answered_by,
-        "milliseconds": round(exchange.seconds * 1000, 1),
-        "upstream_calls": len(exchange.attempts),
-        "refusal": exchange.refusal,
-        "failure": exchange.failure,
-        "details": exchange.details,
-    }
-    return _encode({name: value for name, value in shown.items() if value is not None}) + b"\n"
+        exam_id=exam_id if exam_id.isascii() and exam_id.isdigit() else None,
+        status=exchange.status,
+        answered_by=exchange.answered_by,
+        milliseconds=round(exchange.seconds * 1000, 1),
+        upstream_calls=len(exchange.attempts),
+        refusal=exchange.refusal,
+        failure=exchange.failure,
+        details=exchange.details,
+    )
+    return _encode(line) + b"\n"
+
+
+class _Line(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a line says, in its order; what is None is left out."""
+
+    time: str
+    event: str
+    request_id: str
+    method: str
+    route: str
+    caller: str | None = None
+    exam_id: str | None = None
+    status: int
+    answered_by: str
+    milliseconds: float
+    upstream_calls: int
+    refusal: str | None = None
+    failure: str | None = None
+    details: Mapping[str, Any] | None = None
 
 
 class JsonLines(logging.Formatter):
@@ -110,4 +130,10 @@ def log_settings(level: str = "INFO") -> dict[str, Any]:
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, rest = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_time_of_second(second)}.{rest // 1000:03}Z"
+
+
+@lru_cache(maxsize=8)
+def _time_of_second(second: int) -> str:
+    return datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")

@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
-from compat.gateway.asgi import Headers, Receive, Scope, Send, may_have_body
+from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, may_have_body
 from compat.gateway.environment import proxy_to, trusted_by
 
 __all__ = ["Cut", "Passing"]
@@ -165,7 +165,7 @@ def _text(raw: bytes) -> str:
 
 async def _outgoing(scope: Scope, receive: Receive) -> bytes | AsyncIterator[bytes] | None:
     """The body: none, all of it where it is there at once, or as it comes."""
-    if not may_have_body(scope):
+    if not may_have_body(scope, by_name(scope["headers"])):
         return None
     first = await receive()
     if first.get("more_body"):
