@@ -9,6 +9,7 @@ from compat.regression.report.content import (
     DifferenceShown,
     Group,
     Interval,
+    LatencyShown,
     QuantileShown,
     Row,
 )
@@ -48,7 +49,13 @@ def content(differences: int = 40, *, verdict: str = "not ready") -> Content:
         ],
         buckets=[Bucket(_BEGAN + 3600 * hour, 900 + hour, hour % 7, int(hour == 8)) for hour in range(24)],
         confidence=0.95,
-        latency=[QuantileShown(each, _around(20 + 200 * each**3), _around(15 + 300 * each**4)) for each in quantiles],
+        latency=[
+            LatencyShown(
+                "index_students",
+                "no difference seen",
+                [QuantileShown(each, _around(20 + 200 * each**3), _around(15 + 300 * each**4)) for each in quantiles],
+            )
+        ],
         callers_left=[
             CallerLeft("registrar", 214.3, _BEGAN, "rewritable", "0 unexplained in 1,900"),
             CallerLeft("/srv/export.py:12", 3.2, None, "2 places by hand", "none compared"),

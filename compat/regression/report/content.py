@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Bucket", "CallerLeft", "Content", "DifferenceShown", "Group", "Interval", "QuantileShown", "Row"]
+__all__ = [
+    "Bucket",
+    "CallerLeft",
+    "Content",
+    "DifferenceShown",
+    "Group",
+    "Interval",
+    "LatencyShown",
+    "QuantileShown",
+    "Row",
+]
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,21 @@ class QuantileShown:
 
 
 @dataclass(frozen=True)
+class LatencyShown:
+    """How long the answers of a route took.
+
+    Attributes:
+        route: its action.
+        verdict: in words, such as ``no difference seen``.
+        quantiles: from the quickest calls to the slowest.
+    """
+
+    route: str
+    verdict: str
+    quantiles: Sequence[QuantileShown]
+
+
+@dataclass(frozen=True)
 class CallerLeft:
     """A caller of the old interface.
 
@@ -160,7 +185,7 @@ class Content:
         groups: the tables.
         buckets: parity over time.
         confidence: of every bound and interval.
-        latency: by quantile.
+        latency: by route.
         callers_left: who still calls, busiest first.
         differences: the first ones.
         differences_in_all: how many there are.
@@ -179,7 +204,7 @@ class Content:
     groups: Sequence[Group]
     buckets: Sequence[Bucket]
     confidence: float
-    latency: Sequence[QuantileShown]
+    latency: Sequence[LatencyShown]
     callers_left: Sequence[CallerLeft]
     differences: Sequence[DifferenceShown]
     differences_in_all: int

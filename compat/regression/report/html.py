@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
 from markupsafe import Markup
 
 from compat.regression.report.charts import bars, largest_share, lines, ticks
-from compat.regression.report.content import Content
+from compat.regression.report.content import Content, QuantileShown
 from compat.regression.report.wording import environment, milliseconds, moment
 
 __all__ = ["as_html"]
@@ -44,8 +45,7 @@ class _Drawn:
         self._content = content
         self.bars = bars(content.buckets)
         self.largest = largest_share(content.buckets)
-        self.lines = lines(content.latency) if content.latency else []
-        self.ticks = ticks(content.latency) if content.latency else []
+        self.curves = [_Curve(each.quantiles) for each in content.latency]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
@@ -57,9 +57,18 @@ class _Drawn:
             return "In no span of time was there an unexplained difference."
         return f"Most unexplained differences were in the span from {moment(worst.starts)}: {worst.unexplained:,}."
 
+
+class _Curve:
+    """The chart of a route's latency."""
+
+    def __init__(self, quantiles: Sequence[QuantileShown]) -> None:
+        self._quantiles = quantiles
+        self.lines = lines(quantiles)
+        self.ticks = ticks(quantiles)
+
     @property
-    def latency_in_words(self) -> str:
-        middle = min(self._content.latency, key=lambda each: abs(each.quantile - 0.5))
+    def in_words(self) -> str:
+        middle = min(self._quantiles, key=lambda each: abs(each.quantile - 0.5))
         old, new = milliseconds(middle.old.value), milliseconds(middle.new.value)
         return f"Half of the calls were answered within {old} ms by the old endpoint, and {new} ms by the new one."
 
