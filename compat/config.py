@@ -49,6 +49,8 @@ class Configuration:
         max_walk: bytes of the largest walk that the store is given for other processes.
         exams: exam id to applicationId, also where the upstream needs none.
         gateway: the keys of ``[gateway]`` that are given; :mod:`compat.gateway.settings` says what the others are.
+        regression: the keys of ``[regression]`` that are given; paths are relative to the working directory.
+        secrets: every token and key that the configuration holds, so that what is written can be searched for them.
     """
 
     upstream: Upstream
@@ -62,6 +64,8 @@ class Configuration:
     max_walk: int = 256 * 1024 * 1024
     exams: Mapping[int, str] = field(default_factory=dict)
     gateway: Mapping[str, Any] = field(default_factory=dict)
+    regression: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def upstream_of(given: Upstream | Configuration) -> Upstream:

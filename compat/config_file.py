@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timezone, tzinfo
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from compat.config_schemas import (
     GatewaySchema,
     LegacySchema,
     PaginatedSessionsSchema,
+    RegressionSchema,
     StoreSchema,
     StudentSessionsSchema,
     WholeSchema,
@@ -33,10 +34,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["CONFIG_NAME", "find_config", "load_config", "read_config", "time_zone"]
+__all__ = ["CONFIG_NAME", "RECORDING_KEY_NAME", "find_config", "load_config", "read_config", "time_zone"]
 
 CONFIG_NAME = "exam-compat.toml"
+RECORDING_KEY_NAME = "exam-compat-recording.key"
 _CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+_SECRET = frozenset(("api_token", "bearer_token", "client_secret", "key", "secret_key"))
 
 
 def find_config() -> Path:
@@ -111,6 +114,8 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
         max_walk=store.get("max_walk", Configuration.max_walk),
         exams=exams,
         gateway=_gateway(content, folder),
+        regression=_regression(content, folder),
+        secrets=tuple(_secrets(content)),
     )
 
 
@@ -154,6 +159,23 @@ def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if "deprecation_page" in table:
         checked_url("[gateway] deprecation_page", table["deprecation_page"])
     return table
+
+
+def _regression(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    table = dict(checked(RegressionSchema(), content.get("regression", {}), "[regression] "))
+    table["key_file"] = str(folder / table.get("key_file", RECORDING_KEY_NAME))
+    if "record" in table:
+        table["record"] = str(folder / table["record"])
+    return table
+
+
+def _secrets(content: Any) -> Iterator[str]:
+    """The tokens and keys in any table."""
+    for name, value in content.items() if isinstance(content, Mapping) else enumerate(content):
+        if isinstance(value, Mapping | list):
+            yield from _secrets(value)
+        elif name in _SECRET and isinstance(value, str):
+            yield value
 
 
 def _store_url(url: str, folder: Path) -> str:

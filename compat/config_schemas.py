@@ -15,6 +15,7 @@ __all__ = [
     "GatewaySchema",
     "LegacySchema",
     "PaginatedSessionsSchema",
+    "RegressionSchema",
     "StoreSchema",
     "StudentSessionsSchema",
     "WholeSchema",
@@ -102,6 +103,12 @@ class GatewaySchema(Schema):
     deprecation_page = _Text()
 
 
+class RegressionSchema(Schema):
+    record = _Text()
+    key = _Text()
+    key_file = _Text()
+
+
 class WholeSchema(Schema):
     upstream = fields.Dict(required=True)
     exams = fields.Dict()
@@ -109,6 +116,7 @@ class WholeSchema(Schema):
     callers = fields.List(fields.Dict())
     store = fields.Dict()
     gateway = fields.Dict()
+    regression = fields.Dict()
 
 
 def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from pathlib import Path
@@ -94,8 +95,11 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
 
     def _begin(self) -> None:
         self._process = os.getpid()
@@ -222,6 +226,12 @@ class Recorder:
         with self._lock:
             if self._waiting and self._process == os.getpid():
                 self._write()
+
+    def abandon(self) -> None:
+        """Write what waits but no end, so that a reader says that there should have been more."""
+        with suppress(RecordingError):
+            self.flush()
+        self._file.close()
 
     def close(self) -> RecordedFile:
         """Write what waits and the end, without which a reader would say that it is missing.
