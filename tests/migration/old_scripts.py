@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,15 +27,19 @@ WITHIN = 120
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a script's source, by a part of its text that occurs once."""
+    """A line of a script's source, by a part of its text that occurs once; of a notebook, the line of its cell."""
 
     file: str
     text: str
 
     def __str__(self) -> str:
-        lines = (FOLDER / self.file).read_text(encoding="utf-8").splitlines()
-        (number,) = (number for number, line in enumerate(lines, 1) if self.text in line)
-        return f"{self.file}:{number}"
+        path = FOLDER / self.file
+        for lines in _cells(path) if path.suffix == ".ipynb" else [path.read_text(encoding="utf-8").splitlines()]:
+            found = [number for number, line in enumerate(lines, 1) if self.text in line]
+            if found:
+                (number,) = found
+                return f"{self.file}:{number}"
+        raise AssertionError(f"{self.file} has no line with {self.text}")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class OldScript:
         arguments: what stands behind its name.
         input: its standard input.
         status: what it ends with.
-        calls: the lines that make deprecated calls.
+        calls: the lines that make deprecated calls, each as often as routes are called there.
         same_as: the script on the old endpoint whose output is to be its own; itself unless it knows of the new one.
     """
 
@@ -76,10 +81,10 @@ def _script(name: str, *arguments: str, calls: Sequence[str | Line] = (), **more
 SCRIPTS = (
     _script("finished_emails.py", "17", "18", calls=["r = requests.get("]),
     _script("registrar_session.py", "18", calls=["return super().request("]),
-    _script("attendance.py", "17", calls=[Line("proctorexam_api.py", "response = requests.get(")]),
+    _script("attendance.py", "17", calls=[Line("proctorexam_api.py", "response = requests.get(")] * 2),
     _script("async_overview.py", "17", "18", "19", calls=["response = requests.get("]),
     _script("parallel_minutes.py", "17", "18", "19", calls=["response = requests.get("]),
-    _script("incidents.ipynb"),
+    _script("incidents.ipynb", calls=["return requests.get("]),
     _script("watch_exam.py", "17", calls=["response = http.get("]),
     _script("export_csv.py", "18", calls=["return requests.get("]),
     _script("all_pages.py", "17", calls=["response = session.get("]),
@@ -108,12 +113,20 @@ class Ended:
     Attributes:
         status: its exit status.
         printed: its standard output; of a notebook what its cells show.
-        complained: its standard error.
+        complained: its standard error, that of a notebook's cells with it.
     """
 
     status: int
     printed: str
     complained: str
+
+    @property
+    def warned(self) -> list[str]:
+        """Where it was warned of deprecated calls: file and line, sorted."""
+        found = re.findall(r"^(.+):(\d+): LegacyApiWarning", self.complained, flags=re.MULTILINE)
+        # A kernel names the files of cells by numbers of its own.
+        names = (("incidents.ipynb" if "ipykernel" in path else Path(path).name, line) for path, line in found)
+        return sorted(f"{name}:{line}" for name, line in names)
 
 
 def account(sandbox: Sandbox) -> dict[str, str]:
@@ -178,7 +191,9 @@ def run(
         if process.poll() is None:
             process.kill()
             process.communicate()
-    return Ended(process.returncode, _shown(shown) if shown.exists() else printed, complained)
+    if shown.exists():
+        printed, complained = _streams(shown, "stdout"), complained + _streams(shown, "stderr")
+    return Ended(process.returncode, printed, complained)
 
 
 def _command(script: OldScript, by: Sequence[str], shown: Path) -> list[str]:
@@ -190,14 +205,20 @@ def _command(script: OldScript, by: Sequence[str], shown: Path) -> list[str]:
     return [*python, str(script.path), *script.arguments]
 
 
-def _shown(notebook: Path) -> str:
-    """What the cells printed and what they ended with, without what came by the standard error."""
+def _cells(notebook: Path) -> list[list[str]]:
+    """The lines of each cell of code."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]).splitlines() for cell in cells if cell["cell_type"] == "code"]
+
+
+def _streams(notebook: Path, stream: str) -> str:
+    """What the cells wrote to a stream; what they ended with belongs to the standard output."""
     texts = []
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         for output in cell.get("outputs", ()):
-            if output["output_type"] == "stream" and output["name"] == "stdout":
+            if output["output_type"] == "stream" and output["name"] == stream:
                 texts.append("".join(output["text"]))
-            elif output["output_type"] == "execute_result":
+            elif output["output_type"] == "execute_result" and stream == "stdout":
                 texts.append("".join(output["data"]["text/plain"]) + "\n")
     return "".join(texts)
 

@@ -37,7 +37,22 @@ def directly(script: OldScript, folder: Path) -> Ended:
 
 def shimmed(mode: str, config: Path) -> dict[str, str]:
     """The environment in which the shim answers a process and its children."""
-    return {"EXAM_COMPAT": "1", "EXAM_COMPAT_CONFIG": str(config), "EXAM_COMPAT_MODE": mode}
+    return {
+        "EXAM_COMPAT": "1",
+        "EXAM_COMPAT_CONFIG": str(config),
+        "EXAM_COMPAT_MODE": mode,
+        # Python by itself shows them of the script alone, and not of the modules that it imports.
+        "EXAM_COMPAT_WARNINGS": "default",
+    }
+
+
+def assert_warned(ended: Ended, script: OldScript) -> None:
+    """One warning for each line and route; of a line that runs in two processes, one in each."""
+    expected = sorted(map(str, script.calls))
+    if script.name == "parallel_minutes.py":
+        assert set(ended.warned) == set(expected)
+    else:
+        assert ended.warned == expected, ended.complained
 
 
 @pytest.mark.parametrize("script", [script for script in SCRIPTS if script.calls_by_requests], ids=named)
@@ -47,6 +62,8 @@ def test_an_unedited_script_prints_the_same_whatever_answers(script: OldScript, 
         with old_world() as sandbox:
             ended = run(script, sandbox, tmp_path, environment=shimmed(mode, configured(sandbox, tmp_path)))
             assert (ended.status, ended.printed) == (expected.status, expected.printed), (mode, ended.complained)
+            if mode != "legacy":
+                assert_warned(ended, script)
             # The client class knows the new endpoint alone.
             assert interfaces(sandbox) == (ASKED["new"] if script.same_as else ASKED[mode])
 
