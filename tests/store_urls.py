@@ -36,4 +36,4 @@ def url_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
         server: RedisServer = request.getfixturevalue("redis_server")
         server.empty()
         return server.url
-    return "memory://" if kind == "memory" else f"sqlite:///{folder}/calls.db"
+    return f"memory://{folder.name}" if kind == "memory" else f"sqlite:///{folder}/calls.db"

@@ -13,7 +13,20 @@ __all__ = ["SqliteSwitches", "ledger_of"]
 
 _VERSION = 1
 _BUSY_FOR = 0.5
-_TABLES = ("CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",)
+_TABLES = tuple(
+    f"CREATE TABLE IF NOT EXISTS {each}"
+    for each in (
+        "switches (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        "calls (id INTEGER PRIMARY KEY, call_site TEXT NOT NULL, user_agent TEXT NOT NULL, rest TEXT NOT NULL, "
+        "number INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL, UNIQUE (call_site, user_agent, rest))",
+        "days (call INTEGER, day INTEGER, number INTEGER NOT NULL, PRIMARY KEY (call, day)) WITHOUT ROWID",
+        "hours (call INTEGER, hour INTEGER, number INTEGER NOT NULL, PRIMARY KEY (call, hour)) WITHOUT ROWID",
+        "fields (call INTEGER, field TEXT, PRIMARY KEY (call, field)) WITHOUT ROWID",
+        "names (kind TEXT, name TEXT, PRIMARY KEY (kind, name)) WITHOUT ROWID",
+        "writers (writer TEXT PRIMARY KEY, number INTEGER NOT NULL, at REAL NOT NULL) WITHOUT ROWID",
+        "dropped (one INTEGER PRIMARY KEY, number INTEGER NOT NULL, last REAL NOT NULL)",
+    )
+)
 
 
 def ledger_of(store: Path, busy_for: float = _BUSY_FOR) -> SqliteFile:

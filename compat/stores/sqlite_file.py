@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sqlite3
 import threading
@@ -9,8 +10,11 @@ import time
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 __all__ = ["SqliteFile", "Transaction"]
+
+_AT_EXIT = 1.0
 
 
 class SqliteFile:
@@ -84,6 +88,12 @@ class SqliteFile:
         with self._lock:
             self._close()
 
+    def close_at_exit(self) -> None:
+        """Let go of the file, unless a thread that nobody waits for has it."""
+        if self._lock.acquire(timeout=_AT_EXIT):
+            self._close()
+            self._lock.release()
+
     def before_fork(self) -> None:
         """Close the file, which no two processes may have open by one opening; each opens it anew at its next call."""
         self._lock.acquire()
@@ -104,6 +114,8 @@ class SqliteFile:
             raise
         self._database = database
         self._closing = weakref.finalize(self, database.close)
+        # At the end of the process another thread may still use it: _close_all asks for the lock first.
+        self._closing.atexit = False
         self._opened = self._identity()
         return database
 
@@ -151,13 +163,19 @@ class SqliteFile:
 
 
 class Transaction:
-    """One that takes the right to write at once, since two that read first could each wait for the other."""
+    """One that takes the right to write at once, since two that read first could each wait for the other.
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    Args:
+        database: the connection.
+        kind: "DEFERRED" for one that only reads.
+    """
+
+    def __init__(self, database: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> None:
         self._database = database
+        self._kind = kind
 
     def __enter__(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
+        self._database.execute(f"BEGIN {self._kind}")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._database.execute("COMMIT" if kind is None else "ROLLBACK")
@@ -165,9 +183,17 @@ class Transaction:
 
 _OPEN: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
 _PAUSED: list[SqliteFile] = []
+_FORKING = threading.Lock()
+
+
+def _close_all() -> None:
+    for file in list(_OPEN):
+        file.close_at_exit()
 
 
 def _before_fork() -> None:
+    # One fork at a time: another thread's would release what this one holds.
+    _FORKING.acquire()
     _PAUSED[:] = _OPEN
     for file in _PAUSED:
         file.before_fork()
@@ -176,7 +202,9 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _PAUSED:
         _PAUSED.pop().after_fork()
+    _FORKING.release()
 
 
+atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
