@@ -16,6 +16,7 @@ from compat.config_schemas import (
     CallerSchema,
     GatewaySchema,
     LegacySchema,
+    MigrationSchema,
     PaginatedSessionsSchema,
     RegressionSchema,
     StoreSchema,
@@ -25,7 +26,7 @@ from compat.config_schemas import (
 )
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
-from compat.settings_checks import checked_exams, checked_url
+from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url
 from compat.upstream import PaginatedSessions, StudentSessions, Upstream
 from compat.upstream.interface import LegacySettings
 
@@ -89,15 +90,18 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
     content = _resolved(content, "")
     checked(WholeSchema(), content, "")
     legacy = checked(LegacySchema(), content.get("legacy", {}), "[legacy] ")
+    migration = checked(MigrationSchema(), content.get("migration", {}), "[migration] ")
     store = checked(StoreSchema(), content.get("store", {}), "[store] ")
     callers = [
         checked(CallerSchema(), entry, f"[[callers]] {number}: ")
         for number, entry in enumerate(content.get("callers", []), 1)
     ]
     exams = checked_exams(content.get("exams", {}))
+    upstream = _upstream(content, folder, exams)
     return Configuration(
-        upstream=_upstream(content, folder, exams),
+        upstream=upstream,
         legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
+        legacy_account=_legacy_account(legacy, upstream),
         settings=LegacySettings(time_zone(legacy.get("time_zone", "UTC")), _extra_fields(legacy)),
         deprecated=_day("deprecated", legacy),
         sunset=_day("sunset", legacy),
@@ -105,7 +109,8 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
             CallerSettings(
                 Caller(entry["name"], entry["api_token"], entry["secret_key"]),
                 entry.get("replay", "nonce"),
-                entry.get("mode", "new"),
+                entry.get("mode"),
+                _by_exam(entry),
             )
             for entry in callers
         ),
@@ -113,6 +118,8 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
         when_store_down=store.get("when_down", Configuration.when_store_down),
         max_walk=store.get("max_walk", Configuration.max_walk),
         exams=exams,
+        mode=migration.get("mode"),
+        exam_modes=_by_exam(migration),
         gateway=_gateway(content, folder),
         regression=_regression(content, folder),
         secrets=tuple(_secrets(content)),
@@ -149,6 +156,24 @@ def _upstream(content: Mapping[str, Any], folder: Path, exams: Mapping[int, str]
         return PaginatedSessions(exams=exams, **arguments)
     except ConfigurationError as error:
         raise ConfigurationError(f"[upstream] {error}") from None
+
+
+def _by_exam(table: Mapping[str, Any]) -> Mapping[int, str]:
+    return {int(exam): mode for exam, mode in table.get("exams", {}).items()}
+
+
+def _legacy_account(legacy: Mapping[str, Any], upstream: Upstream) -> Caller | None:
+    """The account of our own calls of the old endpoint: student sessions are of the same system, and take the same."""
+    given = [name for name in ("api_token", "secret_key") if name in legacy]
+    if len(given) == 1:
+        raise ConfigurationError("[legacy]: api_token and secret_key go together")
+    if given:
+        return Caller(
+            "legacy",
+            checked_token("[legacy] api_token", legacy["api_token"]),
+            checked_key("[legacy] secret_key", legacy["secret_key"]),
+        )
+    return upstream.account if isinstance(upstream, StudentSessions) else None
 
 
 def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

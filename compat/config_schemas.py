@@ -14,6 +14,7 @@ __all__ = [
     "CallerSchema",
     "GatewaySchema",
     "LegacySchema",
+    "MigrationSchema",
     "PaginatedSessionsSchema",
     "RegressionSchema",
     "StoreSchema",
@@ -28,11 +29,18 @@ _MODE = validate.Regexp(
 )
 
 
+_EXAM = validate.Regexp(r"\A[0-9]+\Z", error="Must be an exam id, which is digits.")
+
+
 class _Text(fields.String):
     """A text that is not empty."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(min=1, error="Must not be empty."), **kwargs)
+
+
+def _modes_by_exam() -> fields.Dict:
+    return fields.Dict(keys=fields.String(validate=_EXAM), values=fields.String(validate=_MODE))
 
 
 def _count() -> fields.Integer:
@@ -71,6 +79,8 @@ class PaginatedSessionsSchema(UpstreamSchema):
 
 class LegacySchema(Schema):
     base_url = _Text()
+    api_token = _Text()
+    secret_key = _Text()
     time_zone = _Text()
     extra_fields = fields.Raw()
     deprecated = fields.Raw()
@@ -83,6 +93,12 @@ class CallerSchema(Schema):
     secret_key = _Text(required=True)
     replay = fields.String(validate=validate.OneOf(("nonce", "signature"), error="Must be nonce or signature."))
     mode = fields.String(validate=_MODE)
+    exams = _modes_by_exam()
+
+
+class MigrationSchema(Schema):
+    mode = fields.String(validate=_MODE)
+    exams = _modes_by_exam()
 
 
 class StoreSchema(Schema):
@@ -117,6 +133,7 @@ class WholeSchema(Schema):
     store = fields.Dict()
     gateway = fields.Dict()
     regression = fields.Dict()
+    migration = fields.Dict()
 
 
 def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:

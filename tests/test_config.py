@@ -75,7 +75,7 @@ def test_every_key(tmp_path: Path) -> None:
     assert (read.deprecated, read.sunset) == (date(2024, 1, 15), date(2027, 6, 30))
     first, second = read.callers
     assert first.caller == compat.Caller("registrar nightly export", "c4ller", "reg1strar")
-    assert (first.replay, first.mode, second.replay, second.mode) == ("signature", "canary:25", "nonce", "new")
+    assert (first.replay, first.mode, second.replay, second.mode) == ("signature", "canary:25", "nonce", None)
     assert read.store == "redis://host:6379/0"
     for secret in ("t0ken", "s3cret", "c4ller", "reg1strar", "oth3r"):
         assert secret not in repr(read) + repr(read.upstream) + repr(read.callers)

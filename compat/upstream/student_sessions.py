@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import requests
 
 from compat.errors import ConfigurationError, StudentSessionNotFound
-from compat.legacy.signature import signed
+from compat.legacy.signature import Caller, signed
 from compat.settings_checks import checked_key, checked_token, checked_url
 from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream, WalkSettings
 from compat.upstream.records import Chunk, One, Row, Source
@@ -80,6 +80,11 @@ class StudentSessions(Upstream):
 
     def __repr__(self) -> str:
         return f"StudentSessions({self.base_url!r}, scope={self.scope!r})"
+
+    @property
+    def account(self) -> Caller:
+        """What its requests are signed with; the old endpoint of the same system takes it too."""
+        return Caller("upstream", self._api_token, self._secret_key)
 
     def send_by(self, sender: Sender) -> None:
         """Send requests in another way from now on; a session that was given goes before it."""
