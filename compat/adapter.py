@@ -14,9 +14,9 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPResponse
 
-from compat.config import Configuration, mode_of_all, settings_of, sunset_of, upstream_of
+from compat.config import Configuration, settings_of, sunset_of, upstream_of
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
-from compat.legacy.answer import ANSWERED_BY, Answer, failure
+from compat.legacy.answer import Answer, failure
 from compat.legacy.routes import LegacyCall, match_route
 from compat.settings_checks import checked_url
 from compat.upstream.interface import Upstream
@@ -61,9 +61,15 @@ class ExamStudentsAdapter(BaseAdapter):
         self._base_path = urlsplit(self.legacy_base_url).path
         self._sunset = sunset_of(upstream)
         # Imported here: an adapter is what needs the way through, and importing this package makes none.
+        from compat.migration.callers import Callers
+        from compat.migration.dial import Dial
         from compat.shim import Shim
 
         self._shim = Shim(upstream_of(upstream), settings_of(upstream), verifier)
+        configuration = upstream if isinstance(upstream, Configuration) else None
+        self._callers = Callers(configuration.callers if configuration else ())
+        # What is not the old endpoint's is not asked here, so there is one whatever the configuration says.
+        self.dial = Dial.of(configuration, legacy=True) if configuration else Dial(legacy=True)
         self._previous = dict(previous) if previous is not None else {}
         self._plain = HTTPAdapter()
 
@@ -86,9 +92,11 @@ class ExamStudentsAdapter(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Answer a deprecated call, or pass the request on.
+        """Answer a deprecated call by its mode, or pass the request on.
 
         Raises:
+            LegacyApiWarning: where the warnings filter makes an error of it.
+            ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode.
             requests.ConnectionError: the upstream cannot be reached.
             requests.ReadTimeout: the upstream is too slow.
         """
@@ -108,23 +116,26 @@ class ExamStudentsAdapter(BaseAdapter):
         call = self.legacy_call(request)
         if call is None:
             return previous.send(request, stream, timeout, verify, cert, proxies)
-        if mode_of_all() == "legacy":
-            answered = previous.send(request, stream, timeout, verify, cert, proxies)
-            answered.headers[ANSWERED_BY] = "legacy"
-            return answered
-        # Imported here: only a call that is answered anew warns.
+        # Imported here: only a deprecated call warns, and can have two sides.
         from compat.deprecation import warn_of
+        from compat.migration.adapter_sides import NewSide, OldSide
 
         warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}", self._sunset)
+        old = OldSide(previous, request, stream, timeout, verify, cert, proxies)
+        new = NewSide(
+            self._shim,
+            call,
+            CallOptions(timeout, verify, cert, proxies),
+            lambda answer: self._response(request, answer, stream),
+        )
         try:
-            answer = self._shim.answer(call, CallOptions(timeout, verify, cert, proxies))
+            return self.dial.answer(call, self._callers.of(call.authorization), old, new)
         except UpstreamTimeout as error:
             raise requests.ReadTimeout(error.message, request=request) from None
         except UpstreamUnreachable as error:
             raise requests.ConnectionError(error.message, request=request) from None
         except LegacyError as error:
-            answer = failure(error)
-        return self._response(request, answer, stream)
+            return self._response(request, failure(error), stream)
 
     def close(self) -> None:
         """Close what the adapter opened, and what it passes on to."""
@@ -150,7 +161,7 @@ class ExamStudentsAdapter(BaseAdapter):
             exam_id=exam_id,
             query=parts.query,
             content_type=_text(request.headers.get("Content-Type")),
-            body=_body(request.body),
+            body=_read(request),
             authorization=_text(request.headers.get("Authorization")),
             method=(request.method or "GET").upper(),
         )
@@ -226,6 +237,15 @@ def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
 
 def _text(header: str | bytes | None) -> str | None:
     return header.decode("latin-1") if isinstance(header, bytes) else header
+
+
+def _read(request: requests.PreparedRequest) -> bytes:
+    """The body, which stays there for the old endpoint."""
+    body = _body(request.body)
+    if request.body is not None and not isinstance(request.body, bytes | str):
+        # A file or a generator can be read once.
+        request.body = body
+    return body
 
 
 def _body(body: Any) -> bytes:

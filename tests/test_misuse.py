@@ -276,6 +276,6 @@ def test_the_switch_over_every_mode(sandbox: Sandbox, monkeypatch: pytest.Monkey
     assert (new.headers["X-Compat-Answered-By"], old.headers["X-Compat-Answered-By"]) == ("new", "legacy")
     assert new.json() == old.json()
     assert [call.interface for call in sandbox.calls][-1] == "legacy"
-    monkeypatch.setenv("EXAM_COMPAT_MODE", "shadow")
-    with pytest.raises(compat.ConfigurationError, match="EXAM_COMPAT_MODE=shadow"):
+    monkeypatch.setenv("EXAM_COMPAT_MODE", "shadows")
+    with pytest.raises(compat.ConfigurationError, match="EXAM_COMPAT_MODE=shadows: must be legacy, shadow, canary:25"):
         call()

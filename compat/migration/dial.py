@@ -1,0 +1,265 @@
+"""The dial: which endpoint answers a call, what the other one is asked behind it, and where both answers go.
+
+One way through for every entrance. A write goes to one endpoint only, and once, whatever became of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any, Generic, Protocol, TypeVar
+
+from compat.config import Configuration
+from compat.errors import ConfigurationError, LegacyError, UpstreamError
+from compat.legacy.routes import LegacyCall
+from compat.migration.behind import Behind, Bounds
+from compat.migration.modes import MODE_VARIABLE, Chosen, Mode, Rules, configured_rules, mode_of_environment
+from compat.migration.pairs_kept import Sink, sinks_of
+from compat.migration.switched import Switched
+from compat.migration.turns import Asker, Endpoint, Identity, Side, Turn, turn_of
+from compat.regression.pairs import Answered, Pair
+
+__all__ = ["Brownouts", "Dial"]
+
+_T = TypeVar("_T")
+_NEW = Mode("new")
+_MAKING = threading.Lock()
+"""Held while what keeps pairs is made, so that it is made once."""
+
+
+class Brownouts(Protocol):
+    """Planned windows in which calls fail on purpose."""
+
+    def now(self, caller: str | None, exam: str) -> LegacyError | None:
+        """What a call fails with at this moment; None where it does not."""
+
+
+class Dial:
+    """Decides which endpoint answers, and compares behind the calls.
+
+    Args:
+        rules: what the configuration says of modes.
+        legacy: whether there is an old endpoint.
+        switched: the run-time switches; None where there are none.
+        sinks: take every pair of answers.
+        brownouts: asked before anything is answered.
+        bounds: of what is done behind.
+        configuration: has pairs kept too, from the first one on.
+
+    Attributes:
+        brownouts: as given; may be set later.
+    """
+
+    def __init__(
+        self,
+        rules: Rules = Rules(),
+        *,
+        legacy: bool,
+        switched: Switched | None = None,
+        sinks: Iterable[Sink] = (),
+        brownouts: Brownouts | None = None,
+        bounds: Bounds = Bounds(),
+        configuration: Configuration | None = None,
+    ) -> None:
+        self._rules = rules
+        self._legacy = legacy
+        self._switched = switched
+        self._sinks = tuple(sinks)
+        self._configuration = configuration
+        self._configured: tuple[Sink, ...] | None = None
+        self.brownouts = brownouts
+        self.behind = Behind(bounds)
+        self.behind.ended = self._close_sinks
+
+    @classmethod
+    def of(cls, configuration: Configuration, *, legacy: bool | None = None, bounds: Bounds = Bounds()) -> Dial:
+        """The dial of a configuration.
+
+        Args:
+            configuration: its modes, its store for the run-time switches, and what it has kept.
+            legacy: whether there is an old endpoint, where that is not the configuration's to say.
+            bounds: of what is done behind.
+
+        Raises:
+            ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
+        """
+        there = configuration.legacy_base_url is not None if legacy is None else legacy
+        dial = cls(
+            configured_rules(configuration, legacy=there),
+            legacy=there,
+            switched=Switched(configuration.store, legacy=there),
+            bounds=bounds,
+            configuration=configuration,
+        )
+        dial.chosen(None, "")
+        return dial
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What keeps pairs may have files open, and is made anew.
+        return {**self.__dict__, "_configured": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.behind.ended = self._close_sinks
+
+    @property
+    def dropped(self) -> int:
+        """Comparisons that were not made, in this process: too much was waiting, or the process ended."""
+        return self.behind.dropped
+
+    def start(self) -> None:
+        """Begin to read the run-time switches, so that the first call finds them read."""
+        if self._switched is not None:
+            self._switched.start()
+
+    def close(self, within: float | None = None) -> None:
+        """Compare what is left for a moment, and let go."""
+        self.behind.close(within)
+        if self._switched is not None:
+            self._switched.close()
+
+    def chosen(self, caller: str | None, exam: str) -> Chosen:
+        """The mode of a call, and what chose it.
+
+        Args:
+            caller: the caller's name, or None where it has none.
+            exam: the exam's id.
+
+        Raises:
+            ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode, or one that needs an old endpoint that nobody named.
+        """
+        mode = mode_of_environment()
+        if mode is not None:
+            if mode.needs_legacy and not self._legacy:
+                raise ConfigurationError(f"{MODE_VARIABLE}={mode}: needs base_url in [legacy]")
+            return Chosen(mode, "environment")
+        if self._switched is not None:
+            switched = self._switched.rules.find(caller, exam)
+            if switched is not None:
+                return Chosen(switched[1], "switch", switched[0])
+        configured = self._rules.find(caller, exam)
+        if configured is not None:
+            return Chosen(configured[1], "configuration", configured[0])
+        return Chosen(_NEW, "default")
+
+    def turn(self, call: LegacyCall, who: Identity) -> Turn:
+        """What is to be done with a call.
+
+        Raises:
+            LegacyError: a brownout.
+            ConfigurationError: as :meth:`chosen`.
+        """
+        if self.brownouts is not None:
+            error = self.brownouts.now(who.caller, call.exam_id)
+            if error is not None:
+                raise error
+        mode = self.chosen(who.caller, call.exam_id).mode
+        return turn_of(mode, who, reads=call.method in ("GET", "HEAD"))
+
+    def answer(self, call: LegacyCall, who: Identity, old: Side[_T], new: Side[_T]) -> _T:
+        """The answer to a call, by its mode.
+
+        Args:
+            call: the call.
+            who: whose it is.
+            old: the old endpoint.
+            new: the new one.
+
+        Raises:
+            LegacyError: a brownout, or what the new endpoint failed with.
+            Exception: what the old one failed with.
+        """
+        turn = self.turn(call, who)
+        if turn.falls_back:
+            return _new_or_old(old, new)
+        served, other = (old, new) if turn.served == "legacy" else (new, old)
+        if not turn.compared:
+            return served.ask()
+        return _Compared(self, call, who.caller, turn.served, served, other).answer()
+
+    def compare(
+        self,
+        call: LegacyCall,
+        caller: str | None,
+        at: float,
+        served: Endpoint,
+        given: Asker,
+        other: Asker,
+        size: int,
+    ) -> None:
+        """Ask the other endpoint behind a call that was answered, and hand both answers to the sinks.
+
+        Args:
+            call: the call, a read.
+            caller: whose it is by the configuration.
+            at: when it came, seconds since the epoch.
+            served: which endpoint the caller got.
+            given: gives what it answered; called from another thread, if ever, like the next.
+            other: asks the other one.
+            size: bytes that the first answer holds meanwhile.
+        """
+
+        def make() -> None:
+            old, new = (given, other) if served == "legacy" else (other, given)
+            pair = Pair(call, caller, at, old(), new(), served)
+            for sink in (*self._sinks, *self._sinks_of_configuration()):
+                sink(pair)
+
+        self.behind.put(make, size)
+
+    def _sinks_of_configuration(self) -> tuple[Sink, ...]:
+        if self._configured is None:
+            with _MAKING:
+                if self._configured is None:
+                    self._configured = sinks_of(self._configuration) if self._configuration else ()
+        return self._configured
+
+    def _close_sinks(self) -> None:
+        for sink in self._configured or ():
+            close = getattr(sink, "close", None)
+            if close is not None:
+                close()
+
+
+def _new_or_old(old: Side[_T], new: Side[_T]) -> _T:
+    try:
+        return new.ask()
+    except UpstreamError:
+        # Unreachable, too slow, throttled to the end or unreadable: all that the caller would have a 502 to 504 for.
+        return old.ask()
+
+
+class _Compared(Generic[_T]):
+    """One call that both endpoints answer."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        call: LegacyCall,
+        caller: str | None,
+        served: Endpoint,
+        first: Side[_T],
+        other: Side[_T],
+    ) -> None:
+        self._dial = dial
+        self._call = call
+        self._caller = caller
+        self._served = served
+        self._first = first
+        self._other = other
+        self._at = time.time()
+
+    def answer(self) -> _T:
+        """The first one's answer, the other being asked when it has been read."""
+        try:
+            given = self._first.ask()
+        except Exception as error:
+            self._compare(self._first.failed(error))
+            raise
+        self._first.watch(given, self._compare)
+        return given
+
+    def _compare(self, given: Answered) -> None:
+        other = self._other.behind()
+        self._dial.compare(self._call, self._caller, self._at, self._served, lambda: given, other, len(given.body))

@@ -1,0 +1,128 @@
+"""The run-time switches of modes, read again every second in a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from compat.errors import CompatError
+from compat.migration.modes import Rules, switched_rules
+from compat.migration.switches import Switches, open_switches
+
+__all__ = ["Switched"]
+
+_EVERY = 1.0
+"""Seconds between two readings."""
+_FIRST = 1.0
+"""Seconds that the first call of a process waits for the first reading, and no other call for any."""
+
+_log = logging.getLogger("compat.migration")
+
+
+class Switched:
+    """What the run-time switches say of modes; the last that is known while the store is away.
+
+    The thread starts when somebody asks, in each process anew, and ends with this object.
+
+    Args:
+        store: the URL of the store beside which the switches are.
+        legacy: whether there is an old endpoint, which most modes need.
+    """
+
+    def __init__(self, store: str, *, legacy: bool) -> None:
+        self._store = store
+        self._legacy = legacy
+        self._process = 0
+        self._rules = Rules()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"store": self._store, "legacy": self._legacy}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    @property
+    def rules(self) -> Rules:
+        """What they say now, at most a second or so ago."""
+        if self._process != os.getpid():
+            self.start()
+            self._first.wait(_FIRST)
+        return self._rules
+
+    def start(self) -> None:
+        """Begin to read, so that the first call finds them read."""
+        self._process = os.getpid()
+        self._first = threading.Event()
+        self._ended = threading.Event()
+        weakref.finalize(self, self._ended.set).atexit = False
+        reading = _Reading(weakref.ref(self), self._store, self._legacy, self._first, self._ended)
+        threading.Thread(target=reading.go_on, name="exam-compat-switches", daemon=True).start()
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._process == os.getpid():
+            self._ended.set()
+
+    def take(self, rules: Rules) -> None:
+        """What was read; for the thread."""
+        self._rules = rules
+
+
+class _Reading:
+    """What the thread does; it holds its owner weakly, so that the one can go and the other ends."""
+
+    def __init__(
+        self,
+        owner: weakref.ref[Switched],
+        store: str,
+        legacy: bool,
+        first: threading.Event,
+        ended: threading.Event,
+    ) -> None:
+        self._owner = owner
+        self._store = store
+        self._legacy = legacy
+        self._first = first
+        self._ended = ended
+        self._switches: Switches | None = None
+        self._seen: Mapping[str, str] | None = None
+        self._away = False
+
+    def go_on(self) -> None:
+        """Read until the owner is gone."""
+        try:
+            while True:
+                self._read()
+                self._first.set()
+                if self._ended.wait(_EVERY):
+                    return
+        finally:
+            if self._switches is not None:
+                with suppress(CompatError):
+                    self._switches.close()
+
+    def _read(self) -> None:
+        try:
+            if self._switches is None:
+                self._switches = open_switches(self._store)
+            seen = self._switches.all()
+        except Exception as error:  # noqa: BLE001 - a script runs on whatever is wrong with the store
+            if not self._away:
+                _log.warning("the run-time switches cannot be read, the last known ones stay: %s", type(error).__name__)
+            self._away = True
+            return
+        self._away = False
+        if seen == self._seen:
+            return
+        self._seen = seen
+        rules, strange = switched_rules(seen, legacy=self._legacy)
+        for name in strange:
+            _log.warning("the switch %r is left alone: no mode, or one that needs base_url in [legacy]", name)
+        owner = self._owner()
+        if owner is not None:
+            owner.take(rules)
