@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from compat.config import Configuration
@@ -14,23 +15,26 @@ from compat.errors import LegacyError, UpstreamError
 from compat.gateway.aftermath import Aftermath
 from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, send_answer
 from compat.gateway.direct import DirectSender
+from compat.gateway.divided import Divided, Part
 from compat.gateway.exchange import Exchange, Observer, request_id
 from compat.gateway.limits import Slots, check_head, read_body
 from compat.gateway.passing import Passing
 from compat.gateway.settings import GatewaySettings
 from compat.gateway.threads import Threads
-from compat.gateway.trust import make_verifier, modes
+from compat.gateway.trust import make_verifier
 from compat.gateway.wire import deprecation_headers
 from compat.legacy.answer import ANSWERED_BY, Answer, failure
 from compat.legacy.routes import LegacyCall, Route, match_route, methods_of
 from compat.legacy.verifier import Refused
+from compat.migration.dial import Dial
+from compat.migration.turns import ONLY_NEW, Identity
 from compat.shim import Shim
 from compat.stores import Store, open_store
 from compat.stores.walks import walks_of
 from compat.upstream import StudentSessions
 from compat.upstream.transport import CallOptions
 
-__all__ = ["Gateway", "make_application"]
+__all__ = ["Gateway", "Request", "make_application"]
 
 _log = logging.getLogger("compat.gateway")
 
@@ -74,7 +78,7 @@ class Gateway:
         self._walks = walks_of(configuration, store)
         verifier = make_verifier(configuration, store)
         self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
-        self._modes = modes(configuration)
+        self.dial = Dial.of(configuration)
         self._slots = Slots(self.settings.max_calls_per_caller)
         self._threads = Threads(self.settings.threads)
         self._aftermath = None if observe is None else Aftermath(configuration.callers, observe)
@@ -86,8 +90,9 @@ class Gateway:
             self._sender = DirectSender(upstream.base_url)
             upstream.send_by(self._sender)
             self._new = Passing(upstream.base_url, "new")
-        # Where there is no old endpoint, no caller has the mode that leads there.
+        # Where there is no old endpoint, no caller has a mode that leads there.
         self._legacy = Passing(configuration.legacy_base_url or "", "legacy")
+        self._divided = Divided(self.dial, self._shim, self._slots, self._legacy)
 
     @property
     def walks_kept(self) -> int:
@@ -104,6 +109,8 @@ class Gateway:
     async def close(self) -> None:
         """Wait for the calls that run, and let go of threads, connections and the store."""
         await self._threads.close()
+        # What is compared asks the old endpoint through this loop.
+        await asyncio.get_running_loop().run_in_executor(None, self.dial.close)
         if self._aftermath is not None:
             await self._aftermath.close()
         for passing in filter(None, (self._new, self._legacy)):
@@ -115,7 +122,9 @@ class Gateway:
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
-            if message["type"] == "lifespan.shutdown":
+            if message["type"] == "lifespan.startup":
+                self.dial.start()
+            else:
                 await self.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
@@ -125,19 +134,19 @@ class Gateway:
         begun = time.perf_counter()
         given = by_name(scope["headers"])
         exchange = Exchange(request_id(given.get(b"x-request-id")), scope["method"])
-        request = _Request(scope, receive, send, given, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
+        request = Request(scope, receive, send, given, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
         try:
             await self._answer(request)
         except LegacyError as error:
             if error.status >= 500:
                 exchange.failure = error.message
-            await request.answer(failure(error))
+            await request.answer(_of_the_old(failure(error)) if exchange.answered_by == "legacy" else failure(error))
         finally:
             exchange.seconds = time.perf_counter() - begun
             if self._aftermath is not None:
                 self._aftermath.ended(exchange, request.asked)
 
-    async def _answer(self, request: _Request) -> None:
+    async def _answer(self, request: Request) -> None:
         path = request.scope["raw_path"].decode("latin-1")
         matched = match_route(request.scope["method"], path)
         if matched is None:
@@ -150,13 +159,10 @@ class Gateway:
         check_head(request.scope, self.settings)
         call = request.asked = await request.call(route, exam_id, self.settings)
         answer = await self._threads.run(partial(self._called, call, request.exchange))
-        if answer is not None:
+        if isinstance(answer, Answer):
             await request.answer(answer)
-            return
-        try:
-            await request.pass_on(self._legacy, call.body)
-        finally:
-            self._slots.give_back(request.exchange.caller or "")
+        else:
+            await self._divided.finish(request, answer)
 
     def _for_other_paths(self, path: str) -> Passing:
         if self._new is not None:
@@ -164,15 +170,15 @@ class Gateway:
         methods = methods_of(path)
         raise _MethodNotAllowed(methods) if methods else _NoSuchPath
 
-    def _called(self, call: LegacyCall, exchange: Exchange) -> Answer | None:
-        """The answer to a call, in a thread; None where the old endpoint gives it, for which the slot is kept."""
+    def _called(self, call: LegacyCall, exchange: Exchange) -> Answer | Part:
+        """The answer to a call, in a thread; or what there is of it where the old endpoint has a part in it."""
         try:
             admitted = self._shim.admit(call)
             name = admitted.caller.name if admitted.caller is not None else ""
             exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
-            if self._modes[name] == "legacy":
-                self._slots.take(name)
-                return None
+            turn = self.dial.turn(call, Identity(name, name))
+            if turn is not ONLY_NEW:
+                return self._divided.begin(turn, admitted, exchange)
             with self._slots.taken(name):
                 return self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
         except Refused as refused:
@@ -188,7 +194,7 @@ class Gateway:
 
 
 @dataclass
-class _Request:
+class Request:
     """A request on its way."""
 
     scope: Scope
@@ -264,6 +270,11 @@ class _MethodNotAllowed(LegacyError):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Allow": ", ".join(self._methods)}
+
+
+def _of_the_old(answer: Answer) -> Answer:
+    """An answer that says that the old endpoint gave it, or failed to."""
+    return replace(answer, headers={**answer.headers, ANSWERED_BY: "legacy"})
 
 
 def _place_of(error: Exception) -> str:

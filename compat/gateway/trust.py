@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
-from compat.config import CallerSettings, Configuration, mode_over_all
+from compat.config import CallerSettings, Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import Verifier
 from compat.stores import Store
 
-__all__ = ["make_verifier", "modes"]
+__all__ = ["make_verifier"]
 
 
 def make_verifier(configuration: Configuration, store: Store) -> Verifier:
@@ -36,24 +35,6 @@ def make_verifier(configuration: Configuration, store: Store) -> Verifier:
         return store.spend(digests[token], None if token in tolerant else nonce, signature)
 
     return Verifier([each.caller for each in callers], spend=spend)
-
-
-def modes(configuration: Configuration) -> Mapping[str, str]:
-    """Which endpoint answers each caller, by the caller's name; ``EXAM_COMPAT_MODE`` counts over all of them.
-
-    Raises:
-        ConfigurationError: a mode that this version does not have, or one without the old endpoint that it needs.
-    """
-    over_all = mode_over_all()
-    found = {each.caller.name: over_all or each.mode for each in configuration.callers}
-    for name, mode in found.items():
-        if mode not in ("legacy", "new"):
-            raise ConfigurationError(
-                f"[[callers]] {name!r}: mode = {mode!r} comes with a later version; this one knows legacy and new"
-            )
-        if mode == "legacy" and configuration.legacy_base_url is None:
-            raise ConfigurationError(f"[[callers]] {name!r}: mode = 'legacy' needs base_url in [legacy]")
-    return found
 
 
 def _refuse_twins(callers: tuple[CallerSettings, ...]) -> None:
