@@ -21,7 +21,8 @@ _USUAL = re.compile(
     rb"HTTP/1\.1 (?P<status>[2-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\r\n"
     rb"(?P<fields>(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 )
-_LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
+_ODD = frozenset(("transfer-encoding", "content-encoding"))
+_DIGITS = 16
 _BODILESS = (204, 304)
 _SENDABLE = re.compile(r"[A-Z]+ /[\x21-\x7e]* HTTP/1\.1\r\n(?:[A-Za-z0-9-]+: [\t\x20-\x7e]*\r\n)+\r\n")
 
@@ -112,12 +113,13 @@ def _understood(found: re.Match[bytes]) -> Head | None:
         elif name == "content-length":
             return None
     status, length = int(found["status"]), fields.get("content-length", "")
-    if status in _BODILESS or "transfer-encoding" in fields or "content-encoding" in fields:
+    if (
+        status in _BODILESS
+        or not _ODD.isdisjoint(fields)
+        or not (length.isascii() and length.isdigit() and len(length) < _DIGITS)
+    ):
         return None
-    if _LENGTH.fullmatch(length) is None:
-        return None
-    closes = "close" in fields.get("connection", "").lower()
-    return Head(status, Fields(fields), int(length), closes, found.end())
+    return Head(status, Fields(fields), int(length), "close" in fields.get("connection", "").lower(), found.end())
 
 
 class Replayed:

@@ -99,10 +99,22 @@ def _body(call: LegacyCall, problems: dict[str, list[str]]) -> list[tuple[str, s
 
 def _pairs(place: str, text: str, problems: dict[str, list[str]]) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(text.encode("latin-1").decode(), keep_blank_values=True, errors="strict")
+        return _decoded(text if text.isascii() else text.encode("latin-1").decode())
     except UnicodeError:
         _report(problems, place, "Must be UTF-8.")
         return []
+
+
+def _decoded(text: str) -> list[tuple[str, str]]:
+    """Names and values, as ``urllib.parse.parse_qsl`` reads them; it looks for escapes where there are none too.
+
+    Raises:
+        UnicodeError: what is escaped is no UTF-8.
+    """
+    if "%" in text or "+" in text:
+        return parse_qsl(text, keep_blank_values=True, errors="strict")
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
+    return [(name, value) for name, _, value in pairs]
 
 
 def _json_body(body: bytes, problems: dict[str, list[str]]) -> list[tuple[str, str]]:
@@ -139,6 +151,9 @@ def check(route: Route, parameters: Parameters) -> Mapping[str, str]:
     Raises:
         InvalidParameter: names every such parameter.
     """
+    values = parameters.values
+    if not parameters.problems and _sound(route, values):
+        return values
     problems = {name: list(messages) for name, messages in parameters.problems.items()}
     for name in route.required:
         if name not in parameters.values:
@@ -149,6 +164,12 @@ def check(route: Route, parameters: Parameters) -> Mapping[str, str]:
     if problems:
         raise InvalidParameter(problems, parameters.values)
     return parameters.values
+
+
+def _sound(route: Route, values: Mapping[str, str]) -> bool:
+    """Whether nothing is to be refused; looks at no parameter that has no rule."""
+    ruled = [refusal(route, name, values[name]) for name in route.ruled if name in values]
+    return ruled.count(None) == len(ruled) and all(name in values for name in route.required)
 
 
 def refusal(route: Route, name: str, value: str) -> str | None:

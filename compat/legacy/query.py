@@ -120,7 +120,9 @@ def parse_query(parameters: Parameters, zone: tzinfo) -> Query:
         check(INDEX_STUDENTS, parameters)
     except InvalidParameter as error:
         problems.update({name: list(texts) for name, texts in error.errors.items()})
-    values = {name: text for name, text in parameters.values.items() if name not in problems}
+    values = parameters.values
+    if problems:
+        values = {name: text for name, text in values.items() if name not in problems}
 
     def typed(name: str, reader: Callable[[str], Any], default: Any) -> Any:
         if name not in values:

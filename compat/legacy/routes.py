@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import unquote
 
 __all__ = [
@@ -37,6 +38,11 @@ class Route:
     required: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ("id",)
     flags: tuple[str, ...] = ()
+
+    @cached_property
+    def ruled(self) -> tuple[str, ...]:
+        """The parameters whose texts have a rule."""
+        return (*self.numbers, *self.flags)
 
 
 INDEX_STUDENTS = Route("index_students", ("GET", "HEAD"), numbers=("id", "page", "limit"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import time
@@ -14,12 +13,12 @@ __all__ = ["Caller", "base_string", "sign", "signed"]
 
 def base_string(parameters: Mapping[str, str]) -> str:
     """The text that is signed: every parameter but the signature, sorted by name, values as they are."""
-    return "?".join(f"{name}={parameters[name]}" for name in sorted(parameters) if name != "signature")
+    return "?".join([f"{name}={parameters[name]}" for name in sorted(parameters) if name != "signature"])
 
 
 def sign(base: str, secret_key: str) -> str:
     """Hex HMAC-SHA256 of a base string."""
-    return hmac.new(secret_key.encode(), base.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+    return hmac.digest(secret_key.encode(), base.encode(errors="surrogatepass"), "sha256").hex()
 
 
 def signed(parameters: Mapping[str, str], secret_key: str, path: Mapping[str, str]) -> dict[str, str]:

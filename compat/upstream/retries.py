@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from urllib3.exceptions import InvalidHeader
@@ -99,7 +100,11 @@ class RetryPolicy:
 
     def deadline(self, walk: Deadline | None = None) -> Deadline:
         """The end of a request that starts now, within a walk's own."""
-        return Deadline.after(self.budget, f"the limit of {self.budget:g} seconds a request").sooner(walk)
+        return Deadline.after(self.budget, self._limit).sooner(walk)
+
+    @cached_property
+    def _limit(self) -> str:
+        return f"the limit of {self.budget:g} seconds a request"
 
     def run(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
         """Call ``attempt`` until it gives a result.

@@ -24,6 +24,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 __all__ = ["CallOptions", "GivenSession", "Incoming", "OwnPool", "Sender", "whole_url_of"]
 
 _SIGNATURE = re.compile(r"signature=[^&\s]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_]*")
 _CONNECTIONS = 32
 """Connections to an upstream that are kept open between requests."""
 
@@ -152,12 +153,10 @@ def whole_url_of(request: requests.Request) -> str:
     """
     if not request.params:
         return str(request.url)
-    texts = request.params.items()
-    return f"{request.url}?{'&'.join([f'{_quoted(name)}={_quoted(text)}' for name, text in texts])}"
-
-
-def _quoted(text: str) -> str:
-    return text if text.isascii() and text.isalnum() else quote_plus(text)
+    texts = request.params
+    if not _PLAIN.fullmatch("".join([*texts, *texts.values()])):
+        texts = {quote_plus(name): quote_plus(text) for name, text in texts.items()}
+    return f"{request.url}?{'&'.join([f'{name}={text}' for name, text in texts.items()])}"
 
 
 class OwnPool:
