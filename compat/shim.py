@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from compat.legacy import answer
 from compat.legacy.answer import Answer
 from compat.legacy.parameters import Parameters, check, gather
 from compat.legacy.query import LARGEST_LIMIT, Query, parse_query
-from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
+from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall
 from compat.legacy.signature import Caller
 from compat.legacy.values import Comparable
 from compat.legacy.verifier import Verifier
@@ -113,15 +113,18 @@ class Shim:
         Raises:
             LegacyError: as :meth:`answer`.
         """
-        call, parameters = admitted.call, admitted.parameters
-        handlers: dict[Route, Callable[[], Answer]] = {
-            INDEX_STUDENTS: lambda: self._index(parse_query(parameters, self.settings.zone), admitted.key, options),
-            SHOW_STUDENT: lambda: self._show(*_ids(call, parameters), options),
-            ADD_STUDENT: lambda: self._add(call, parameters, options),
-            DELETE_STUDENT: lambda: self._delete(call, parameters, options),
-        }
-        given = handlers[call.route]()
-        return given.without_body() if call.method == "HEAD" else given
+        given = self._answered(admitted.call, admitted, options)
+        return given.without_body() if admitted.call.method == "HEAD" else given
+
+    def _answered(self, call: LegacyCall, admitted: Admitted, options: CallOptions) -> Answer:
+        parameters = admitted.parameters
+        if call.route == INDEX_STUDENTS:
+            return self._index(parse_query(parameters, self.settings.zone), admitted.key, options)
+        if call.route == SHOW_STUDENT:
+            return self._show(*_ids(call, parameters), options)
+        if call.route == ADD_STUDENT:
+            return self._add(call, parameters, options)
+        return self._delete(call, parameters, options)
 
     def _index(self, query: Query, caller: str, options: CallOptions) -> Answer:
         self.upstream.check_query(query)
