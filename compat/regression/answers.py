@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -72,7 +71,7 @@ class ReadAnswer:
         return RecordedAnswer(
             given.status,
             _headers(given.headers, key),
-            msgspec.Raw(json.dumps(self._body(redaction, key), separators=(",", ":")).encode()),
+            msgspec.Raw(msgspec.json.encode(self._body(redaction, key))),
             round(given.seconds, 6),
             failure,
         )

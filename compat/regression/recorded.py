@@ -51,7 +51,7 @@ class RecordedAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         status: the HTTP status; 0 where no whole answer came.
         headers: the kept ones, names in lower case.
-        body: JSON with pseudonyms in it. Of an answer that had another form than the declared ones,
+        body: JSON with pseudonyms in it; null where there was none. Of a body that had none of the declared forms,
             ``{"unreadable": …}`` with a digest under the key, so that equal ones are still equal.
         seconds: from sending the request to the last byte.
         failure: what failed where no whole answer came, such as ``timeout``.
@@ -65,8 +65,8 @@ class RecordedAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def answered(self) -> Answered:
         """The answer in the form in which live ones are compared."""
-        body = b"" if self.failure is not None else bytes(self.body)
-        return Answered(self.status, self.headers, body, self.seconds, self.failure)
+        body = bytes(self.body)
+        return Answered(self.status, self.headers, b"" if body == b"null" else body, self.seconds, self.failure)
 
 
 class RecordedCall(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="line", tag="call", kw_only=True):

@@ -95,6 +95,16 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
+    @property
+    def path(self) -> Path:
+        """The file that is written."""
+        return self._file.path
+
+    @property
+    def key_id(self) -> str:
+        """Tells the key of its pseudonyms from others."""
+        return self._key.id
+
     def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
         if kind is None:
             self.close()

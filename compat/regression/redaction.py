@@ -20,6 +20,9 @@ from compat.schemas.fields import Array, Boolean, Integer, String, Time, Typed, 
 
 __all__ = ["Redaction", "is_personal", "kept_table", "pseudonymous"]
 
+_MOST_REMEMBERED = 20_000
+"""Texts of each column."""
+
 
 def pseudonymous(column: Typed) -> bool:
     """Whether values of a column can become pseudonyms that sort."""
@@ -47,6 +50,8 @@ class Redaction:
         self._kept: dict[str, Callable[[Any], Any]] = {
             name: self._keeper(name, column) for name, column in COLUMNS.items()
         }
+        # Text to what is kept of it: most values come again and again, and telling them apart is most of the work.
+        self._texts: dict[str, dict[str, Any]] = {name: {} for name in COLUMNS}
 
     def take_note(self, records: Iterable[Any]) -> None:
         """Let the names know every value that will become a pseudonym, all at once.
@@ -56,19 +61,35 @@ class Redaction:
         """
         records = [record for record in records if isinstance(record, Mapping)]
         for name, column in _PSEUDONYMOUS.items():
-            expected = int if isinstance(column, Integer) else str
-            given = [value for record in records if type(value := record.get(name)) is expected]
+            expected, seen = (int, ()) if isinstance(column, Integer) else (str, self._texts[name])
+            given = {value for record in records if type(value := record.get(name)) is expected and value not in seen}
             self._names.assign(name, [value for value in given if is_personal(column, value)])
 
     def record(self, record: Any) -> Any:
         """What is kept of a record, once it was noted."""
         if not isinstance(record, Mapping):
             return self.digest("record", record)
-        kept = self._kept
-        return dict(
-            (name, kept[name](value)) if name in kept else (self.name(name), self.digest("undeclared", value))
-            for name, value in record.items()
-        )
+        texts = self._texts
+        found: dict[str, Any] = {}
+        for name, value in record.items():
+            seen = texts.get(name)
+            if seen is None:
+                found[self.name(name)] = self.digest("undeclared", value)
+            elif value is None:
+                found[name] = None
+            elif type(value) is not str:
+                found[name] = self._kept[name](value)
+            else:
+                kept = seen.get(value)
+                found[name] = self._remembered(name, value) if kept is None else kept
+        return found
+
+    def _remembered(self, name: str, text: str) -> Any:
+        seen = self._texts[name]
+        if len(seen) >= _MOST_REMEMBERED:
+            seen.clear()
+        seen[text] = kept = self._kept[name](text)
+        return kept
 
     def name(self, name: str) -> str:
         """What stands for a name that is not declared."""
@@ -79,33 +100,29 @@ class Redaction:
         return f"{json_type(value).split()[-1]}-{self._key.digest(where, dumps(value)).hex()}"
 
     def _keeper(self, name: str, column: Typed) -> Callable[[Any], Any]:
-        """Gives what is kept of a column's value."""
+        """Gives what is kept of a column's value that is not null."""
         digest = self.digest
         given = self._names.of
 
         def text(value: Any) -> Any:
-            if value is None:
-                return None
             if type(value) is not str:
                 return digest(name, value)
             return given(name, value) if is_personal(column, value) else value
 
         def integer(value: Any) -> Any:
-            if value is None:
-                return None
             if type(value) is not int:
                 return digest(name, value)
             return value if column.kept is True else given(name, value)
 
         def time(value: Any) -> Any:
-            return value if value is None or _says_a_time(value) else digest(name, value)
+            return value if _says_a_time(value) else digest(name, value)
 
         def boolean(value: Any) -> Any:
-            return value if value is None or isinstance(value, bool) else digest(name, value)
+            return value if isinstance(value, bool) else digest(name, value)
 
         def array(value: Any) -> Any:
-            if value is None or not isinstance(value, list):
-                return value if value is None else digest(name, value)
+            if not isinstance(value, list):
+                return digest(name, value)
             return [item if column.kept and type(item) is int else digest(name, item) for item in value]
 
         keepers = {String: text, Integer: integer, Time: time, Boolean: boolean, Array: array}

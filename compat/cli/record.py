@@ -1,0 +1,174 @@
+"""``exam-compat record``: old calls and their answers, kept without anybody's data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from compat.cli.console import counting, note, say
+from compat.cli.options import config_option, configuration
+from compat.config import Configuration
+from compat.errors import ConfigurationError
+from compat.legacy.query import STATUSES
+from compat.legacy.routes import LegacyCall
+from compat.legacy.signature import Caller
+from compat.regression.asked_for import calls_in, listing
+from compat.regression.asking import Asker, NewEndpoint, OldEndpoint, pages_of
+from compat.regression.errors import SecretFound
+from compat.regression.har import calls_of_har
+from compat.regression.keys import key_of
+from compat.regression.pairs import Answered
+from compat.regression.recording import Recorder
+
+__all__ = ["record"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(short_help="Record old calls and answers, for checks, without anybody's data.")
+@click.argument("output", type=click.Path(path_type=Path), required=False)
+@click.option("--exam", "exams", multiple=True, metavar="ID", help="List an exam's students; may be given again.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only students of that status.")
+@click.option("--filter", "filter_", metavar="JSON", help="Only students that match, as the old parameter has it.")
+@click.option("--sort", metavar="JSON", help="In that order, as the old parameter has it.")
+@click.option("--limit", metavar="N", help="Students a page.")
+@click.option("--queries", type=click.File(encoding="utf-8"), help="Calls, one a line; - for the standard input.")
+@click.option("--har", type=_FILE, help="What a browser or proxy saw, instead of asking.")
+@click.option(
+    "--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True, help="Which endpoint to ask."
+)
+@click.option("--as", "name", metavar="CALLER", help="Whose account asks the old endpoint, of [[callers]].")
+@click.option("--key-file", type=_FILE, help="The key of the pseudonyms; made where it is not there.")
+@click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that must not get in, in any form.")
+@config_option
+def record(
+    output: Path | None,
+    exams: tuple[str, ...],
+    status: str | None,
+    filter_: str | None,
+    sort: str | None,
+    limit: str | None,
+    queries: TextIO | None,
+    har: Path | None,
+    ask: str,
+    name: str | None,
+    key_file: Path | None,
+    canaries: tuple[str, ...],
+) -> int:
+    """Record calls of the old interface and what was answered, in a form in which nobody is named.
+
+    OUTPUT is a new file that ends with .ndjson.gz, or a folder; by default the one that [regression] names, else
+    recordings. Names, email addresses, ids of persons and free text become pseudonyms, which select and sort as the
+    values do; tokens, secrets and signatures are left out, and looked for in every byte before it is written.
+
+    A list is asked page by page to its end, unless the call names its page. A line of --queries is a call such as
+    17?status=exam_finished, the URL of one, or a JSON object such as {"exam": 17, "sort": [{"name": "asc"}]}.
+
+    Exit status: 0 recorded; 1 some call was left out, or nothing was recorded.
+
+    \b
+    Examples:
+      exam-compat record --exam 17 --exam 18 --ask both
+      exam-compat record monday.ndjson.gz --queries calls.txt --as 'registrar nightly export'
+      exam-compat record --har saved-by-the-browser.har
+    """
+    given = configuration()
+    calls = _calls(exams, {"status": status, "filter": filter_, "sort": sort, "limit": limit}, queries)
+    if (har is not None) == bool(calls):
+        raise click.UsageError("Say what to record: --exam or --queries, or else --har.")
+    askers = {} if har is not None else _askers(given, ask, name)
+    place = output or Path(given.regression.get("record", "recordings"))
+    recorder = Recorder(
+        place,
+        key_of(given, key_file),
+        zone=given.settings.zone,
+        upstream=given.upstream.kind,
+        source="queries" if har is None else "har",
+        sought=[*given.secrets, *canaries],
+    )
+    with recorder:
+        tally = _record_har(recorder, har) if har is not None else _record_asked(recorder, calls, askers, name)
+    return _told(recorder, *tally)
+
+
+def _calls(exams: tuple[str, ...], parameters: dict[str, str | None], queries: TextIO | None) -> list[LegacyCall]:
+    calls = [listing(exam, parameters) for exam in exams]
+    if not exams and any(parameters.values()):
+        raise click.UsageError("--status, --filter, --sort and --limit go with --exam.")
+    # Read to the end before anything is asked: a mistake in the last line is better known now.
+    return [*calls, *(calls_in(queries, queries.name) if queries is not None else ())]
+
+
+def _askers(given: Configuration, ask: str, name: str | None) -> dict[str, Asker]:
+    askers: dict[str, Asker] = {}
+    if ask != "new":
+        if given.legacy_base_url is None:
+            raise ConfigurationError("[legacy] has no base_url: where the old endpoint is has to be said, or --ask new")
+        askers["old"] = OldEndpoint(given.legacy_base_url, _account(given, name))
+    if ask != "old":
+        askers["new"] = NewEndpoint(given)
+    return askers
+
+
+def _account(given: Configuration, name: str | None) -> Caller:
+    """The account that asks the old endpoint.
+
+    Raises:
+        ConfigurationError: no caller has that name, or it cannot be told which.
+    """
+    callers = [each.caller for each in given.callers if name in (None, each.caller.name)]
+    if name is not None and not callers:
+        raise ConfigurationError(f"--as {name!r}: [[callers]] has no such name")
+    if len(callers) != 1:
+        raise ConfigurationError("say by --as which of [[callers]] asks the old endpoint")
+    return callers[0]
+
+
+def _record_asked(
+    recorder: Recorder, calls: list[LegacyCall], askers: dict[str, Asker], name: str | None
+) -> tuple[int, int]:
+    asked = left_out = 0
+    with counting("calls") as progress:
+        bar = progress.add_task("Recording", total=len(calls))
+        for call in calls:
+            answers: dict[str, Answered] = {}
+
+            def ask(each: LegacyCall, answers: dict[str, Answered] = answers) -> Answered:
+                answers.update({side: asker(each) for side, asker in askers.items()})
+                return next(iter(answers.values()))
+
+            for page in pages_of(call, ask):
+                asked += 1
+                left_out += not _kept(recorder, page, answers, name)
+                progress.update(bar, advance=1 if page is call else 0)
+    return asked, left_out
+
+
+def _record_har(recorder: Recorder, har: Path) -> tuple[int, int]:
+    asked = left_out = 0
+    for seen in calls_of_har(har):
+        asked += 1
+        side = "new" if seen.by_shim else "old"
+        left_out += not _kept(recorder, seen.call, {side: seen.answered}, None, seen.at)
+    return asked, left_out
+
+
+def _kept(
+    recorder: Recorder, call: LegacyCall, answers: dict[str, Answered], name: str | None, at: float | None = None
+) -> bool:
+    try:
+        recorder.keep(call, old=answers.get("old"), new=answers.get("new"), caller=name, at=at)
+    except SecretFound as error:
+        note(str(error))
+        return False
+    return True
+
+
+def _told(recorder: Recorder, asked: int, left_out: int) -> int:
+    kept = asked - left_out
+    say(f"Recorded {kept} call{'' if kept == 1 else 's'} in {recorder.path}; pseudonyms by the key {recorder.key_id}.")
+    if left_out:
+        note(f"{left_out} left out, since a secret stood in what would have been written.")
+    return 0 if kept and not left_out else 1

@@ -1,0 +1,97 @@
+"""What ``record`` of ``[regression]`` asks for: pairs of shadow and canary, written where the configuration says."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compat.config import Configuration
+from compat.config_file import read_config
+from compat.errors import ConfigurationError
+from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, LegacyCall
+from compat.regression.pairs import Answered, Pair
+from compat.regression.reading import open_recording
+from compat.regression.traffic import TrafficRecorder
+
+
+def configuration(folder: Path, **changes: Any) -> Configuration:
+    content = {
+        "upstream": {
+            "kind": "student_sessions",
+            "base_url": "https://new.example",
+            "api_token": "upstream-token",
+            "secret_key": "upstream-secret",
+        },
+        "legacy": {"time_zone": "Europe/Amsterdam"},
+        "callers": [{"name": "registrar", "api_token": "registrar-token", "secret_key": "registrar-secret"}],
+        "regression": {"record": "pairs", **changes},
+    }
+    return read_config(content, folder)
+
+
+def pair(status: str = "exam_finished", call: LegacyCall | None = None) -> Pair:
+    body = json.dumps({"students": [{"id": 1, "name": "Ann de Vries", "status": status}]}).encode()
+    answer = Answered(200, {}, body, 0.1)
+    return Pair(call or LegacyCall(INDEX_STUDENTS, "17"), "registrar", 1.0, answer, answer, "legacy")
+
+
+def test_pairs_are_written_beside_the_configuration(tmp_path: Path) -> None:
+    sink = TrafficRecorder(configuration(tmp_path))
+    assert not (tmp_path / "pairs").exists()
+    for _ in range(3):
+        sink(pair())
+    sink(pair(call=LegacyCall(ADD_STUDENT, "17", method="POST")))
+    sink.close()
+    sink.close()
+    recording = open_recording(tmp_path / "pairs")
+    calls = list(recording)
+    assert [(call.caller, call.served) for call in calls] == [("registrar", "legacy")] * 3
+    (head,) = recording.heads()
+    assert (head.zone, head.upstream, head.source) == ("Europe/Amsterdam", "student_sessions", "traffic")
+
+
+@pytest.mark.parametrize(
+    "secret", ["upstream-token", "upstream-secret", "registrar-token", "registrar-secret", "a key"]
+)
+def test_every_secret_of_the_configuration_is_looked_for(tmp_path: Path, secret: str) -> None:
+    given = configuration(tmp_path, key="a key of sixteen bytes")
+    assert any(secret in each for each in given.secrets)
+    assert secret not in repr(given)
+
+
+def test_a_secret_costs_its_pair_and_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    given = configuration(tmp_path, key="exam_finished and more")
+    object.__setattr__(given, "secrets", ("exam_finished",))
+    sink = TrafficRecorder(given)
+    with caplog.at_level(logging.ERROR, "compat.regression"):
+        sink(pair())
+    sink(pair("registered"))
+    sink.close()
+    assert "a secret stood in a call to be recorded" in caplog.text
+    assert "exam_finished" not in caplog.text
+    recording = open_recording(tmp_path / "pairs")
+    assert len(list(recording)) == 1
+    assert recording.files[0].lost == 1
+
+
+def test_a_folder_that_cannot_be_made_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sink = TrafficRecorder(configuration(tmp_path))
+    (tmp_path / "pairs").touch()
+    with caplog.at_level(logging.ERROR, "compat.regression"):
+        for _ in range(3):
+            sink(pair())
+    assert len(caplog.records) == 1
+    assert "until it can be written again" in caplog.text
+    (tmp_path / "pairs").unlink()
+    sink(pair())
+    sink.close()
+    assert len(list(open_recording(tmp_path / "pairs"))) == 1
+
+
+def test_a_key_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="absent/key: No such file or directory"):
+        TrafficRecorder(configuration(tmp_path, key_file="absent/key"))
