@@ -13,6 +13,7 @@ from requests.adapters import BaseAdapter
 from compat.adapter import ExamStudentsAdapter
 from compat.config import Configuration
 from compat.errors import ConfigurationError
+from compat.migration.stand_ins import network_is_stood_in_for
 from compat.upstream.interface import Upstream
 
 __all__ = ["install", "install_at_first_call", "uninstall"]
@@ -140,6 +141,8 @@ def _asking_first(before: _GetAdapter) -> _GetAdapter:
     def get_adapter(self: requests.Session, url: str) -> BaseAdapter:
         found, installed = before(self, url), _answering()
         if installed is None or isinstance(found, ExamStudentsAdapter | _Installed) or not installed.covers(url):
+            return found
+        if network_is_stood_in_for():
             return found
         return _Installed(installed, found)
 
