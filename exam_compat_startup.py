@@ -34,6 +34,7 @@ UNCAUGHT = (
 
 _said: set[str] = set()
 _still_uncaught: str | None = None
+_begun = False
 
 
 def switched_on() -> bool:
@@ -110,11 +111,14 @@ def _remove(path: str) -> bool:
 
 
 class _AfterRequests:
-    """A finder that finds nothing by itself: it has the shim begin when another finder's ``requests`` is executed."""
+    """A finder that finds nothing by itself: it has the shim begin when another finder's ``requests`` is executed.
+
+    A script may ask for ``compat`` first, which asks for ``requests`` itself: the shim then begins behind ``compat``.
+    """
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        """What the other finders find, watched where it is ``requests``."""
-        if name != "requests":
+        """What the other finders find, watched where it is ``requests`` or this package."""
+        if name not in ("requests", "compat"):
             return None
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
@@ -134,9 +138,14 @@ def _watched(spec: ModuleSpec) -> ModuleSpec:
 
     def exec_module(module: ModuleType) -> None:
         execute(module)
-        if getattr(module, "__name__", None) == "requests":
-            vars(loader).pop("exec_module", None)
-            _begin_shim(module)
+        name = getattr(module, "__name__", None)
+        if name not in ("requests", "compat"):
+            return
+        vars(loader).pop("exec_module", None)
+        ours = sys.modules.get("compat")
+        loaded = sys.modules.get("requests")
+        if loaded is not None and (name == "compat" or not _on_its_way(ours)):
+            _begin_shim(loaded)
 
     try:
         loader.exec_module = exec_module
@@ -145,10 +154,18 @@ def _watched(spec: ModuleSpec) -> ModuleSpec:
     return spec
 
 
+def _on_its_way(module: ModuleType | None) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
 def _begin_shim(module: ModuleType) -> None:
     if not hasattr(getattr(module, "Session", None), "get_adapter"):
         # Some other module of that name, such as a file beside the script.
         return
+    global _begun  # noqa: PLW0603 - the shim begins once a process
+    if _begun:
+        return
+    _begun = True
     try:
         from compat.migration.runner import begin as begin_runner
 

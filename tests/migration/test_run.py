@@ -153,6 +153,12 @@ def test_threads_and_the_pythons_that_it_starts_are_answered_too(place: Place) -
     assert set(answered.values()) == {"new"}
 
 
+def test_a_script_that_imports_this_package_first(place: Place) -> None:
+    place.script("import compat, requests\nprint(requests.get(LIST, timeout=30).headers['X-Compat-Answered-By'])")
+    done = place.run("script.py")
+    assert (done.stdout, news(done)) == ("new\n", [])
+
+
 def test_modules_packages_folders_and_archives(place: Place) -> None:
     text = "import requests\nprint(__name__, __spec__.name, requests.get(LIST, timeout=30).status_code)\n"
     package = place.folder / "package"
