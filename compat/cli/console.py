@@ -24,7 +24,7 @@ from rich.text import Text
 
 from compat.json_text import dumps
 
-__all__ = ["cell", "complain", "counting", "measuring", "note", "plain", "say", "show_table"]
+__all__ = ["cell", "complain", "counting", "measuring", "note", "plain", "say", "show_lines", "show_table"]
 
 _WIDEST = 10_000
 _JOINER = "\u200d"
@@ -85,6 +85,20 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, err: b
     console = Console(file=drawing, force_terminal=terminal, width=width, emoji=False)
     console.print(table)
     click.echo(drawing.getvalue(), nl=False, err=err)
+
+
+def show_lines(lines: Iterable[tuple[str, str]]) -> None:
+    """Write lines to the standard output, each in its style where that is a terminal.
+
+    Args:
+        lines: text and style, such as "green"; the text is printed as it is.
+    """
+    terminal = sys.stdout.isatty()
+    drawing = io.StringIO()
+    console = Console(file=drawing, force_terminal=terminal, width=_WIDEST, emoji=False, highlight=False)
+    for text, style in lines:
+        console.print(Text(text, style=style), soft_wrap=True)
+    click.echo(drawing.getvalue(), nl=False)
 
 
 def counting(what: str, *, quiet: bool = False) -> Progress:

@@ -18,7 +18,10 @@ from compat.errors import CompatError, ConfigurationError, InvalidParameter
 
 __all__ = ["program"]
 
-COMMANDS = ("demo", "get", "fields", "translate", "sandbox", "run", "serve", "openapi", "record", "doctor")
+COMMANDS = (
+    *("demo", "get", "fields", "translate", "sandbox", "scan", "migrate"),
+    *("run", "serve", "openapi", "record", "doctor"),
+)
 """In the order in which a newcomer meets them; each is a module of that name, and a command in it."""
 
 FAILED = 1

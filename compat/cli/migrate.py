@@ -1,0 +1,156 @@
+"""``exam-compat migrate``: old scripts rewritten to the new client, as far as that is certain."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from compat.cli.console import counting, note, plain, say, show_lines
+from compat.cli.extras import migration_extra
+from compat.cli.scan import exclude_option, paths_argument
+from compat.cli.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from compat.migration.codemod import MigratedFile
+    from compat.migration.scan import Problem
+
+__all__ = ["migrate"]
+
+_DONE, _TO_DO = 0, 1
+_COLOURS = {"+++": "bold", "---": "bold", "@@ ": "cyan", "+": "green", "-": "red"}
+
+
+@dataclass
+class _Run:
+    files: list[MigratedFile] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def changed(self) -> list[MigratedFile]:
+        return [each for each in self.files if each.after != each.before]
+
+
+@click.command(short_help="Rewrite old scripts to the new client.")
+@paths_argument
+@exclude_option
+@click.option("--diff", "form", flag_value="diff", default="diff", help="Show what would change. The default.")
+@click.option("--write", "form", flag_value="write", help="Change the files.")
+@click.option("--check", "form", flag_value="check", help="Change nothing; status 1 if there is anything to do.")
+@click.option("--json", "as_json", is_flag=True, help="Report as a JSON object.")
+def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, as_json: bool) -> int:
+    """Rewrite Python scripts and notebooks from the old interface to StudentSessionsClient.
+
+    What is certain to give the same output is rewritten: calls through requests that are signed by hand, with their
+    parameters, pages and headers, and calls of the old client. All else stays as it is, and is listed with the line,
+    the reason, and what to do by hand. Comments and formatting stay. A file takes its new content at once or not at
+    all; a file that cannot be read is reported and stops nothing. The rewritten scripts call student sessions.
+
+    Exit status: 0 fine; 1 a file could not be read or written, and with --check also if anything would change or is
+    left to do by hand; 2 wrong usage.
+
+    \b
+    Examples:
+      exam-compat migrate report.py
+      exam-compat migrate --write src jobs
+      exam-compat migrate --check .
+    """
+    migration_extra()
+    run = _migrated(paths, exclude, write=form == "write")
+    if as_json:
+        say(json.dumps(_told(run), indent=2, ensure_ascii=False))
+    else:
+        _tell(run, form)
+    to_do = form == "check" and any(each.changes or each.left for each in run.files)
+    return _TO_DO if run.problems or to_do else _DONE
+
+
+def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> _Run:
+    from compat.migration.codemod import migrate_source
+    from compat.migration.scan import Problem, sources
+
+    run = _Run()
+    with counting("files") as progress:
+        task = progress.add_task("Rewriting", total=None)
+        found = list(sources(paths, exclude))
+        progress.update(task, total=len(found))
+        for source in found:
+            progress.advance(task)
+            if isinstance(source, Problem):
+                run.problems.append(source)
+                continue
+            try:
+                migrated = migrate_source(source)
+                if migrated is None:
+                    continue
+                if write and migrated.after != migrated.before:
+                    _write(migrated)
+                run.files.append(migrated)
+            except OSError as error:
+                run.problems.append(Problem(str(source.path), error.strerror or str(error)))
+            except (SyntaxError, ValueError, RecursionError) as error:
+                run.problems.append(Problem(str(source.path), getattr(error, "msg", None) or str(error)))
+    return run
+
+
+def _write(migrated: MigratedFile) -> None:
+    content = migrated.content
+    with whole_file(migrated.source.path) as file:
+        file.write(content)
+
+
+def _tell(run: _Run, form: str) -> None:
+    if form == "diff":
+        for each in run.changed:
+            show_lines(_coloured(_diff(each)))
+    left = [(each, item) for each in run.files for item in each.left]
+    for each, item in left:
+        say(plain(f"{each.place(item.line)}: {'left' if item.needed else 'note'}: {item.reason}: {item.by_hand}"))
+    for problem in run.problems:
+        note(f"{problem.path}: not looked at: {problem.reason}")
+    verb = "rewritten" if form == "write" else "to rewrite"
+    calls = sum(len(each.changes) for each in run.files)
+    by_hand = sum(item.needed for _, item in left)
+    say(f"{_count(calls, 'place')} in {_count(len(run.changed), 'file')} {verb}; {by_hand} left to do by hand.")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _diff(each: MigratedFile) -> Iterator[str]:
+    before, after = each.before.splitlines(), each.after.splitlines()
+    path = each.source.path.as_posix()
+    return difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", lineterm="")
+
+
+def _coloured(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        style = next((style for begin, style in _COLOURS.items() if line.startswith(begin)), "")
+        yield plain_line(line), style
+
+
+def plain_line(line: str) -> str:
+    """A line of somebody's code, its tabs kept."""
+    return "\t".join(plain(part) for part in line.split("\t"))
+
+
+def _told(run: _Run) -> dict[str, object]:
+    return {
+        "files": [
+            {
+                "path": str(each.source.path),
+                "changed": each.after != each.before,
+                "changes": [{"place": each.place(item.line), "what": item.what} for item in each.changes],
+                "left": [{"place": each.place(item.line), **item.as_dict()} for item in each.left],
+                "diff": "\n".join(_diff(each)),
+            }
+            for each in run.files
+        ],
+        "problems": [{"path": each.path, "reason": each.reason} for each in run.problems],
+    }

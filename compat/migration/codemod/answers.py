@@ -1,0 +1,211 @@
+"""What a script does with the answer of a call, as far as a page or a record can stand for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import libcst as cst
+import libcst.matchers as m
+from libcst.metadata import Assignment
+
+from compat.migration.codemod.edits import Edits
+from compat.migration.codemod.module import Module
+from compat.migration.codemod.results import Unsure
+
+__all__ = ["Answers", "Flow"]
+
+_HEADERS = {
+    "x-pagination-item-count": "item_count",
+    "x-pagination-page-count": "page_count",
+    "x-pagination-page": "page",
+    "x-pagination-limit": "limit",
+}
+_BY_HAND = "use the page's sessions, item_count and page_count; what the client raises says what failed"
+_INT = m.Call(func=m.Name("int"), args=[m.Arg(keyword=None)])
+
+
+@dataclass
+class Flow:
+    """Where an answer goes.
+
+    Attributes:
+        edits: what becomes of the places that look at it.
+        others: further expressions that go to the same places, which have to be answers of the same kind.
+        answers: every expression that is the answer.
+    """
+
+    edits: Edits = field(default_factory=Edits)
+    others: list[cst.BaseExpression] = field(default_factory=list)
+    answers: set[cst.CSTNode] = field(default_factory=set)
+
+
+class Answers:
+    """Follows the answers of one module.
+
+    Args:
+        module: the module.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+
+    def flow(self, call: cst.BaseExpression, action: str) -> Flow:
+        """Follow the answer of a call to every place that looks at it.
+
+        Raises:
+            Unsure: one looks at what a page or a record does not have, or hands the answer on.
+        """
+        found = Flow()
+        self._follow(call, action, found)
+        return found
+
+    def _follow(self, node: cst.BaseExpression, action: str, flow: Flow) -> None:
+        if node in flow.answers:
+            return
+        flow.answers.add(node)
+        parent = self._module.parent(node)
+        if isinstance(parent, cst.Attribute) and parent.value is node:
+            self._attribute(parent, action, flow)
+        elif isinstance(parent, cst.Assign | cst.AnnAssign):
+            self._bound(parent, node, action, flow)
+        elif isinstance(parent, cst.Return):
+            self._returned(parent, action, flow)
+        elif not isinstance(parent, cst.Expr):
+            told = self._module.code(parent).partition("\n")[0][:60] if parent is not None else ""
+            raise Unsure(f"the answer is handed on: `{told}`", _BY_HAND, node)
+
+    def _attribute(self, node: cst.Attribute, action: str, flow: Flow) -> None:
+        name, parent = node.attr.value, self._module.parent(node)
+        if name == "json" and isinstance(parent, cst.Call) and parent.func is node and not parent.args:
+            self._json(parent, action, flow)
+        elif name == "raise_for_status" and isinstance(parent, cst.Call):
+            statement = self._module.parent(parent)
+            if not isinstance(statement, cst.Expr):
+                raise Unsure("the answer's raise_for_status is part of more", _BY_HAND, node)
+            if isinstance(node.value, cst.Name):
+                flow.edits.remove(statement)
+            else:
+                flow.edits.replace(parent, lambda updated: updated.func.value)
+        elif name == "headers" and action == "index_students":
+            self._headers(node, flow)
+        else:
+            raise Unsure(f"the answer's `{name}` is looked at", _BY_HAND, node)
+
+    def _json(self, call: cst.Call, action: str, flow: Flow) -> None:
+        if action == "delete_student":
+            flow.edits.replace(call, lambda updated: cst.Dict([]))
+            raise Unsure("the answer to a deletion is looked at", "the client's delete returns nothing", call)
+        key = "students" if action == "index_students" else "student"
+        parent = self._module.parent(call)
+        if isinstance(parent, cst.Subscript) and m.matches(parent, _subscript(key)):
+            flow.edits.replace(parent, lambda updated: _content(updated.value.func.value, action))
+            return
+        getter = self._module.parent(parent) if isinstance(parent, cst.Attribute) else None
+        if isinstance(getter, cst.Call) and m.matches(getter, _getter(key)):
+            flow.edits.replace(getter, lambda updated: _content(updated.func.value.func.value, action))
+            return
+        flow.edits.replace(call, lambda updated: _envelope(key, _content(updated.func.value, action)))
+
+    def _headers(self, node: cst.Attribute, flow: Flow) -> None:
+        parent = self._module.parent(node)
+        found: cst.CSTNode | None = None
+        if isinstance(parent, cst.Subscript) and len(parent.slice) == 1:
+            index = parent.slice[0].slice
+            name = index.value if isinstance(index, cst.Index) else None
+            found, inner = parent, lambda updated: updated.value.value
+        else:
+            getter = self._module.parent(parent) if isinstance(parent, cst.Attribute) else None
+            is_get = isinstance(parent, cst.Attribute) and parent.attr.value == "get"
+            if isinstance(getter, cst.Call) and is_get and getter.args:
+                found, inner = getter, lambda updated: updated.func.value.value
+                name = getter.args[0].value
+        text = name.evaluated_value if found is not None and isinstance(name, cst.SimpleString) else ""
+        attribute = _HEADERS.get(text.lower()) if isinstance(text, str) else None
+        if found is None or attribute is None:
+            raise Unsure("a header of the answer is looked at that a page does not have", _BY_HAND, node)
+        self._header(found, inner, attribute, flow)
+
+    def _header(
+        self, node: cst.CSTNode, inner: Callable[[cst.CSTNode], cst.BaseExpression], attribute: str, flow: Flow
+    ) -> None:
+        argument = self._module.parent(node)
+        whole = self._module.parent(argument) if isinstance(argument, cst.Arg) else None
+
+        def value(updated: cst.CSTNode) -> cst.BaseExpression:
+            return cst.Attribute(value=inner(updated), attr=cst.Name(attribute))
+
+        if whole is not None and m.matches(whole, _INT):
+            flow.edits.replace(whole, lambda updated: updated.args[0].value)
+            flow.edits.replace(node, value)
+        else:
+            flow.edits.replace(node, lambda updated: cst.Call(cst.Name("str"), [cst.Arg(value(updated))]))
+
+    def _bound(
+        self,
+        statement: cst.Assign | cst.AnnAssign,
+        node: cst.BaseExpression,
+        action: str,
+        flow: Flow,
+    ) -> None:
+        targets = (
+            [each.target for each in statement.targets] if isinstance(statement, cst.Assign) else [statement.target]
+        )
+        if len(targets) != 1 or not isinstance(targets[0], cst.Name):
+            raise Unsure("the answer is put somewhere else than into a name", _BY_HAND, node)
+        if isinstance(statement, cst.AnnAssign):
+            self._annotation(statement.annotation, action, flow)
+        for binding in self._module.bindings(targets[0]):
+            value = self._module.assigned(binding)
+            if not isinstance(binding, Assignment) or value is None:
+                raise Unsure(f"`{targets[0].value}` is not only the answer", _BY_HAND, node)
+            if value is not node:
+                flow.others.append(value)
+            for access in binding.references:
+                if not isinstance(access.node, cst.Name):
+                    raise Unsure(f"`{targets[0].value}` is used in a way that is not followed", _BY_HAND, node)
+                self._follow(access.node, action, flow)
+
+    def _returned(self, statement: cst.Return, action: str, flow: Flow) -> None:
+        function = self._module.function(statement)
+        if function is None or function.decorators or function.asynchronous:
+            raise Unsure("the answer is returned to who knows whom", _BY_HAND, statement)
+        calls = self._module.calls(function)
+        if calls is None:
+            raise Unsure(f"the answer is returned by `{function.name.value}`, which is handed on", _BY_HAND, statement)
+        if function.returns is not None:
+            self._annotation(function.returns, action, flow)
+        for other in m.findall(function.body, m.Return()):
+            value = cst.ensure_type(other, cst.Return).value
+            if other is not statement and self._module.function(other) is function:
+                if value is None:
+                    raise Unsure(f"`{function.name.value}` returns something else too", _BY_HAND, other)
+                flow.others.append(value)
+        for call in calls:
+            self._follow(call, action, flow)
+
+    def _annotation(self, annotation: cst.Annotation, action: str, flow: Flow) -> None:
+        if self._module.dotted(annotation.annotation) not in ("requests.Response", "requests.models.Response"):
+            raise Unsure("the answer is said to be of a type that is not followed", _BY_HAND, annotation)
+        kind = {"index_students": "SessionsPage", "delete_student": "None"}.get(action, "dict")
+        flow.edits.replace(annotation.annotation, lambda updated: cst.Name(kind))
+        if kind == "SessionsPage":
+            flow.edits.imported.add(kind)
+
+
+def _subscript(key: str) -> m.Subscript:
+    text = m.SimpleString(value=m.MatchIfTrue(lambda value: value.strip("\"'") == key))
+    return m.Subscript(slice=[m.SubscriptElement(slice=m.Index(value=text))])
+
+
+def _getter(key: str) -> m.Call:
+    text = m.SimpleString(value=m.MatchIfTrue(lambda value: value.strip("\"'") == key))
+    return m.Call(func=m.Attribute(attr=m.Name("get")), args=[m.Arg(value=text), m.ZeroOrMore()])
+
+
+def _content(answer: cst.BaseExpression, action: str) -> cst.BaseExpression:
+    return cst.Attribute(value=answer, attr=cst.Name("sessions")) if action == "index_students" else answer
+
+
+def _envelope(key: str, content: cst.BaseExpression) -> cst.BaseExpression:
+    return cst.Dict([cst.DictElement(key=cst.SimpleString(f'"{key}"'), value=content)])

@@ -1,0 +1,153 @@
+"""Changes of a syntax tree, gathered first and made at once; no comment is lost with what is taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import libcst as cst
+
+from compat.migration.codemod.module import Module
+
+__all__ = ["Edits"]
+
+Replacement = Callable[[Any], cst.BaseExpression]
+
+
+class Edits:
+    """What is to become of some nodes of a module."""
+
+    def __init__(self) -> None:
+        self.replaced: dict[cst.CSTNode, Replacement] = {}
+        self.removed: set[cst.CSTNode] = set()
+        self.imported: set[str] = set()
+        self.kept: set[cst.CSTNode] = set()
+
+    def replace(self, node: cst.CSTNode, replacement: Replacement) -> None:
+        """Put another node in a node's place, made from that one with all changes inside it."""
+        self.replaced[node] = replacement
+
+    def remove(self, statement: cst.BaseSmallStatement) -> None:
+        """Take a small statement out; its line's comments stay."""
+        self.removed.add(statement)
+
+    def take(self, other: Edits) -> None:
+        """Let another's changes be made too."""
+        self.replaced.update(other.replaced)
+        self.removed |= other.removed
+        self.imported |= other.imported
+        self.kept |= other.kept
+
+    def apply(self, module: Module) -> cst.Module:
+        """The tree with the changes made."""
+        return module.tree.visit(_Editor(module, self))
+
+
+class _Editor(cst.CSTTransformer):
+    def __init__(self, module: Module, edits: Edits) -> None:
+        super().__init__()
+        self._module = module
+        self._edits = edits
+
+    def on_leave(self, original: cst.CSTNode, updated: Any) -> Any:
+        updated = super().on_leave(original, updated)
+        if isinstance(original, cst.SimpleStatementLine) and isinstance(updated, cst.SimpleStatementLine):
+            return self._line(original, updated)
+        if isinstance(original, cst.IndentedBlock | cst.Module):
+            return _settled(updated)
+        replacement = self._edits.replaced.get(original)
+        return updated if replacement is None else replacement(updated)
+
+    def _line(self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine) -> Any:
+        kept = [
+            after
+            for before, after in zip(original.body, updated.body, strict=True)
+            if before not in self._edits.removed
+        ]
+        if len(kept) == len(original.body):
+            lost = self._comments_lost(original, updated)
+            return updated.with_changes(leading_lines=[*updated.leading_lines, *lost]) if lost else updated
+        if kept:
+            kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
+            return updated.with_changes(body=kept)
+        blanks = _leading_blanks(original.leading_lines)
+        return _Gone([*blanks, *map(_comment_line, _comments(original, self._edits.kept))])
+
+    def _comments_lost(
+        self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
+    ) -> list[cst.EmptyLine]:
+        before, after = _comments(original, ()), _comments(updated, ())
+        for comment in after:
+            if comment in before:
+                before.remove(comment)
+        return [_comment_line(each) for each in before]
+
+
+class _Gone(cst.FlattenSentinel[Any]):
+    """In place of a line that was taken out: nothing but its comments, until the next line takes them."""
+
+    def __init__(self, lines: Sequence[cst.EmptyLine]) -> None:
+        super().__init__([_holding(lines)] if lines else [])
+
+
+def _holding(lines: Sequence[cst.EmptyLine]) -> cst.SimpleStatementLine:
+    return cst.SimpleStatementLine(body=[cst.Expr(cst.Name(_HELD))], leading_lines=lines)
+
+
+_HELD = "__exam_compat_comments__"
+
+
+def _is_held(node: cst.CSTNode) -> bool:
+    if not isinstance(node, cst.SimpleStatementLine) or len(node.body) != 1:
+        return False
+    only = node.body[0]
+    return isinstance(only, cst.Expr) and isinstance(only.value, cst.Name) and only.value.value == _HELD
+
+
+def _settled(block: Any) -> Any:
+    """A block whose lines carry the comments of those that were taken out before them."""
+    body: list[Any] = []
+    held: list[cst.EmptyLine] = []
+    for statement in block.body:
+        if _is_held(statement):
+            held += statement.leading_lines
+        elif held:
+            body.append(statement.with_changes(leading_lines=_together(held, statement.leading_lines)))
+            held = []
+        else:
+            body.append(statement)
+    comments = [line for line in held if line.comment is not None]
+    if comments:
+        block = block.with_changes(footer=[*comments, *block.footer])
+    if not body and isinstance(block, cst.IndentedBlock):
+        body = [cst.SimpleStatementLine([cst.Pass()])]
+    return block.with_changes(body=body)
+
+
+def _together(held: Sequence[cst.EmptyLine], lines: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]:
+    """The lines of statements that are gone and of the one behind them: no more blank ones than the more of either."""
+    comments = [line for line in held if line.comment is not None]
+    before, own = _leading_blanks(held), _leading_blanks(lines)
+    return [*max(before, own, key=len), *comments, *lines[len(own) :]]
+
+
+def _leading_blanks(lines: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]:
+    found: list[cst.EmptyLine] = []
+    for line in lines:
+        if line.comment is not None:
+            break
+        found.append(line)
+    return found
+
+
+def _comment_line(comment: str) -> cst.EmptyLine:
+    return cst.EmptyLine(comment=cst.Comment(comment))
+
+
+def _comments(node: cst.CSTNode, kept: Collection[cst.CSTNode]) -> list[str]:
+    """The texts of the comments in a node, in their order; without those that go with what is kept elsewhere."""
+    if node in kept:
+        return []
+    if isinstance(node, cst.Comment):
+        return [node.value]
+    return [each for child in node.children for each in _comments(child, kept)]

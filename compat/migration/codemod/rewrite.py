@@ -1,0 +1,66 @@
+"""All rewrites of one module."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from compat.migration.codemod.additions import with_additions, without_unused_imports
+from compat.migration.codemod.edits import Edits
+from compat.migration.codemod.module import Module
+from compat.migration.codemod.requests_rewrite import RequestsRewrite
+from compat.migration.codemod.results import Left, Rewritten
+from compat.migration.scan.python_uses import python_uses
+from compat.migration.scan.rules import RULES, SHIM
+
+__all__ = ["rewritten"]
+
+_LIBRARIES = ("requests", "")
+
+
+def rewritten(code: str) -> Rewritten:
+    """A module with everything rewritten that is certain.
+
+    Args:
+        code: its text, lines ended by ``\\n``.
+
+    Raises:
+        SyntaxError: it is not Python.
+    """
+    uses = list(python_uses(code))
+    if not uses:
+        return Rewritten(code)
+    try:
+        module = Module(code)
+    except cst.ParserSyntaxError as error:
+        raise SyntaxError(error.message) from None
+    sent = RequestsRewrite(module)
+    sent.run()
+    left = [*sent.left, *_unexplained(module, sent)]
+    if not sent.changes:
+        return Rewritten(code, (), tuple(sorted(set(left))))
+    tree = _made(module, sent.edits, sent.client, sent.names)
+    return Rewritten(tree.code, tuple(sorted(sent.changes)), tuple(sorted(set(left))))
+
+
+def _made(module: Module, edits: Edits, client: str, names: frozenset[str]) -> cst.Module:
+    tree = edits.apply(module)
+    tree = with_additions(tree, edits.imported, client, names)
+    return without_unused_imports(module, tree)
+
+
+def _unexplained(module: Module, sent: RequestsRewrite) -> list[Left]:
+    """Uses that no rewrite looked at: with the reason why none did."""
+    found: list[Left] = []
+    for line, _, rule, library in python_uses(module.tree.code):
+        if rule == SHIM.id or any(_covers(module, node, line) for node in (*sent.touched, *sent.refused)):
+            continue
+        if library not in _LIBRARIES:
+            reason = f"{library} is not rewritten"
+        else:
+            reason = "the route is put together or handed on in a way that is not followed"
+        found.append(Left(line, reason, f"use {RULES[rule].instead}"))
+    return found
+
+
+def _covers(module: Module, node: cst.CSTNode, line: int) -> bool:
+    return module.start(node)[0] <= line <= module.end(node)[0]

@@ -1,0 +1,134 @@
+"""The code cells of a Jupyter notebook, as one module, and back into a file that is else byte for byte the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+__all__ = ["Cell", "Notebook", "read_notebook"]
+
+_MAGIC = re.compile(r"^([ \t]*)([%!?].*)$", re.MULTILINE)
+_HIDDEN = "#exam-compat-magic:"
+_SHOWN = re.compile(rf"^([ \t]*)(?:pass  )?{_HIDDEN}", re.MULTILINE)
+_MARK = "#exam-compat-cell\n"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell in Python.
+
+    Attributes:
+        number: from 1, counting all cells.
+        source: its code.
+        start: where the value of its source begins in the file.
+        end: where it ends.
+    """
+
+    number: int
+    source: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook's code.
+
+    Attributes:
+        text: the file, as it is.
+        cells: its code cells in Python.
+    """
+
+    text: str
+    cells: Sequence[Cell]
+
+    @property
+    def code(self) -> str:
+        """All code cells, one behind the other; lines for IPython alone are comments in it."""
+        return "".join(f"{_MARK}{_MAGIC.sub(_hidden, cell.source)}\n" for cell in self.cells)
+
+    def place(self, line: int) -> tuple[int, int]:
+        """The cell, and the line in it from 1, of a line of :attr:`code`."""
+        begins = list(accumulate((cell.source.count("\n") + 2 for cell in self.cells), initial=1))[:-1]
+        index = max(number for number, begin in enumerate(begins) if begin <= line)
+        return self.cells[index].number, max(line - begins[index], 1)
+
+    def with_code(self, code: str) -> str:
+        """The file with other code in its cells.
+
+        Raises:
+            ValueError: the code does not fall into the cells any more.
+        """
+        parts = code.split(_MARK)
+        if len(parts) != len(self.cells) + 1:
+            raise ValueError("a rewrite went beyond its cell")
+        # What was put in before the first cell, such as an import, belongs into it.
+        parts[1] = parts[0] + parts[1]
+        text = self.text
+        for cell, part in reversed(list(zip(self.cells, parts[1:], strict=True))):
+            source = _SHOWN.sub(r"\1", part.removesuffix("\n"))
+            if source != cell.source:
+                text = text[: cell.start] + _written(source, text[cell.start : cell.end]) + text[cell.end :]
+        return text
+
+
+def read_notebook(text: str) -> Notebook:
+    """Read a notebook.
+
+    Raises:
+        ValueError: it is none, or none in Python.
+    """
+    try:
+        content = json.loads(text)
+        language = _language(content)
+        cells = list(_code_cells(text, content["cells"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("not a Jupyter notebook of format 4") from None
+    if language != "python":
+        raise ValueError(f"a notebook in {language}, not in Python")
+    # A cell that begins so is in another language, or not for Python to read.
+    return Notebook(text, [cell for cell in cells if not cell.source.lstrip().startswith("%%")])
+
+
+def _language(content: Any) -> str:
+    metadata = content.get("metadata", {})
+    name = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language") or "python"
+    return str(name).lower()
+
+
+def _code_cells(text: str, cells: Sequence[Any]) -> Iterator[Cell]:
+    """The code cells with their places, which the JSON library does not tell."""
+    decoder = json.JSONDecoder()
+    at = re.compile(r'"cells"\s*:\s*\[').search(text).end()  # type: ignore[union-attr]  # they were read before
+    for number, cell in enumerate(cells, 1):
+        begin = re.compile(r"[\s,]*").match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        found, at = decoder.raw_decode(text, begin)
+        if found != cell:
+            raise ValueError("its cells are not where they seem to be")
+        if cell["cell_type"] != "code":
+            continue
+        for key in re.compile(r'"source"\s*:\s*').finditer(text, begin, at):
+            value, end = decoder.raw_decode(text, key.end())
+            if value == cell["source"]:
+                yield Cell(number, "".join(value), key.end(), end)
+                break
+
+
+def _hidden(match: re.Match[str]) -> str:
+    # Within a block a comment alone might leave it empty.
+    return f"{match[1]}{'pass  ' if match[1] else ''}{_HIDDEN}{match[2]}"
+
+
+def _written(source: str, before: str) -> str:
+    """A source as JSON, in the form in which it stood there."""
+    ascii_only = before.isascii()
+    if not before.startswith("["):
+        return json.dumps(source, ensure_ascii=ascii_only)
+    lines = [json.dumps(line, ensure_ascii=ascii_only) for line in source.splitlines(keepends=True)]
+    opening = before[1 : len(before) - len(before[1:].lstrip())]
+    closing = before[len(before[:-1].rstrip()) : -1]
+    return "[" + opening + ("," + (opening or " ")).join(lines) + closing + "]"

@@ -1,0 +1,112 @@
+"""``scan`` and ``migrate``: reports, exit statuses, and files that change at once or not at all."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from .conftest import Invoke
+
+OLD = """\
+import hashlib, hmac, os, time
+import requests
+
+URL, TOKEN = os.environ["U"], os.environ["T"]
+
+
+def fetch(exam):
+    params = {"timestamp": int(time.time() * 1000), "nonce": time.time_ns(), "limit": 5}  # five
+    text = "?".join(f"{k}={v}" for k, v in sorted({**params, "id": exam}.items()))
+    params["signature"] = hmac.new(os.environ["S"].encode(), text.encode(), hashlib.sha256).hexdigest()
+    headers = {"Authorization": f"Token token={os.environ['T']}"}
+    r = requests.get(f"{os.environ['U']}/api/v3/exams/{exam}/index_students", params=params, headers=headers)
+    return r.json()["students"]
+"""
+LEFT = "import requests\nrequests.get('https://a/api/v3/exams/1/index_students').text\n"
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    (tmp_path / "old.py").write_text(OLD)
+    (tmp_path / "left.py").write_text(LEFT)
+    (tmp_path / "new.py").write_text("print('nothing old')\n")
+    return tmp_path
+
+
+def test_the_table_and_the_status(invoke: Invoke, scripts: Path) -> None:
+    result = invoke("scan", ".")
+    assert result.exit_code == 1
+    assert "old.py:12:22" in result.stdout
+    assert "2 uses of the old interface in 2 files; exam-compat migrate rewrites 1 of them." in result.stdout
+    result = invoke("scan", "new.py")
+    assert (result.exit_code, result.stdout) == (0, "No use of the old interface.\n")
+
+
+def test_the_shim_alone_is_a_note(invoke: Invoke, scripts: Path) -> None:
+    (scripts / "shim.py").write_text("import compat\n\ncompat.install()\n")
+    result = invoke("scan", "--json", "shim.py")
+    assert result.exit_code == 0
+    assert [each["level"] for each in json.loads(result.stdout)["finds"]] == ["note"]
+
+
+def test_json_and_sarif(invoke: Invoke, scripts: Path) -> None:
+    found = json.loads(invoke("scan", "--json", ".").stdout)
+    assert [(each["path"], each["line"], each["migrate"]) for each in found["finds"]] == [
+        ("left.py", 2, False),
+        ("old.py", 12, True),
+    ]
+    assert found["problems"] == []
+    log = json.loads(invoke("scan", "--sarif", ".").stdout)
+    assert [each["ruleId"] for each in log["runs"][0]["results"]] == ["index-students-route"] * 2
+
+
+def test_a_diff_changes_nothing(invoke: Invoke, scripts: Path) -> None:
+    result = invoke("migrate", ".")
+    assert result.exit_code == 0
+    assert "+    r = student_sessions().page(exam, limit=5)" in result.stdout.splitlines()
+    assert "left.py:2: left: line" not in result.stdout
+    assert "left.py:2: left: the answer's `text` is looked at" in result.stdout
+    assert "1 place in 1 file to rewrite; 1 left to do by hand." in result.stdout
+    assert (scripts / "old.py").read_text() == OLD
+
+
+def test_check_fails_while_there_is_anything_to_do(invoke: Invoke, scripts: Path) -> None:
+    assert invoke("migrate", "--check", "old.py").exit_code == 1
+    assert invoke("migrate", "--check", "left.py").exit_code == 1
+    assert invoke("migrate", "--check", "new.py").exit_code == 0
+    assert (scripts / "old.py").read_text() == OLD
+
+
+def test_written_files_keep_mode_encoding_and_line_ends(invoke: Invoke, scripts: Path) -> None:
+    path = scripts / "old.py"
+    before = ("# coding: latin-1\n# Größe\n" + OLD).replace("\n", "\r\n").encode("latin-1")
+    path.write_bytes(before)
+    path.chmod(0o750)
+    (scripts / "link.py").symlink_to("old.py")
+    result = invoke("migrate", "--write", "link.py")
+    assert result.exit_code == 0
+    after = path.read_bytes()
+    assert (scripts / "link.py").is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o750
+    assert after.startswith("# coding: latin-1\r\n# Größe\r\nimport functools\r\n".encode("latin-1"))
+    assert after.count(b"\n") == after.count(b"\r\n")
+    assert b"# five" in after
+    assert sorted(each.name for each in scripts.iterdir()) == ["left.py", "link.py", "new.py", "old.py"]
+    again = invoke("migrate", "--write", "link.py")
+    assert path.read_bytes() == after
+    assert "0 places in 0 files rewritten" in again.stdout
+
+
+def test_one_broken_file_stops_nothing(invoke: Invoke, scripts: Path) -> None:
+    (scripts / "a_broken.py").write_text("requests.get('exams/1/index_students'\n")
+    (scripts / "b_latin.py").write_bytes(b"'\xe9 exams/1/index_students'\n")
+    result = invoke("migrate", "--write", "--json", ".", "none.py")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert sorted(each["path"] for each in told["problems"]) == ["a_broken.py", "b_latin.py", "none.py"]
+    assert [each["path"] for each in told["files"] if each["changed"]] == ["old.py"]
+    assert "student_sessions().page(" in (scripts / "old.py").read_text()
+    assert invoke("scan", ".").exit_code == 1

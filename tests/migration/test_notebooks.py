@@ -1,0 +1,86 @@
+"""Notebooks: their code cells are rewritten, and every other byte stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rewriting import HEAD
+
+from compat.migration.codemod import migrate_source
+from compat.migration.notebooks import read_notebook
+from compat.migration.scan import Find, Source, finds_in
+
+CALL = 'r = requests.get(f"{URL}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)\n'
+SHOWN = 'r.json()["students"]'
+
+
+def cell(kind: str, source: Any, **more: Any) -> dict[str, Any]:
+    outputs = {"execution_count": 3, "outputs": [{"output_type": "stream", "name": "stdout", "text": ["é"]}]}
+    return {"cell_type": kind, "metadata": {}, "source": source, **(outputs if kind == "code" else {}), **more}
+
+
+def written(folder: Path, cells: list[dict[str, Any]], **form: Any) -> Path:
+    content = {"cells": cells, "metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
+    path = folder / "old.ipynb"
+    path.write_text(json.dumps(content, ensure_ascii=False, **form) + "\n", encoding="utf-8")
+    return path
+
+
+CELLS = [
+    cell("markdown", [SHOWN]),
+    cell("code", HEAD.splitlines(keepends=True)),
+    cell("code", "%matplotlib inline\nif URL:\n    !ls\n" + CALL),
+    cell("code", "%%bash\ncurl $URL/exams/17/index_students"),
+    cell("code", [SHOWN]),
+    cell("code", ["# done"], id="last"),
+]
+
+
+@pytest.mark.parametrize("form", [{"indent": 1}, {"indent": 2, "sort_keys": True}, {}], ids=str)
+def test_only_the_cells_that_change_change(tmp_path: Path, form: dict[str, Any]) -> None:
+    path = written(tmp_path, CELLS, **form)
+    found = migrate_source(Source(path))
+    assert found is not None
+    after = json.loads(found.after)
+    assert after["cells"][2]["source"] == (
+        "%matplotlib inline\nif URL:\n    !ls\nr = student_sessions.page(17)\n".replace("\n", "\n")
+    )
+    assert after["cells"][4]["source"] == ["r.sessions"]
+    assert "StudentSessionsClient(" in "".join(after["cells"][1]["source"])
+    # Written in the same form, the new content is the new file: nothing else has changed.
+    assert found.after == json.dumps(after, ensure_ascii=False, **form) + "\n"
+    for place in (0, 3, 5):
+        assert after["cells"][place] == CELLS[place]
+    for place in (1, 2, 4):
+        assert {**after["cells"][place], "source": ""} == {**CELLS[place], "source": ""}
+    path.write_text(found.after, encoding="utf-8")
+    again = migrate_source(Source(path))
+    assert again is None or (again.after, again.changes) == (found.after, ())
+
+
+def test_places_are_told_by_cell(tmp_path: Path) -> None:
+    path = written(tmp_path, [*CELLS[:2], cell("code", ["\n", CALL]), cell("code", ["print(r.text)"])], indent=1)
+    found = migrate_source(Source(path))
+    assert found is not None
+    (left,) = [each for each in found.left if each.needed]
+    assert found.place(left.line) == f"{path}:cell 3:2"
+    (find,) = finds_in(Source(path))
+    assert isinstance(find, Find)
+    assert (find.cell, find.line, find.place) == (3, 2, f"{path}:cell 3:2:{find.column}")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[]", "not a Jupyter notebook"),
+        ('{"cells": "index_students"}', "not a Jupyter notebook"),
+        ("{", "not a Jupyter notebook"),
+        ('{"cells": [], "metadata": {"kernelspec": {"language": "R"}}}', "a notebook in r"),
+    ],
+)
+def test_what_is_no_notebook_in_python(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read_notebook(text)
