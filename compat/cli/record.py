@@ -30,7 +30,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command(short_help="Record old calls and answers, for checks, without anybody's data.")
 @click.argument("output", type=click.Path(path_type=Path), required=False)
 @click.option("--exam", "exams", multiple=True, metavar="ID", help="List an exam's students; may be given again.")
-@click.option("--status", type=click.Choice(STATUSES), help="Only students of that status.")
+@click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help="Only students of that status.")
 @click.option("--filter", "filter_", metavar="JSON", help="Only students that match, as the old parameter has it.")
 @click.option("--sort", metavar="JSON", help="In that order, as the old parameter has it.")
 @click.option("--limit", metavar="N", help="Students a page.")
@@ -39,7 +39,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True, help="Which endpoint to ask."
 )
-@click.option("--as", "name", metavar="CALLER", help="Whose account asks the old endpoint, of [[callers]].")
+@click.option(
+    "--as",
+    "name",
+    metavar="CALLER",
+    help="Whose account of [[callers]] asks the old endpoint.  [default: that of [legacy]]",
+)
 @click.option("--key-file", type=_FILE, help="The key of the pseudonyms; made where it is not there.")
 @click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that must not get in, in any form.")
 @config_option
@@ -116,14 +121,18 @@ def _account(given: Configuration, name: str | None) -> Caller:
     """The account that asks the old endpoint.
 
     Raises:
-        ConfigurationError: no caller has that name, or it cannot be told which.
+        ConfigurationError: no caller has that name, or nothing says which to use.
     """
-    callers = [each.caller for each in given.callers if name in (None, each.caller.name)]
-    if name is not None and not callers:
-        raise ConfigurationError(f"--as {name!r}: [[callers]] has no such name")
-    if len(callers) != 1:
-        raise ConfigurationError("say by --as which of [[callers]] asks the old endpoint")
-    return callers[0]
+    if name is None:
+        if given.legacy_account is not None:
+            return given.legacy_account
+        if len(given.callers) != 1:
+            raise ConfigurationError("[legacy] has no api_token and secret_key: add them, or say by --as whose to use")
+        return given.callers[0].caller
+    for each in given.callers:
+        if each.caller.name == name:
+            return each.caller
+    raise ConfigurationError(f"--as {name!r}: [[callers]] has no such name")
 
 
 def _record_asked(

@@ -11,10 +11,10 @@ import requests
 from requests.auth import AuthBase
 
 from compat.config import Configuration
-from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
-from compat.legacy.answer import failure
+from compat.errors import LegacyError
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import Caller, signed
+from compat.migration.answers_kept import kept_answer, kept_error, kept_response
 from compat.regression.pairs import Answered
 from compat.shim import Shim
 
@@ -61,11 +61,9 @@ class OldEndpoint:
         begun = time.perf_counter()
         try:
             answer = self._session.get(url, params=sent, timeout=(_CONNECT, _SILENCE), allow_redirects=False)
-        except requests.Timeout:
-            return Answered(0, seconds=time.perf_counter() - begun, failure="timeout")
-        except requests.RequestException:
-            return Answered(0, seconds=time.perf_counter() - begun, failure="unreachable")
-        return Answered(answer.status_code, dict(answer.headers), answer.content, time.perf_counter() - begun)
+        except requests.RequestException as error:
+            return kept_error(error, time.perf_counter() - begun)
+        return kept_response(answer, time.perf_counter() - begun)
 
 
 class NewEndpoint:
@@ -81,14 +79,11 @@ class NewEndpoint:
     def __call__(self, call: LegacyCall) -> Answered:
         """Answer a call."""
         begun = time.perf_counter()
-        failed = None
         try:
             answer = self._shim.answer(call)
         except LegacyError as error:
-            if isinstance(error, UpstreamTimeout | UpstreamUnreachable):
-                failed = "timeout" if isinstance(error, UpstreamTimeout) else "unreachable"
-            answer = failure(error)
-        return Answered(answer.status, dict(answer.headers), answer.body, time.perf_counter() - begun, failed)
+            return kept_error(error, time.perf_counter() - begun)
+        return kept_answer(answer, time.perf_counter() - begun)
 
 
 def pages_of(call: LegacyCall, ask: Callable[[LegacyCall], Answered]) -> Iterator[LegacyCall]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from consoles import ROOT, Command, agrees, commands_in, terminal
 
-PAGES = ("MIGRATION.md",)
+PAGES = ("MIGRATION.md", "docs/recordings.md")
 
 
 def written_anew(document: str, folder: Path) -> str:

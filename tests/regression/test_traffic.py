@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from support import signed_url
 
+import compat
 from compat.config import Configuration
 from compat.config_file import read_config
 from compat.errors import ConfigurationError
@@ -16,6 +19,9 @@ from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, LegacyCall
 from compat.regression.pairs import Answered, Pair
 from compat.regression.reading import open_recording
 from compat.regression.traffic import TrafficRecorder
+from compat.testing import Sandbox
+
+pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
 
 def configuration(folder: Path, **changes: Any) -> Configuration:
@@ -95,3 +101,25 @@ def test_a_folder_that_cannot_be_made_is_said_once(tmp_path: Path, caplog: pytes
 def test_a_key_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="absent/key: No such file or directory"):
         TrafficRecorder(configuration(tmp_path, key_file="absent/key"))
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary:100"])
+def test_what_shadow_and_canary_compare_is_recorded(shared: Sandbox, tmp_path: Path, mode: str) -> None:
+    content = {**shared.settings("student_sessions"), "migration": {"mode": mode}, "store": {"url": "memory://"}}
+    given = read_config({**content, "regression": {"record": "pairs"}}, tmp_path)
+    session = requests.Session()
+    adapter = compat.mount(session, shared.base_url, given)
+    for page in ("1", "2"):
+        url = signed_url(shared, shared.base_url, "index_students", limit="10", page=page)
+        answer = session.get(url, headers=shared.headers, timeout=20)
+        assert answer.status_code == 200
+    # The last comparison may still be under way.
+    adapter.dial.close(30)
+    calls = sorted(open_recording(tmp_path / "pairs"), key=lambda call: call.parameters["page"])
+    assert [call.parameters for call in calls] == [{"limit": "10", "page": "1"}, {"limit": "10", "page": "2"}]
+    for call in calls:
+        assert call.served == ("legacy" if mode == "shadow" else "new")
+        assert call.old is not None
+        assert call.new is not None
+        assert bytes(call.old.body) == bytes(call.new.body)
+        assert b"@" not in bytes(call.old.body)
