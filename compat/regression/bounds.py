@@ -1,0 +1,131 @@
+"""Exact bounds of a rate: how rare must differences be, when so many calls showed so few?
+
+The bounds are those of Clopper and Pearson, from the binomial distribution itself: no approximation that fails where
+nothing was found. They need the incomplete beta function, which the standard library has not and for which SciPy would
+be a hundred times the size of this package.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+__all__ = ["calls_needed", "lower_bound", "quantile_ranks", "upper_bound"]
+
+_STEPS = 200
+_TINY = 1e-300
+_MOST_CALLS = 10**9
+
+
+@lru_cache(maxsize=4096)
+def upper_bound(found: int, calls: int, confidence: float = 0.95) -> float:
+    """The rate that is exceeded with no more than ``1 - confidence`` chance of finding so few.
+
+    Args:
+        found: calls that showed it.
+        calls: all calls, independent of each other.
+        confidence: of this one bound, above 0 and below 1.
+    """
+    if found >= calls:
+        return 1.0
+    if found == 0:
+        return -math.expm1(math.log1p(-confidence) / calls)
+    return _beta_quantile(confidence, found + 1, calls - found)
+
+
+@lru_cache(maxsize=4096)
+def lower_bound(found: int, calls: int, confidence: float = 0.95) -> float:
+    """The rate that is undercut with no more than ``1 - confidence`` chance of finding so many."""
+    if found <= 0:
+        return 0.0
+    return 1.0 - upper_bound(calls - found, calls, confidence)
+
+
+@lru_cache(maxsize=4096)
+def calls_needed(found: int, rate: float, confidence: float = 0.95) -> int:
+    """The least number of calls, ``found`` of them with a difference, whose upper bound is at most ``rate``.
+
+    Args:
+        found: calls with a difference; no further one is to come.
+        rate: above 0; what the bound is to be, at most.
+        confidence: of the bound.
+    """
+    low, high = found, max(2 * found, 1)
+    while high < _MOST_CALLS and upper_bound(found, high, confidence) > rate:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if upper_bound(found, middle, confidence) > rate else (low, middle)
+    return high
+
+
+@lru_cache(maxsize=1024)
+def quantile_ranks(calls: int, quantile: float, confidence: float = 0.95) -> tuple[int, int]:
+    """Which of so many sorted values enclose a quantile of what they were drawn from, whatever its distribution.
+
+    Returns:
+        The ranks of the lower and the upper one, from 0, with ``confidence`` between them; 0 and the last where the
+        values are too few to say.
+    """
+    tail = (1 - confidence) / 2
+    # The number of values below the quantile is binomial: its own quantiles are the ranks.
+    below = _binomial_quantile(tail, calls, quantile)
+    above = _binomial_quantile(1 - tail, calls, quantile)
+    return max(0, below - 1), min(calls - 1, above)
+
+
+def _binomial_quantile(chance: float, calls: int, rate: float) -> int:
+    """The least number that a binomial variable does not exceed with at least that chance."""
+    low, high = -1, calls
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = 1.0 - _beta(rate, middle + 1, calls - middle) >= chance
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def _beta_quantile(chance: float, a: float, b: float) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if _beta(middle, a, b) < chance else (low, middle)
+    # The greater end: a bound may not promise more than it can keep.
+    return high
+
+
+def _beta(x: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function, by its continued fraction."""
+    if x <= 0.0:
+        return 0.0
+    if x >= 1.0:
+        return 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1.0 - _fraction(1.0 - x, b, a)
+    return _fraction(x, a, b)
+
+
+def _fraction(x: float, a: float, b: float) -> float:
+    """Lentz's way of evaluating it; it converges quickly below the mean, where it is used."""
+    scale = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+    upper, lower = 1.0, _away_from_zero(1.0 - (a + b) * x / (a + 1))
+    lower = 1.0 / lower
+    value = lower
+    step = 0
+    while True:
+        step += 1
+        for term in (
+            step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step)),
+            -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1)),
+        ):
+            lower = 1.0 / _away_from_zero(1.0 + term * lower)
+            upper = _away_from_zero(1.0 + term / upper)
+            change = lower * upper
+            value *= change
+        if abs(change - 1.0) < 1e-15 or step > 100_000:
+            return scale * value
+
+
+def _away_from_zero(number: float) -> float:
+    return number if abs(number) > _TINY else _TINY

@@ -1,0 +1,214 @@
+"""Compare what the old endpoint answered with what the new one did.
+
+Bodies that are equal to the byte are equal. Else records are laid beside each other by id, and of those that are not
+equal to the byte every field is compared as the JSON text that it is, so that no digit is lost on the way. A value is
+read only where its texts differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timezone, tzinfo
+from typing import Any
+
+import msgspec
+
+from compat.errors import LegacyError
+from compat.json_text import loads
+from compat.legacy.parameters import gather
+from compat.legacy.query import SortKey, parse_query
+from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.legacy.values import comparable
+from compat.regression.alignment import Edges, membership, order
+from compat.regression.contents import Content, ids_of, members, read_content
+from compat.regression.differences import Difference
+from compat.regression.pairs import Answered, Pair
+from compat.regression.values import change_of_value
+from compat.schemas import COLUMNS
+
+__all__ = ["COMPARED_HEADERS", "comparable_answer", "compare", "records_of"]
+
+COMPARED_HEADERS = (
+    "content-type",
+    "x-pagination-item-count",
+    "x-pagination-page-count",
+    "x-pagination-page",
+    "x-pagination-limit",
+)
+"""The headers of the old interface that old integrations read; all others are the server's own affair."""
+
+_ITEM_COUNT, _PAGE_COUNT, _PAGE = COMPARED_HEADERS[1:4]
+
+
+def comparable_answer(answered: Answered) -> bool:
+    """Whether an answer of the old endpoint says what the new one should: a failure of its own says nothing."""
+    return answered.failure is None and 200 <= answered.status < 500 and answered.status != 429
+
+
+def records_of(answered: Answered) -> int:
+    """How many records an answer has."""
+    return len(read_content(answered.body, answered.status).records)
+
+
+def compare(pair: Pair, zone: tzinfo = timezone.utc) -> list[Difference]:
+    """Every difference between the two answers of a pair whose old one says something.
+
+    Args:
+        pair: the call and both answers.
+        zone: of times without an offset.
+    """
+    old, new = pair.old, pair.new
+    if new.failure is not None:
+        return [Difference("no answer", None, None, f"{old.status}", new.failure)]
+    if old.status != new.status:
+        return [Difference("status", None, None, f"{old.status}", f"{new.status}")]
+    headers = _Headers(old), _Headers(new)
+    found = _changes_of_headers(*headers)
+    if old.body == new.body or pair.call.method == "HEAD":
+        return found
+    was, now = read_content(old.body, old.status), read_content(new.body, new.status)
+    if was.form != now.form:
+        kind = "body unreadable" if now.form in ("unreadable", "empty") else "body shape"
+        return [*found, Difference(kind, None, None, was.form, now.form)]
+    if was.form == "error":
+        return found + list(_changes_of_error(was, now))
+    if was.form in ("list", "one"):
+        return found + _Lists(pair.call, was.records, now.records, zone).differences(*headers)
+    if not _same_json(old.body, new.body):
+        found.append(Difference("body shape", None, None, was.form, now.form))
+    return found
+
+
+class _Headers:
+    """The headers that count, by their names in lower case."""
+
+    def __init__(self, answered: Answered) -> None:
+        given = {name.lower(): value for name, value in answered.headers.items()}
+        self.values = {name: given[name] for name in COMPARED_HEADERS if name in given}
+        if "content-type" in self.values:
+            # A charset may be said or not: JSON is UTF-8.
+            self.values["content-type"] = self.values["content-type"].partition(";")[0].strip().lower()
+
+    def number(self, name: str) -> int | None:
+        """The number in a header; None where there is none."""
+        text = self.values.get(name, "")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _changes_of_headers(old: _Headers, new: _Headers) -> list[Difference]:
+    if old.values == new.values:
+        return []
+    return [
+        Difference("header value" if name in new.values else "header missing", None, name, value, new.values.get(name))
+        for name, value in old.values.items()
+        if new.values.get(name) != value
+    ]
+
+
+def _changes_of_error(was: Content, now: Content) -> Iterator[Difference]:
+    if was.error != now.error and not _same_json(was.error, now.error):
+        yield Difference("error message", None, None, msgspec.Raw(was.error), msgspec.Raw(now.error))
+    if was.parameters != now.parameters:
+        yield Difference("error parameters", None, None, ", ".join(was.parameters), ", ".join(now.parameters))
+
+
+def _same_json(one: Any, other: Any) -> bool:
+    try:
+        return bool(loads(bytes(one)) == loads(bytes(other)))
+    except ValueError:
+        return False
+
+
+class _Lists:
+    """Two lists of records of one call.
+
+    Args:
+        call: the call.
+        old: the records of the old list, as JSON texts.
+        new: of the new one.
+        zone: of times without an offset.
+    """
+
+    def __init__(self, call: LegacyCall, old: Sequence[msgspec.Raw], new: Sequence[msgspec.Raw], zone: tzinfo) -> None:
+        self._call = call
+        self._old = old
+        self._new = new
+        self._zone = zone
+
+    def differences(self, old_headers: _Headers, new_headers: _Headers) -> list[Difference]:
+        """All of them, the list's own first."""
+        if list(self._old) == list(self._new):
+            return []
+        was, now = ids_of(self._old), ids_of(self._new)
+        if was is None or now is None:
+            return [Difference("body shape", None, "id", _whether_ids(was), _whether_ids(now))]
+        found: list[Difference] = []
+        if was != now:
+            found = membership(was, now, self._edges(old_headers, new_headers))
+            displaced = order(was, now, self._sort_values)
+            found += [displaced] if displaced else []
+        old_by_id = dict(zip(reversed(was), reversed(self._old), strict=True))
+        reordered = False
+        for key, record in zip(now, self._new, strict=True):
+            before = old_by_id.get(key)
+            if before is None or before == record:
+                continue
+            changed = list(_changes_of_record(key, before, record, self._zone))
+            # That fields stand in another order is said once: it is the writer's way, and no record's own.
+            found += [each for each in changed if each.kind != "field order" or not reordered]
+            reordered = reordered or any(each.kind == "field order" for each in changed)
+        return found
+
+    def _edges(self, old: _Headers, new: _Headers) -> Edges:
+        page, pages = old.number(_PAGE) or 1, old.number(_PAGE_COUNT)
+        behind = pages is None or page < pages or page < (new.number(_PAGE_COUNT) or 0)
+        return Edges(page > 1, behind, old.values.get(_ITEM_COUNT) == new.values.get(_ITEM_COUNT))
+
+    def _sort_values(self, keys: Sequence[str]) -> list[object] | None:
+        """What the call sorts by, of some records of the old list."""
+        if self._call.route is not INDEX_STUDENTS:
+            return None
+        try:
+            sort = parse_query(gather(self._call), self._zone).sort
+        except LegacyError:
+            return None
+        if not sort:
+            return None
+        ids = ids_of(self._old) or []
+        by_id = dict(zip(ids, self._old, strict=True))
+        return [_sort_value(members(by_id[key]) or {}, sort, self._zone) for key in keys]
+
+
+def _sort_value(record: Mapping[str, msgspec.Raw], sort: Sequence[SortKey], zone: tzinfo) -> tuple[object, ...]:
+    values: list[object] = []
+    for key in sort:
+        text = bytes(record.get(key.column, b"null"))
+        try:
+            values.append(comparable(COLUMNS[key.column], loads(text), zone))
+        except ValueError:
+            values.append(text)
+    return tuple(values)
+
+
+def _changes_of_record(key: str, before: Any, after: Any, zone: tzinfo) -> Iterator[Difference]:
+    was, now = members(before), members(after)
+    if was is None or now is None:
+        yield Difference("body shape", key, None, "a record", "no record")
+        return
+    if was.keys() != now.keys():
+        yield from (Difference("field missing", key, name, was[name], None) for name in was if name not in now)
+        yield from (Difference("field added", key, name, None, now[name]) for name in now if name not in was)
+        was = {name: value for name, value in was.items() if name in now}
+        now = {name: value for name, value in now.items() if name in was}
+    if list(was) != list(now):
+        yield Difference("field order", key)
+        now = {name: now[name] for name in was}
+    for name, value, other in zip(was, was.values(), now.values(), strict=True):
+        if value != other:
+            kind = change_of_value(name, value, other, zone)
+            if kind is not None:
+                yield Difference(kind, key, name, value, other)
+
+
+def _whether_ids(ids: list[str] | None) -> str:
+    return "records with ids" if ids is not None else "a record without an id"

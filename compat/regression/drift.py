@@ -1,0 +1,52 @@
+"""Data that changes while it is compared: a pair that differs is read again, the old, the new, and the old again.
+
+Where the old answers of one call differ from each other, the data moved, and a difference there says nothing of the
+new endpoint. A fault stays: it differs from an old side that stood still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import tzinfo
+from typing import Protocol
+
+from compat.legacy.routes import LegacyCall
+from compat.regression.compare import comparable_answer, compare
+from compat.regression.differences import Difference, Place
+from compat.regression.pairs import Answered, Pair
+
+__all__ = ["Rereader", "drifted"]
+
+
+class Rereader(Protocol):
+    """Asks both endpoints again."""
+
+    def old(self, call: LegacyCall) -> Answered | None:
+        """What the old endpoint answers now; None where it cannot be asked."""
+
+    def new(self, call: LegacyCall) -> Answered | None:
+        """What the new one answers now; None where it cannot be asked."""
+
+
+def drifted(pair: Pair, found: Sequence[Difference], rereader: Rereader, zone: tzinfo) -> set[Place]:
+    """The places of differences that the data's own changes explain; none where it cannot be read again.
+
+    Args:
+        pair: the pair that differs.
+        found: its differences.
+        rereader: asks again.
+        zone: of times without an offset.
+    """
+    first, new, last = rereader.old(pair.call), rereader.new(pair.call), rereader.old(pair.call)
+    if first is None or new is None or last is None or not (comparable_answer(first) and comparable_answer(last)):
+        return set()
+
+    def places(one: Answered, other: Answered) -> set[Place]:
+        return {each.place for each in compare(replace(pair, old=one, new=other), zone)}
+
+    moving = places(first, last)
+    moved = places(pair.old, first)
+    still_there = places(first, new) & places(last, new)
+    those = {each.place for each in found}
+    return {place for place in those if place in moving or (place in moved and place not in still_there)}

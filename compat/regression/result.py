@@ -1,0 +1,290 @@
+"""What a check found, as numbers that add up: of several processes' results one is made."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from compat.regression.sketches import Distinct
+
+__all__ = [
+    "MOST_SAMPLES",
+    "CheckResult",
+    "Count",
+    "DifferenceCount",
+    "RecordingUse",
+    "RuleUse",
+    "Sample",
+    "ShownDifference",
+    "Times",
+    "smallest",
+]
+
+MOST_SAMPLES = 20
+_Counted = TypeVar("_Counted", "Count", "Times")
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many calls there were.
+
+    Attributes:
+        calls: all that were compared.
+        unexplained: those with a difference that nothing explains.
+        explained: those with differences, each of them explained.
+    """
+
+    calls: int = 0
+    unexplained: int = 0
+    explained: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.calls + other.calls, self.unexplained + other.unexplained, self.explained + other.explained)
+
+
+class Times(msgspec.Struct, frozen=True):
+    """How long the answers took: how many durations are in each class of :mod:`compat.regression.sketches`."""
+
+    old: Mapping[int, int] = {}
+    new: Mapping[int, int] = {}
+
+    def __add__(self, other: Times) -> Times:
+        return Times(_sums(self.old, other.old), _sums(self.new, other.new))
+
+
+class DifferenceCount(msgspec.Struct, frozen=True):
+    """Differences of one kind, at one place, with one explanation.
+
+    Attributes:
+        route: the action of the route.
+        caller: the caller's name, or None.
+        field: the field of the record, or the header, or None.
+        kind: one of :data:`~compat.regression.differences.KINDS`.
+        aspect: what of the answer it belongs to.
+        by: "loss", "known" or "drift"; None where nothing explains them.
+        reason: the explanation, in words.
+        differences: how many.
+        calls: in how many calls.
+    """
+
+    route: str
+    caller: str | None
+    field: str | None
+    kind: str
+    aspect: str
+    by: str | None
+    reason: str
+    differences: int
+    calls: int
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Of what they are the count."""
+        return self.route, self.caller or "", self.field or "", self.kind, self.by or "", self.reason
+
+
+class ShownDifference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A difference for people: nothing personal in it.
+
+    Attributes:
+        kind: one of :data:`~compat.regression.differences.KINDS`.
+        record: the record's id.
+        field: the field or the header.
+        old: the old value, or its shape where it speaks of a person.
+        new: the new one.
+    """
+
+    kind: str
+    record: str | None = None
+    field: str | None = None
+    old: str = ""
+    new: str = ""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A call with a difference that nothing explains.
+
+    Attributes:
+        at: when it came, seconds since the epoch.
+        digest: tells its question from others.
+        route: the action of the route.
+        caller: the caller's name, or None.
+        exam: the id of the path.
+        parameters: name to text; what a filter compares personal fields with is left out.
+        differences: the first of them.
+        more: how many there are beyond these.
+    """
+
+    at: float
+    digest: int
+    route: str
+    caller: str | None
+    exam: str
+    parameters: Mapping[str, str]
+    differences: tuple[ShownDifference, ...]
+    more: int = 0
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """By what the first samples are chosen, in whichever process they were met."""
+        return self.at, self.digest, self.route, self.caller or "", msgspec.json.encode(self.differences)
+
+
+class RuleUse(msgspec.Struct, frozen=True):
+    """A rule of the file of known differences.
+
+    Attributes:
+        name: what it fits, and why.
+        expires: its last day, ISO 8601.
+        expired: whether that is over, so that it explained nothing.
+        differences: how many it explained.
+    """
+
+    name: str
+    expires: str
+    expired: bool = False
+    differences: int = 0
+
+
+class RecordingUse(msgspec.Struct, frozen=True):
+    """A recording that was read.
+
+    Attributes:
+        name: of its file.
+        made_at: when it was begun, seconds since the epoch.
+        calls: how many it has.
+        compared: how many of them were compared; with none it proves nothing.
+    """
+
+    name: str
+    made_at: float
+    calls: int = 0
+    compared: int = 0
+
+
+class CheckResult(msgspec.Struct, frozen=True):
+    """What a check found.
+
+    Attributes:
+        format: the version of this form.
+        checked_at: when it was made, seconds since the epoch; the latest of several.
+        all: the calls.
+        identical: those of them whose answers were equal in everything that is compared.
+        with_records: those whose old answer had a record, so that fields were compared.
+        reread: those that were made again.
+        skipped: why calls were not compared, to how many.
+        distinct: digests of different questions, see :class:`~compat.regression.sketches.Distinct`.
+        routes: by the action of the route.
+        callers: by the caller's name; empty for calls whose caller is not known.
+        exams: by the exam's id.
+        aspects: by what of the answer differed; ``calls`` are those that differed there.
+        fields: by field; ``calls`` as for aspects, out of those with records.
+        days: by the day of the call in UTC, ISO 8601.
+        times: by the route, how long the answers took.
+        differences: all differences, by place, kind and explanation.
+        samples: the first calls with unexplained ones.
+        known: the rules of the file of known differences.
+        recordings: the recordings that were read.
+    """
+
+    format: int = 1
+    checked_at: float = 0.0
+    all: Count = Count()
+    identical: int = 0
+    with_records: int = 0
+    reread: int = 0
+    skipped: Mapping[str, int] = {}
+    distinct: tuple[int, ...] = ()
+    routes: Mapping[str, Count] = {}
+    callers: Mapping[str, Count] = {}
+    exams: Mapping[str, Count] = {}
+    aspects: Mapping[str, Count] = {}
+    fields: Mapping[str, Count] = {}
+    days: Mapping[str, Count] = {}
+    times: Mapping[str, Times] = {}
+    differences: tuple[DifferenceCount, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    known: tuple[RuleUse, ...] = ()
+    recordings: tuple[RecordingUse, ...] = ()
+
+    @property
+    def distinct_questions(self) -> int:
+        """About how many different questions the calls asked."""
+        return Distinct(self.distinct).count
+
+    def merge(self, other: CheckResult) -> CheckResult:
+        """The result of both; in whichever order and grouping several are merged, it is the same."""
+        distinct = Distinct(self.distinct)
+        for digest in other.distinct:
+            distinct.add(digest)
+        return CheckResult(
+            format=self.format,
+            checked_at=max(self.checked_at, other.checked_at),
+            all=self.all + other.all,
+            identical=self.identical + other.identical,
+            with_records=self.with_records + other.with_records,
+            reread=self.reread + other.reread,
+            skipped=_sums(self.skipped, other.skipped),
+            distinct=distinct.kept,
+            routes=_merged(self.routes, other.routes),
+            callers=_merged(self.callers, other.callers),
+            exams=_merged(self.exams, other.exams),
+            aspects=_merged(self.aspects, other.aspects),
+            fields=_merged(self.fields, other.fields),
+            days=_merged(self.days, other.days),
+            times=_merged(self.times, other.times),
+            differences=_merged_differences(self.differences + other.differences),
+            samples=smallest([*self.samples, *other.samples]),
+            known=_merged_rules(self.known + other.known),
+            recordings=_merged_recordings(self.recordings + other.recordings),
+        )
+
+
+def smallest(samples: list[Sample]) -> tuple[Sample, ...]:
+    """The first samples, of however many."""
+    return tuple(heapq.nsmallest(MOST_SAMPLES, samples, key=lambda sample: sample.key))
+
+
+def _sums(one: Mapping[Any, int], other: Mapping[Any, int]) -> dict[Any, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in sorted({*one, *other})}
+
+
+def _merged(one: Mapping[str, _Counted], other: Mapping[str, _Counted]) -> dict[str, _Counted]:
+    found = dict(one)
+    for key, count in other.items():
+        found[key] = found[key] + count if key in found else count
+    return {key: found[key] for key in sorted(found)}
+
+
+def _merged_differences(counts: tuple[DifferenceCount, ...]) -> tuple[DifferenceCount, ...]:
+    found: dict[tuple[str, ...], DifferenceCount] = {}
+    for count in counts:
+        before = found.get(count.key)
+        if before is not None:
+            count = msgspec.structs.replace(
+                count, differences=before.differences + count.differences, calls=before.calls + count.calls
+            )
+        found[count.key] = count
+    return tuple(found[key] for key in sorted(found))
+
+
+def _merged_rules(uses: tuple[RuleUse, ...]) -> tuple[RuleUse, ...]:
+    found: dict[tuple[str, str], RuleUse] = {}
+    for use in uses:
+        before = found.get((use.name, use.expires))
+        if before is not None:
+            use = msgspec.structs.replace(use, differences=before.differences + use.differences)
+        found[use.name, use.expires] = use
+    return tuple(found[key] for key in sorted(found))
+
+
+def _merged_recordings(uses: tuple[RecordingUse, ...]) -> tuple[RecordingUse, ...]:
+    found: dict[tuple[str, float], RecordingUse] = {}
+    for use in uses:
+        before = found.get((use.name, use.made_at))
+        if before is not None:
+            use = msgspec.structs.replace(use, calls=before.calls + use.calls, compared=before.compared + use.compared)
+        found[use.name, use.made_at] = use
+    return tuple(found[key] for key in sorted(found))

@@ -1,0 +1,229 @@
+"""Add outcomes up, one after the other, in memory that does not grow with their number."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from compat.regression.asked import Asked
+from compat.regression.differences import Difference
+from compat.regression.explain import Outcome
+from compat.regression.known import KnownDifferences
+from compat.regression.result import (
+    MOST_SAMPLES,
+    CheckResult,
+    Count,
+    DifferenceCount,
+    RecordingUse,
+    RuleUse,
+    Sample,
+    ShownDifference,
+    Times,
+    smallest,
+)
+from compat.regression.shapes import shown
+from compat.regression.sketches import Distinct, add_time
+from compat.schemas import COLUMNS
+
+__all__ = ["Tally"]
+
+_SHOWN_OF_A_CALL = 10
+_MOST_NAMES = 10_000
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
+_UNDECLARED = "(undeclared)"
+_OTHERS = "(others)"
+_DAY = 86400
+
+
+class Tally:
+    """Counts outcomes and makes a result of them.
+
+    Args:
+        known: the rules whose use is counted.
+        pseudonymised: whether what is personal in the answers is a pseudonym.
+    """
+
+    def __init__(self, known: KnownDifferences | None = None, *, pseudonymised: bool = False) -> None:
+        self._known = known or KnownDifferences()
+        self._pseudonymised = pseudonymised
+        self._all = _Counting()
+        self._identical = self._with_records = self._reread = 0
+        self._skipped: Counter[str] = Counter()
+        self._distinct = Distinct()
+        self._routes: dict[str, _Counting] = {}
+        self._callers: dict[str, _Counting] = {}
+        self._exams: dict[str, _Counting] = {}
+        self._days: dict[str, _Counting] = {}
+        self._aspects: dict[str, _Counting] = {}
+        self._fields: dict[str, _Counting] = {}
+        self._times: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
+        self._differences: dict[tuple[Any, ...], list[int]] = {}
+        self._samples: list[Sample] = []
+        self._rules: Counter[str] = Counter()
+        self._recordings: dict[tuple[str, float], list[int]] = {}
+
+    def skip(self, why: str) -> None:
+        """Count a call that cannot be compared."""
+        self._skipped[why] += 1
+
+    def note_recording(self, name: str, made_at: float, *, compared: bool | None) -> None:
+        """Count a call of a recording; None for the recording itself."""
+        counts = self._recordings.setdefault((name, made_at), [0, 0])
+        if compared is not None:
+            counts[0] += 1
+            counts[1] += compared
+
+    def add(self, outcome: Outcome) -> None:
+        """Count what came of a pair."""
+        pair = outcome.pair
+        if not outcome.compared:
+            self.skip("the old endpoint failed")
+            return
+        left = outcome.unexplained
+        explained = bool(outcome.differences) and not left
+        route, caller = pair.call.route.action, pair.caller
+        for counting in (
+            self._all,
+            _of(self._routes, route),
+            _of(self._callers, caller or ""),
+            _of(self._exams, pair.call.exam_id),
+            _of(self._days, _day(pair.at)),
+        ):
+            counting.add(bool(left), explained)
+        self._identical += not outcome.differences
+        self._reread += outcome.reread
+        self._with_records += b'"id"' in pair.old.body
+        asked = Asked(pair.call, caller)
+        digest = asked.digest
+        self._distinct.add(digest)
+        self._add_times(route, outcome)
+        if outcome.differences:
+            self._add_differences(route, caller, outcome)
+        if left:
+            self._add_sample(outcome, asked, digest, left)
+
+    def _add_times(self, route: str, outcome: Outcome) -> None:
+        old, new = outcome.pair.old, outcome.pair.new
+        # A timeout says how long somebody waited, and not how long an answer takes.
+        if old.seconds > 0 and new.seconds > 0 and new.failure is None:
+            times = self._times.setdefault(route, ({}, {}))
+            add_time(times[0], old.seconds)
+            add_time(times[1], new.seconds)
+
+    def _add_differences(self, route: str, caller: str | None, outcome: Outcome) -> None:
+        found: Counter[tuple[Any, ...]] = Counter()
+        for each in outcome.differences:
+            found[each.difference.field, each.difference.kind, each.difference.aspect, each.by, each.reason] += 1
+        aspects: dict[str, bool] = {}
+        fields: dict[str, bool] = {}
+        for (field, kind, aspect, by, reason), count in found.items():
+            name = _named(field, aspect)
+            key = (route, caller, name, kind, aspect, by, reason)
+            if key not in self._differences and len(self._differences) >= _MOST_NAMES:
+                key = (route, None, _OTHERS, kind, aspect, by, "")
+            counts = self._differences.setdefault(key, [0, 0])
+            counts[0] += count
+            counts[1] += 1
+            aspects[aspect] = aspects.get(aspect, False) or by is None
+            if aspect in ("values", "fields") and name is not None:
+                fields[name] = fields.get(name, False) or by is None
+            if by == "known":
+                self._rules[reason] += count
+        for names, countings in ((aspects, self._aspects), (fields, self._fields)):
+            for name, unexplained in names.items():
+                _of(countings, name).add(unexplained, not unexplained)
+
+    def _add_sample(self, outcome: Outcome, asked: Asked, digest: int, left: list[Difference]) -> None:
+        pair = outcome.pair
+        if len(self._samples) == MOST_SAMPLES and pair.at > self._samples[-1].at:
+            return
+        sample = Sample(
+            pair.at,
+            digest,
+            pair.call.route.action,
+            pair.caller,
+            pair.call.exam_id,
+            asked.shown(self._pseudonymised),
+            tuple(self._shown(each) for each in left[:_SHOWN_OF_A_CALL]),
+            max(0, len(left) - _SHOWN_OF_A_CALL),
+        )
+        self._samples = list(smallest([*self._samples, sample]))
+
+    def _shown(self, difference: Difference) -> ShownDifference:
+        old, new = (shown(difference, value, self._pseudonymised) for value in (difference.old, difference.new))
+        if difference.old is None and difference.new is None:
+            old = new = ""
+        name = _named(difference.field, difference.aspect)
+        return ShownDifference(difference.kind, difference.record, name, old, new)
+
+    def result(self) -> CheckResult:
+        """What was counted so far."""
+        known = self._known
+        rules = [RuleUse(rule.name, f"{rule.expires}", differences=self._rules[rule.name]) for rule in known.rules]
+        rules += [RuleUse(rule.name, f"{rule.expires}", expired=True) for rule in known.expired]
+        counted = CheckResult(
+            checked_at=time.time(),
+            all=self._all.count(),
+            identical=self._identical,
+            with_records=self._with_records,
+            reread=self._reread,
+            skipped=dict(self._skipped),
+            distinct=self._distinct.kept,
+            routes=_counts(self._routes),
+            callers=_counts(self._callers),
+            exams=_counts(self._exams),
+            aspects=_counts(self._aspects),
+            fields=_counts(self._fields),
+            days=_counts(self._days),
+            times={route: Times(*times) for route, times in self._times.items()},
+            differences=tuple(DifferenceCount(*key, *counts) for key, counts in self._differences.items()),
+            samples=tuple(self._samples),
+            known=tuple(rules),
+            recordings=tuple(RecordingUse(*key, *counts) for key, counts in self._recordings.items()),
+        )
+        # Merged with nothing, it is in the order in which merged ones are.
+        return CheckResult().merge(counted)
+
+
+class _Counting:
+    """A count that goes on."""
+
+    __slots__ = ("calls", "explained", "unexplained")
+
+    def __init__(self) -> None:
+        self.calls = self.unexplained = self.explained = 0
+
+    def add(self, unexplained: bool, explained: bool) -> None:
+        self.calls += 1
+        self.unexplained += unexplained
+        self.explained += explained
+
+    def count(self) -> Count:
+        return Count(self.calls, self.unexplained, self.explained)
+
+
+def _of(countings: dict[str, _Counting], name: str) -> _Counting:
+    found = countings.get(name)
+    if found is None:
+        if len(countings) >= _MOST_NAMES:
+            name = _OTHERS
+        found = countings.setdefault(name, _Counting())
+    return found
+
+
+def _counts(countings: Mapping[str, _Counting]) -> dict[str, Count]:
+    return {name: counting.count() for name, counting in countings.items()}
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(at // _DAY * _DAY))
+
+
+def _named(field: str | None, aspect: str) -> str | None:
+    """The name of a field; one that nobody declared may be anything, also somebody's address."""
+    if field is None or field in COLUMNS or aspect == "headers":
+        return field
+    return field if _NAME.fullmatch(field) else _UNDECLARED

@@ -1,0 +1,104 @@
+"""What became of a value: two texts of JSON, and the name of the difference between them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import tzinfo
+from typing import Any
+
+import msgspec
+
+from compat import instants
+from compat.json_text import Number, loads
+from compat.schemas import COLUMNS
+from compat.schemas.fields import Time, json_type
+
+__all__ = ["change_of_value"]
+
+_BLANKS = re.compile(r"\s+")
+
+
+def change_of_value(field: str, old: Any, new: Any, zone: tzinfo) -> str | None:
+    """The kind of difference between two values of a field; None where they say the same in other characters.
+
+    Args:
+        field: the name of the field.
+        old: the old value's JSON text.
+        new: the new one's.
+        zone: of times without an offset.
+    """
+    if bytes(old) == bytes(new):
+        return None
+    try:
+        was, now = loads(bytes(old)), loads(bytes(new))
+    except ValueError:
+        return "text"
+    return _change(field, was, now, zone)
+
+
+def _change(field: str, was: Any, now: Any, zone: tzinfo) -> str | None:
+    if was is None or now is None:
+        return "became null" if was is not None else "was null" if now is not None else None
+    if json_type(was) != json_type(now):
+        return "type"
+    if isinstance(was, bool):
+        return None if was == now else "boolean"
+    if isinstance(was, str):
+        return None if was == now else _change_of_text(field, was, now, zone)
+    if isinstance(was, int | Number):
+        return _change_of_number(was, now)
+    if isinstance(was, list):
+        return _change_of_items(was, now)
+    return None if was == now else "items"
+
+
+def _change_of_number(was: Any, now: Any) -> str | None:
+    one, other = (each.text if isinstance(each, Number) else str(each) for each in (was, now))
+    if one == other:
+        return None
+    return "number text" if msgspec.json.decode(one) == msgspec.json.decode(other) else "number"
+
+
+def _change_of_items(was: list[Any], now: list[Any]) -> str | None:
+    if was == now:
+        return None
+    return "items order" if sorted(map(repr, was)) == sorted(map(repr, now)) else "items"
+
+
+def _change_of_text(field: str, was: str, now: str, zone: tzinfo) -> str:
+    if field in COLUMNS and isinstance(COLUMNS[field], Time):
+        try:
+            return "time text" if instants.read(was, zone) == instants.read(now, zone) else "instant"
+        except ValueError:
+            return "text"
+    if now and was.startswith(now):
+        return "truncated" if _BLANKS.sub("", was) != _BLANKS.sub("", now) else "blanks"
+    if _BLANKS.sub("", was) == _BLANKS.sub("", now):
+        return "blanks"
+    if was.casefold() == now.casefold():
+        return "letter case"
+    if _plain(was) == _plain(now):
+        return "characters"
+    return "text"
+
+
+def _plain(text: str) -> str:
+    """The text without what encodings, escapes and forms of one letter do to it."""
+    for _ in range(2):
+        text = _unescaped(text)
+    for encoding in ("latin-1", "cp1252"):
+        try:
+            text = text.encode(encoding).decode("utf-8")
+            break
+        except UnicodeError:
+            continue
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in decomposed if char.isascii() and char != "?" and char.isprintable())
+
+
+def _unescaped(text: str) -> str:
+    # Only here: few answers ever need it.
+    import html
+
+    return html.unescape(text)
