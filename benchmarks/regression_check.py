@@ -75,7 +75,11 @@ def pairs(count: int, new: list[dict[str, object]]) -> Iterator[Pair]:
         yield Pair(call, "registrar", 1.5e9 + number, old, other, "legacy")
 
 
-KINDS = {"equal": ("student_sessions", records), "edited": (None, edited), "sessions": ("paginated_sessions", from_sessions)}
+KINDS = {
+    "equal": ("student_sessions", records),
+    "edited": (None, edited),
+    "sessions": ("paginated_sessions", from_sessions),
+}
 
 
 def child(count: int, kind: str) -> None:
@@ -169,8 +173,8 @@ def measured(count: int, rounds: int) -> Report:
     extra = long_answers(max(rounds, 3))
     return Report(
         f"Checking {count:,} recorded pairs",
-        "Answers of up to ten records, equal, with an edited value in each record, and as sessions show them with every "
-        "field that they lack; processor time of comparing, explaining and counting on one core.",
+        "Answers of up to ten records: equal, with an edited value in each record, and as sessions show them with all "
+        "that they lack; processor time of comparing, explaining and counting on one core.",
         {**seconds, **extra.seconds},
         extra.versus,
         figures,

@@ -85,14 +85,26 @@ def _binomial_quantile(chance: float, calls: int, rate: float) -> int:
 
 
 def _beta_quantile(chance: float, a: float, b: float) -> float:
+    """By Newton's steps, and by halves where one of them would leave what is known to enclose it."""
     low, high = 0.0, 1.0
+    guess = a / (a + b)
     for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if middle in (low, high):
+        missing = chance - _beta(guess, a, b)
+        low, high = (guess, high) if missing > 0 else (low, guess)
+        if high - low <= 1e-15 or abs(missing) < 1e-14:
             break
-        low, high = (middle, high) if _beta(middle, a, b) < chance else (low, middle)
-    # The greater end: a bound may not promise more than it can keep.
-    return high
+        density = _density(guess, a, b)
+        following = guess + missing / density if density > 0 else low
+        guess = following if low < following < high else (low + high) / 2
+    return guess
+
+
+def _density(x: float, a: float, b: float) -> float:
+    return math.exp(_log_weight(x, a, b) - math.log(x) - math.log1p(-x))
+
+
+def _log_weight(x: float, a: float, b: float) -> float:
+    return math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
 
 
 def _beta(x: float, a: float, b: float) -> float:
@@ -108,7 +120,7 @@ def _beta(x: float, a: float, b: float) -> float:
 
 def _fraction(x: float, a: float, b: float) -> float:
     """Lentz's way of evaluating it; it converges quickly below the mean, where it is used."""
-    scale = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+    scale = math.exp(_log_weight(x, a, b)) / a
     upper, lower = 1.0, _away_from_zero(1.0 - (a + b) * x / (a + 1))
     lower = 1.0 / lower
     value = lower

@@ -35,7 +35,7 @@ def check_pairs(
         zone: of times without an offset.
         pseudonymised: whether what is personal in the answers is a pseudonym, and may be shown.
     """
-    explainer = Explainer(DeclaredLosses(upstream), known, rereader, zone)
+    explainer = Explainer(DeclaredLosses(upstream, zone=zone), known, rereader, zone)
     tally = Tally(known, pseudonymised=pseudonymised)
     for pair in pairs:
         tally.add(explainer.outcome(pair))

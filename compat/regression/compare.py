@@ -7,7 +7,7 @@ read only where its texts differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timezone, tzinfo
 from typing import Any
 
@@ -21,6 +21,7 @@ from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.values import comparable
 from compat.regression.alignment import Edges, membership, order
 from compat.regression.contents import Content, ids_of, members, read_content
+from compat.regression.declared import NO_LOSSES, DeclaredLosses
 from compat.regression.differences import Difference
 from compat.regression.pairs import Answered, Pair
 from compat.regression.values import change_of_value
@@ -50,12 +51,13 @@ def records_of(answered: Answered) -> int:
     return len(read_content(answered.body, answered.status).records)
 
 
-def compare(pair: Pair, zone: tzinfo = timezone.utc) -> list[Difference]:
+def compare(pair: Pair, zone: tzinfo = timezone.utc, losses: DeclaredLosses = NO_LOSSES) -> list[Difference]:
     """Every difference between the two answers of a pair whose old one says something.
 
     Args:
         pair: the call and both answers.
         zone: of times without an offset.
+        losses: what may stand in for old values; such differences are counted by field, since there are many.
     """
     old, new = pair.old, pair.new
     if new.failure is not None:
@@ -73,7 +75,7 @@ def compare(pair: Pair, zone: tzinfo = timezone.utc) -> list[Difference]:
     if was.form == "error":
         return found + list(_changes_of_error(was, now))
     if was.form in ("list", "one"):
-        return found + _Lists(pair.call, was.records, now.records, zone).differences(*headers)
+        return found + _Lists(pair.call, was.records, now.records, zone, losses).differences(*headers)
     if not _same_json(old.body, new.body):
         found.append(Difference("body shape", None, None, was.form, now.form))
     return found
@@ -127,13 +129,24 @@ class _Lists:
         old: the records of the old list, as JSON texts.
         new: of the new one.
         zone: of times without an offset.
+        losses: what may stand in for old values.
     """
 
-    def __init__(self, call: LegacyCall, old: Sequence[msgspec.Raw], new: Sequence[msgspec.Raw], zone: tzinfo) -> None:
+    def __init__(
+        self,
+        call: LegacyCall,
+        old: Sequence[msgspec.Raw],
+        new: Sequence[msgspec.Raw],
+        zone: tzinfo,
+        losses: DeclaredLosses,
+    ) -> None:
         self._call = call
         self._old = old
         self._new = new
         self._zone = zone
+        self._losses = losses
+        self._stood_in: dict[str, int] = {}
+        self._reordered: Difference | None = None
 
     def differences(self, old_headers: _Headers, new_headers: _Headers) -> list[Difference]:
         """All of them, the list's own first."""
@@ -147,17 +160,49 @@ class _Lists:
             found = membership(was, now, self._edges(old_headers, new_headers))
             displaced = order(was, now, self._sort_values)
             found += [displaced] if displaced else []
-        old_by_id = dict(zip(reversed(was), reversed(self._old), strict=True))
-        reordered = False
+        old_by_id: dict[str, list[msgspec.Raw]] = {}
+        for key, record in zip(reversed(was), reversed(self._old), strict=True):
+            old_by_id.setdefault(key, []).append(record)
         for key, record in zip(now, self._new, strict=True):
-            before = old_by_id.get(key)
-            if before is None or before == record:
-                continue
-            changed = list(_changes_of_record(key, before, record, self._zone))
-            # That fields stand in another order is said once: it is the writer's way, and no record's own.
-            found += [each for each in changed if each.kind != "field order" or not reordered]
-            reordered = reordered or any(each.kind == "field order" for each in changed)
+            # One that comes twice is laid beside the other list's first and second.
+            left = old_by_id.get(key)
+            before = None if not left else left[0] if len(left) == 1 else left.pop()
+            if before is not None and before != record:
+                found += self._changes_of_record(key, before, record)
+        # That fields stand in another order is said once: it is the writer's way, and no record's own.
+        found += [self._reordered] if self._reordered else []
+        found += [Difference("stand-in", None, name, records=count) for name, count in self._stood_in.items()]
         return found
+
+    def _changes_of_record(self, key: str, before: Any, after: Any) -> Iterable[Difference]:
+        was, now = members(before), members(after)
+        if was is None or now is None:
+            return [Difference("body shape", key, None, "a record", "no record")]
+        found: list[Difference] = []
+        if was.keys() != now.keys():
+            found += [Difference("field missing", key, name, was[name], None) for name in was if name not in now]
+            found += [Difference("field added", key, name, None, now[name]) for name in now if name not in was]
+            was = {name: value for name, value in was.items() if name in now}
+            now = {name: value for name, value in now.items() if name in was}
+        if list(was) != list(now):
+            self._reordered = self._reordered or Difference("field order", key)
+            now = {name: now[name] for name in was}
+        for name, value, other in zip(was, was.values(), now.values(), strict=True):
+            if value != other:
+                self._note_value(found, key, name, value, other)
+        return found
+
+    def _note_value(self, found: list[Difference], key: str, name: str, value: Any, other: Any) -> None:
+        stand_in = self._losses.texts.get(name)
+        if stand_in is None:
+            test = self._losses.tests.get(name)
+            stands_in = test is not None and test(value, other)
+        else:
+            stands_in = stand_in == other
+        if stands_in:
+            self._stood_in[name] = self._stood_in.get(name, 0) + 1
+        elif (kind := change_of_value(name, value, other, self._zone)) is not None:
+            found.append(Difference(kind, key, name, value, other))
 
     def _edges(self, old: _Headers, new: _Headers) -> Edges:
         page, pages = old.number(_PAGE) or 1, old.number(_PAGE_COUNT)
@@ -188,26 +233,6 @@ def _sort_value(record: Mapping[str, msgspec.Raw], sort: Sequence[SortKey], zone
         except ValueError:
             values.append(text)
     return tuple(values)
-
-
-def _changes_of_record(key: str, before: Any, after: Any, zone: tzinfo) -> Iterator[Difference]:
-    was, now = members(before), members(after)
-    if was is None or now is None:
-        yield Difference("body shape", key, None, "a record", "no record")
-        return
-    if was.keys() != now.keys():
-        yield from (Difference("field missing", key, name, was[name], None) for name in was if name not in now)
-        yield from (Difference("field added", key, name, None, now[name]) for name in now if name not in was)
-        was = {name: value for name, value in was.items() if name in now}
-        now = {name: value for name, value in now.items() if name in was}
-    if list(was) != list(now):
-        yield Difference("field order", key)
-        now = {name: now[name] for name in was}
-    for name, value, other in zip(was, was.values(), now.values(), strict=True):
-        if value != other:
-            kind = change_of_value(name, value, other, zone)
-            if kind is not None:
-                yield Difference(kind, key, name, value, other)
 
 
 def _whether_ids(ids: list[str] | None) -> str:

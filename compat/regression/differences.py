@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "field order": "fields",
     "became null": "values",
     "was null": "values",
+    "stand-in": "values",
     "type": "values",
     "number": "values",
     "number text": "values",
@@ -62,6 +63,7 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
         field: the field of the record, or the header; None for what is of neither.
         old: the old value as JSON text, personal as it came; None for none.
         new: the new one.
+        records: in how many records of the answer it is, where it is counted and not placed.
     """
 
     kind: str
@@ -69,6 +71,7 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
     field: str | None = None
     old: Any = None
     new: Any = None
+    records: int = 1
 
     @property
     def aspect(self) -> str:

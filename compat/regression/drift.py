@@ -19,6 +19,9 @@ from compat.regression.pairs import Answered, Pair
 __all__ = ["Rereader", "drifted"]
 
 
+_OF_THE_LIST = frozenset(("membership", "order", "headers"))
+
+
 class Rereader(Protocol):
     """Asks both endpoints again."""
 
@@ -46,7 +49,21 @@ def drifted(pair: Pair, found: Sequence[Difference], rereader: Rereader, zone: t
         return {each.place for each in compare(replace(pair, old=one, new=other), zone)}
 
     moving = places(first, last)
-    moved = places(pair.old, first)
+    moved = moving | places(pair.old, first)
     still_there = places(first, new) & places(last, new)
-    those = {each.place for each in found}
-    return {place for place in those if place in moving or (place in moved and place not in still_there)}
+    return {
+        place
+        for place in {each.place for each in found}
+        if place in moving or (place not in still_there and _reached(place, moved))
+    }
+
+
+def _reached(place: Place, moved: set[Place]) -> bool:
+    """Whether what moved can have made a difference at a place.
+
+    A record that came or went takes its values with it, and shifts what the list counts and in which order it stands.
+    """
+    aspect, record, _ = place
+    if place in moved or ("membership", record, None) in moved:
+        return True
+    return aspect in _OF_THE_LIST and any(other[0] in _OF_THE_LIST for other in moved)

@@ -83,7 +83,7 @@ class Explainer:
         """What differs in a pair, and why."""
         if not comparable_answer(pair.old):
             return Outcome(pair, compared=False)
-        found = compare(pair, self._zone)
+        found = compare(pair, self._zone, self._losses)
         if not found:
             return Outcome(pair, compared=True)
         call = pair.call

@@ -116,7 +116,8 @@ class Tally:
     def _add_differences(self, route: str, caller: str | None, outcome: Outcome) -> None:
         found: Counter[tuple[Any, ...]] = Counter()
         for each in outcome.differences:
-            found[each.difference.field, each.difference.kind, each.difference.aspect, each.by, each.reason] += 1
+            difference = each.difference
+            found[difference.field, difference.kind, difference.aspect, each.by, each.reason] += difference.records
         aspects: dict[str, bool] = {}
         fields: dict[str, bool] = {}
         for (field, kind, aspect, by, reason), count in found.items():

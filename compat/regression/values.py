@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import tzinfo
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,6 +17,8 @@ from compat.schemas.fields import Time, json_type
 
 __all__ = ["change_of_value"]
 
+_LONGEST_REMEMBERED = 256
+_ESCAPED = re.compile(r"[&?\x00-\x1f\x7f]")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -28,18 +31,36 @@ def change_of_value(field: str, old: Any, new: Any, zone: tzinfo) -> str | None:
         new: the new one's.
         zone: of times without an offset.
     """
-    if bytes(old) == bytes(new):
+    was, now = bytes(old), bytes(new)
+    # Values repeat, those that everybody leaves at their default above all; long ones are nobody's default.
+    short = len(was) + len(now) <= _LONGEST_REMEMBERED
+    return (_remembered if short else _change_of_texts)(field, was, now, zone)
+
+
+def _change_of_texts(field: str, old: bytes, new: bytes, zone: tzinfo) -> str | None:
+    if old == new:
         return None
+    if old == b"null" or new == b"null":
+        return "was null" if old == b"null" else "became null"
     try:
-        was, now = loads(bytes(old)), loads(bytes(new))
+        return _change(field, _read(old), _read(new), zone)
     except ValueError:
         return "text"
-    return _change(field, was, now, zone)
+
+
+_remembered = lru_cache(maxsize=4096)(_change_of_texts)
+
+
+def _read(text: bytes) -> Any:
+    if text[:1] == b'"':
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.MsgspecError:
+            pass
+    return loads(text)
 
 
 def _change(field: str, was: Any, now: Any, zone: tzinfo) -> str | None:
-    if was is None or now is None:
-        return "became null" if was is not None else "was null" if now is not None else None
     if json_type(was) != json_type(now):
         return "type"
     if isinstance(was, bool):
@@ -78,9 +99,13 @@ def _change_of_text(field: str, was: str, now: str, zone: tzinfo) -> str:
         return "blanks"
     if was.casefold() == now.casefold():
         return "letter case"
-    if _plain(was) == _plain(now):
-        return "characters"
-    return "text"
+    return "characters" if _same_letters(was, now) else "text"
+
+
+def _same_letters(one: str, other: str) -> bool:
+    if one.isascii() and other.isascii() and not _ESCAPED.search(one + other):
+        return False
+    return _plain(one) == _plain(other)
 
 
 def _plain(text: str) -> str:
