@@ -17,7 +17,7 @@ import deprecation
 from packaging.version import Version
 
 from compat._version import __version__
-from compat.migration.call_sites import call_site
+from compat.migration.call_sites import CallSite, call_site
 from compat.migration.warned import show
 from exam_compat_startup import caught
 
@@ -110,13 +110,16 @@ def _is_due(removed_in: str) -> bool:
     return Version(__version__) >= Version(removed_in)
 
 
-def warn_of(name: str, sunset: date | None = None) -> None:
+def warn_of(name: str, sunset: date | None = None) -> CallSite:
     """Warn that a registered name was used, at the user's own line that led to it.
 
     Args:
         name: the name.
         sunset: the day on which the old interface ends, where a configuration says so; else it is our version that
             counts.
+
+    Returns:
+        that line.
 
     Raises:
         LegacyApiWarning: where a filter, or ``EXAM_COMPAT_WARNINGS``, makes an error of it.
@@ -125,7 +128,9 @@ def warn_of(name: str, sunset: date | None = None) -> None:
     caught()
     kind = deprecation.UnsupportedWarning if _is_due(entry.removed_in) else LegacyApiWarning
     warning = kind(entry.name, entry.since, sunset or entry.removed_in, entry.details)
-    show(warning, name, call_site())
+    site = call_site()
+    show(warning, name, site)
+    return site
 
 
 def deprecated_call(name: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:

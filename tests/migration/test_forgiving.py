@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from support import OLD, upstream_of
 
 import compat
@@ -109,6 +110,23 @@ def test_a_mode_that_there_is_not(
     assert forgiving.get(f"{sandbox.base_url}{PATH}/index_students", params=signed(sandbox), timeout=20).ok
     assert interfaces(sandbox) == [("GET", "legacy")]
     assert capsys.readouterr().err.startswith("exam-compat: EXAM_COMPAT_MODE=newest: ")
+
+
+def test_an_answer_of_the_old_endpoint_counts_whatever_fails_behind_it(
+    sandbox: Sandbox, forgiving: requests.Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EXAM_COMPAT_MODE", "legacy")
+
+    class Refusing(CaseInsensitiveDict[str]):
+        def __setitem__(self, key: str, value: str) -> None:
+            raise KeyError(key)
+
+    # What we say of an answer goes into its headers.
+    monkeypatch.setattr("requests.adapters.CaseInsensitiveDict", lambda given: Refusing())
+    data = signed(sandbox, name="A", email="a@b.example")
+    assert forgiving.post(f"{sandbox.base_url}{PATH}/add_student", data=data, timeout=20).status_code == 201
+    assert interfaces(sandbox) == [("POST", "legacy")]
+    assert capsys.readouterr().err.endswith("; the old endpoint had answered, and its answer counts\n")
 
 
 def test_what_the_contract_answers_stays(
