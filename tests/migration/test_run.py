@@ -108,6 +108,8 @@ if __name__ == "__main__":
         for method in ("fork", "spawn", "forkserver"):
             with multiprocessing.get_context(method).Pool(1) as pool:
                 answered[method] = pool.apply(ask)
+                if method == "spawn":
+                    pool.apply(requests.get, [LIST], {"timeout": 30})
         code = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
         leaf = f"import requests; print(requests.get({LIST!r}, timeout=30).headers.get('X-Compat-Answered-By'))"
         os.chdir("/")
@@ -143,7 +145,7 @@ def test_a_script_finds_everything_as_it_was_and_its_calls_are_answered(place: P
 
 
 def test_threads_and_the_pythons_that_it_starts_are_answered_too(place: Place) -> None:
-    place.script(EVERYTHING)
+    script = place.script(EVERYTHING)
     done = place.run("script.py", "ask")
     answered = json.loads(done.stdout.splitlines()[0])["answered"]
     # Without site there is no start-up file; an isolated Python reads it, since the variable is none of Python's own.
@@ -151,6 +153,8 @@ def test_threads_and_the_pythons_that_it_starts_are_answered_too(place: Place) -
     assert answered.pop("pool") == ["new", "new"]
     assert set(answered) == {"main", "fork", "spawn", "forkserver", "grandchild", "isolated"}
     assert set(answered.values()) == {"new"}
+    # What a process of multiprocessing unpickled, such as requests.get, has no line of the script's on its stack.
+    assert f"{script}:1: LegacyApiWarning: GET exams/:id/index_students" in done.stderr
 
 
 def test_a_script_that_imports_this_package_first(place: Place) -> None:
