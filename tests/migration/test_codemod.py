@@ -118,6 +118,23 @@ CERTAIN = {
             headers=HEADERS,
         ).raise_for_status()
         """,
+    "passed on by name": """
+        def listed(exam, **params):
+            params.update(timestamp=int(time.time() * 1000), nonce=random.getrandbits(60))
+            text = "?".join(f"{k}={v}" for k, v in sorted({**params, "id": exam}.items()))
+            params["signature"] = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+            return requests.get(f"{URL}/api/v3/exams/{exam}/index_students", params=params, headers=HEADERS)
+
+        print(len(listed(17).json()["students"]), [s["id"] for s in listed(18, limit=3, page=2).json()["students"]])
+        """,
+    "passed on by name to what signs": """
+        def listed(exam, **wanted):
+            params = signed(exam, **wanted)
+            r = requests.get(f"{URL}/api/v3/exams/{exam}/index_students", params=params, headers=HEADERS)
+            return r.json()["students"]
+
+        print(len(listed(17)), [s["id"] for s in listed(18, status="exam_finished")])
+        """,
     "an outage": """
         try:
             r = requests.get(f"{URL}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)
@@ -169,6 +186,24 @@ REFUSED = {
     "unknown parameters": (
         "params = load()\nr = requests.get(f'{URL}/api/v3/exams/17/index_students', params=params, headers=HEADERS)",
         "`params` cannot be told",
+    ),
+    "a strange parameter that is passed on": (
+        "def listed(exam, **more):\n"
+        "    r = requests.get(f'{URL}/api/v3/exams/17/index_students', params=signed(exam, **more), headers=HEADERS)\n"
+        "    return r.json()\n\nlisted(17, colour=1)",
+        "`colour`",
+    ),
+    "parameters that are changed before they are passed on": (
+        "def listed(exam, **more):\n    more['limit'] = 5\n"
+        "    r = requests.get(f'{URL}/api/v3/exams/17/index_students', params=more, headers=HEADERS)\n"
+        "    return r.json()\n\nlisted(17, page=1)",
+        "with other parameters",
+    ),
+    "parameters of whoever calls": (
+        "def listed(exam, **more):\n"
+        "    r = requests.get(f'{URL}/api/v3/exams/17/index_students', params=more, headers=HEADERS)\n"
+        "    return r.json()\n\nuse(listed)",
+        "cannot be told",
     ),
     "a strange parameter": (
         "r = requests.get(f'{URL}/api/v3/exams/17/index_students', params={'colour': 1}, headers=HEADERS)",

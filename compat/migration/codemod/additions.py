@@ -55,8 +55,9 @@ def with_additions(tree: cst.Module, imported: Collection[str], code: str, names
     if "functools" in code and not _imports(tree, "functools"):
         _put_in_order(body, "functools", place)
         place += 1
-    if imported:
-        lines.append(cst.parse_statement(f"from compat import {', '.join(sorted(imported))}"))
+    missing = _merged(body, imported)
+    if missing:
+        lines.append(cst.parse_statement(f"from compat import {', '.join(sorted(missing))}"))
     made: list[cst.BaseStatement] = list(cst.parse_module(code, tree.config_for_parsing).body) if code else []
     blank = [cst.EmptyLine(indent=False)] * (2 if "def " in code else 1)
     made = [each.with_changes(leading_lines=blank) for each in made]
@@ -67,6 +68,34 @@ def with_additions(tree: cst.Module, imported: Collection[str], code: str, names
         body[behind:behind] = [each.with_changes(leading_lines=[]) for each in made]
         body[place:place] = lines
     return _spaced(tree.with_changes(body=body), made)
+
+
+def _merged(body: list[cst.BaseStatement], imported: Collection[str]) -> Collection[str]:
+    """Add names to the module's own ``from compat import …``; what is left to import where it has none."""
+    for number, statement in enumerate(body):
+        only = (
+            statement.body[0] if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1 else None
+        )
+        if only is None or not m.matches(only, m.ImportFrom(module=m.Name("compat"), relative=[])):
+            continue
+        found = cst.ensure_type(only, cst.ImportFrom)
+        if isinstance(found.names, cst.ImportStar) or any(alias.asname for alias in found.names):
+            continue
+        missing = sorted(set(imported) - {alias.evaluated_name for alias in found.names})
+        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        before = [
+            alias if isinstance(alias.comma, cst.Comma) else alias.with_changes(comma=comma) for alias in found.names
+        ]
+        added = [cst.ImportAlias(cst.Name(name), comma=comma) for name in missing]
+        names = [*before, *added]
+        if missing:
+            last = cst.MaybeSentinel.DEFAULT if found.lpar is None else names[-1].comma
+            names[-1] = names[-1].with_changes(comma=last)
+            body[number] = cst.ensure_type(statement, cst.SimpleStatementLine).with_changes(
+                body=[found.with_changes(names=names)]
+            )
+        return ()
+    return imported
 
 
 def _put_in_order(body: list[cst.BaseStatement], name: str, place: int) -> None:
@@ -135,7 +164,7 @@ def without_unused_imports(before: Module, tree: cst.Module) -> cst.Module:
     """The module without the imports that were used before and are not now."""
     was_used = {name for name, used in _imported(before).items() if used}
     after = Module(tree.code)
-    unused = {name for name, used in _imported(after).items() if not used and name in was_used}
+    unused = {name for name, used in _imported(after).items() if not used and name in was_used | _old_names(after)}
     if not unused:
         return after.tree
     edits = Edits()
@@ -163,6 +192,17 @@ def _imported(module: Module) -> dict[str, bool]:
         if isinstance(assignment, ImportAssignment):
             found[assignment.name.partition(".")[0]] = bool(assignment.references)
     return found
+
+
+def _old_names(module: Module) -> set[str]:
+    """What the module calls the old client and its pages."""
+    return {
+        _bound_name(alias)
+        for statement in module.all(cst.ImportFrom)
+        if not isinstance(statement.names, cst.ImportStar)
+        for alias in statement.names
+        if alias.evaluated_name in ("ExamStudentsClient", "StudentsPage")
+    }
 
 
 def _bound_name(alias: cst.ImportAlias) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import libcst as cst
+import libcst.matchers as m
 
 from compat.migration.codemod.module import Module
 from compat.migration.codemod.parameters import SIGNING, Given
@@ -12,7 +13,7 @@ from compat.migration.codemod.results import Unsure
 from compat.migration.codemod.sent_calls import SentCall
 from compat.migration.codemod.stable import demand_stable
 
-__all__ = ["NEW_METHODS", "in_lines", "new_call"]
+__all__ = ["NEW_METHODS", "in_lines", "new_call", "signing_writes"]
 
 NEW_METHODS = {"index_students": "page", "show_student": "get", "add_student": "create", "delete_student": "delete"}
 _LISTING = ("status", "filter", "sort", "page", "limit")
@@ -30,12 +31,53 @@ def new_call(module: Module, call: SentCall, given: Given) -> tuple[list[str], l
     sent = {name: value for name, value in given.entries.items() if name not in SIGNING}
     for name, value in sent.items():
         demand_stable(module, value, given.where[name], call.node)
+    passed = _passed_on(module, call, given)
     exam = call.exam if isinstance(call.exam, str) else module.code(call.exam)
     kept = [] if isinstance(call.exam, str) else [call.exam]
     if not isinstance(call.exam, str):
         demand_stable(module, call.exam, module.statement(call.exam), call.node)
     written = _WRITERS[call.action](module, exam, sent)
-    return written, [*kept, *sent.values()]
+    return [*written, *passed], [*kept, *sent.values()]
+
+
+def _passed_on(module: Module, call: SentCall, given: Given) -> list[str]:
+    """The argument by which a function passes on what it was given by name."""
+    if given.passed is None:
+        return []
+    name = given.passed.name.value
+    if call.action != "index_students" or set(given.entries) - SIGNING:
+        raise Unsure(f"`{name}` is passed on with other parameters", _BY_HAND, call.node)
+    _known(dict.fromkeys(sorted(given.passed_names - SIGNING), call.node), _LISTING)
+    if given.passed_names & SIGNING:
+        raise Unsure(f"`{name}` holds what signs", _BY_HAND, call.node)
+    return [f"**{name}"]
+
+
+def signing_writes(module: Module, parameter: cst.Param) -> list[cst.BaseSmallStatement]:
+    """The statements that put what signs into the dictionary of ``**parameter``.
+
+    Raises:
+        Unsure: one puts something else into it, or the name stands for something else later.
+    """
+    scope = module.scope(parameter.name)
+    bindings = list(scope[parameter.name.value]) if scope is not None else []
+    if len(bindings) != 1:
+        raise Unsure(f"`{parameter.name.value}` is bound again", _BY_HAND, parameter)
+    found: list[cst.BaseSmallStatement] = []
+    for access in bindings[0].references:
+        statement = module.enclosing(access.node, cst.Assign, cst.Expr)
+        target = m.Subscript(value=m.Name(parameter.name.value))
+        if isinstance(statement, cst.Assign) and m.matches(statement.targets[0].target, target):
+            index = m.findall(statement.targets[0].target, m.SimpleString())
+            names = {str(cst.ensure_type(each, cst.SimpleString).evaluated_value) for each in index}
+        elif isinstance(statement, cst.Expr) and isinstance(statement.value, cst.Call):
+            names = {each.keyword.value if each.keyword else "" for each in statement.value.args}
+        else:
+            continue
+        if not names or not names <= SIGNING:
+            raise Unsure(f"`{parameter.name.value}` is changed before it is sent", _BY_HAND, statement)
+        found.append(statement)
+    return found
 
 
 def in_lines(function: str, arguments: Sequence[str], indent: int) -> str:
@@ -65,7 +107,7 @@ def _one(module: Module, exam: str, sent: Mapping[str, cst.BaseExpression]) -> l
     return [module.code(sent["student_session_id"]), f"exam_id={exam}"]
 
 
-def _known(sent: Mapping[str, cst.BaseExpression], names: tuple[str, ...]) -> None:
+def _known(sent: Mapping[str, object], names: tuple[str, ...]) -> None:
     for name in sent:
         if name not in names:
             raise Unsure(f"the parameter `{name}` is none of the route's", "leave it out, if it does nothing")

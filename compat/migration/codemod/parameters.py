@@ -34,10 +34,14 @@ class Given:
     Attributes:
         entries: name to the expression that is sent.
         where: name to the statement or call in which that expression stands.
+        passed: the function's parameter ``**passed`` whose content is among them; None where there is none.
+        passed_names: what is in that, of all calls of the function.
     """
 
     entries: dict[str, cst.BaseExpression] = field(default_factory=dict)
     where: dict[str, cst.CSTNode] = field(default_factory=dict)
+    passed: cst.Param | None = None
+    passed_names: frozenset[str] = frozenset()
 
     def put(self, name: str, value: cst.BaseExpression, where: cst.CSTNode) -> None:
         """Let a parameter have a value."""
@@ -48,10 +52,12 @@ class Given:
         """Let all of another's parameters be here too."""
         self.entries.update(other.entries)
         self.where.update(other.where)
+        if other.passed is not None:
+            self.passed, self.passed_names = other.passed, self.passed_names | other.passed_names
 
     def copy(self) -> Given:
         """The same, to be changed by itself."""
-        return Given(dict(self.entries), dict(self.where))
+        return Given(dict(self.entries), dict(self.where), self.passed, self.passed_names)
 
 
 _Known = dict[str, Given]
@@ -74,10 +80,23 @@ class Parameters:
         Raises:
             Unsure: its content cannot be told.
         """
-        body = self._module.function(node) or self._module.tree
-        known: _Known = {}
+        function = self._module.function(node)
+        body = function or self._module.tree
+        known = self._passed_through(function) if function is not None else {}
         self._run(_statements(body), node, known)
         return self._evaluate(node, known)
+
+    def _passed_through(self, function: cst.FunctionDef) -> _Known:
+        """What comes in by ``**rest``, where every call of the function is seen."""
+        rest = function.params.star_kwarg
+        calls = self._module.calls(function) if rest is not None and not function.decorators else None
+        if rest is None or not calls:
+            return {}
+        try:
+            names = frozenset(name for call in calls for name in bind(call, function).rest)
+        except Unsure:
+            return {}
+        return {rest.name.value: Given(passed=rest, passed_names=names)}
 
     def _evaluate(self, node: cst.BaseExpression, known: _Known) -> Given:
         if isinstance(node, cst.Dict):
@@ -142,13 +161,19 @@ class Parameters:
     def _entered(self, call: cst.Call, function: cst.FunctionDef, known: _Known) -> _Known:
         if self._depth > _DEEPEST:
             raise Unsure(f"`{function.name.value}` calls itself", _BY_HAND, call)
-        bound = bind(call, function)
+        starred = [each.value for each in call.args if each.star == "**"]
+        bound = bind(call.with_changes(args=[each for each in call.args if each.star != "**"]), function)
         inner: _Known = {}
         for name, value in bound.values.items():
             with suppress(Unsure):
                 inner[name] = self._evaluate(value, known)
         if bound.rest_name:
             inner[bound.rest_name] = Given(dict(bound.rest), dict.fromkeys(bound.rest, call))
+        for each in starred:
+            given = self._evaluate(each, known)
+            if not bound.rest_name or (set(given.entries) | given.passed_names) & set(bound.values):
+                raise Unsure("arguments are passed on by two stars", _BY_HAND, call)
+            inner[bound.rest_name].take(given)
         return inner
 
     def _without_locals(self, found: Given, function: cst.FunctionDef) -> Given:

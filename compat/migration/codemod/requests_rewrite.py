@@ -12,7 +12,7 @@ from compat.migration.codemod.credentials import Credentials, find_credentials
 from compat.migration.codemod.edits import Edits
 from compat.migration.codemod.handlers import widened_handlers
 from compat.migration.codemod.module import Module
-from compat.migration.codemod.new_calls import NEW_METHODS, in_lines, new_call
+from compat.migration.codemod.new_calls import NEW_METHODS, in_lines, new_call, signing_writes
 from compat.migration.codemod.parameters import Given, Parameters
 from compat.migration.codemod.results import Change, Left, Unsure
 from compat.migration.codemod.sent_calls import SentCall, sent_calls
@@ -88,6 +88,8 @@ class RequestsRewrite:
         sent = Parameters(self.module).at(call.parameters) if call.parameters is not None else Given()
         arguments, kept = new_call(self.module, call, sent)
         flow = Answers(self.module).flow(call.node, call.action)
+        if sent.passed is not None:
+            flow.edits.removed.update(signing_writes(self.module, sent.passed))
         for statement in flow.edits.removed:
             if not isinstance(self.module.parent(statement), cst.SimpleStatementLine):
                 raise Unsure("a statement shares its line with the head of its block", _BY_HAND, statement)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import libcst as cst
 
 from compat.migration.codemod.additions import with_additions, without_unused_imports
 from compat.migration.codemod.edits import Edits
 from compat.migration.codemod.module import Module
+from compat.migration.codemod.old_client import OldClientRewrite
 from compat.migration.codemod.requests_rewrite import RequestsRewrite
 from compat.migration.codemod.results import Left, Rewritten
+from compat.migration.codemod.shim_calls import remove_shim_calls
 from compat.migration.scan.python_uses import python_uses
-from compat.migration.scan.rules import RULES, SHIM
+from compat.migration.scan.rules import CLIENT, RULES, SHIM
 
 __all__ = ["rewritten"]
 
 _LIBRARIES = ("requests", "")
 
 
-def rewritten(code: str) -> Rewritten:
+def rewritten(code: str, configured: str = "") -> Rewritten:
     """A module with everything rewritten that is certain.
 
     Args:
         code: its text, lines ended by ``\\n``.
+        configured: the kind of upstream that clients have which are made of the configuration file, if that is known.
 
     Raises:
         SyntaxError: it is not Python.
@@ -33,13 +38,20 @@ def rewritten(code: str) -> Rewritten:
         module = Module(code)
     except cst.ParserSyntaxError as error:
         raise SyntaxError(error.message) from None
-    sent = RequestsRewrite(module)
+    sent, client = RequestsRewrite(module), OldClientRewrite(module, configured)
     sent.run()
-    left = [*sent.left, *_unexplained(module, sent)]
-    if not sent.changes:
+    client.run()
+    sent.edits.take(client.edits)
+    explained = [*sent.touched, *sent.refused, *client.touched]
+    left = [*sent.left, *client.left, *_unexplained(module, explained, {each.line for each in client.left})]
+    gone = [node for node in sent.touched if isinstance(node, cst.Call)]
+    removed, noted = remove_shim_calls(module, sent.edits, gone, all_gone=not any(each.needed for each in left))
+    left += noted
+    changes = [*sent.changes, *client.changes, *removed]
+    if not changes:
         return Rewritten(code, (), tuple(sorted(set(left))))
     tree = _made(module, sent.edits, sent.client, sent.names)
-    return Rewritten(tree.code, tuple(sorted(sent.changes)), tuple(sorted(set(left))))
+    return Rewritten(tree.code, tuple(sorted(changes)), tuple(sorted(set(left))))
 
 
 def _made(module: Module, edits: Edits, client: str, names: frozenset[str]) -> cst.Module:
@@ -48,11 +60,11 @@ def _made(module: Module, edits: Edits, client: str, names: frozenset[str]) -> c
     return without_unused_imports(module, tree)
 
 
-def _unexplained(module: Module, sent: RequestsRewrite) -> list[Left]:
+def _unexplained(module: Module, explained: Sequence[cst.CSTNode], lines: Collection[int]) -> list[Left]:
     """Uses that no rewrite looked at: with the reason why none did."""
     found: list[Left] = []
     for line, _, rule, library in python_uses(module.tree.code):
-        if rule == SHIM.id or any(_covers(module, node, line) for node in (*sent.touched, *sent.refused)):
+        if rule in (SHIM.id, CLIENT.id) or line in lines or any(_covers(module, node, line) for node in explained):
             continue
         if library not in _LIBRARIES:
             reason = f"{library} is not rewritten"

@@ -23,7 +23,11 @@ _PURE = (
     "urllib.parse.",
     "base64.",
 )
-_SESSION_PARTS = ("requests.Session", "requests.session", "requests.adapters.", "urllib3.util.", "urllib3.Retry")
+_SESSION_PARTS = (
+    *("compat.StudentSessions", "compat.PaginatedSessions", "compat.load_config"),
+    *("requests.Session", "requests.session", "requests.adapters.", "urllib3.util.", "urllib3.Retry"),
+)
+"""What only makes something that calls could go through."""
 _PURE_BUILTINS = frozenset(
     f"builtins.{name}"
     for name in (
