@@ -50,6 +50,10 @@ class PseudonymKey:
     def __repr__(self) -> str:
         return f"PseudonymKey(id={self.id!r})"
 
+    def digest_of(self, column: str, value: str | int) -> bytes:
+        """What stands for a value of a column, wherever it is recorded: its pseudonym's :func:`identity`."""
+        return self.digest(*_place(column, value))
+
     def digest(self, where: str, text: str) -> bytes:
         """What stands for a text, 10 bytes: equal ones at the same place have the same."""
         # No name of a field holds a NUL, so that no two pairs of texts read alike.
@@ -91,7 +95,7 @@ class OrderedNames:
         labels = self._labels.setdefault(column, Labels())
         given = self._given.setdefault(column, {})
         for value in labels.assign(values):
-            given[value] = _pseudonym(column, value, labels[value], self._key.digest(*_place(column, value)))
+            given[value] = _pseudonym(column, value, labels[value], self._key.digest_of(column, value))
 
     def of(self, column: str, value: str | int) -> str | int:
         """The pseudonym of a value that was taken note of."""
@@ -122,7 +126,7 @@ class RecordedNames:
 
     def of(self, column: str, value: str | int) -> str | int:
         """The pseudonym of a value."""
-        digest = self._key.digest(*_place(column, value))
+        digest = self._key.digest_of(column, value)
         return self._known.get((column, digest)) or _pseudonym(column, value, _NOWHERE, digest)
 
 

@@ -20,6 +20,7 @@ from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.regression.order import Exhausted, Labels
 from compat.regression.pairs import Answered
 from compat.regression.pseudonyms import OrderedNames, PseudonymKey, RecordedNames, identity
+from compat.regression.redaction import pseudonymous
 from compat.regression.redactor import CallRedactor
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Array, Boolean, Integer, String, Time
@@ -113,6 +114,26 @@ def test_a_query_selects_the_same_among_pseudonyms(
         for name, value in original.items():
             assert (record[name] is None) == (value is None)
             assert (record[name] == "") == (value == "")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 8))
+def test_the_values_of_every_column_sort_as_before_whatever_comes_first(seed: int, size: int) -> None:
+    random = Random(seed)
+    shuffled = {name: random.sample(values, len(values)) for name, values in POOLS.items()}
+    length = max(map(len, shuffled.values()))
+    records = [{name: values[row % len(values)] for name, values in shuffled.items()} for row in range(length)]
+    redactor = CallRedactor(KEY, timezone.utc)
+    hidden: list[dict[str, Any]] = []
+    for start in range(0, length, size):
+        body = bytes(redactor.answer(page(records[start : start + size])).body)
+        hidden += json.loads(body)["students"]
+    for name, column in COLUMNS.items():
+        if pseudonymous(column):
+            pairs = [(record[name], other[name]) for record, other in zip(records, hidden, strict=True)]
+            there = sorted({pair for pair in pairs if pair[0] is not None})
+            assert [other for _, other in there] == sorted({other for _, other in there}), name
+            assert len({value for value, _ in there}) == len(there), name
 
 
 @settings(deadline=None)
