@@ -69,7 +69,7 @@ def content(differences: int = 40, *, verdict: str = "not ready") -> Content:
 def _difference(number: int) -> DifferenceShown:
     kind, state, field, reason = _KINDS[number % 4]
     place = f"exam 17, record {number}"
-    return DifferenceShown(kind, state, "index_students", "registrar", field, place, NASTY, "b", reason)
+    return DifferenceShown(kind, state, "index_students", "registrar", field, "values", place, NASTY, "b", reason)
 
 
 def _around(value: float) -> Interval:

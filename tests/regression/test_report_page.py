@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from contents import NASTY, content
-from playwright.sync_api import Browser, Page, sync_playwright
-from support import program
+from playwright.sync_api import Browser, Page
 
 from compat.regression.report.html import as_html
 
-_OPTIONS = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for all tests of this file."""
-    path = program("chromium")
-    with sync_playwright() as started:
-        running = started.chromium.launch(executable_path=path, args=["--no-sandbox", *_OPTIONS])
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the page is."""
-    path: Path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(as_html(content()), encoding="utf-8")
-    return path.as_uri()
-
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    """The page, opened; nothing may have failed in it by the end."""
-    opened, failures = browser.new_page(), []
-    opened.on("console", lambda message: failures.append(message.text))
-    opened.on("pageerror", lambda error: failures.append(str(error)))
-    opened.on("request", lambda request: failures.append(request.url) if request.url != address else None)
-    opened.goto(address)
-    yield opened
-    opened.close()
-    assert failures == []
+def page(open_page: Callable[[str], Page]) -> Page:
+    """The page, opened."""
+    return open_page(as_html(content()))
 
 
 def test_its_numbers_are_those_of_the_content(page: Page) -> None:
@@ -98,21 +71,19 @@ def test_it_is_accessible_and_fits(page: Page, scheme: str, width: int) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
-def test_without_scripts_all_is_there(browser: Browser, address: str) -> None:
+def test_without_scripts_all_is_there(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(as_html(content()), encoding="utf-8")
     context = browser.new_context(java_script_enabled=False)
     opened = context.new_page()
-    opened.goto(address)
+    opened.goto(path.as_uri())
     assert opened.locator("#list > li:visible").count() == 40
     assert opened.locator("#filters:visible").count() == 0
     context.close()
 
 
-def test_a_report_without_anything_to_show(browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "empty.html"
+def test_a_report_without_anything_to_show(open_page: Callable[[str], Page]) -> None:
     nothing = {"groups": [], "buckets": [], "latency": [], "callers_left": [], "differences": [], "notices": []}
-    path.write_text(as_html(type(content())(**(vars(content()) | nothing | {"began_at": None}))), encoding="utf-8")
-    opened = browser.new_page()
-    opened.goto(path.as_uri())
+    opened = open_page(as_html(replace(content(), began_at=None, **nothing)))
     assert "None was found." in opened.locator("main").inner_text()
     assert Axe().run(opened).violations_count == 0
-    opened.close()

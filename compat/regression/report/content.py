@@ -48,7 +48,7 @@ class Group:
     Attributes:
         title: of the table.
         caption: what it counts, in a sentence.
-        column: the heading of the names: Field, Route or Caller.
+        column: the heading of the names: Field, Route, Caller or Aspect.
         counted: the heading of the numbers of calls.
         rows: the worst first.
     """
@@ -141,7 +141,7 @@ class CallerLeft:
 
 @dataclass(frozen=True)
 class DifferenceShown:
-    """One of the first differences; its values are shapes or pseudonyms.
+    """One of the first differences, or explained ones together; values of people are shapes or pseudonyms.
 
     Attributes:
         kind: of the difference, such as ``field value``.
@@ -149,6 +149,7 @@ class DifferenceShown:
         route: the action of the deprecated route.
         caller: whose call it was.
         field: of the record, or empty.
+        aspect: of the answer, such as ``membership``.
         place: exam, record and what else says where.
         old: what the old endpoint answered there.
         new: what the new one did.
@@ -161,6 +162,7 @@ class DifferenceShown:
     route: str
     caller: str
     field: str
+    aspect: str
     place: str
     old: str
     new: str

@@ -1,0 +1,89 @@
+"""The numbers of a report are those of the check, through to the page in a browser."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.sync_api import Page as BrowserPage
+
+from compat.regression.check import check_pairs
+from compat.regression.known import KnownDifference, KnownDifferences
+from compat.regression.pairs import Pair
+from compat.regression.report.content import CallerLeft
+from compat.regression.report.html import as_html
+from compat.regression.report.markdown import as_markdown
+from compat.regression.report.of_result import content_of
+from compat.regression.result import CheckResult
+from compat.regression.verdict import judge
+from tests.regression.answers_of import AT, Page, call_of, pair_of, records
+
+LEFT = [CallerLeft("registrar", 214.0, AT, "rewritable", "0 unexplained in 1,900")]
+
+
+def _pairs(count: int = 120) -> Iterator[Pair]:
+    chance, whole = random.Random(7), records(30)
+    for number in range(count):
+        old, new = Page.of(whole, 1 + number % 3), Page.of(whole, 1 + number % 3)
+        if number % 10 == 0:
+            new.records[2]["name"] = "somebody else"
+        if number % 15 == 0:
+            new.headers["X-Pagination-Item-Count"] = "31"
+        old.seconds, new.seconds = chance.uniform(0.01, 0.05), chance.uniform(0.01, 0.2)
+        pair = pair_of(call_of({"page": 1 + number % 3, "limit": 10}), old.answered(), new.answered())
+        yield replace(pair, caller=("registrar", "lms", None)[number % 3], at=AT + number * 7200)
+
+
+@pytest.fixture(scope="module")
+def result() -> CheckResult:
+    return check_pairs(_pairs())
+
+
+def test_the_page_says_what_the_json_says(result: CheckResult, open_page: Any) -> None:
+    judgement = judge(result)
+    found = msgspec.to_builtins(result)
+    page: BrowserPage = open_page(as_html(content_of(result, judgement, LEFT)))
+    for name in ("calls", "explained", "unexplained"):
+        assert page.locator(f"[data-number={name}]").inner_text() == f"{found['all'][name]:,}"
+    assert page.locator("[data-number=identical]").inner_text() == f"{found['identical']:,}"
+    judged = msgspec.to_builtins(judgement)
+    for group in ("routes", "callers", "aspects", "fields"):
+        for score in judged[group]:
+            row = page.locator(f'[data-group=by-{group[:-1]}] tr[data-name="{score["name"] or "not known"}"]')
+            for part in ("calls", "explained", "unexplained", "missing"):
+                assert row.locator(f"[data-of={part}]").inner_text() == f"{score[part]:,}", (group, score)
+    assert found["all"]["unexplained"] > 0
+    assert sum(bucket.calls for bucket in content_of(result, judgement).buckets) == found["all"]["calls"]
+
+
+def test_a_hundred_thousand_calls_make_no_longer_page(result: CheckResult) -> None:
+    many = result
+    while many.all.calls < 100_000:
+        many = many.merge(many)
+    few, much = (as_html(content_of(each, judge(each), LEFT)) for each in (result, many))
+    # The first differences are as many as ever; numbers have a few digits more.
+    assert len(much) < 2 * len(few)
+    assert f"{many.all.calls:,}" in much
+
+
+def test_what_is_explained_is_added_up_and_what_is_not_is_shown(result: CheckResult) -> None:
+    rule = KnownDifference("renamed in June", date(2018, 12, 31), field="name")
+    explained = check_pairs(_pairs(), known=KnownDifferences([rule], today=date(2018, 11, 1)))
+    text = as_markdown(content_of(explained, judge(explained)))
+    assert "renamed in June" in text
+    assert "| explained |" in text
+    shown = content_of(result, judge(result)).differences
+    assert {each.state for each in shown} == {"unexplained"}
+    assert {each.field.lower() for each in shown} == {"name", "x-pagination-item-count"}
+
+
+def test_no_name_gets_into_a_report(result: CheckResult) -> None:
+    made = content_of(result, judge(result), LEFT)
+    for text in (as_html(made), as_markdown(made)):
+        assert "somebody else" not in text
+        assert all(record["email"] not in text for record in records(30))
