@@ -8,8 +8,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from answers_of import Page, Record, body_of, records
+
 from compat.regression.pairs import Answered
-from tests.regression.answers_of import Page, Record, body_of, records
 
 Expected = tuple[str, int | None, str | None]
 """Kind, place of the record in the whole list or None, and field or header."""

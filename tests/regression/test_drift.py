@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from answers_of import Page, Record, call_of, pair_of, records
 
 from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
 from compat.regression.pairs import Answered, Pair
 from compat.regression.verdict import judge
-from tests.regression.answers_of import Page, Record, call_of, pair_of, records
 
 PAIRS = 10_000
 DRIFT = 0.05

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from answers_of import Page, call_of, pair_of
+from faults import FAULTS, FAULTS_OF_REFUSALS, WHOLE, Fault, refused
 
 from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
@@ -10,8 +12,6 @@ from compat.regression.compare import compare
 from compat.regression.differences import KINDS
 from compat.regression.pairs import Answered
 from compat.regression.verdict import judge
-from tests.regression.answers_of import Page, call_of, pair_of
-from tests.regression.faults import FAULTS, FAULTS_OF_REFUSALS, WHOLE, Fault, refused
 
 CALL = call_of({"sort": '[{"status": "asc"}]', "page": 2, "limit": 10})
 

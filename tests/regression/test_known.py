@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answers_of import Page, call_of, pair_of, records
 
 from compat.errors import ConfigurationError
 from compat.regression.check import check_pairs
 from compat.regression.known import load_known
 from compat.regression.result import CheckResult
 from compat.regression.verdict import judge
-from tests.regression.answers_of import Page, call_of, pair_of, records
 
 TODAY = date(2026, 6, 1)
 RULE = """

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from answers_of import Page, call_of, pair_of, records
 
 from compat.config_file import read_config
 from compat.errors import LegacyError
@@ -17,7 +18,6 @@ from compat.regression.declared import DeclaredLosses
 from compat.regression.pairs import Answered, Pair
 from compat.shim import Shim
 from compat.testing import Sandbox
-from tests.regression.answers_of import Page, call_of, pair_of, records
 
 
 def answered(answer: Answer) -> Answered:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from answers_of import AT, Page, call_of, pair_of, records
 from playwright.sync_api import Page as BrowserPage
 
 from compat.regression.check import check_pairs
@@ -21,7 +22,6 @@ from compat.regression.report.markdown import as_markdown
 from compat.regression.report.of_result import content_of
 from compat.regression.result import CheckResult
 from compat.regression.verdict import judge
-from tests.regression.answers_of import AT, Page, call_of, pair_of, records
 
 LEFT = [CallerLeft("registrar", 214.0, AT, "rewritable", "0 unexplained in 1,900")]
 

@@ -10,6 +10,8 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from answers_of import Page, call_of, pair_of
+from faults import FAULTS, WHOLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +19,6 @@ from compat.regression.check import check_pairs
 from compat.regression.pairs import Answered, Pair
 from compat.regression.result import CheckResult
 from compat.regression.verdict import judge
-from tests.regression.answers_of import Page, call_of, pair_of
-from tests.regression.faults import FAULTS, WHOLE
 
 
 def pairs() -> Iterator[Pair]:
