@@ -13,6 +13,7 @@ from compat.deprecation import deprecated, deprecated_call
 from compat.legacy.answer import READING, Answer
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
 from compat.legacy.written import Filter, Sort, written
+from compat.migration.client_dial import ClientDial
 from compat.shim import Shim
 from compat.upstream.interface import Upstream
 
@@ -41,7 +42,10 @@ class StudentsPage:
 
 
 class ExamStudentsClient:
-    """The deprecated interface as a class, answered from an upstream.
+    """The deprecated interface as a class, answered from an upstream, or from the old endpoint where the mode says so.
+
+    The old endpoint is the configuration's ``[legacy] base_url``, called with the ``api_token`` and ``secret_key`` that
+    stand there, else with those of the student sessions.
 
     Args:
         upstream: an upstream or a configuration; None to make one from the credentials, or to read the
@@ -64,6 +68,7 @@ class ExamStudentsClient:
     ) -> None:
         given = resolve(upstream, base_url=base_url, api_token=api_token, secret_key=secret_key)
         self._shim = Shim(upstream_of(given), settings_of(given))
+        self._dial = ClientDial(given, self._shim)
         self._sunset = sunset_of(given)
 
     def __repr__(self) -> str:
@@ -179,4 +184,4 @@ class ExamStudentsClient:
 
     def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> Answer:
         call = LegacyCall(route, str(exam_id), written(parameters), method=route.methods[0])
-        return self._shim.answer(call)
+        return self._dial.answer(call)

@@ -14,7 +14,7 @@ from compat.config import Configuration
 from compat.errors import ConfigurationError, LegacyError, UpstreamError
 from compat.legacy.routes import LegacyCall
 from compat.migration.behind import Behind, Bounds
-from compat.migration.modes import MODE_VARIABLE, Chosen, Mode, Rules, configured_rules, mode_of_environment
+from compat.migration.modes import LACKING, MODE_VARIABLE, Chosen, Rules, chosen_of, configured_rules
 from compat.migration.pairs_kept import Sink, sinks_of
 from compat.migration.switched import Switched
 from compat.migration.turns import Asker, Endpoint, Identity, Side, Turn, turn_of
@@ -23,7 +23,7 @@ from compat.regression.pairs import Answered, Pair
 __all__ = ["Brownouts", "Dial"]
 
 _T = TypeVar("_T")
-_NEW = Mode("new")
+_NONE = Rules()
 _MAKING = threading.Lock()
 """Held while what keeps pairs is made, so that it is made once."""
 
@@ -46,6 +46,7 @@ class Dial:
         brownouts: asked before anything is answered.
         bounds: of what is done behind.
         configuration: has pairs kept too, from the first one on.
+        lacking: what has to be configured where there is no old endpoint.
 
     Attributes:
         brownouts: as given; may be set later.
@@ -61,9 +62,11 @@ class Dial:
         brownouts: Brownouts | None = None,
         bounds: Bounds = Bounds(),
         configuration: Configuration | None = None,
+        lacking: str = LACKING,
     ) -> None:
         self._rules = rules
         self._legacy = legacy
+        self._lacking = lacking
         self._switched = switched
         self._sinks = tuple(sinks)
         self._configuration = configuration
@@ -73,24 +76,24 @@ class Dial:
         self.behind.ended = self._close_sinks
 
     @classmethod
-    def of(cls, configuration: Configuration, *, legacy: bool | None = None, bounds: Bounds = Bounds()) -> Dial:
+    def of(cls, configuration: Configuration, *, legacy: bool | None = None, lacking: str = LACKING) -> Dial:
         """The dial of a configuration.
 
         Args:
             configuration: its modes, its store for the run-time switches, and what it has kept.
             legacy: whether there is an old endpoint, where that is not the configuration's to say.
-            bounds: of what is done behind.
+            lacking: what has to be configured where there is none.
 
         Raises:
             ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
         """
         there = configuration.legacy_base_url is not None if legacy is None else legacy
         dial = cls(
-            configured_rules(configuration, legacy=there),
+            configured_rules(configuration, legacy=there, lacking=lacking),
             legacy=there,
             switched=Switched(configuration.store, legacy=there),
-            bounds=bounds,
             configuration=configuration,
+            lacking=lacking,
         )
         dial.chosen(None, "")
         return dial
@@ -129,19 +132,11 @@ class Dial:
         Raises:
             ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode, or one that needs an old endpoint that nobody named.
         """
-        mode = mode_of_environment()
-        if mode is not None:
-            if mode.needs_legacy and not self._legacy:
-                raise ConfigurationError(f"{MODE_VARIABLE}={mode}: needs base_url in [legacy]")
-            return Chosen(mode, "environment")
-        if self._switched is not None:
-            switched = self._switched.rules.find(caller, exam)
-            if switched is not None:
-                return Chosen(switched[1], "switch", switched[0])
-        configured = self._rules.find(caller, exam)
-        if configured is not None:
-            return Chosen(configured[1], "configuration", configured[0])
-        return Chosen(_NEW, "default")
+        switched = self._switched.rules if self._switched is not None else _NONE
+        found = chosen_of(caller, exam, switched, self._rules)
+        if found.by == "environment" and found.mode.needs_legacy and not self._legacy:
+            raise ConfigurationError(f"{MODE_VARIABLE}={found.mode}: needs {self._lacking}")
+        return found
 
     def turn(self, call: LegacyCall, who: Identity) -> Turn:
         """What is to be done with a call.

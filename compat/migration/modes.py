@@ -18,12 +18,14 @@ from compat.config import Configuration
 from compat.errors import ConfigurationError
 
 __all__ = [
+    "LACKING",
     "LEGAL",
     "MODE_VARIABLE",
     "Chosen",
     "Mode",
     "Rules",
     "Scope",
+    "chosen_of",
     "configured_rules",
     "mode_of_environment",
     "share_of",
@@ -32,6 +34,8 @@ __all__ = [
 ]
 
 MODE_VARIABLE = "EXAM_COMPAT_MODE"
+LACKING = "base_url in [legacy]"
+"""What most modes need."""
 LEGAL = "legacy, shadow, canary:25 (a percentage), new or new+fallback"
 
 _CANARY = re.compile(r"canary:(100|[0-9]{1,2})", re.ASCII)
@@ -130,6 +134,9 @@ class Chosen:
     scope: Scope = Scope()
 
 
+_NOTHING_SAID = Chosen(Mode("new"), "default")
+
+
 @dataclass(frozen=True)
 class Rules:
     """What one place says of modes.
@@ -161,12 +168,13 @@ class Rules:
         return iter(self.modes.items())
 
 
-def configured_rules(configuration: Configuration, *, legacy: bool) -> Rules:
+def configured_rules(configuration: Configuration, *, legacy: bool, lacking: str = LACKING) -> Rules:
     """What a configuration says of modes.
 
     Args:
         configuration: the configuration.
         legacy: whether there is an old endpoint.
+        lacking: what has to be configured where there is none.
 
     Raises:
         ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
@@ -176,7 +184,7 @@ def configured_rules(configuration: Configuration, *, legacy: bool) -> Rules:
     def add(scope: Scope, text: str, where: str) -> None:
         mode = found[scope] = Mode.parse(text, where)
         if mode.needs_legacy and not legacy:
-            raise ConfigurationError(f"{where} = {text!r} needs base_url in [legacy]")
+            raise ConfigurationError(f"{where} = {text!r} needs {lacking}")
 
     if configuration.mode is not None:
         add(Scope(), configuration.mode, "[migration] mode")
@@ -189,6 +197,30 @@ def configured_rules(configuration: Configuration, *, legacy: bool) -> Rules:
         for exam, text in each.exams.items():
             add(Scope(name, str(exam)), text, f"[[callers]] {name!r}: exams: {exam}")
     return Rules(found)
+
+
+def chosen_of(caller: str | None, exam: str, switched: Rules, configured: Rules) -> Chosen:
+    """The mode of a call, and what chose it.
+
+    Args:
+        caller: the caller's name, or None where it has none.
+        exam: the exam's id.
+        switched: what the run-time switches say.
+        configured: what the configuration says.
+
+    Raises:
+        ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode.
+    """
+    mode = mode_of_environment()
+    if mode is not None:
+        return Chosen(mode, "environment")
+    found = switched.find(caller, exam)
+    if found is not None:
+        return Chosen(found[1], "switch", found[0])
+    found = configured.find(caller, exam)
+    if found is not None:
+        return Chosen(found[1], "configuration", found[0])
+    return _NOTHING_SAID
 
 
 def switch_name(scope: Scope) -> str:

@@ -1,0 +1,109 @@
+"""Both endpoints as the client class asks them: the old one by requests of our own, plainly signed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import requests
+
+from compat.errors import LegacyError, NotAuthorized, StudentSessionNotFound
+from compat.legacy.answer import ANSWERED_BY, Answer
+from compat.legacy.routes import LegacyCall
+from compat.legacy.signature import Caller, signed
+from compat.migration.answers_kept import kept_answer, kept_error
+from compat.migration.turns import Asker
+from compat.regression.pairs import Answered
+from compat.upstream.retries import RetryPolicy
+from compat.upstream.transport import CallOptions, Reply, Transport, json_object, refused_parameters, unexpected
+
+__all__ = ["AnswerSide", "OldEndpoint"]
+
+_OPTIONS = CallOptions()
+_ACCEPT = "application/vnd.procwise.v3"
+
+
+class OldEndpoint:
+    """Calls the old endpoint with an account of our own; reads are tried again as upstream, writes are not.
+
+    Its requests pass by whatever is installed or mounted in ``requests``.
+
+    Args:
+        base_url: its base.
+        account: what calls are signed with.
+        retries: how often reads are tried, and how long.
+    """
+
+    def __init__(self, base_url: str, account: Caller, retries: RetryPolicy = RetryPolicy()) -> None:
+        self._base_url = base_url
+        self._account = account
+        self._transport = Transport(retries, None, "old")
+
+    def answer(self, call: LegacyCall, options: CallOptions = _OPTIONS) -> Answer:
+        """The old endpoint's answer to a call, whose parameters are all in its query.
+
+        Raises:
+            LegacyError: as the shim raises for the same answers of the new one.
+        """
+        values = dict(parse_qsl(call.query, keep_blank_values=True))
+        send = self._transport.read if call.method == "GET" else self._transport.write
+        return send(lambda: self._request(call, values), lambda reply: _accepted(reply, values), options)
+
+    def _request(self, call: LegacyCall, values: dict[str, str]) -> requests.Request:
+        sent = signed(values, self._account.secret_key, {"id": call.exam_id})
+        headers = {"Authorization": f"Token token={self._account.api_token}", "Accept": _ACCEPT}
+        url = f"{self._base_url}/api/v3/exams/{call.exam_id}/{call.route.action}"
+        if call.method == "POST":
+            headers["Content-Type"] = "application/json"
+            return requests.Request(call.method, url, headers=headers, data=json.dumps(sent).encode())
+        return requests.Request(call.method, url, headers=headers, params=sent)
+
+
+def _accepted(reply: Reply, values: dict[str, str]) -> Answer:
+    if reply.status == 401:
+        raise NotAuthorized
+    if reply.status == 404 and values.get("student_session_id", "").isdecimal():
+        raise StudentSessionNotFound(int(values["student_session_id"]))
+    if reply.status == 422:
+        raise refused_parameters(reply)
+    if reply.status not in (200, 201):
+        raise unexpected(reply)
+    # An answer that is cut off is asked for again.
+    json_object(reply)
+    headers = {**{name.title(): value for name, value in reply.headers.items()}, ANSWERED_BY: "legacy"}
+    return Answer(reply.status, headers, reply.body)
+
+
+@dataclass
+class AnswerSide:
+    """An endpoint whose answers are whole at once.
+
+    Args:
+        answer: gives one.
+    """
+
+    answer: Callable[[], Answer]
+    begun: float = 0.0
+
+    def ask(self) -> Answer:
+        self.begun = time.perf_counter()
+        return self.answer()
+
+    def behind(self) -> Asker:
+        return self._ask_behind
+
+    def watch(self, given: Answer, then: Callable[[Answered], object]) -> None:
+        then(kept_answer(given, time.perf_counter() - self.begun))
+
+    def failed(self, error: Exception) -> Answered:
+        return kept_error(error, time.perf_counter() - self.begun)
+
+    def _ask_behind(self) -> Answered:
+        begun = time.perf_counter()
+        try:
+            return kept_answer(self.answer(), time.perf_counter() - begun)
+        except LegacyError as error:
+            return kept_error(error, time.perf_counter() - begun)
