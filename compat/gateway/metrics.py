@@ -59,6 +59,9 @@ class Metrics:
         self._drift = Counter(
             "exam_compat_drift", "Processes that saw a field of an undeclared type.", ("field",), registry=registry
         )
+        self._pairs = Counter(
+            "exam_compat_comparisons", "Calls that both endpoints were to answer.", ("outcome",), registry=registry
+        )
         self._success = _Moment(Gauge(_SUCCESS, "Last use.", registry=registry, multiprocess_mode="max"))
         self._failure = _Moment(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
         # Looking a label set up costs more than counting it.
@@ -88,6 +91,10 @@ class Metrics:
     def drifted(self, field: str) -> None:
         """A field came in an undeclared type, for the first time in this process."""
         self._drift.labels(field).inc()
+
+    def compared(self, outcome: str) -> None:
+        """A call was answered by both endpoints ("done"), or was to be and there was too much to do ("dropped")."""
+        self._pairs.labels(outcome).inc()
 
     def _attempted(self, status: int | None, *, own: bool) -> None:
         self._attempts.labels("none" if status is None else f"{status // 100}xx").inc()

@@ -1,16 +1,17 @@
-"""Runs the commands of MIGRATION.md and writes what came below them: ``python tests/docs/write_outputs.py``.
+"""Runs the commands of the guides and writes what came below them: ``python tests/docs/write_outputs.py``.
 
 What a line ``…`` leaves out stays left out where the rest still agrees; look at the difference before committing it.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
 from consoles import ROOT, Command, agrees, commands_in, terminal
 
-PAGES = ("MIGRATION.md", "docs/recordings.md")
+PAGES = ("MIGRATION.md", "docs/modes.md", "docs/recordings.md")
 
 
 def written_anew(document: str, folder: Path) -> str:
@@ -28,7 +29,7 @@ def written_anew(document: str, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    for name in PAGES:
+    for name in sys.argv[1:] or PAGES:
         with tempfile.TemporaryDirectory() as temporary:
             path = ROOT / name
             path.write_text(written_anew(path.read_text(encoding="utf-8"), Path(temporary)), encoding="utf-8")

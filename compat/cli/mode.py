@@ -1,0 +1,152 @@
+"""``exam-compat mode``: which endpoint answers whom, and the switch that changes it while everything runs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from compat.cli.console import note, plain, say, show_table
+from compat.cli.options import config_option, configuration
+
+if TYPE_CHECKING:
+    from compat.config import Configuration
+    from compat.migration.modes import Chosen, Scope
+    from compat.migration.switches import Switches
+
+__all__ = ["mode"]
+
+_SOON = "Whatever runs follows within 2 seconds."
+
+
+@click.command(short_help="Show or switch which endpoint answers whom.")
+@click.argument("mode_", metavar="[MODE]", required=False)
+@click.option("--caller", metavar="NAME", help="Only this caller's calls, by its name in [[callers]].")
+@click.option("--exam", metavar="ID", help="Only calls for this exam.")
+@click.option("--clear", is_flag=True, help="Take the switch away: what the configuration says counts again.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@config_option
+def mode(mode_: str | None, caller: str | None, exam: str | None, clear: bool, as_json: bool) -> None:
+    """Show which endpoint answers whom and why, or switch it without a restart.
+
+    MODE is legacy, shadow, canary:25 (a percentage), new or new+fallback. A switch counts over the configuration, and
+    EXAM_COMPAT_MODE in the environment of a process over both; a rule for a caller and an exam counts over one for the
+    caller, that over one for the exam, and that over the one for everyone.
+
+    \b
+    Examples:
+      exam-compat mode
+      exam-compat mode shadow
+      exam-compat mode canary:25 --exam 17
+      exam-compat mode legacy --caller 'registrar nightly export'
+      exam-compat mode --clear --exam 17
+    """
+    if clear and mode_ is not None:
+        raise click.UsageError("--clear and a mode exclude each other: leave one of the two out.")
+    given = configuration()
+    scope = _scope(given, caller, exam)
+    # Imported here, as in all that follows: the help needs none of it.
+    from compat.migration.switches import open_switches
+
+    switches = open_switches(given.store)
+    try:
+        if clear or mode_ is not None:
+            _switch(given, switches, scope, mode_)
+        if as_json or not (clear or mode_ is not None):
+            _show(given, switches, scope, as_json=as_json)
+    finally:
+        switches.close()
+
+
+def _scope(given: Configuration, caller: str | None, exam: str | None) -> Scope:
+    from compat.migration.modes import Scope
+
+    names = [each.caller.name for each in given.callers]
+    if caller is not None and caller not in names:
+        near = difflib.get_close_matches(caller, names, n=1, cutoff=0.0)
+        known = f"the nearest is {near[0]!r}" if near else "there are no [[callers]]"
+        raise click.BadParameter(f"the configuration knows no caller {caller!r}; {known}.", param_hint="--caller")
+    if exam is not None and not (exam.isascii() and exam.isdigit()):
+        raise click.BadParameter(f"{exam!r} is no exam id, which is digits.", param_hint="--exam")
+    return Scope(caller, None if exam is None else str(int(exam)))
+
+
+def _switch(given: Configuration, switches: Switches, scope: Scope, text: str | None) -> None:
+    from compat.errors import ConfigurationError
+    from compat.migration.modes import LACKING, MODE_VARIABLE, Mode, switch_name
+
+    if given.store.startswith("memory:"):
+        raise ConfigurationError(
+            "[store] url: memory:// is each process's own, so nothing can be switched from here; "
+            "use sqlite:/// or redis://"
+        )
+    if text is not None and Mode.parse(text, "mode").needs_legacy and given.legacy_base_url is None:
+        raise ConfigurationError(f"mode = {text!r} needs {LACKING}")
+    name = switch_name(scope)
+    before = switches.all().get(name)
+    switches.set(name, text)
+    if text is None and before is None:
+        note(f"There was no switch for {scope}.")
+        return
+    was = f"it was switched to {before}" if before is not None else "it was not switched"
+    done = f"Switched {scope} to {text}; {was}." if text is not None else f"The switch of {scope} to {before} is gone."
+    note(f"{done} {_SOON}")
+    if os.environ.get(MODE_VARIABLE):
+        note(f"{MODE_VARIABLE} is set here: it counts over every switch in the processes that have it.")
+
+
+def _show(given: Configuration, switches: Switches, within: Scope, *, as_json: bool) -> None:
+    rows = [
+        (scope, chosen)
+        for scope, chosen in _chosen(given, switches)
+        if within.caller in (None, scope.caller) and within.exam in (None, scope.exam)
+    ]
+    if as_json:
+        say(json.dumps([_as_json(scope, chosen) for scope, chosen in rows], ensure_ascii=False))
+        return
+    show_table(
+        ("Caller", "Exam", "Mode", "Because of"),
+        [
+            (plain(scope.caller or "all others"), scope.exam or "all others", str(chosen.mode), _reason(chosen))
+            for scope, chosen in rows
+        ],
+    )
+
+
+def _chosen(given: Configuration, switches: Switches) -> list[tuple[Scope, Chosen]]:
+    """Every caller and exam that something is said of, and the mode of their calls."""
+    from compat.migration.modes import Scope, chosen_of, configured_rules, switched_rules
+
+    legacy = given.legacy_base_url is not None
+    configured = configured_rules(given, legacy=legacy)
+    switched, strange = switched_rules(switches.all(), legacy=legacy)
+    for name in strange:
+        note(f"The switch {name!r} is left alone: it is no mode, or one that needs base_url in [legacy].")
+    scopes = {Scope(), *(Scope(each.caller.name) for each in given.callers)}
+    scopes.update(scope for rules in (configured, switched) for scope, _ in rules)
+    ordered = sorted(scopes, key=lambda scope: (scope.caller or "", int(scope.exam or -1)))
+    return [(scope, chosen_of(scope.caller, scope.exam or "", switched, configured)) for scope in ordered]
+
+
+def _reason(chosen: Chosen) -> str:
+    from compat.migration.modes import MODE_VARIABLE
+
+    if chosen.by == "environment":
+        return f"{MODE_VARIABLE}, here"
+    if chosen.by == "default":
+        return "nothing says otherwise"
+    return f"the {chosen.by} for {plain(str(chosen.scope))}"
+
+
+def _as_json(scope: Scope, chosen: Chosen) -> dict[str, Any]:
+    shown = {"caller": scope.caller, "exam": scope.exam, "mode": str(chosen.mode), "by": chosen.by}
+    return {**shown, "rule": _rule(chosen)}
+
+
+def _rule(chosen: Chosen) -> dict[str, str | None] | None:
+    if chosen.by in ("environment", "default"):
+        return None
+    return {"caller": chosen.scope.caller, "exam": chosen.scope.exam}
