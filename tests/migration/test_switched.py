@@ -1,0 +1,166 @@
+"""The run-time switches as a process follows them: soon, off the caller's path, and also without their store."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import pickle
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from serving import until
+
+from compat.errors import StoreUnavailable
+from compat.migration import switched
+from compat.migration.modes import Mode, Scope
+from compat.migration.switched import Switched
+from compat.migration.switches import open_switches
+
+THREAD = "exam-compat-switches"
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switched, "_EVERY", 0.02)
+
+
+def everyone(reading: Switched) -> str | None:
+    return next((str(mode) for scope, mode in reading.rules if scope == Scope()), None)
+
+
+def becomes(reading: Switched, mode: str | None) -> None:
+    until(lambda: everyone(reading) == mode)
+
+
+def test_the_first_call_finds_what_was_switched_before(store_url: str) -> None:
+    switches = open_switches(store_url)
+    switches.set("mode", "shadow")
+    reading = Switched(store_url, legacy=True)
+    assert everyone(reading) == "shadow"
+    switches.set("mode", "canary:25")
+    becomes(reading, "canary:25")
+    switches.set("mode", None)
+    becomes(reading, None)
+    reading.close()
+    switches.close()
+
+
+class _Failing:
+    """A store that answers until it is told not to."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.asked = 0
+
+    def all(self) -> Mapping[str, str]:
+        self.asked += 1
+        if self.away:
+            raise StoreUnavailable
+        return {"mode": "legacy"}
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_last_known_stays_while_the_store_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = _Failing()
+    monkeypatch.setattr(switched, "open_switches", lambda url: store)
+    reading = Switched("redis://nowhere", legacy=True)
+    assert everyone(reading) == "legacy"
+    store.away = True
+    before = store.asked
+    until(lambda: store.asked > before + 3)
+    assert everyone(reading) == "legacy"
+    # Said once, however often it is asked.
+    assert [record.getMessage() for record in caplog.records] == [
+        "the run-time switches cannot be read, the last known ones stay: StoreUnavailable"
+    ]
+    reading.close()
+
+
+def test_a_store_that_hangs_holds_up_the_first_call_for_a_moment_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+
+    def hang(url: str) -> Any:
+        held.wait(30)
+        raise StoreUnavailable
+
+    monkeypatch.setattr(switched, "open_switches", hang)
+    monkeypatch.setattr(switched, "_FIRST", 0.05)
+    reading = Switched("redis://nowhere", legacy=True)
+    assert everyone(reading) is None
+    monkeypatch.setattr(switched, "_FIRST", 30)
+    begun = time.monotonic()
+    assert everyone(reading) is None
+    assert time.monotonic() - begun < 20
+    held.set()
+    reading.close()
+
+
+def test_a_switch_that_cannot_be_followed_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    switches = open_switches("memory://strange")
+    switches.set("mode", "turbo")
+    switches.set("mode exam=17", "new")
+    reading = Switched("memory://strange", legacy=True)
+    assert dict(reading.rules) == {Scope(None, "17"): Mode("new")}
+    assert [record.args for record in caplog.records] == [("mode",)]
+    reading.close()
+
+
+def _threads() -> int:
+    return sum(thread.name == THREAD for thread in threading.enumerate())
+
+
+def test_the_thread_ends_with_whom_it_reads_for() -> None:
+    before = _threads()
+    reading = Switched("memory://ends", legacy=True)
+    assert _threads() == before
+    _ = reading.rules
+    assert _threads() == before + 1
+    del reading
+    gc.collect()
+    until(lambda: _threads() == before)
+
+
+def test_a_copy_reads_for_itself() -> None:
+    switches = open_switches("memory://copied")
+    reading = Switched("memory://copied", legacy=True)
+    assert everyone(reading) is None
+    again = pickle.loads(pickle.dumps(reading))  # noqa: S301 - our own bytes
+    switches.set("mode", "legacy")
+    becomes(again, "legacy")
+    for each in (reading, again):
+        each.close()
+
+
+@pytest.fixture
+def forked() -> Callable[[Callable[[], Any]], Any]:
+    """What a function comes to in a forked child."""
+    context = multiprocessing.get_context("fork")
+
+    def run(work: Callable[[], Any]) -> Any:
+        receiving, sending = context.Pipe(duplex=False)
+        child = context.Process(target=lambda: sending.send(work()))
+        child.start()
+        assert receiving.poll(30)
+        found = receiving.recv()
+        child.join(30)
+        return found
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_reads_for_itself(shared_url: str, forked: Callable[[Callable[[], Any]], Any]) -> None:
+    reading = Switched(shared_url, legacy=True)
+    assert everyone(reading) is None
+    switches = open_switches(shared_url)
+    switches.set("mode", "legacy")
+    assert forked(lambda: everyone(reading)) == "legacy"
+    reading.close()
+    switches.close()
