@@ -7,9 +7,13 @@ read costs half of what is left again where neither its head nor that of the usu
 from __future__ import annotations
 
 import http.client
-import queue
+import select
+import socket
 import ssl
 import zlib
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +46,7 @@ class DirectSender:
         self._origin = f"{self._parts.scheme}://{self._parts.netloc}"
         self._headers = {**default_headers(), "Accept-Encoding": _ENCODINGS}
         self._host = self._parts.netloc.rpartition("@")[2]
-        self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue()
+        self._idle: deque[_Connection] = deque()
         self._context: ssl.SSLContext | None = None
         if self._parts.scheme == "https":
             self._context = ssl.create_default_context(cafile=trusted_by(base_url))
@@ -71,34 +75,33 @@ class DirectSender:
             connection.close()
             raise
 
-    def _asked(self, request: requests.Request, target: str, connection: http.client.HTTPConnection) -> Incoming:
+    def _asked(self, request: requests.Request, target: str, connection: _Connection) -> Incoming:
         headers = {**self._headers, **request.headers}
         plain = request.method == "GET" and not request.data
         head = written_head("GET", target, headers, self._host) if plain else None
         if head is None:
-            connection.request(request.method or "GET", target, request.data or None, headers)
-            return _Answer(connection.getresponse(), connection, self._idle)
+            connection.http.request(request.method or "GET", target, request.data or None, headers)
+            return _Answer(connection.http.getresponse(), connection)
         connection.sock.sendall(head)
         read, found = read_head(connection.sock)
         if found is not None:
-            return _PlainAnswer(found, read, connection, self._idle)
+            return _PlainAnswer(found, read, connection)
         response = http.client.HTTPResponse(Replayed(read, connection.sock), method="GET")  # type: ignore[arg-type]
         response.begin()
-        return _Answer(response, connection, self._idle)
+        return _Answer(response, connection)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        while self._idle:
+            self._idle.pop().close()
 
-    def _connected(self, seconds: float) -> http.client.HTTPConnection:
+    def _connected(self, seconds: float) -> _Connection:
         while True:
             try:
-                idle = self._idle.get_nowait()
-            except queue.Empty:
-                return self._new(seconds)
-            # What can be read before anything was asked is the other side's goodbye.
-            if idle.sock is not None and not wait_for_read(idle.sock, 0):
+                idle = self._idle.pop()
+            except IndexError:
+                return _Connection(self._new(seconds), self._idle)
+            if not idle.has_spoken():
                 return idle
             idle.close()
 
@@ -120,16 +123,40 @@ class DirectSender:
         return connection
 
 
+class _Connection:
+    """A connection that is kept open between requests.
+
+    Args:
+        connection: open.
+        idle: where it waits for its next request.
+    """
+
+    def __init__(self, connection: http.client.HTTPConnection, idle: deque[_Connection]) -> None:
+        self.http = connection
+        self.sock: socket.socket = connection.sock
+        self.has_spoken = _looking_at(connection.sock)
+        self._idle = idle
+
+    def keep(self) -> None:
+        self._idle.append(self)
+
+    def close(self) -> None:
+        self.http.close()
+
+
+def _looking_at(sock: socket.socket) -> Callable[[], object]:
+    """Tells whether there is something to read; before anything was asked, that is the other side's goodbye."""
+    if not hasattr(select, "poll"):
+        return partial(wait_for_read, sock, 0)
+    looking = select.poll()
+    looking.register(sock, select.POLLIN)
+    return partial(looking.poll, 0)
+
+
 class _PlainAnswer:
     """An answer of a stated length, whose body is still to be read."""
 
-    def __init__(
-        self,
-        head: Head,
-        read: bytes,
-        connection: http.client.HTTPConnection,
-        idle: queue.LifoQueue[http.client.HTTPConnection],
-    ) -> None:
+    def __init__(self, head: Head, read: bytes, connection: _Connection) -> None:
         self.status = head.status
         self.headers = head.fields
         # What comes after the end of an answer is none of it, and nobody asked for it.
@@ -137,7 +164,6 @@ class _PlainAnswer:
         self._begun = read[head.end : head.end + head.length]
         self._left = head.length - len(self._begun)
         self._connection = connection
-        self._idle = idle
 
     def read1(self, amt: int | None = None, decode_content: bool | None = True) -> bytes:
         if self._begun:
@@ -158,7 +184,7 @@ class _PlainAnswer:
 
     def drain_conn(self) -> None:
         if self._keep and not self._left:
-            self._idle.put(self._connection)
+            self._connection.keep()
         else:
             self._connection.close()
 
@@ -169,16 +195,10 @@ class _PlainAnswer:
 class _Answer:
     """An answer whose body is still to be read by ``http.client``."""
 
-    def __init__(
-        self,
-        response: http.client.HTTPResponse,
-        connection: http.client.HTTPConnection,
-        idle: queue.LifoQueue[http.client.HTTPConnection],
-    ) -> None:
+    def __init__(self, response: http.client.HTTPResponse, connection: _Connection) -> None:
         self.status = response.status
         self._response = response
         self._connection = connection
-        self._idle = idle
         packed = response.headers.get("Content-Encoding", "identity").lower() in ("gzip", "x-gzip", "deflate")
         self._unpack = zlib.decompressobj(_EITHER) if packed else None
 
@@ -207,7 +227,7 @@ class _Answer:
         reusable = not self._response.will_close and not self._response.length
         self._response.close()
         if reusable:
-            self._idle.put(self._connection)
+            self._connection.keep()
         else:
             self._connection.close()
 

@@ -18,33 +18,44 @@ _LONGEST = 1 << 16
 """Bytes within which a head has to end to be read here, and that are asked for at once."""
 
 _USUAL = re.compile(
-    rb"HTTP/1\.1 (?P<status>[2-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\r\n"
-    rb"(?P<fields>(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
+    rb"HTTP/1\.1 (?P<status>[2-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?"
+    rb"(?P<fields>\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 )
-_ODD = frozenset(("transfer-encoding", "content-encoding"))
+_LENGTH = b"\r\ncontent-length:"
+_TRANSFER = b"\r\ntransfer-encoding:"
+_PACKED = b"\r\ncontent-encoding:"
+_CONNECTION = b"\r\nconnection:"
 _DIGITS = 16
 _BODILESS = (204, 304)
 _SENDABLE = re.compile(r"[A-Z]+ /[\x21-\x7e]* HTTP/1\.1\r\n(?:[A-Za-z0-9-]+: [\t\x20-\x7e]*\r\n)+\r\n")
 
 
 class Fields(Mapping[str, str]):
-    """Headers, found by their names in any case.
+    """Headers, looked for only when they are asked for, by their names in any case.
 
     Args:
-        lowered: by their names in small letters.
+        lines: the headers, each between ends of lines.
+        lowered: the same in small letters.
     """
 
-    def __init__(self, lowered: Mapping[str, str]) -> None:
+    def __init__(self, lines: bytes, lowered: bytes) -> None:
+        self._lines = lines
         self._lowered = lowered
 
     def __getitem__(self, name: str) -> str:
-        return self._lowered[name.lower()]
+        mark = b"\r\n%b:" % name.lower().encode("latin-1")
+        found = self._lowered.find(mark)
+        if found < 0:
+            raise KeyError(name)
+        begin = found + len(mark)
+        return self._lines[begin : self._lines.find(b"\r\n", begin)].strip(b"\t ").decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._lowered)
+        lines = self._lowered.split(b"\r\n")[1:-1]
+        return iter(dict.fromkeys([line.partition(b":")[0].decode("latin-1") for line in lines]))
 
     def __len__(self) -> int:
-        return len(self._lowered)
+        return sum(1 for _ in self)
 
 
 class Head(NamedTuple):
@@ -104,22 +115,17 @@ def read_head(connection: socket.socket) -> tuple[bytes, Head | None]:
 
 
 def _understood(found: re.Match[bytes]) -> Head | None:
-    fields: dict[str, str] = {}
-    for line in found["fields"].decode("latin-1").split("\r\n")[:-1]:
-        name, _, value = line.partition(":")
-        name = name.lower()
-        if name not in fields:
-            fields[name] = value.strip("\t ")
-        elif name == "content-length":
-            return None
-    status, length = int(found["status"]), fields.get("content-length", "")
-    if (
-        status in _BODILESS
-        or not _ODD.isdisjoint(fields)
-        or not (length.isascii() and length.isdigit() and len(length) < _DIGITS)
-    ):
+    status, lines = int(found["status"]), found["fields"]
+    lowered = lines.lower()
+    if status in _BODILESS or _TRANSFER in lowered or _PACKED in lowered or lowered.count(_LENGTH) != 1:
         return None
-    return Head(status, Fields(fields), int(length), "close" in fields.get("connection", "").lower(), found.end())
+    begin = lowered.find(_LENGTH) + len(_LENGTH)
+    length = lines[begin : lines.find(b"\r\n", begin)].strip(b"\t ")
+    if not (length.isdigit() and len(length) < _DIGITS):
+        return None
+    fields = Fields(lines, lowered)
+    closes = _CONNECTION in lowered and "close" in fields["connection"].lower()
+    return Head(status, fields, int(length), closes, found.end())
 
 
 class Replayed:
