@@ -7,21 +7,17 @@ read costs half of what is left again where neither its head nor that of the usu
 from __future__ import annotations
 
 import http.client
-import select
-import socket
 import ssl
 import zlib
 from collections import deque
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.utils import default_headers
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, ReadTimeoutError
-from urllib3.util.wait import wait_for_read
 
+from compat.gateway.connections import TIMED_OUT, Connection
 from compat.gateway.environment import proxy_to, trusted_by
 from compat.gateway.heads import Head, Replayed, read_head, written_head
 from compat.upstream.senders import CallOptions, Incoming, OwnPool, whole_url_of
@@ -46,7 +42,7 @@ class DirectSender:
         self._origin = f"{self._parts.scheme}://{self._parts.netloc}"
         self._headers = {**default_headers(), "Accept-Encoding": _ENCODINGS}
         self._host = self._parts.netloc.rpartition("@")[2]
-        self._idle: deque[_Connection] = deque()
+        self._idle: deque[Connection] = deque()
         self._context: ssl.SSLContext | None = None
         if self._parts.scheme == "https":
             self._context = ssl.create_default_context(cafile=trusted_by(base_url))
@@ -63,9 +59,8 @@ class DirectSender:
         target = whole_url_of(request)[len(self._origin) :]
         connection = self._connected(timeout[0])
         try:
-            connection.sock.settimeout(timeout[1])
-            return self._asked(request, target, connection)
-        except TimeoutError:
+            return self._asked(request, target, connection, timeout[1])
+        except TIMED_OUT:
             connection.close()
             raise ReadTimeoutError(None, None, "no answer came") from None  # type: ignore[arg-type]
         except (OSError, http.client.HTTPException) as error:
@@ -75,13 +70,15 @@ class DirectSender:
             connection.close()
             raise
 
-    def _asked(self, request: requests.Request, target: str, connection: _Connection) -> Incoming:
+    def _asked(self, request: requests.Request, target: str, connection: Connection, seconds: float) -> Incoming:
         headers = {**self._headers, **request.headers}
         plain = request.method == "GET" and not request.data
         head = written_head("GET", target, headers, self._host) if plain else None
         if head is None:
+            connection.wait_as_a_file(seconds)
             connection.http.request(request.method or "GET", target, request.data or None, headers)
             return _Answer(connection.http.getresponse(), connection)
+        connection.wait_at_most(seconds)
         connection.sock.sendall(head)
         read, found = read_head(connection.sock)
         if found is not None:
@@ -95,12 +92,12 @@ class DirectSender:
         while self._idle:
             self._idle.pop().close()
 
-    def _connected(self, seconds: float) -> _Connection:
+    def _connected(self, seconds: float) -> Connection:
         while True:
             try:
                 idle = self._idle.pop()
             except IndexError:
-                return _Connection(self._new(seconds), self._idle)
+                return Connection(self._new(seconds), self._idle)
             if not idle.has_spoken():
                 return idle
             idle.close()
@@ -123,40 +120,10 @@ class DirectSender:
         return connection
 
 
-class _Connection:
-    """A connection that is kept open between requests.
-
-    Args:
-        connection: open.
-        idle: where it waits for its next request.
-    """
-
-    def __init__(self, connection: http.client.HTTPConnection, idle: deque[_Connection]) -> None:
-        self.http = connection
-        self.sock: socket.socket = connection.sock
-        self.has_spoken = _looking_at(connection.sock)
-        self._idle = idle
-
-    def keep(self) -> None:
-        self._idle.append(self)
-
-    def close(self) -> None:
-        self.http.close()
-
-
-def _looking_at(sock: socket.socket) -> Callable[[], object]:
-    """Tells whether there is something to read; before anything was asked, that is the other side's goodbye."""
-    if not hasattr(select, "poll"):
-        return partial(wait_for_read, sock, 0)
-    looking = select.poll()
-    looking.register(sock, select.POLLIN)
-    return partial(looking.poll, 0)
-
-
 class _PlainAnswer:
     """An answer of a stated length, whose body is still to be read."""
 
-    def __init__(self, head: Head, read: bytes, connection: _Connection) -> None:
+    def __init__(self, head: Head, read: bytes, connection: Connection) -> None:
         self.status = head.status
         self.headers = head.fields
         # What comes after the end of an answer is none of it, and nobody asked for it.
@@ -173,7 +140,7 @@ class _PlainAnswer:
             return b""
         try:
             part = self._connection.sock.recv(min(self._left, _PART if amt is None else amt))
-        except TimeoutError:
+        except TIMED_OUT:
             raise ReadTimeoutError(None, None, "the answer stopped") from None  # type: ignore[arg-type]
         except OSError as error:
             raise ProtocolError(f"the answer broke off: {type(error).__name__}", error) from None
@@ -195,7 +162,7 @@ class _PlainAnswer:
 class _Answer:
     """An answer whose body is still to be read by ``http.client``."""
 
-    def __init__(self, response: http.client.HTTPResponse, connection: _Connection) -> None:
+    def __init__(self, response: http.client.HTTPResponse, connection: Connection) -> None:
         self.status = response.status
         self._response = response
         self._connection = connection
@@ -213,7 +180,7 @@ class _Answer:
                     return part
                 if unpacked := self._unpack.decompress(part):
                     return unpacked
-        except TimeoutError:
+        except TIMED_OUT:
             raise ReadTimeoutError(None, None, "the answer stopped") from None  # type: ignore[arg-type]
         except (OSError, http.client.HTTPException, zlib.error) as error:
             raise ProtocolError(f"the answer broke off: {type(error).__name__}", error) from None

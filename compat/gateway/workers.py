@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import logging.config
 import multiprocessing
@@ -26,6 +27,8 @@ from compat.gateway.logs import log_settings
 __all__ = ["Workers", "WorkersSettings"]
 
 _FAILED = 1
+_MADE_BETWEEN = 20_000
+"""Objects made, and not let go of, between two looks for those that hold one another."""
 _INTERRUPTED = 130
 _RELOAD = getattr(signal, "SIGHUP", None)
 _log = logging.getLogger("compat.gateway.workers")
@@ -146,7 +149,12 @@ def _load(make: Callable[[], Any], stop_within: int, numbers: Path) -> Any:
         # An interrupt at a terminal reaches a whole group of processes. The parent's it is to stop the workers.
         os.setpgid(0, 0)
     threading.Thread(target=_end_with_parent, args=(stop_within, numbers), name="parent", daemon=True).start()
-    return make()
+    made = make()
+    # What is there now stays, and what a call makes goes by itself: there is little to look for, and no hurry.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_MADE_BETWEEN)
+    return made
 
 
 def _end_with_parent(stop_within: int, numbers: Path) -> None:

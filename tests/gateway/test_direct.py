@@ -116,7 +116,16 @@ def test_nobody_there(make_shim: Shims) -> None:
         _listed(make_shim(closed_port(), attempts=2))
 
 
-@pytest.mark.parametrize("sends", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{"])
+@pytest.mark.parametrize(
+    "sends",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+    ],
+)
 def test_an_upstream_that_says_no_more(make_shim: Shims, sends: bytes) -> None:
     def answer(sent: Sent, connection: socket.socket) -> None:
         connection.sendall(sends)
@@ -124,6 +133,29 @@ def test_an_upstream_that_says_no_more(make_shim: Shims, sends: bytes) -> None:
 
     with Wire(answer) as wire, pytest.raises(compat.UpstreamTimeout):
         _listed(make_shim(wire.base_url, budget=0.5))
+
+
+def test_a_write_that_nobody_answers_ends_in_time(make_shim: Shims) -> None:
+    values = {"name": "Ada", "email": "ada@example.org"}
+    body = json.dumps(signed(values, "s", {"id": "17"})).encode()
+    read = LegacyCall(INDEX_STUDENTS, "17")
+    write = LegacyCall(ADD_STUDENT, "17", "", "application/json", body, None, "POST")
+
+    def answer(sent: Sent, connection: socket.socket) -> None:
+        if len(wire.sent) in (1, 3):
+            connection.sendall(whole("200 OK", _BODY, *_COUNTS))
+        else:
+            connection.recv(1)
+
+    with Wire(answer) as wire:
+        shim = make_shim(wire.base_url, budget=0.5)
+        # On one connection, each of the two in its own way of waiting.
+        for call in (read, write, read, read):
+            if len(wire.sent) in (1, 3):
+                with pytest.raises(compat.UpstreamTimeout):
+                    shim.answer(call)
+            else:
+                shim.answer(call)
 
 
 def test_a_session_of_the_users_goes_before_it() -> None:
