@@ -24,6 +24,8 @@ from compat.upstream.transport import CallOptions
 
 if TYPE_CHECKING:
     from compat.legacy.verifier import Verifier
+    from compat.migration.adapter_sides import NewSide, OldSide
+    from compat.migration.turns import Identity
 
 __all__ = ["ExamStudentsAdapter", "mount"]
 
@@ -62,6 +64,7 @@ class ExamStudentsAdapter(BaseAdapter):
         self._sunset = sunset_of(upstream)
         # Imported here: an adapter is what needs the way through, and importing this package makes none.
         from compat.migration.callers import Callers
+        from compat.migration.counting import Counting
         from compat.migration.dial import Dial
         from compat.shim import Shim
 
@@ -70,6 +73,7 @@ class ExamStudentsAdapter(BaseAdapter):
         self._callers = Callers(configuration.callers if configuration else ())
         # What is not the old endpoint's is not asked here, so there is one whatever the configuration says.
         self.dial = Dial.of(configuration, legacy=True) if configuration else Dial(legacy=True)
+        self._counting = Counting.of(upstream, "adapter")
         self._previous = dict(previous) if previous is not None else {}
         self._plain = HTTPAdapter()
 
@@ -128,8 +132,15 @@ class ExamStudentsAdapter(BaseAdapter):
             CallOptions(timeout, verify, cert, proxies),
             lambda answer: self._response(request, answer, stream),
         )
+        who = self._callers.of(call.authorization)
+        if self._counting is None:
+            return self._answered(call, who, old, new)
+        return self._counting.request(call, request, who.caller, lambda: self._answered(call, who, old, new))
+
+    def _answered(self, call: LegacyCall, who: Identity, old: OldSide, new: NewSide) -> requests.Response:
+        request, stream = old.request, old.stream
         try:
-            return self.dial.answer(call, self._callers.of(call.authorization), old, new)
+            return self.dial.answer(call, who, old, new)
         except UpstreamTimeout as error:
             raise requests.ReadTimeout(error.message, request=request) from None
         except UpstreamUnreachable as error:

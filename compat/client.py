@@ -70,6 +70,10 @@ class ExamStudentsClient:
         self._shim = Shim(upstream_of(given), settings_of(given))
         self._dial = ClientDial(given, self._shim)
         self._sunset = sunset_of(given)
+        # Imported here, as in the adapter: only who calls the old way has it.
+        from compat.migration.counting import Counting
+
+        self._counting = Counting.of(given, "client")
 
     def __repr__(self) -> str:
         return f"ExamStudentsClient({self._shim.upstream!r})"
@@ -184,4 +188,4 @@ class ExamStudentsClient:
 
     def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> Answer:
         call = LegacyCall(route, str(exam_id), written(parameters), method=route.methods[0])
-        return self._dial.answer(call)
+        return self._dial.answer(call) if self._counting is None else self._counting.answer(call, self._dial.answer)

@@ -50,6 +50,8 @@ class Configuration:
         mode: which endpoint answers every call for which no other rule counts; None for the new one.
         exam_modes: exam id to the mode of all calls for that exam.
         gateway: the keys of ``[gateway]`` that are given; :mod:`compat.gateway.settings` says what the others are.
+        migration: the keys of ``[migration]`` beside the modes: ``inventory``, whether deprecated calls are counted in
+            the store, ``brownouts`` and ``blackouts``.
         regression: the keys of ``[regression]`` that are given; paths are relative to the working directory.
         secrets: every token and key that the configuration holds, so that what is written can be searched for them.
     """
@@ -68,6 +70,7 @@ class Configuration:
     mode: str | None = None
     exam_modes: Mapping[int, str] = field(default_factory=dict)
     gateway: Mapping[str, Any] = field(default_factory=dict)
+    migration: Mapping[str, Any] = field(default_factory=dict)
     regression: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

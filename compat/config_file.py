@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from compat.config import CallerSettings, Configuration
 from compat.config_schemas import (
+    BlackoutSchema,
+    BrownoutSchema,
     CallerSchema,
     GatewaySchema,
     LegacySchema,
@@ -121,6 +123,7 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
         mode=migration.get("mode"),
         exam_modes=_by_exam(migration),
         gateway=_gateway(content, folder),
+        migration=_migration(migration),
         regression=_regression(content, folder),
         secrets=tuple(_secrets(content)),
     )
@@ -174,6 +177,17 @@ def _legacy_account(legacy: Mapping[str, Any], upstream: Upstream) -> Caller | N
             checked_key("[legacy] secret_key", legacy["secret_key"]),
         )
     return upstream.account if isinstance(upstream, StudentSessions) else None
+
+
+def _migration(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is left of ``[migration]`` beside the modes; calls are counted unless it says otherwise."""
+    windows: dict[str, Any] = {}
+    for name, schema in (("brownouts", BrownoutSchema()), ("blackouts", BlackoutSchema())):
+        windows[name] = [
+            checked(schema, entry, f"[[migration.{name}]] {number}: ")
+            for number, entry in enumerate(table.get(name, ()), 1)
+        ]
+    return {"inventory": table.get("inventory", True), **windows}
 
 
 def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

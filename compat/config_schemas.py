@@ -11,6 +11,8 @@ from marshmallow import Schema, ValidationError, fields, validate
 from compat.errors import ConfigurationError
 
 __all__ = [
+    "BlackoutSchema",
+    "BrownoutSchema",
     "CallerSchema",
     "GatewaySchema",
     "LegacySchema",
@@ -99,6 +101,24 @@ class CallerSchema(Schema):
 class MigrationSchema(Schema):
     mode = fields.String(validate=_MODE)
     exams = _modes_by_exam()
+    inventory = fields.Boolean(truthy={True}, falsy={False})
+    brownouts = fields.List(fields.Dict())
+    blackouts = fields.List(fields.Dict())
+
+
+class WindowSchema(Schema):
+    starts = fields.Raw(required=True)
+    ends = fields.Raw(required=True)
+    every = fields.String(validate=validate.OneOf(("day", "week"), error="Must be day or week."))
+    until = fields.Raw()
+
+
+class BrownoutSchema(WindowSchema):
+    callers = fields.List(_Text())
+
+
+class BlackoutSchema(WindowSchema):
+    exams = fields.List(_count())
 
 
 class StoreSchema(Schema):

@@ -40,7 +40,7 @@ def _no_drift_from_before() -> None:
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings of the machine that the tests run on."""
-    for name in ("CONFIG", "MODE", "BASE_URL", "API_TOKEN", "SECRET_KEY"):
+    for name in ("CONFIG", "STORE", "MODE", "BASE_URL", "API_TOKEN", "SECRET_KEY"):
         monkeypatch.delenv(f"EXAM_COMPAT_{name}", raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)

@@ -27,6 +27,11 @@ CALLERS = (
     {"name": "LMS of seconds", "api_token": "t2", "secret_key": "key of the LMS", "replay": "signature"},
 )
 
+HEADERS_OF = {
+    each["name"]: ({"Authorization": f"Token token={each['api_token']}"}, each["secret_key"]) for each in CALLERS
+}
+"""Name of a caller to the headers that it sends and the key that it signs with."""
+
 
 @dataclass(frozen=True)
 class Served:

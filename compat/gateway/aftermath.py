@@ -19,19 +19,19 @@ _MOST_WAITING = 16
 
 
 class Aftermath:
-    """Tells an observer of every request, with clues where a known caller's signature or time was wrong.
+    """Tells observers of every request, with clues where a known caller's signature or time was wrong.
 
     They are looked for when the answer is gone, and in one thread, so that neither the time that a refusal takes tells
     a caller's token from a stranger's nor a client that signs wrongly costs the others much.
 
     Args:
         callers: who may call.
-        observe: told of every request.
+        observers: told of every request, one after the other.
     """
 
-    def __init__(self, callers: Iterable[CallerSettings], observe: Observer) -> None:
+    def __init__(self, callers: Iterable[CallerSettings], observers: Iterable[Observer]) -> None:
         self._callers = {each.caller.name: each.caller for each in callers}
-        self._observe = observe
+        self._observers = tuple(observers)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-clues")
         self._waiting: set[asyncio.Future[dict[str, Any]]] = set()
 
@@ -61,3 +61,7 @@ class Aftermath:
         if not done.cancelled() and done.exception() is None:
             exchange.details = done.result()
         self._observe(exchange)
+
+    def _observe(self, exchange: Exchange) -> None:
+        for observe in self._observers:
+            observe(exchange)

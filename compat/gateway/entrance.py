@@ -14,6 +14,7 @@ from compat.config import Configuration
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.aftermath import Aftermath
 from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, send_answer
+from compat.gateway.counted import Counted, describe
 from compat.gateway.direct import DirectSender
 from compat.gateway.divided import Divided, Part
 from compat.gateway.exchange import Exchange, Observer, request_id
@@ -26,6 +27,7 @@ from compat.gateway.wire import deprecation_headers
 from compat.legacy.answer import ANSWERED_BY, Answer, failure
 from compat.legacy.routes import LegacyCall, Route, match_route, methods_of
 from compat.legacy.verifier import Refused
+from compat.migration.counting import inventory_of
 from compat.migration.dial import Dial
 from compat.migration.turns import ONLY_NEW, Identity
 from compat.shim import Shim
@@ -81,7 +83,11 @@ class Gateway:
         self.dial = Dial.of(configuration)
         self._slots = Slots(self.settings.max_calls_per_caller)
         self._threads = Threads(self.settings.threads)
-        self._aftermath = None if observe is None else Aftermath(configuration.callers, observe)
+        self._inventory = inventory_of(configuration)
+        observers = [] if observe is None else [observe]
+        if self._inventory is not None:
+            observers.append(Counted(self._inventory))
+        self._aftermath = Aftermath(configuration.callers, observers) if observers else None
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
         self._new: Passing | None = None
@@ -113,6 +119,8 @@ class Gateway:
         await asyncio.get_running_loop().run_in_executor(None, self.dial.close)
         if self._aftermath is not None:
             await self._aftermath.close()
+        if self._inventory is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._inventory.flush)
         for passing in filter(None, (self._new, self._legacy)):
             await passing.close()
         if self._sender is not None:
@@ -154,11 +162,13 @@ class Gateway:
             await request.pass_on(self._for_other_paths(path))
             return
         route, exam_id = matched
-        request.exchange.route = route.action
+        exchange = request.exchange
+        exchange.route, exchange.slash = route.action, path.endswith("/")
+        exchange.user_agent = _text(request.given.get(b"user-agent"))
         request.further += self._deprecation
         check_head(request.scope, self.settings)
         call = request.asked = await request.call(route, exam_id, self.settings)
-        answer = await self._threads.run(partial(self._called, call, request.exchange))
+        answer = await self._threads.run(partial(self._called, call, exchange))
         if isinstance(answer, Answer):
             await request.answer(answer)
         else:
@@ -176,6 +186,8 @@ class Gateway:
             admitted = self._shim.admit(call)
             name = admitted.caller.name if admitted.caller is not None else ""
             exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
+            if self._inventory is not None:
+                describe(exchange, admitted)
             turn = self.dial.turn(call, Identity(name, name))
             if turn is not ONLY_NEW:
                 return self._divided.begin(turn, admitted, exchange)

@@ -35,6 +35,10 @@ class Exchange:
         failure: what went wrong where it was not the call; an error's text, which holds no secret.
         details: more of a refused call, for ``exam-compat doctor``; nothing secret, nothing of anybody's data.
         attempts: the status of each answer upstream, None where no whole one came.
+        user_agent: the header of that name, for the inventory alone: it may be anything.
+        slash: whether the path ended with one.
+        parameters: the names of the parameters that an admitted call used; no value.
+        dialect: how it was made and signed, in words of ours.
     """
 
     request_id: str
@@ -50,6 +54,10 @@ class Exchange:
     failure: str | None = None
     details: Mapping[str, Any] | None = None
     attempts: list[int | None] = field(default_factory=list)
+    user_agent: str | None = None
+    slash: bool = False
+    parameters: tuple[str, ...] = ()
+    dialect: str | None = None
 
     def attempted(self, status: int | None) -> None:
         """Note a request upstream; from whichever thread sent it."""

@@ -8,31 +8,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from compat.config import Configuration
-from compat.errors import ConfigurationError, LegacyError, UpstreamError
+from compat.errors import ConfigurationError, UpstreamError
 from compat.legacy.routes import LegacyCall
 from compat.migration.behind import Behind, Bounds
+from compat.migration.brownouts import Brownouts
 from compat.migration.modes import LACKING, MODE_VARIABLE, Chosen, Rules, chosen_of, configured_rules
 from compat.migration.pairs_kept import Sink, sinks_of
 from compat.migration.switched import Switched
 from compat.migration.turns import Asker, Endpoint, Identity, Side, Turn, turn_of
 from compat.regression.pairs import Answered, Pair
 
-__all__ = ["Brownouts", "Dial"]
+__all__ = ["Dial"]
 
 _T = TypeVar("_T")
 _NONE = Rules()
 _MAKING = threading.Lock()
 """Held while what keeps pairs is made, so that it is made once."""
-
-
-class Brownouts(Protocol):
-    """Planned windows in which calls fail on purpose."""
-
-    def now(self, caller: str | None, exam: str) -> LegacyError | None:
-        """What a call fails with at this moment; None where it does not."""
 
 
 class Dial:
@@ -43,7 +37,7 @@ class Dial:
         legacy: whether there is an old endpoint.
         switched: the run-time switches; None where there are none.
         sinks: take every pair of answers.
-        brownouts: asked before anything is answered.
+        brownouts: asked before anything is answered; None where none is planned.
         bounds: of what is done behind.
         configuration: has pairs kept too, from the first one on.
         lacking: what has to be configured where there is no old endpoint.
@@ -88,10 +82,12 @@ class Dial:
             ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
         """
         there = configuration.legacy_base_url is not None if legacy is None else legacy
+        switched = Switched(configuration.store, legacy=there)
         dial = cls(
             configured_rules(configuration, legacy=there, lacking=lacking),
             legacy=there,
-            switched=Switched(configuration.store, legacy=there),
+            switched=switched,
+            brownouts=Brownouts.of(configuration, switched),
             configuration=configuration,
             lacking=lacking,
         )

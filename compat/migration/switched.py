@@ -39,6 +39,7 @@ class Switched:
         self._legacy = legacy
         self._process = 0
         self._rules = Rules()
+        self._switches: Mapping[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"store": self._store, "legacy": self._legacy}
@@ -49,10 +50,14 @@ class Switched:
     @property
     def rules(self) -> Rules:
         """What they say now, at most a second or so ago."""
-        if self._process != os.getpid():
-            self.start()
-            self._first.wait(_FIRST)
+        self._await_first()
         return self._rules
+
+    @property
+    def switches(self) -> Mapping[str, str]:
+        """All of them, name to value; of the same age."""
+        self._await_first()
+        return self._switches
 
     def start(self) -> None:
         """Begin to read, so that the first call finds them read."""
@@ -68,9 +73,14 @@ class Switched:
         if self._process == os.getpid():
             self._ended.set()
 
-    def take(self, rules: Rules) -> None:
+    def take(self, switches: Mapping[str, str], rules: Rules) -> None:
         """What was read; for the thread."""
-        self._rules = rules
+        self._switches, self._rules = switches, rules
+
+    def _await_first(self) -> None:
+        if self._process != os.getpid():
+            self.start()
+            self._first.wait(_FIRST)
 
 
 class _Reading:
@@ -125,4 +135,4 @@ class _Reading:
             _log.warning("the switch %r is left alone: no mode, or one that needs base_url in [legacy]", name)
         owner = self._owner()
         if owner is not None:
-            owner.take(rules)
+            owner.take(seen, rules)

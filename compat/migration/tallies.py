@@ -306,4 +306,6 @@ _encode = msgspec.json.Encoder().encode
 
 def _printable(text: str | None) -> str:
     """A text that holds no control character, and can be written as UTF-8."""
-    return "".join(char if char.isprintable() else "?" for char in text or "")
+    if not text or text.isprintable():
+        return text or ""
+    return "".join(char if char.isprintable() else "?" for char in text)
