@@ -1,15 +1,26 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and how hard laws are tried.
+
+``HYPOTHESIS_PROFILE=soak`` tries them fifty times as hard.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import requests
+from hypothesis import HealthCheck, settings
 from support import mounted, upstream_of
 
 from compat.drift import DRIFT
 from compat.testing.sandbox import Sandbox
+
+# A machine that is busy is slow, which says nothing about the code.
+_SLOW_BUT_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+settings.register_profile("suite", deadline=None, suppress_health_check=_SLOW_BUT_FINE)
+settings.register_profile("soak", settings.get_profile("suite"), max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture
