@@ -24,8 +24,8 @@ def forms_of(secret: str) -> frozenset[bytes]:
     octets = secret.encode(errors="surrogatepass")
     found = {octets, octets[::-1], secret[::-1].encode(errors="surrogatepass")}
     found |= {octets.hex().encode(), octets.hex().upper().encode()}
-    found |= {write(octets).encode() for write in (quote, quote_plus, _quoted_wholly)}
-    found |= {write(octets).lower().encode() for write in (quote, quote_plus) if "%" in write(octets)}
+    found |= {write(octets).encode() for write in (quote, _quoted, quote_plus, _quoted_wholly)}
+    found |= {write(octets).lower().encode() for write in (quote, _quoted, quote_plus) if "%" in write(octets)}
     found |= {
         json.dumps(secret)[1:-1].encode(),
         json.dumps(secret, ensure_ascii=False)[1:-1].encode("utf-8", "replace"),
@@ -33,6 +33,10 @@ def forms_of(secret: str) -> frozenset[bytes]:
     found |= {part for encode in (base64.b64encode, base64.urlsafe_b64encode) for part in _inner(octets, encode)}
     found |= {base64.b32encode(octets).rstrip(b"=")[:-1], base64.b32hexencode(octets).rstrip(b"=")[:-1]}
     return frozenset(found)
+
+
+def _quoted(octets: bytes) -> str:
+    return quote(octets, safe="")
 
 
 def _quoted_wholly(octets: bytes) -> str:
