@@ -32,6 +32,7 @@ _DISTRIBUTIONS = (
     "marshmallow",
     "msgspec",
     "orjson",
+    "playwright",
     "pydantic",
     "redis",
     "requests",
