@@ -227,7 +227,11 @@ def mount(
     Raises:
         ConfigurationError: the base URL cannot be used.
     """
+    # Imported here: it brings the pools of threads, which importing this package leaves out.
+    from compat.migration.handovers import note_handovers
+
     adapter = ExamStudentsAdapter(legacy_base_url, upstream, previous=session.adapters, verifier=verifier)
+    note_handovers(adapter)
     # Without path and default port, so that a call may write them in its own way.
     prefix = adapter.origin
     # A longer prefix mounted before would be asked first, and the deprecated routes lie below it or beside it.

@@ -14,6 +14,7 @@ from compat.legacy.answer import READING, Answer
 from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall, Route
 from compat.legacy.written import Filter, Sort, written
 from compat.migration.client_dial import ClientDial
+from compat.migration.handovers import note_handovers
 from compat.shim import Shim
 from compat.upstream.interface import Upstream
 
@@ -70,6 +71,7 @@ class ExamStudentsClient:
         self._shim = Shim(upstream_of(given), settings_of(given))
         self._dial = ClientDial(given, self._shim)
         self._sunset = sunset_of(given)
+        note_handovers(self)
         # Imported here, as in the adapter: only who calls the old way has it.
         from compat.migration.counting import Counting
 

@@ -1,10 +1,11 @@
 """Which line handed work to a thread, for threads on whose stack the user has no line.
 
 ``Thread.start`` and ``ThreadPoolExecutor.submit``, through which ``map``, ``asyncio.to_thread`` and ``run_in_executor``
-go too, note the line of whoever calls them, while the shim is installed and no longer. Reading it off the target's code
-instead would name where a function is defined and not where it was asked for, and ``requests.get`` itself is defined by
-nobody who could change the call. Names and numbers are kept and never a frame, which would keep its variables alive.
-What is handed to a pool is wrapped so that no frame comes between the pool's and the function's in a traceback.
+go too, note the line of whoever calls them, as long as the shim is installed or anything of it is mounted or made.
+Reading it off the target's code instead would name where a function is defined and not where it was asked for, and
+``requests.get`` itself is defined by nobody who could change the call. Names and numbers are kept and never a frame,
+which would keep its variables alive. What is handed to a pool is wrapped so that no frame comes between the pool's and
+the function's in a traceback.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
@@ -24,8 +26,10 @@ Place = tuple[str, int, str, str]
 
 _NOTE = "_exam_compat_handed_over"
 _POOL_FILE = os.path.join("concurrent", "futures", "thread.py")
-_lock = threading.Lock()
+# Reentrant, since an owner may go at any moment, also while its thread is in here.
+_lock = threading.RLock()
 _noting = False
+_owners: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class _Handed(functools.partial):  # type: ignore[type-arg]  # it stands for any function
@@ -34,22 +38,40 @@ class _Handed(functools.partial):  # type: ignore[type-arg]  # it stands for any
     place: Place
 
 
-def note_handovers() -> None:
-    """Note from now on who hands work to threads; once is enough."""
+def note_handovers(owner: object | None = None) -> None:
+    """Note from now on who hands work to threads; once is enough.
+
+    Args:
+        owner: what may be called from those threads, such as a client: it is noted as long as it lives; None until
+            :func:`forget_handovers`.
+    """
     global _noting  # noqa: PLW0603 - what is wrapped is the process's own state
     with _lock:
-        _noting = True
+        if owner is None:
+            _noting = True
+        else:
+            _owners.add(owner)
+            weakref.finalize(owner, _unwrap_if_idle).atexit = False
         for wrapped in _WRAPPED:
             wrapped.wrap()
 
 
 def forget_handovers() -> None:
-    """Note nothing any more; what another tool has wrapped since stays, and ours within it only passes on."""
+    """Note nothing any more for which there is no owner.
+
+    What another tool has wrapped since stays, and ours within it only passes on.
+    """
     global _noting  # noqa: PLW0603 - as above
     with _lock:
         _noting = False
-        for wrapped in _WRAPPED:
-            wrapped.unwrap()
+        _unwrap_if_idle()
+
+
+def _unwrap_if_idle() -> None:
+    with _lock:
+        if not _noting and not _owners:
+            for wrapped in _WRAPPED:
+                wrapped.unwrap()
 
 
 def handed_over(frame: FrameType | None) -> Place | None:
@@ -99,7 +121,7 @@ class _Wrapped:
 def _noted_start(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        if _noting:
+        if _noting or _owners:
             setattr(self, _NOTE, _here())
         original(self)
 
@@ -109,7 +131,7 @@ def _noted_start(original: Callable[..., Any]) -> Callable[..., Any]:
 def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if _noting and callable(fn):
+        if (_noting or _owners) and callable(fn):
             fn = _Handed(fn)
             fn.place = _here()
         future: Future[Any] = original(self, fn, *args, **kwargs)
