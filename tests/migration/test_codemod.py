@@ -244,6 +244,25 @@ REFUSED = {
         "except requests.HTTPError:\n    pass",
         "HTTPError",
     ),
+    "a helper that says what it does": (
+        "def loud(exam):\n    print('asking', exam)\n    return signed(exam)\n\n"
+        "r = requests.get(f'{URL}/api/v3/exams/17/index_students', params=loud(17), headers=HEADERS)",
+        "`loud` does more",
+    ),
+    "an attribute that is counted up": (
+        "params = {'page': state.page}\nstate.page += 1\n"
+        "r = requests.get(f'{URL}/api/v3/exams/17/index_students', params=params, headers=HEADERS)",
+        "may be changed before",
+    ),
+    "a base URL of a loop": (
+        "for HOST in hosts:\n    r = requests.get(f'{HOST}/api/v3/exams/17/index_students', headers=HEADERS)",
+        "`HOST`, which may change",
+    ),
+    "a base URL of the caller": (
+        "def f(url):\n    r = requests.get(f'{url}/api/v3/exams/17/index_students', headers=HEADERS)\n\n"
+        "f('https://a')\nf('https://b')",
+        "not the same in every call",
+    ),
     "another library": (
         "import httpx\nr = httpx.get(f'{URL}/api/v3/exams/17/index_students', headers=HEADERS)",
         "httpx",
@@ -338,3 +357,36 @@ def test_a_constant_of_an_old_route_stays_and_is_told() -> None:
     found = settled(old)
     assert 'ROUTE = "%s' in found.code
     assert [each.reason for each in found.left if each.needed] == ["`ROUTE` is not used here any more"]
+
+
+def test_names_that_are_bound_in_a_block_are_looked_up_at_the_first_call() -> None:
+    old = script(
+        """
+        def main():
+            print(requests.get(f"{BASE}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS).json())
+
+
+        if __name__ == "__main__":
+            BASE = URL
+            main()
+        """
+    )
+    code = settled(old).code
+    assert "@functools.cache\n" in code
+    assert code.index("def student_sessions") < code.index("def main")
+
+
+def test_an_import_of_ones_own_stays() -> None:
+    old = (
+        script(
+            """
+        import settings
+
+        print(requests.get(f"{settings.URL}/api/v3/exams/17/index_students", headers=HEADERS).json()["students"])
+        settings_of = settings
+        """
+        )
+        .replace("import requests\n", "import requests\nimport ours\n")
+        .replace("+ TOKEN", "+ ours.TOKEN")
+    )
+    assert "import ours\n" in settled(old).code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 
 import libcst as cst
@@ -136,6 +137,8 @@ def _is_import(statement: cst.CSTNode) -> bool:
 def _behind_names(body: Sequence[cst.BaseStatement], names: Collection[str], place: int) -> int:
     """Behind the last top-level assignment of some names."""
     for number, statement in enumerate(body):
+        if not isinstance(statement, cst.SimpleStatementLine):
+            continue
         targets = m.findall(statement, m.AssignTarget(target=m.Name()) | m.AnnAssign(target=m.Name()))
         if any(each.target.value in names for each in targets):  # type: ignore[attr-defined]  # as matched
             place = max(place, number + 1)
@@ -162,7 +165,8 @@ def _spaced(tree: cst.Module, made: Sequence[cst.CSTNode]) -> cst.Module:
 
 def without_unused_imports(before: Module, tree: cst.Module) -> cst.Module:
     """The module without the imports that were used before and are not now."""
-    was_used = {name for name, used in _imported(before).items() if used}
+    # Importing a package of one's own may do something by itself.
+    was_used = {name for name, used in _imported(before).items() if used and _only_gives_names(before, name)}
     after = Module(tree.code)
     unused = {name for name, used in _imported(after).items() if not used and name in was_used | _old_names(after)}
     if not unused:
@@ -180,6 +184,13 @@ def without_unused_imports(before: Module, tree: cst.Module) -> cst.Module:
             rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
             edits.replace(statement, lambda updated, names=tuple(rest): updated.with_changes(names=names))  # type: ignore[misc]
     return edits.apply(after)
+
+
+def _only_gives_names(module: Module, name: str) -> bool:
+    scope = module.scope(module.tree)
+    found = [each for each in scope[name] if isinstance(each, ImportAssignment)] if scope is not None else []
+    packages = {each.name.partition(".")[0] for item in found for each in item.get_qualified_names_for(name)}
+    return packages <= sys.stdlib_module_names | {"requests", "urllib3", "compat"}
 
 
 def _imported(module: Module) -> dict[str, bool]:

@@ -22,7 +22,6 @@ _HEADERS = {
     "x-pagination-limit": "limit",
 }
 _BY_HAND = "use the page's sessions, item_count and page_count; what the client raises says what failed"
-_INT = m.Call(func=m.Name("int"), args=[m.Arg(keyword=None)])
 
 
 @dataclass
@@ -135,7 +134,8 @@ class Answers:
         def value(updated: cst.CSTNode) -> cst.BaseExpression:
             return cst.Attribute(value=inner(updated), attr=cst.Name(attribute))
 
-        if whole is not None and m.matches(whole, _INT):
+        is_int = isinstance(whole, cst.Call) and len(whole.args) == 1 and m.matches(whole.args[0], m.Arg(keyword=None))
+        if isinstance(whole, cst.Call) and is_int and self._module.dotted(whole.func) == "builtins.int":
             flow.edits.replace(whole, lambda updated: updated.args[0].value)
             flow.edits.replace(node, value)
         else:

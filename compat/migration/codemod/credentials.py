@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 import libcst.matchers as m
-from libcst.metadata import Assignment
+from libcst.metadata import Assignment, BaseAssignment, BuiltinAssignment, ImportAssignment
 
 from compat.migration.codemod.arguments import bind, positional_or_keyword
 from compat.migration.codemod.module import Module
@@ -30,17 +30,19 @@ class Credentials:
         api_token: the token.
         secret_key: the key.
         names: the module's own names in them.
+        at_top: whether each of these is bound by a line of the module itself, in no block.
     """
 
     base_url: str
     api_token: str
     secret_key: str
     names: frozenset[str]
+    at_top: bool
 
     @property
     def are_names(self) -> bool:
-        """Whether each is a plain name or a fixed text, so that nothing is looked up when a client is made."""
-        return all(
+        """Whether each is a plain name or a fixed text, so that a client can be made right behind their lines."""
+        return self.at_top and all(
             each.isidentifier() or each[:1] in "\"'" for each in (self.base_url, self.api_token, self.secret_key)
         )
 
@@ -53,13 +55,15 @@ def find_credentials(module: Module, base: Sequence[Part]) -> Credentials:
     """
     finder = _Finder(module)
     base_url = finder.text(base, "base URL")
-    return Credentials(base_url, finder.token(), finder.secret(), frozenset(finder.names))
+    token, secret = finder.token(), finder.secret()
+    return Credentials(base_url, token, secret, frozenset(finder.names), finder.at_top)
 
 
 class _Finder:
     def __init__(self, module: Module) -> None:
         self._module = module
         self.names: set[str] = set()
+        self.at_top = True
 
     def text(self, parts: Sequence[Part], what: str) -> str:
         """The code of a text's parts."""
@@ -114,7 +118,7 @@ class _Finder:
             if len(found) != 1:
                 raise Unsure(f"the {what} is in `{name.value}`, which is bound more than once", _BY_HAND, node)
             if self._module.is_module_level(found[0]):
-                self.names.add(name.value)
+                self._fixed(found[0], name, what)
                 continue
             value = self._module.value(name)
             inner = value if value is not None else self._argument(name)
@@ -122,6 +126,17 @@ class _Finder:
         if m.findall(node, m.Name("self")):
             raise Unsure(f"each object may have a {what} of its own", _BY_HAND, node)
         return self._module.tree.code_for_node(node.visit(_Replace(replaced)))  # type: ignore[arg-type]
+
+    def _fixed(self, binding: BaseAssignment, name: cst.Name, what: str) -> None:
+        """Note a name of the module, which has to mean the same as long as that runs."""
+        if isinstance(binding, ImportAssignment | BuiltinAssignment):
+            return
+        node = binding.node if isinstance(binding, Assignment) else None
+        plain = node is not None and (self._module.assigned(binding) is not None or isinstance(node, cst.FunctionDef))
+        if node is None or not plain or self._module.loops(node) or self._module.function(node) is not None:
+            raise Unsure(f"the {what} is in `{name.value}`, which may change", _BY_HAND, name)
+        self.names.add(name.value)
+        self.at_top &= self._module.parent(self._module.statement(node)) is self._module.tree
 
     def _argument(self, name: cst.Name) -> cst.BaseExpression:
         """What a parameter is in every call of its function."""

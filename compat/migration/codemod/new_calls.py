@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import libcst as cst
 import libcst.matchers as m
 
+from compat.migration.codemod.given import SIGNING, Given
 from compat.migration.codemod.module import Module
-from compat.migration.codemod.parameters import SIGNING, Given
 from compat.migration.codemod.results import Unsure
 from compat.migration.codemod.sent_calls import SentCall
 from compat.migration.codemod.stable import demand_stable

@@ -2,64 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import libcst as cst
 import libcst.matchers as m
 
 from compat.migration.codemod.arguments import bind
+from compat.migration.codemod.blocks import (
+    READING,
+    READING_FUNCTIONS,
+    blocks,
+    calls,
+    inner_blocks,
+    inside,
+    is_fixed,
+    is_text_method,
+    is_written,
+    sets_an_entry,
+    statements,
+)
+from compat.migration.codemod.given import SIGNING, Given
 from compat.migration.codemod.module import Module, is_loop
 from compat.migration.codemod.results import Unsure
+from compat.migration.codemod.stable import is_pure
 
-__all__ = ["SIGNING", "Given", "Parameters"]
-
-SIGNING = frozenset(("timestamp", "nonce", "signature", "id"))
-"""What the new client adds by itself, and the path's own id, which is signed and need not be sent."""
+__all__ = ["Parameters"]
 
 _BY_HAND = "pass status, page, limit, filter and sort to the new client by name"
-_READING = frozenset(("items", "keys", "values", "get", "copy"))
-_READING_FUNCTIONS = {
-    *(f"builtins.{name}" for name in ("sorted", "dict", "list", "tuple", "str", "len", "print", "repr", "set", "iter")),
-    *("json.dumps", "urllib.parse.urlencode"),
-}
 _DEEPEST = 6
-
-
-@dataclass
-class Given:
-    """A dictionary of parameters at one moment.
-
-    Attributes:
-        entries: name to the expression that is sent.
-        where: name to the statement or call in which that expression stands.
-        passed: the function's parameter ``**passed`` whose content is among them; None where there is none.
-        passed_names: what is in that, of all calls of the function.
-    """
-
-    entries: dict[str, cst.BaseExpression] = field(default_factory=dict)
-    where: dict[str, cst.CSTNode] = field(default_factory=dict)
-    passed: cst.Param | None = None
-    passed_names: frozenset[str] = frozenset()
-
-    def put(self, name: str, value: cst.BaseExpression, where: cst.CSTNode) -> None:
-        """Let a parameter have a value."""
-        self.entries[name] = value
-        self.where[name] = where
-
-    def take(self, other: Given) -> None:
-        """Let all of another's parameters be here too."""
-        self.entries.update(other.entries)
-        self.where.update(other.where)
-        if other.passed is not None:
-            self.passed, self.passed_names = other.passed, self.passed_names | other.passed_names
-
-    def copy(self) -> Given:
-        """The same, to be changed by itself."""
-        return Given(dict(self.entries), dict(self.where), self.passed, self.passed_names)
-
-
 _Known = dict[str, Given]
 
 
@@ -83,7 +54,7 @@ class Parameters:
         function = self._module.function(node)
         body = function or self._module.tree
         known = self._passed_through(function) if function is not None else {}
-        self._run(_statements(body), node, known)
+        self._run(statements(body), node, known)
         return self._evaluate(node, known)
 
     def _passed_through(self, function: cst.FunctionDef) -> _Known:
@@ -151,11 +122,13 @@ class Parameters:
 
     def _returned(self, call: cst.Call, function: cst.FunctionDef, known: _Known) -> Given:
         """What a function of the module returns, such as one that signs."""
-        returns = [each for each in _inner(function.body) if isinstance(each, cst.Return)]
+        returns = [each for each in inside(function.body) if isinstance(each, cst.Return)]
         if len(returns) != 1 or returns[0].value is None or function.decorators or function.asynchronous:
             raise Unsure(f"what `{function.name.value}` returns is not followed", _BY_HAND, call)
+        if not is_pure(self._module, function.body, own_dictionaries=True):
+            raise Unsure(f"`{function.name.value}` does more than to put parameters together", _BY_HAND, call)
         inner = self._entered(call, function, known)
-        self._run(_statements(function), returns[0], inner)
+        self._run(statements(function), returns[0], inner)
         return self._without_locals(self._evaluate(returns[0].value, inner), function)
 
     def _entered(self, call: cst.Call, function: cst.FunctionDef, known: _Known) -> _Known:
@@ -179,7 +152,7 @@ class Parameters:
     def _without_locals(self, found: Given, function: cst.FunctionDef) -> Given:
         """Only what means the same outside of a function: what came in, fixed values, and what is dropped anyway."""
         for name, value in found.entries.items():
-            if name not in SIGNING and self._module.within(value, function) and not _is_fixed(value):
+            if name not in SIGNING and self._module.within(value, function) and not is_fixed(value):
                 raise Unsure(f"`{function.name.value}` makes the parameter `{name}`", _BY_HAND, value)
         return found
 
@@ -198,7 +171,7 @@ class Parameters:
                     return
                 self._small(small, known)
             return
-        for block in _blocks(statement):
+        for block in blocks(statement):
             if self._module.within(until, block):
                 if is_loop(statement):
                     self._forget_repeated(block, until, known)
@@ -224,8 +197,8 @@ class Parameters:
     def _conditional(self, statement: cst.If, known: _Known) -> bool:
         """``if wanted: params["status"] = wanted``; whether it is of that kind."""
         inner = {name: Given() for name in known}
-        plain = [small for small in _inner(statement.body) if isinstance(small, cst.BaseSmallStatement)]
-        if not all(_sets_an_entry(small) for small in plain) or len(_inner_blocks(statement)) != 1:
+        plain = [small for small in inside(statement.body) if isinstance(small, cst.BaseSmallStatement)]
+        if not all(sets_an_entry(small) for small in plain) or len(inner_blocks(statement)) != 1:
             return False
         for small in plain:
             self._small(small, inner)
@@ -290,17 +263,17 @@ class Parameters:
 
     def _passed_on(self, node: cst.BaseExpression, known: _Known) -> None:
         """Forget what a call may change that gets it; a function of the module is followed."""
-        for call in _calls(node):
+        for call in calls(node):
             function = self._module.called(call)
             method = call.func.attr.value if isinstance(call.func, cst.Attribute) else ""
             owner = call.func.value if isinstance(call.func, cst.Attribute) else None
-            if isinstance(owner, cst.Name) and owner.value in known and method not in _READING:
+            if isinstance(owner, cst.Name) and owner.value in known and method not in READING:
                 del known[owner.value]
             for argument in call.args:
                 name = argument.value.value if isinstance(argument.value, cst.Name) else ""
                 if name not in known or argument.star:
                     continue
-                if self._module.dotted(call.func) in _READING_FUNCTIONS:
+                if self._module.dotted(call.func) in READING_FUNCTIONS:
                     continue
                 if function is not None:
                     self._depth += 1
@@ -310,81 +283,18 @@ class Parameters:
                         known.pop(name, None)
                     finally:
                         self._depth -= 1
-                elif not _is_text_method(call):
+                elif not is_text_method(call):
                     known.pop(name, None)
 
     def _run_through(self, call: cst.Call, function: cst.FunctionDef, known: _Known) -> None:
         inner = self._entered(call, function, known)
         mine = dict(inner)
-        for statement in _statements(function):
+        for statement in statements(function):
             self._follow(statement, inner)
         for name, given in mine.items():
-            if inner.get(name) is not given and _is_written(function, name):
+            if inner.get(name) is not given and is_written(function, name):
                 raise Unsure(f"`{function.name.value}` changes the parameters", _BY_HAND, call)
 
     def _forget(self, node: cst.CSTNode, known: _Known) -> None:
-        for name in [each for each in known if _is_written(node, each)]:
+        for name in [each for each in known if is_written(node, each)]:
             del known[name]
-
-
-def _statements(body: cst.FunctionDef | cst.Module) -> list[cst.BaseStatement]:
-    block = body.body.body if isinstance(body, cst.FunctionDef) else body.body
-    return [each for each in block if isinstance(each, cst.BaseStatement)]
-
-
-def _inner(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """What is in a node, but not in functions and classes that are defined there."""
-    for child in node.children:
-        yield child
-        if not isinstance(child, cst.FunctionDef | cst.ClassDef | cst.Lambda):
-            yield from _inner(child)
-
-
-def _inner_blocks(node: cst.CSTNode) -> list[cst.BaseSuite]:
-    return [each for each in _inner(node) if isinstance(each, cst.BaseSuite)]
-
-
-def _blocks(statement: cst.BaseStatement) -> Iterator[cst.BaseSuite]:
-    """The blocks of a statement, one of which may hold what is looked for."""
-    for child in _inner(statement):
-        if isinstance(child, cst.BaseSuite):
-            yield child
-            continue
-
-
-def _calls(node: cst.CSTNode) -> Iterator[cst.Call]:
-    if isinstance(node, cst.Call):
-        yield node
-    yield from (each for each in _inner(node) if isinstance(each, cst.Call))
-
-
-def _sets_an_entry(small: cst.CSTNode) -> bool:
-    return m.matches(small, m.Assign(targets=[m.AssignTarget(target=m.Subscript(value=m.Name()))]))
-
-
-def _is_written(node: cst.CSTNode, name: str) -> bool:
-    """Whether a statement may change a dictionary of that name, or what the name stands for."""
-    mine = m.Name(name)
-    targets = m.OneOf(
-        m.AssignTarget(target=m.OneOf(mine, m.Subscript(value=mine))),
-        m.AugAssign(target=m.OneOf(mine, m.Subscript(value=mine))),
-        m.AnnAssign(target=m.OneOf(mine, m.Subscript(value=mine))),
-        m.Del(target=m.OneOf(mine, m.Subscript(value=mine))),
-        m.For(target=mine),
-        m.NamedExpr(target=mine),
-        m.AsName(name=mine),
-        m.Call(func=m.Attribute(value=mine, attr=~m.OneOf(*(m.Name(each) for each in sorted(_READING))))),
-        m.Arg(value=mine),
-    )
-    return bool(m.findall(node, targets))
-
-
-def _is_fixed(node: cst.BaseExpression) -> bool:
-    return isinstance(node, cst.SimpleString | cst.Integer | cst.Float) or m.matches(
-        node, m.Name(value=m.MatchIfTrue(lambda value: value in ("True", "False", "None")))
-    )
-
-
-def _is_text_method(call: cst.Call) -> bool:
-    """``"?".join(...)`` and the like, which read what they get."""
-    return isinstance(call.func, cst.Attribute) and isinstance(call.func.value, cst.BaseString)

@@ -10,10 +10,11 @@ from compat.migration.codemod.additions import client_code, free_name
 from compat.migration.codemod.answers import Answers, Flow
 from compat.migration.codemod.credentials import Credentials, find_credentials
 from compat.migration.codemod.edits import Edits
+from compat.migration.codemod.given import Given
 from compat.migration.codemod.handlers import widened_handlers
 from compat.migration.codemod.module import Module
 from compat.migration.codemod.new_calls import NEW_METHODS, in_lines, new_call, signing_writes
-from compat.migration.codemod.parameters import Given, Parameters
+from compat.migration.codemod.parameters import Parameters
 from compat.migration.codemod.results import Change, Left, Unsure
 from compat.migration.codemod.sent_calls import SentCall, sent_calls
 from compat.migration.codemod.sweep import sweep

@@ -28,24 +28,10 @@ _SESSION_PARTS = (
     *("requests.Session", "requests.session", "requests.adapters.", "urllib3.util.", "urllib3.Retry"),
 )
 """What only makes something that calls could go through."""
-_PURE_BUILTINS = frozenset(
-    f"builtins.{name}"
-    for name in (
-        "str",
-        "int",
-        "sorted",
-        "dict",
-        "len",
-        "map",
-        "list",
-        "tuple",
-        "bytes",
-        "repr",
-        "round",
-        "set",
-        "float",
-    )
-)
+_PURE_BUILTINS = {
+    *("str", "int", "float", "bool", "bytes", "dict", "list", "tuple", "set", "repr", "round", "sorted", "len", "map"),
+    *("next", "iter", "min", "max", "abs", "sum", "any", "all", "enumerate", "zip", "range", "isinstance", "filter"),
+}
 _PURE_METHODS = {
     *("join", "encode", "decode", "hexdigest", "digest", "items", "keys", "values", "format", "get", "copy"),
     *("isoformat", "strip", "rstrip", "lstrip", "lower", "upper", "replace", "timestamp", "strftime", "split"),
@@ -67,6 +53,7 @@ def demand_stable(module: Module, node: cst.BaseExpression, where: cst.CSTNode, 
         return
     if not is_pure(module, node):
         raise Unsure(f"`{module.code(node)}` may say something else when it is read again", _BY_HAND, node)
+    _demand_untouched(module, node, where, until)
     around = module.loops(until)
     loops = [loop for loop in around if not module.within(where, loop)]
     for name in m.findall(node, m.Name()):
@@ -83,8 +70,31 @@ def demand_stable(module: Module, node: cst.BaseExpression, where: cst.CSTNode, 
                 raise Unsure(f"`{name.value}` is bound again before the call", _BY_HAND, node)
 
 
-def is_pure(module: Module, node: cst.CSTNode, depth: int = 0) -> bool:
-    """Whether nothing but the value of an expression, or of a function's calls, counts."""
+def _demand_untouched(module: Module, node: cst.BaseExpression, where: cst.CSTNode, until: cst.CSTNode) -> None:
+    """Refuse what an object or a collection holds, if something is done to any of them in between."""
+    if not m.findall(node, m.Attribute() | m.Subscript()) or module.dotted(node).startswith("os.environ"):
+        return
+    function = module.function(until) or module.tree
+    for other in module.nodes:
+        if not module.start(where) < module.start(other) < module.start(until) or not module.within(other, function):
+            continue
+        target = other.target if isinstance(other, cst.AssignTarget | cst.AugAssign | cst.AnnAssign) else None
+        changes = isinstance(target, cst.Attribute) or (isinstance(other, cst.Del))
+        does = isinstance(other, cst.Expr) and not is_pure(module, other.value, own_dictionaries=True)
+        if changes or does:
+            raise Unsure(f"`{module.code(node)}` may be changed before the call", _BY_HAND, other)
+
+
+def is_pure(module: Module, node: cst.CSTNode, depth: int = 0, *, own_dictionaries: bool = False) -> bool:
+    """Whether nothing but the value of an expression, or of a function's calls, counts.
+
+    Args:
+        module: the module.
+        node: the expression, or a function's body.
+        depth: how many calls of the module's own functions lie between.
+        own_dictionaries: whether dictionaries may be updated, since what they hold is followed.
+    """
+    depth = max(depth, 1) if own_dictionaries else depth
     if m.findall(node, m.OneOf(m.Await(), m.Yield(), m.Global(), m.Nonlocal(), m.NamedExpr(), m.Raise(), m.With())):
         return False
     return all(_is_pure_call(module, call, depth) for call in m.findall(node, m.Call()) if isinstance(call, cst.Call))
@@ -93,7 +103,9 @@ def is_pure(module: Module, node: cst.CSTNode, depth: int = 0) -> bool:
 def _is_pure_call(module: Module, call: cst.Call, depth: int) -> bool:
     dotted = module.dotted(call.func)
     if dotted:
-        return dotted in _PURE_BUILTINS or dotted.startswith((*_PURE, *_SESSION_PARTS, "datetime."))
+        return dotted.removeprefix("builtins.") in _PURE_BUILTINS or dotted.startswith(
+            (*_PURE, *_SESSION_PARTS, "datetime.")
+        )
     function = module.called(call)
     if function is not None:
         return depth < 3 and is_pure(module, function.body, depth + 1)
