@@ -19,7 +19,7 @@ NEW_METHODS = {"index_students": "page", "show_student": "get", "add_student": "
 _LISTING = ("status", "filter", "sort", "page", "limit")
 _ADDING = ("name", "email", "individual_info", "is_individual_info_html", "skip_requirements", "open_time")
 _LINE = 100
-_BY_HAND = "call the StudentSessionsClient here by hand"
+_BY_HAND = "call page, get, create or delete of a StudentSessionsClient here"
 
 
 def new_call(module: Module, call: SentCall, given: Given) -> tuple[list[str], list[cst.CSTNode]]:

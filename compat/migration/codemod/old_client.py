@@ -26,7 +26,7 @@ _PARAMETERS = {
     "delete_student": ("exam_id", "student_session_id"),
     "add_student": ("exam_id", "name", "email"),
 }
-_BY_HAND = "use StudentSessionsClient by hand"
+_BY_HAND = "use a StudentSessionsClient there, by hand"
 _UPSTREAM = "make the client of compat.StudentSessions(…) or of base_url, api_token and secret_key"
 
 

@@ -22,7 +22,7 @@ from compat.migration.scan.text_uses import route_in
 
 __all__ = ["RequestsRewrite"]
 
-_BY_HAND = "call the StudentSessionsClient here by hand"
+_BY_HAND = "call page, get, create or delete of a StudentSessionsClient here"
 
 
 @dataclass

@@ -25,7 +25,7 @@ _TUNED = frozenset(("auth", "verify", "proxies", "cert", "hooks", "params", "tru
 _TAKEN = frozenset(("url", "method", "params", "data", "json", "headers", "timeout"))
 _ALLOWED = {route.action: route.methods[0] for route in ROUTES}
 _URL = re.compile(r"(?P<base>.+?)/api/v3/exams/(?P<exam>\0|\d+)/(?P<action>[a-z_]+)/?", re.DOTALL)
-_BY_HAND = "call the StudentSessionsClient here by hand"
+_BY_HAND = "call page, get, create or delete of a StudentSessionsClient here"
 _DEEPEST = 5
 
 
