@@ -37,7 +37,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["CONFIG_NAME", "RECORDING_KEY_NAME", "find_config", "load_config", "read_config", "time_zone"]
+__all__ = [
+    "CONFIG_NAME",
+    "RECORDING_KEY_NAME",
+    "configured_kind",
+    "find_config",
+    "load_config",
+    "read_config",
+    "time_zone",
+]
 
 CONFIG_NAME = "exam-compat.toml"
 RECORDING_KEY_NAME = "exam-compat-recording.key"
@@ -69,14 +77,30 @@ def load_config(path: str | Path | None = None) -> Configuration:
         ConfigurationError: it cannot be read, or a value cannot be used; the text names the key and the way out.
     """
     path = find_config() if path is None else Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+    content = _content(path)
     try:
         return read_config(content, folder=path.parent)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
+
+
+def configured_kind(path: Path | None = None) -> str:
+    """The kind of upstream that a configuration file names, without looking at the rest; empty where it names none.
+
+    Raises:
+        ConfigurationError: it cannot be read, or there is none.
+    """
+    upstream = _content(find_config() if path is None else path).get("upstream")
+    kind = upstream.get("kind") if isinstance(upstream, Mapping) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    return content
 
 
 def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configuration:

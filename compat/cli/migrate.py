@@ -13,7 +13,8 @@ import click
 
 from compat.cli.console import counting, note, plain, say, show_lines
 from compat.cli.extras import migration_extra
-from compat.cli.scan import exclude_option, paths_argument
+from compat.cli.options import config_option
+from compat.cli.scan import exclude_option, kind_of_upstream, paths_argument
 from compat.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -43,13 +44,15 @@ class _Run:
 @click.option("--write", "form", flag_value="write", help="Change the files.")
 @click.option("--check", "form", flag_value="check", help="Change nothing; status 1 if there is anything to do.")
 @click.option("--json", "as_json", is_flag=True, help="Report as a JSON object.")
+@config_option
 def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, as_json: bool) -> int:
     """Rewrite Python scripts and notebooks from the old interface to StudentSessionsClient.
 
     What is certain to give the same output is rewritten: calls through requests that are signed by hand, with their
     parameters, pages and headers, and calls of the old client. All else stays as it is, and is listed with the line,
     the reason, and what to do by hand. Comments and formatting stay. A file takes its new content at once or not at
-    all; a file that cannot be read is reported and stops nothing. The rewritten scripts call student sessions.
+    all; a file that cannot be read is reported and stops nothing. The rewritten scripts call student sessions; a
+    client that a script makes of its configuration file is rewritten where exam-compat's configuration is of these.
 
     Exit status: 0 fine; 1 a file could not be read or written, and with --check also if anything would change or is
     left to do by hand; 2 wrong usage.
@@ -74,7 +77,7 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
     from compat.migration.codemod import migrate_source
     from compat.migration.scan import Problem, sources
 
-    run = _Run()
+    run, configured = _Run(), kind_of_upstream()
     with counting("files") as progress:
         task = progress.add_task("Rewriting", total=None)
         found = list(sources(paths, exclude))
@@ -85,7 +88,7 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
                 run.problems.append(source)
                 continue
             try:
-                migrated = migrate_source(source)
+                migrated = migrate_source(source, configured)
                 if migrated is None:
                     continue
                 if write and migrated.after != migrated.before:

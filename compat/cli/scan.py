@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ import click
 
 from compat.cli.console import counting, note, plain, say, show_table
 from compat.cli.extras import migration_extra
+from compat.cli.options import config_option, named_config
+from compat.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from compat.migration.scan import Find, Problem, Source
 
-__all__ = ["exclude_option", "paths_argument", "read_all", "scan"]
+__all__ = ["exclude_option", "kind_of_upstream", "paths_argument", "scan"]
 
 _HEADINGS = ("where", "uses", "by", "instead", "migrate")
 _NONE, _FOUND = 0, 1
@@ -31,6 +34,7 @@ exclude_option = click.option(
 @exclude_option
 @click.option("--json", "form", flag_value="json", help="As a JSON object.")
 @click.option("--sarif", "form", flag_value="sarif", help="As SARIF 2.1.0, for code hosts and editors.")
+@config_option
 def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None) -> int:
     """Find the deprecated routes and names in files and trees.
 
@@ -65,10 +69,12 @@ def _found(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool) -> tup
     from compat.migration.codemod import refused_lines
     from compat.migration.scan import Find, finds_in
 
+    configured = kind_of_upstream()
+
     finds: list[Find] = []
     problems: list[Problem] = []
-    for source in read_all(paths, exclude, "Scanning", problems, quiet=quiet):
-        for found in finds_in(source, refused_lines):
+    for source in _read_all(paths, exclude, "Scanning", problems, quiet=quiet):
+        for found in finds_in(source, partial(refused_lines, configured=configured)):
             if isinstance(found, Find):
                 finds.append(found)
             else:
@@ -76,7 +82,19 @@ def _found(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool) -> tup
     return finds, problems
 
 
-def read_all(
+def kind_of_upstream() -> str:
+    """The kind of upstream of the configuration, if there is one; empty where there is none."""
+    from compat.config_file import configured_kind
+
+    try:
+        return configured_kind(named_config())
+    except ConfigurationError:
+        if named_config() is not None:
+            raise
+        return ""
+
+
+def _read_all(
     paths: Sequence[Path], exclude: Sequence[str], doing: str, problems: list[Problem], *, quiet: bool = False
 ) -> Iterator[Source]:
     """The files below some paths, one by one, under a progress bar; what cannot be opened goes to the problems."""

@@ -110,3 +110,17 @@ def test_one_broken_file_stops_nothing(invoke: Invoke, scripts: Path) -> None:
     assert [each["path"] for each in told["files"] if each["changed"]] == ["old.py"]
     assert "student_sessions().page(" in (scripts / "old.py").read_text()
     assert invoke("scan", ".").exit_code == 1
+
+
+def test_a_client_of_the_configuration_is_rewritten_where_that_is_of_student_sessions(
+    invoke: Invoke, scripts: Path
+) -> None:
+    old = "import compat\n\nprint(compat.ExamStudentsClient().index_students(17).students)\n"
+    (scripts / "old.py").write_text(old)
+    for kind, rewritten in (("paginated_sessions", False), ("student_sessions", True)):
+        (scripts / "exam-compat.toml").write_text(f'[upstream]\nkind = "{kind}"\nsecret_key = "env:NOT_SET"\n')
+        finds = json.loads(invoke("scan", "--json", "old.py").stdout)["finds"]
+        assert {each["migrate"] for each in finds} == {rewritten}
+        shown = invoke("migrate", "old.py").stdout
+        assert ('+print(compat.StudentSessionsClient(records="whole").page(17).sessions)' in shown) == rewritten
+    assert invoke("migrate", "--config", "none.toml", "old.py").exit_code == 2

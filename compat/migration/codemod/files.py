@@ -53,8 +53,12 @@ class MigratedFile:
         return f"{self.source.path}:cell {cell}:{inner}"
 
 
-def migrate_source(source: Source) -> MigratedFile | None:
+def migrate_source(source: Source, configured: str = "") -> MigratedFile | None:
     """Rewrite a file; None where it is no Python, or has no use of the old interface in it.
+
+    Args:
+        source: the file.
+        configured: the kind of upstream that clients have which are made of the configuration file.
 
     Raises:
         OSError: it cannot be read.
@@ -67,22 +71,22 @@ def migrate_source(source: Source) -> MigratedFile | None:
     if not may_use(text):
         return None
     if source.is_notebook:
-        return _in_cells(source, read_notebook(text))
-    found = _in_its_lines(text)
+        return _in_cells(source, read_notebook(text), configured)
+    found = _in_its_lines(text, configured)
     return MigratedFile(source, text, found.code, found.changes, found.left) if found.changes or found.left else None
 
 
-def _in_its_lines(text: str) -> Rewritten:
+def _in_its_lines(text: str, configured: str) -> Rewritten:
     """A module rewritten with the line ends that it has; mixed ones stay where nothing is rewritten."""
     ends = "\r\n" if "\r\n" in text else "\n"
-    found = rewritten(text.replace("\r\n", "\n"))
+    found = rewritten(text.replace("\r\n", "\n"), configured)
     if not found.changes:
         return Rewritten(text, (), found.left)
     return Rewritten(found.code.replace("\n", ends), found.changes, found.left)
 
 
-def _in_cells(source: Source, notebook: Notebook) -> MigratedFile | None:
-    found = rewritten(notebook.code)
+def _in_cells(source: Source, notebook: Notebook, configured: str) -> MigratedFile | None:
+    found = rewritten(notebook.code, configured)
     if not found.changes and not found.left:
         return None
     after = notebook.with_code(found.code) if found.changes else notebook.text
@@ -91,10 +95,10 @@ def _in_cells(source: Source, notebook: Notebook) -> MigratedFile | None:
     return MigratedFile(source, notebook.text, after, found.changes, found.left, places)
 
 
-def refused_lines(source: Source, code: str) -> Mapping[int, str]:
+def refused_lines(source: Source, code: str, configured: str = "") -> Mapping[int, str]:
     """Why a rewrite leaves what is in a line of a module, by line."""
     found: dict[int, str] = {}
-    for each in rewritten(code).left:
+    for each in rewritten(code, configured).left:
         if each.needed:
             found.update(dict.fromkeys(range(each.line, max(each.line, each.last) + 1), each.reason))
     return found
