@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,24 @@ class Ended:
         return sorted(f"{name}:{line}" for name, line in names)
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What a script does on the old endpoint, with nothing of ours.
+
+    Attributes:
+        ended: what it leaves.
+        writes: its writes, by method.
+    """
+
+    ended: Ended
+    writes: Counter[str]
+
+
+def named(script: OldScript) -> str:
+    """What a test calls a script."""
+    return script.name
+
+
 def account(sandbox: Sandbox) -> dict[str, str]:
     """The environment that the old scripts read."""
     return {
@@ -160,8 +179,9 @@ def run(
     sandbox: Sandbox,
     folder: Path,
     *,
-    by: Sequence[str] = (),
+    source: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Ended:
     """Run a script to its end.
 
@@ -169,13 +189,14 @@ def run(
         script: which.
         sandbox: the old endpoint, and the new one, whose account it gets.
         folder: the working directory.
-        by: what stands before the script's own name instead of its interpreter, such as ``exam-compat run``.
+        source: another file than the script's own.
         environment: variables beside its account.
+        meanwhile: done between two rounds of the service, which is the one script that lives long enough.
     """
     variables = {**os.environ, "PYTHONUTF8": "1", **account(sandbox), **(environment or {})}
     shown = folder / f"{script.path.stem}-shown.ipynb"
     process = subprocess.Popen(
-        _command(script, by, shown),
+        _command(script, source or script.path, shown),
         stdin=subprocess.PIPE if script.input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -185,7 +206,7 @@ def run(
     )
     try:
         if script.name == "watch_exam.py":
-            return _live_through(process, sandbox.dataset)
+            return _live_through(process, sandbox.dataset, meanwhile)
         printed, complained = process.communicate(script.input or None, timeout=WITHIN)
     finally:
         if process.poll() is None:
@@ -196,13 +217,41 @@ def run(
     return Ended(process.returncode, printed, complained)
 
 
-def _command(script: OldScript, by: Sequence[str], shown: Path) -> list[str]:
+def expected_of(script: OldScript, folder: Path) -> Expected:
+    """Run a script on the old endpoint, with nothing of ours."""
+    with old_world() as sandbox:
+        ended = run(BY_NAME[script.same_as or script.name], sandbox, folder)
+        assert {call.interface for call in sandbox.calls} == {"legacy"}
+        assert ended.status == script.status, ended.complained
+        assert ended.printed
+        # What runs a notebook reports as it goes.
+        assert ended.complained == "" or script.name.endswith(".ipynb")
+        return Expected(ended, writes(sandbox))
+
+
+def writes(sandbox: Sandbox) -> Counter[str]:
+    """How often a sandbox was written to, by method."""
+    return Counter(call.method for call in sandbox.calls if call.method != "GET")
+
+
+def texts_of(path: Path) -> list[str]:
+    """The lines of a file; of a notebook those of its cells of code, one cell below the other."""
+    if path.suffix == ".ipynb":
+        return [line for cell in _cells(path) for line in cell]
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _command(script: OldScript, source: Path, shown: Path) -> list[str]:
     if script.name.endswith(".mjs"):
-        return [program("node"), str(script.path), *script.arguments]
-    python = [*by] or [sys.executable]
+        return [program("node"), str(source), *script.arguments]
     if script.name.endswith(".ipynb"):
-        return [*python, str(Path(sys.executable).with_name("jupyter-execute")), str(script.path), f"--output={shown}"]
-    return [*python, str(script.path), *script.arguments]
+        return [
+            sys.executable,
+            str(Path(sys.executable).with_name("jupyter-execute")),
+            str(source),
+            f"--output={shown}",
+        ]
+    return [sys.executable, str(source), *script.arguments]
 
 
 def _cells(notebook: Path) -> list[list[str]]:
@@ -223,7 +272,7 @@ def _streams(notebook: Path, stream: str) -> str:
     return "".join(texts)
 
 
-def _live_through(process: subprocess.Popen[str], dataset: Dataset) -> Ended:
+def _live_through(process: subprocess.Popen[str], dataset: Dataset, meanwhile: Callable[[], object]) -> Ended:
     """Let somebody join and leave while the service watches, then end it as systemd would."""
     assert process.stdout is not None
     assert process.stderr is not None
@@ -235,6 +284,7 @@ def _live_through(process: subprocess.Popen[str], dataset: Dataset) -> Ended:
     printed = []
     try:
         printed.append(process.stdout.readline())
+        meanwhile()
         joined = dataset.add(dataset.exams[0], _late_applicant(dataset))
         printed.append(process.stdout.readline())
         dataset.remove(joined.record["id"], joined.exam.id)
