@@ -141,6 +141,7 @@ class GatewaySchema(Schema):
 
 class RegressionSchema(Schema):
     record = _Text()
+    record_max = _count()
     key = _Text()
     key_file = _Text()
 

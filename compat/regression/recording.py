@@ -113,6 +113,7 @@ class Recorder:
 
     def _begin(self) -> None:
         self._process = os.getpid()
+        self._closed = False
         self._begin_order()
         self._waiting: list[bytes] = []
         self._since = 0.0
@@ -171,7 +172,7 @@ class Recorder:
 
         Raises:
             SecretFound: a secret stands in what would be written. The call is left out and counted as lost.
-            RecordingError: the file cannot be written. What waited for it is counted as lost.
+            RecordingError: the file was closed, or cannot be written. What waited for it is counted as lost.
             ValueError: the call is a write.
         """
         if "GET" not in call.route.methods:
@@ -181,6 +182,8 @@ class Recorder:
             self._lock = threading.Lock()
             self._begin()
         with self._lock:
+            if self._closed:
+                raise RecordingError(f"{self._file.path}: was closed")
             recorded = self._redacted(call, old, new, caller, time.time() if at is None else at)
             line = msgspec.json.encode(msgspec.structs.replace(recorded, served=served))
             own = Sought((token_of(call.authorization), _signature(call)))
@@ -227,6 +230,11 @@ class Recorder:
             self._lost += lost
             raise RecordingError(f"{self._file.path}: {error.strerror or error}; {lost} calls were lost") from None
 
+    def lose(self) -> None:
+        """Count a call that its owner does not hand over, so that the end says that it is missing."""
+        with self._lock:
+            self._lost += 1
+
     def flush(self) -> None:
         """Write what waits.
 
@@ -234,14 +242,18 @@ class Recorder:
             RecordingError: the file cannot be written. What waited is counted as lost.
         """
         with self._lock:
-            if self._waiting and self._process == os.getpid():
+            if self._waiting and not self._closed and self._process == os.getpid():
                 self._write()
 
     def abandon(self) -> None:
         """Write what waits but no end, so that a reader says that there should have been more."""
-        with suppress(RecordingError):
-            self.flush()
-        self._file.close()
+        with self._lock:
+            if not self._closed:
+                with suppress(RecordingError):
+                    if self._waiting:
+                        self._write()
+                self._closed = True
+                self._file.close()
 
     def close(self) -> RecordedFile:
         """Write what waits and the end, without which a reader would say that it is missing.
@@ -250,15 +262,20 @@ class Recorder:
             RecordingError: the file cannot be written; the end is missing then.
         """
         with self._lock:
-            try:
-                if self._waiting:
-                    self._write()
-            finally:
-                try:
-                    self._write(msgspec.json.encode(RecordingEnd(calls=self._calls, lost=self._lost)))
-                finally:
-                    self._file.close()
+            if not self._closed:
+                self._end()
             return RecordedFile(self._file.path, self._calls, self._lost)
+
+    def _end(self) -> None:
+        try:
+            if self._waiting:
+                self._write()
+        finally:
+            try:
+                self._write(msgspec.json.encode(RecordingEnd(calls=self._calls, lost=self._lost)))
+            finally:
+                self._closed = True
+                self._file.close()
 
 
 def _signature(call: LegacyCall) -> str:

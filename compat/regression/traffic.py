@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,17 +14,25 @@ from compat.config import Configuration
 from compat.regression.errors import RecordingError, SecretFound
 from compat.regression.keys import key_of
 from compat.regression.pairs import Pair
+from compat.regression.reading import SUFFIX
 from compat.regression.recording import Recorder
 
 __all__ = ["TrafficRecorder"]
 
 _log = logging.getLogger("compat.regression")
+_ROOM = 1 << 30
+"""Bytes that the folder may take where the configuration does not say."""
+_BETWEEN_LOOKS = 64
+"""Pairs that are written before the folder is looked at again."""
+_LONGEST_FILE = 24 * 3600.0
+"""Seconds after which a new file is begun, so that old ones can be checked and deleted."""
 
 
 class TrafficRecorder:
     """Writes pairs into a folder, a file for each process; from the first pair on.
 
-    What cannot be written is counted in the file, where that still can be, and said in the log once in a row.
+    Each day has a file of its own. What cannot be written, since the disk or the folder's share of it is full, is
+    counted in the file, where that still can be, and said in the log once in a row.
 
     Args:
         configuration: says where, by which key, and which secrets must not get there.
@@ -34,18 +44,22 @@ class TrafficRecorder:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._folder = Path(configuration.regression["record"])
+        self._room = configuration.regression.get("record_max", _ROOM)
         # Made now, so that processes which begin later have the same one.
         self._key = key_of(configuration)
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
-        self._failing = False
+        self._begun = 0.0
+        self._taken = 0
+        self._full = self._failing = False
 
     def __call__(self, pair: Pair) -> None:
         """Record a pair; never raises what a disk or a secret is the reason of."""
         if "GET" not in pair.call.route.methods:
             return
         try:
-            self._opened().keep_pair(pair)
+            with self._lock:
+                self._keep(pair)
             self._failing = False
         except SecretFound as error:
             _log.error("%s", error)
@@ -57,20 +71,50 @@ class TrafficRecorder:
     def close(self) -> None:
         """Write what waits, and the end."""
         with self._lock:
-            recorder, self._recorder = self._recorder, None
+            self._end()
+
+    def _end(self) -> None:
+        recorder, self._recorder = self._recorder, None
         if recorder is not None:
             with suppress(RecordingError):
                 recorder.close()
 
+    def _keep(self, pair: Pair) -> None:
+        recorder = self._opened()
+        if self._taken % _BETWEEN_LOOKS == 0:
+            self._full = _bytes_in(self._folder) >= self._room
+        self._taken += 1
+        if self._full:
+            recorder.lose()
+            raise RecordingError(f"{self._folder}: holds the {self._room} bytes that record_max lets it")
+        recorder.keep_pair(pair)
+
     def _opened(self) -> Recorder:
-        with self._lock:
-            if self._recorder is None:
-                self._recorder = Recorder(
-                    self._folder,
-                    self._key,
-                    zone=self._configuration.settings.zone,
-                    upstream=self._configuration.upstream.kind,
-                    sought=self._configuration.secrets,
-                )
-                atexit.register(self.close)
-            return self._recorder
+        """The recorder of today."""
+        if self._recorder is not None and time.monotonic() - self._begun >= _LONGEST_FILE:
+            self._end()
+        if self._recorder is None:
+            self._recorder = Recorder(
+                self._folder,
+                self._key,
+                zone=self._configuration.settings.zone,
+                upstream=self._configuration.upstream.kind,
+                sought=self._configuration.secrets,
+            )
+            self._begun = time.monotonic()
+            atexit.unregister(self.close)
+            atexit.register(self.close)
+        return self._recorder
+
+
+def _bytes_in(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(_size(entry) for entry in entries if entry.name.endswith(SUFFIX))
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        # Deleted meanwhile, which is how room is made.
+        return 0

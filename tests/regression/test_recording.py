@@ -164,6 +164,28 @@ def test_the_token_and_the_signature_of_a_call_are_sought_without_being_named(tm
                 recorder.keep(call, old=page([]))
 
 
+def test_what_is_closed_takes_nothing_more(tmp_path: Path) -> None:
+    with Recorder(tmp_path, KEY) as recorder:
+        recorder.keep(listing(), old=page([]))
+        assert recorder.close() == recorder.close()
+        recorder.flush()
+        with pytest.raises(RecordingError, match="was closed"):
+            recorder.keep(listing(), old=page([]))
+    assert len(list(open_recording(tmp_path))) == 1
+
+
+def test_a_failure_between_leaves_no_end(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with Recorder(tmp_path, KEY) as recorder:
+            recorder.keep(listing(), old=page([]))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(UnfinishedRecording, match="behind 1 whole call;"):
+        list(open_recording(tmp_path))
+
+
 def test_writes_are_not_recorded(tmp_path: Path) -> None:
     with Recorder(tmp_path, KEY) as recorder, pytest.raises(ValueError, match="only reads"):
         recorder.keep(LegacyCall(ADD_STUDENT, "17", method="POST"), old=page([]))

@@ -106,6 +106,40 @@ def test_a_key_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
         TrafficRecorder(configuration(tmp_path, key_file="absent/key"))
 
 
+def test_a_folder_takes_no_more_than_it_may(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compat.regression.traffic._BETWEEN_LOOKS", 1)
+    (tmp_path / "pairs").mkdir()
+    old = tmp_path / "pairs" / "before.ndjson.gz"
+    old.write_bytes(b"\0" * 5000)
+    sink = TrafficRecorder(configuration(tmp_path, record_max=5000))
+    with caplog.at_level(logging.ERROR, "compat.regression"):
+        sink(pair())
+        sink(pair())
+    assert len(caplog.records) == 1
+    assert "pairs: holds the 5000 bytes that record_max lets it" in caplog.text
+    old.unlink()
+    sink(pair())
+    sink.close()
+    recording = open_recording(tmp_path / "pairs")
+    assert len(list(recording)) == 1
+    assert recording.files[0].lost == 2
+
+
+def test_each_day_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = TrafficRecorder(configuration(tmp_path))
+    sink(pair())
+    sink(pair())
+    monkeypatch.setattr("compat.regression.traffic._LONGEST_FILE", 0.0)
+    sink(pair())
+    sink.close()
+    recording = open_recording(tmp_path / "pairs")
+    assert len(list(recording)) == 3
+    assert sorted(file.calls for file in recording.files) == [1, 2]
+    assert all(file.finished for file in recording.files)
+
+
 @pytest.mark.parametrize("mode", ["shadow", "canary:100"])
 def test_what_shadow_and_canary_compare_is_recorded(shared: Sandbox, tmp_path: Path, mode: str) -> None:
     content = {**shared.settings("student_sessions"), "migration": {"mode": mode}, "store": {"url": "memory://"}}
