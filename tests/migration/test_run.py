@@ -173,7 +173,10 @@ def test_modules_packages_folders_and_archives(place: Place) -> None:
         archive.write(package / "__main__.py", "__main__.py")
     assert place.run("-m", "package").stdout == "__main__ package.__main__ 200\n"
     assert place.run("package").stdout == "__main__ __main__ 200\n"
-    assert place.run("archive.pyz").stdout == "__main__ __main__ 200\n"
+    named = ["--config", str(place.folder / "exam-compat.toml")]
+    archive = str(place.folder / "archive.pyz")
+    elsewhere = place.start(COMMAND, *named, "run", archive, EXAM_COMPAT_CONFIG="/")
+    assert elsewhere.stdout == "__main__ __main__ 200\n"
 
 
 def test_by_the_environment_alone_as_cron_sets_it(place: Place, tmp_path: Path) -> None:
