@@ -21,12 +21,14 @@ import pytest
 
 import compat
 from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall
+from compat.regression.answers import KEPT_HEADERS
 from compat.regression.errors import DamagedRecording, RecordingError, SecretFound, UnfinishedRecording
 from compat.regression.pairs import Answered, Pair
 from compat.regression.pseudonyms import PseudonymKey
 from compat.regression.reading import open_recording
 from compat.regression.recorded import RecordedCall
 from compat.regression.recording import Recorder
+from compat.regression.secrets_sought import Sought
 from compat.schemas import STUDENT_FIELDS
 from compat.testing import Sandbox
 
@@ -130,6 +132,45 @@ def test_nothing_of_a_person_stands_in_any_byte(tmp_path: Path, records: list[di
     (filtered, *_, shown) = open_recording(tmp_path)
     assert not filtered.exact
     assert not shown.exact
+
+
+CANARY = "canary Ann de Vries <ann@example.com>"
+
+
+def test_a_canary_put_everywhere_leaves_no_trace_even_where_nobody_looks_for_it(tmp_path: Path) -> None:
+    """The rules alone keep it out; that secrets are looked for comes on top."""
+    everywhere: list[Any] = [{name: CANARY} for name in STUDENT_FIELDS]
+    everywhere += [{name: [CANARY, {CANARY: CANARY}]} for name in STUDENT_FIELDS]
+    everywhere += [{CANARY: CANARY, "note": {"more": CANARY}}, CANARY, [CANARY]]
+    named = ("status", "page", "limit", "sort", "filter", "id", "student_session_id", "timestamp", "nonce", CANARY)
+    filters = [json.dumps({name: {"eq": CANARY, "in": [CANARY]}}) for name in (*STUDENT_FIELDS, CANARY)]
+    calls = [
+        *(listing(**{name: CANARY}) for name in named),
+        *(listing(filter=text) for text in filters),
+        listing(sort=json.dumps([{"name": CANARY}, {CANARY: "asc"}])),
+        LegacyCall(INDEX_STUDENTS, CANARY, CANARY, "application/json", json.dumps({"page": CANARY}).encode(), CANARY),
+    ]
+    headers = dict.fromkeys((*KEPT_HEADERS, "X-Pagination-Page", "Server", CANARY), CANARY)
+    answers = [
+        page(everywhere, **headers),
+        Answered(422, headers, json.dumps({"error": CANARY, "errors": {CANARY: [CANARY], "page": CANARY}}).encode()),
+        Answered(200, headers, json.dumps({"student": {"name": CANARY}, "students": CANARY, CANARY: 1}).encode()),
+        Answered(200, {}, json.dumps(CANARY).encode()),
+        Answered(502, {}, CANARY.encode()),
+        Answered(0, failure=CANARY),
+    ]
+    with Recorder(tmp_path, KEY) as recorder:
+        for call in calls:
+            recorder.keep(call, old=answers[0])
+        for answer in answers:
+            recorder.keep(listing(), old=answer, new=answer)
+    (file,) = tmp_path.iterdir()
+    raw = file.read_bytes()
+    for part in (CANARY, "canary", "Ann de", "de Vries", "ann@example"):
+        assert not Sought([part]).stands_in(raw)
+        assert not Sought([part]).stands_in(gzip.decompress(raw))
+    found = list(open_recording(tmp_path))
+    assert len(found) == len(calls) + len(answers)
 
 
 @pytest.mark.parametrize(
@@ -311,6 +352,7 @@ if child:
 LIMITED = """
 import sys
 from tests_of_recording import KEY, listing, page
+from compat.regression.answers import KEPT_HEADERS
 from compat.regression.errors import RecordingError
 from compat.regression.recording import Recorder
 recorder = Recorder(sys.argv[1], KEY)

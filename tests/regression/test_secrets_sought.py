@@ -38,13 +38,13 @@ FORMS: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(SECRETS, st.binary(max_size=9), st.binary(max_size=9))
 def test_it_is_found_in_every_form(form: str, secret: str, before: bytes, after: bytes) -> None:
     assert Sought([secret]).stands_in(before + FORMS[form](secret) + after)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SECRETS, st.binary(max_size=9), st.binary(max_size=9), st.booleans())
 def test_it_is_found_within_something_longer_in_base64(
     secret: str, before: bytes, after: bytes, for_urls: bool
