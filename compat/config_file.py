@@ -227,8 +227,9 @@ def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
 def _regression(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     table = dict(checked(RegressionSchema(), content.get("regression", {}), "[regression] "))
     table["key_file"] = str(folder / table.get("key_file", RECORDING_KEY_NAME))
-    if "record" in table:
-        table["record"] = str(folder / table["record"])
+    for name in ("record", "known"):
+        if name in table:
+            table[name] = str(folder / table[name])
     return table
 
 

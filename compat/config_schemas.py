@@ -49,6 +49,14 @@ def _count() -> fields.Integer:
     return fields.Integer(strict=True, validate=validate.Range(min=1, error="Must be at least 1."))
 
 
+def _rate() -> fields.Float:
+    return fields.Float(
+        validate=validate.Range(
+            min=0.0, max=1.0, min_inclusive=False, max_inclusive=False, error="Must lie between 0 and 1."
+        )
+    )
+
+
 class UpstreamSchema(Schema):
     kind = fields.String(
         required=True,
@@ -144,6 +152,11 @@ class RegressionSchema(Schema):
     record_max = _count()
     key = _Text()
     key_file = _Text()
+    known = _Text()
+    max_unexplained = _rate()
+    confidence = _rate()
+    min_calls = fields.Integer(strict=True, validate=validate.Range(min=0, error="Must be a number of calls, or 0."))
+    max_slowdown = fields.Float(validate=validate.Range(min=1.0, error="Must be how many times as long, from 1."))
 
 
 class WholeSchema(Schema):

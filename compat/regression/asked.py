@@ -12,11 +12,12 @@ from compat.legacy.parameters import gather
 from compat.legacy.routes import LegacyCall
 from compat.schemas import COLUMNS
 
-__all__ = ["Asked"]
+__all__ = ["WITHHELD", "Asked"]
 
 _SIGNED = frozenset(("id", "timestamp", "nonce", "signature"))
 _SHOWN = frozenset(("status", "page", "limit", "sort", "student_session_id"))
-_WITHHELD = "…"
+WITHHELD = "…"
+"""Stands where a filter compares with what may speak of a person."""
 
 
 class Asked:
@@ -53,15 +54,15 @@ def _without_values(text: str) -> str:
     try:
         content = loads_strictly(text)
     except ValueError:
-        return _WITHHELD
+        return WITHHELD
     if not isinstance(content, dict):
-        return _WITHHELD
+        return WITHHELD
     return dumps({name: _operators(name, operators) for name, operators in content.items() if name in COLUMNS})
 
 
 def _operators(name: str, operators: Any) -> Any:
     if not isinstance(operators, dict):
-        return _WITHHELD
+        return WITHHELD
     return {operator: _operand(name, value) for operator, value in operators.items()}
 
 
@@ -73,4 +74,4 @@ def _operand(name: str, value: Any) -> Any:
     kept = COLUMNS[name].kept
     if kept is True and isinstance(value, str | Number):
         return value
-    return value if isinstance(kept, tuple) and value in kept else _WITHHELD
+    return value if isinstance(kept, tuple) and value in kept else WITHHELD

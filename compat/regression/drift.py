@@ -32,8 +32,8 @@ class Rereader(Protocol):
         """What the new one answers now; None where it cannot be asked."""
 
 
-def drifted(pair: Pair, found: Sequence[Difference], rereader: Rereader, zone: tzinfo) -> set[Place]:
-    """The places of differences that the data's own changes explain; none where it cannot be read again.
+def drifted(pair: Pair, found: Sequence[Difference], rereader: Rereader, zone: tzinfo) -> set[Place] | None:
+    """The places of differences that the data's own changes explain; None where it cannot be read again.
 
     Args:
         pair: the pair that differs.
@@ -41,9 +41,12 @@ def drifted(pair: Pair, found: Sequence[Difference], rereader: Rereader, zone: t
         rereader: asks again.
         zone: of times without an offset.
     """
-    first, new, last = rereader.old(pair.call), rereader.new(pair.call), rereader.old(pair.call)
-    if first is None or new is None or last is None or not (comparable_answer(first) and comparable_answer(last)):
-        return set()
+    first = rereader.old(pair.call)
+    if first is None or not comparable_answer(first):
+        return None
+    new, last = rereader.new(pair.call), rereader.old(pair.call)
+    if new is None or last is None or not comparable_answer(last):
+        return None
 
     def places(one: Answered, other: Answered) -> set[Place]:
         return {each.place for each in compare(replace(pair, old=one, new=other), zone)}

@@ -79,8 +79,13 @@ class Explainer:
         self._rereader = rereader
         self._zone = zone
 
-    def outcome(self, pair: Pair) -> Outcome:
-        """What differs in a pair, and why."""
+    def outcome(self, pair: Pair, rereader: Rereader | None = None) -> Outcome:
+        """What differs in a pair, and why.
+
+        Args:
+            pair: the pair.
+            rereader: makes this call again; None for who makes all.
+        """
         if not comparable_answer(pair.old):
             return Outcome(pair, compared=False)
         found = compare(pair, self._zone, self._losses)
@@ -90,9 +95,12 @@ class Explainer:
         rules = self._known.of_call(call.route.action, pair.caller, call.exam_id)
         explained = [self._by_rule(each, rules) for each in found]
         left = [each.difference for each in explained if each.by is None]
-        if not left or self._rereader is None:
+        rereader = rereader or self._rereader
+        if not left or rereader is None:
             return Outcome(pair, True, explained)
-        moved = drifted(pair, left, self._rereader, self._zone)
+        moved = drifted(pair, left, rereader, self._zone)
+        if moved is None:
+            return Outcome(pair, True, explained)
         return Outcome(pair, True, [_by_drift(each, moved) for each in explained], reread=True)
 
     def _by_rule(self, difference: Difference, rules: Sequence[KnownDifference]) -> Explained:

@@ -115,6 +115,7 @@ class Sample(msgspec.Struct, frozen=True):
         parameters: name to text; what a filter compares personal fields with is left out.
         differences: the first of them.
         more: how many there are beyond these.
+        repeatable: whether the parameters ask what the call asked; a value of a person does not stand there.
     """
 
     at: float
@@ -125,6 +126,7 @@ class Sample(msgspec.Struct, frozen=True):
     parameters: Mapping[str, str]
     differences: tuple[ShownDifference, ...]
     more: int = 0
+    repeatable: bool = True
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from compat.regression.asked import Asked
+from compat.regression.asked import WITHHELD, Asked
 from compat.regression.differences import Difference
 from compat.regression.explain import Outcome
 from compat.regression.known import KnownDifferences
@@ -76,8 +76,13 @@ class Tally:
             counts[0] += 1
             counts[1] += compared
 
-    def add(self, outcome: Outcome) -> None:
-        """Count what came of a pair."""
+    def add(self, outcome: Outcome, *, repeatable: bool = True) -> None:
+        """Count what came of a pair.
+
+        Args:
+            outcome: what came of it.
+            repeatable: whether its parameters, as they are shown, ask what it asked.
+        """
         pair = outcome.pair
         if not outcome.compared:
             self.skip("the old endpoint failed")
@@ -97,13 +102,12 @@ class Tally:
         self._reread += outcome.reread
         self._with_records += b'"id"' in pair.old.body
         asked = Asked(pair.call, caller)
-        digest = asked.digest
-        self._distinct.add(digest)
+        self._distinct.add(asked.digest)
         self._add_times(route, outcome)
         if outcome.differences:
             self._add_differences(route, caller, outcome)
         if left:
-            self._add_sample(outcome, asked, digest, left)
+            self._add_sample(outcome, asked, repeatable, left)
 
     def _add_times(self, route: str, outcome: Outcome) -> None:
         old, new = outcome.pair.old, outcome.pair.new
@@ -137,19 +141,21 @@ class Tally:
             for name, unexplained in names.items():
                 _of(countings, name).add(unexplained, not unexplained)
 
-    def _add_sample(self, outcome: Outcome, asked: Asked, digest: int, left: list[Difference]) -> None:
+    def _add_sample(self, outcome: Outcome, asked: Asked, repeatable: bool, left: list[Difference]) -> None:
         pair = outcome.pair
         if len(self._samples) == MOST_SAMPLES and pair.at > self._samples[-1].at:
             return
+        parameters = asked.shown(self._pseudonymised)
         sample = Sample(
             pair.at,
-            digest,
+            asked.digest,
             pair.call.route.action,
             pair.caller,
             pair.call.exam_id,
-            asked.shown(self._pseudonymised),
+            parameters,
             tuple(self._shown(each) for each in left[:_SHOWN_OF_A_CALL]),
             max(0, len(left) - _SHOWN_OF_A_CALL),
+            repeatable and WITHHELD not in parameters.get("filter", ""),
         )
         self._samples = list(smallest([*self._samples, sample]))
 

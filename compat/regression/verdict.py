@@ -21,7 +21,7 @@ from compat.regression.result import CheckResult, Count, Times
 from compat.regression.sketches import quantile
 from compat.schemas import COLUMNS
 
-__all__ = ["Judgement", "Latency", "Quantiles", "Score", "Thresholds", "Verdict", "judge", "score"]
+__all__ = ["Judgement", "Latency", "Quantiles", "Score", "Thresholds", "Verdict", "judge", "percent", "score"]
 
 Verdict = Literal["ready", "not ready", "not enough evidence"]
 
@@ -72,7 +72,7 @@ class Score(msgspec.Struct, frozen=True):
         """The score in words, such as "0 unexplained in 300 calls: at most 1.0 % at 95 %"."""
         sure = f"{100 * thresholds.confidence:g} %"
         calls = "call" if self.calls == 1 else "calls"
-        text = f"{self.unexplained:,} unexplained in {self.calls:,} {calls}: at most {_percent(self.at_most)} at {sure}"
+        text = f"{self.unexplained:,} unexplained in {self.calls:,} {calls}: at most {percent(self.at_most)} at {sure}"
         if self.missing:
             clean = " clean" if self.unexplained else ""
             text += f"; {self.missing:,} more{clean} calls for {100 * thresholds.max_unexplained:g} %"
@@ -225,7 +225,7 @@ def _notes(result: CheckResult) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _percent(rate: float) -> str:
+def percent(rate: float) -> str:
     """A bound to two digits that count, never rounded to less than it is."""
     percent = 100 * rate
     digits = 1 if percent > 0.99 else 2 if percent > 0.099 else 3

@@ -1,0 +1,178 @@
+"""``exam-compat check``: does the new endpoint answer what the old one did, and how sure can one be?"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import reduce
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from compat.cli.check_report import tell
+from compat.cli.console import counting, note, say
+from compat.cli.options import config_option, configuration, named_config
+from compat.config import Configuration
+from compat.config_file import find_config
+from compat.errors import ConfigurationError
+from compat.regression.asking import NewEndpoint, OldEndpoint
+from compat.regression.check_recordings import RecordingCheck
+from compat.regression.keys import KEY_VARIABLE, key_of
+from compat.regression.known import KnownDifferences, load_known
+from compat.regression.reading import open_recording, read_head
+from compat.regression.replay import Endpoints
+from compat.regression.result import CheckResult
+from compat.regression.verdict import Thresholds, judge
+
+__all__ = ["check"]
+
+STATUSES = {"ready": 0, "not ready": 1, "not enough evidence": 3}
+"""The exit status of each verdict; 2 is that of wrong usage."""
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_AGE = re.compile(r"(\d{1,6})([dh])", re.ASCII)
+_SECONDS = {"d": 86400, "h": 3600}
+
+
+def _age(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Seconds, of days or hours such as 30d."""
+    if value is None:
+        return None
+    matched = _AGE.fullmatch(value)
+    if matched is None:
+        raise click.BadParameter("must be days or hours such as 30d or 12h")
+    return int(matched[1]) * _SECONDS[matched[2]]
+
+
+@click.command(short_help="Compare what both endpoints answered, and say how sure one can be.")
+@click.argument("recordings", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--live", is_flag=True, help="What shadow and canary have recorded so far.")
+@click.option("--known", type=_FILE, help="A file of known differences, each with its reason and its end.")
+@click.option("--max-age", callback=_age, metavar="AGE", help="Refuse older recordings: 30d, 12h.")
+@click.option("--max-unexplained", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="RATE",
+              help="The rate of calls that the bound has to reach, such as 0.006.")  # fmt: skip
+@click.option("--offline", is_flag=True, help="Ask neither endpoint: only what was recorded of both.")
+@click.option("--key-file", type=_FILE, help="The key of the recordings' pseudonyms.")
+@click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Files that are checked at once.")
+@click.option("--more", is_flag=True, help="Every route, caller, field and difference.")
+@click.option("--json", "as_json", is_flag=True, help="The verdict and all counts, for programs.")
+@config_option
+def check(
+    recordings: tuple[Path, ...],
+    live: bool,
+    known: Path | None,
+    max_age: int | None,
+    max_unexplained: float | None,
+    offline: bool,
+    key_file: Path | None,
+    jobs: int,
+    more: bool,
+    as_json: bool,
+) -> int:
+    """Compare what the old endpoint answered with what the new one does, and say how sure one can be.
+
+    RECORDINGS are files and folders that exam-compat record has made. Where both answers are recorded they are
+    compared; where only the old one is, the new endpoint is asked now. Lists are compared by id. A difference is explained by
+    a declared loss of the mapping, a rule in the file of known differences, or drift: what differs is read again, old,
+    new and old, and where the old answers differ from each other the data moved.
+
+    Without a configuration, or with --offline, nobody is asked.
+
+    Exit status: 0 ready; 1 not ready, or it cannot be read; 3 not enough evidence; 2 wrong usage or configuration.
+
+    \b
+    Examples:
+      exam-compat check recordings
+      exam-compat check monday.ndjson.gz --known known.toml --max-age 30d
+      exam-compat check --live --json > check.json
+    """
+    given = None if offline and not live else _configured()
+    paths = _paths(recordings, given, live)
+    _refuse_old(paths, max_age)
+    settings = dict(given.regression) if given is not None else {}
+    rules = load_known(Path(known or settings["known"])) if known or "known" in settings else KnownDifferences()
+    how = RecordingCheck(
+        known=rules,
+        endpoints=None if offline or given is None else _endpoints(given, key_file),
+        upstream=None if given is None else given.upstream.kind,
+        unfinished="accept" if live else "refuse",
+    )
+    result = _checked(paths, how, jobs)
+    judged = judge(result, _thresholds(settings, max_unexplained))
+    if as_json:
+        text = msgspec.json.format(msgspec.json.encode({"judgement": judged, "result": result}), indent=2)
+        say(text.decode())
+    else:
+        tell(result, judged, everything=more)
+    return STATUSES[judged.verdict]
+
+
+def _configured() -> Configuration | None:
+    """The configuration; None where none is named and there is none to find."""
+    if named_config() is None:
+        try:
+            find_config()
+        except ConfigurationError:
+            return None
+    return configuration()
+
+
+def _paths(recordings: Sequence[Path], given: Configuration | None, live: bool) -> tuple[Path, ...]:
+    places = list(recordings)
+    if live:
+        if given is None or "record" not in given.regression:
+            raise ConfigurationError("[regression] record names no folder: shadow and canary keep nothing to check")
+        places.append(Path(given.regression["record"]))
+    if not places:
+        raise click.UsageError("Say what to check: recordings, or --live.")
+    return open_recording(*places).paths
+
+
+def _refuse_old(paths: Sequence[Path], max_age: int | None) -> None:
+    if max_age is None:
+        return
+    import time
+
+    for path in paths:
+        age = time.time() - read_head(path).made_at
+        if age > max_age:
+            raise click.ClickException(f"{path} is {age / 86400:.1f} days old; --max-age allows {max_age / 86400:g}")
+
+
+def _endpoints(given: Configuration, key_file: Path | None) -> Endpoints | None:
+    """Who can be asked; nobody without the key of the recordings."""
+    path = Path(key_file or given.regression.get("key_file", ""))
+    if key_file is None and not (given.regression.get("key") or os.environ.get(KEY_VARIABLE) or path.is_file()):
+        note("No key of pseudonyms: neither endpoint is asked, and what differs is not read again.")
+        return None
+    account, base_url = given.legacy_account, given.legacy_base_url
+    old = OldEndpoint(base_url, account) if base_url is not None and account is not None else None
+    return Endpoints(key_of(given, key_file), old, NewEndpoint(given))
+
+
+def _thresholds(settings: dict[str, Any], max_unexplained: float | None) -> Thresholds:
+    names = ("max_unexplained", "confidence", "min_calls", "max_slowdown")
+    chosen = {name: settings[name] for name in names if name in settings}
+    if max_unexplained is not None:
+        chosen["max_unexplained"] = max_unexplained
+    return Thresholds(**chosen)
+
+
+def _checked(paths: Sequence[Path], how: RecordingCheck, jobs: int) -> CheckResult:
+    with counting("calls") as progress:
+        bar = progress.add_task("Checking", total=None)
+        if jobs == 1 or len(paths) == 1:
+            results = (how(path, lambda: progress.advance(bar)) for path in paths)
+            return reduce(CheckResult.merge, results, CheckResult())
+        # A process that was forked would share its parent's connections.
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            whole = CheckResult()
+            for result in pool.map(how, paths):
+                whole = whole.merge(result)
+                progress.update(bar, completed=whole.all.calls)
+            return whole
