@@ -77,9 +77,10 @@ def check(
     """Compare what the old endpoint answered with what the new one does, and say how sure one can be.
 
     RECORDINGS are files and folders that exam-compat record has made. Where both answers are recorded they are
-    compared; where only the old one is, the new endpoint is asked now. Lists are compared by id. A difference is explained by
-    a declared loss of the mapping, a rule in the file of known differences, or drift: what differs is read again, old,
-    new and old, and where the old answers differ from each other the data moved.
+    compared; where only the old one is, the new endpoint is asked now. Lists are compared by id.
+
+    A difference is explained by a declared loss of the mapping, a rule in the file of known differences, or drift:
+    what differs is read again, old, new and old, and where the old answers differ from each other the data moved.
 
     Without a configuration, or with --offline, nobody is asked.
 

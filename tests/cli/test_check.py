@@ -1,0 +1,174 @@
+"""``exam-compat check``: recordings against a sandbox whose new endpoint does well, fails, or moves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compat.testing import Sandbox
+from compat.testing.sandbox.messages import SandboxAnswer, SandboxRequest
+
+from .conftest import Invoke
+
+pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
+
+CONFIG = "exam-compat.toml"
+
+
+@pytest.fixture
+def own() -> Iterator[Sandbox]:
+    """A sandbox of its own, whose answers are tampered with."""
+    with Sandbox(students=60, exams=2, seed=5) as served:
+        yield served
+
+
+@pytest.fixture
+def recorded(own: Sandbox, invoke: Invoke, tmp_path: Path) -> Path:
+    """Calls of the old endpoint, recorded."""
+    (tmp_path / CONFIG).write_text(own.toml("student_sessions"), encoding="utf-8")
+    assert invoke("record", "old.ndjson.gz", "--exam", 17, "--exam", 18, "--limit", 5).exit_code == 0
+    return tmp_path / "old.ndjson.gz"
+
+
+def too_early(request: SandboxRequest, answer: SandboxAnswer) -> SandboxAnswer:
+    """A new endpoint that takes the last status for the one before."""
+    body = answer.body.replace(b'"exam_finished"', b'"exam_started"')
+    return dataclasses.replace(answer, body=body)
+
+
+def test_a_clean_recording_lacks_evidence_until_it_is_enough(recorded: Path, invoke: Invoke) -> None:
+    result = invoke("check", recorded)
+    assert result.exit_code == 3, result.output
+    assert re.match(
+        r"NOT ENOUGH EVIDENCE: 0 unexplained in (\d+) calls: at most [\d.]+ % at 95 %; (\d+) more calls for 0.6 %",
+        result.output,
+    )
+    enough = invoke("check", recorded, "--max-unexplained", 0.4)
+    assert enough.exit_code == 0
+    assert enough.output.startswith("READY: ")
+
+
+def test_a_fault_is_found_shown_and_can_be_repeated(
+    recorded: Path, invoke: Invoke, own: Sandbox, tmp_path: Path
+) -> None:
+    own.intercept = too_early
+    result = invoke("check", recorded)
+    assert result.exit_code == 1, result.output
+    assert result.output.startswith("NOT READY: ")
+    row = re.search(r"│ text +│ (\d+) +│ status +│ "exam_finished" +│ "exam_started" +│", result.output)
+    assert row is not None, result.output
+    command = re.search(r"^  (exam-compat get .*)$", result.output, re.MULTILINE)
+    assert command is not None
+    again = invoke(*command[1].split()[1:], "--json")
+    assert int(row[1]) in [record["id"] for record in json.loads(again.stdout)["students"]]
+
+
+def test_the_line_for_curl_signs_anew_and_holds_no_secret(recorded: Path, invoke: Invoke, own: Sandbox) -> None:
+    own.intercept = too_early
+    command = re.search(r"^  (curl .*)$", invoke("check", recorded).output, re.MULTILINE)
+    assert command is not None
+    names = {"URL": own.base_url, "TOKEN": own.api_token, "SECRET": own.secret_key}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path} | {f"EXAM_STUDENTS_{name}": text for name, text in names.items()}
+    run = subprocess.run(
+        ["bash", "-c", command[1]], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert len(json.loads(run.stdout)["students"]) == 5
+    assert not [text for text in names.values() if text in command[1]]
+
+
+def test_json_has_the_verdict_and_every_count(recorded: Path, invoke: Invoke, own: Sandbox) -> None:
+    own.intercept = too_early
+    told = json.loads(invoke("check", recorded, "--json").stdout)
+    judged, result = told["judgement"], told["result"]
+    assert judged["verdict"] == "not ready"
+    assert judged["all"]["calls"] == result["all"]["calls"] == result["recordings"][0]["calls"]
+    assert {(each["kind"], each["field"], each["by"]) for each in result["differences"]} == {("text", "status", None)}
+    assert own.secret_key not in json.dumps(told)
+
+
+def test_a_known_difference_is_accepted_until_it_expires(
+    recorded: Path, invoke: Invoke, own: Sandbox, tmp_path: Path
+) -> None:
+    own.intercept = too_early
+    rule = '[[known]]\nreason = "a late status is fine"\nexpires = 2999-12-31\nfield = "status"\n'
+    (tmp_path / "known.toml").write_text(rule)
+    result = invoke("check", recorded, "--known", "known.toml")
+    assert result.exit_code == 3
+    assert "known: field status: a late status is fine" in result.output
+    (tmp_path / "known.toml").write_text(rule.replace("2999", "2019"))
+    expired = invoke("check", recorded, "--known", "known.toml")
+    assert expired.exit_code == 1
+    assert "a rule expired on 2019-12-31" in expired.output
+
+
+def test_data_that_moved_since_it_was_recorded_is_drift(recorded: Path, invoke: Invoke, own: Sandbox) -> None:
+    changed = own.dataset.entries(17)[0]
+    own.dataset.change(changed.record["id"], {"name": "Somebody Else"})
+    result = invoke("check", recorded, "--json")
+    told = json.loads(result.stdout)["result"]
+    assert {each["by"] for each in told["differences"]} == {"drift"}
+    assert (told["all"]["unexplained"], told["reread"]) == (0, 1)
+    assert "Somebody" not in result.output
+
+
+def test_nobody_is_asked_offline(recorded: Path, invoke: Invoke, own: Sandbox) -> None:
+    own.clear_calls()
+    result = invoke("check", recorded, "--offline")
+    assert result.exit_code == 3
+    assert own.calls == []
+    assert "calls not compared: the other endpoint was not asked, and cannot be now" in result.output
+    assert "a recording proved nothing: old.ndjson.gz" in result.output
+
+
+def test_pairs_are_checked_without_a_configuration_in_several_processes(
+    recorded: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        assert invoke("record", f"pairs/{name}.ndjson.gz", "--exam", 17, "--limit", 5, "--ask", "both").exit_code == 0
+    (tmp_path / CONFIG).unlink()
+    one = json.loads(invoke("check", "pairs", "--json").stdout)
+    several = json.loads(invoke("check", "pairs", "--json", "--jobs", 2).stdout)
+    for told in (one, several):
+        told["result"].pop("checked_at")
+    assert one == several
+    assert one["result"]["all"]["calls"] == one["result"]["identical"] > 10
+
+
+def test_what_is_recorded_live_is_checked_while_it_is_written(
+    own: Sandbox, invoke: Invoke, recorded: Path, tmp_path: Path
+) -> None:
+    config = own.toml("student_sessions") + '\n[regression]\nrecord = "kept"\nmax_unexplained = 0.4\n'
+    (tmp_path / CONFIG).write_text(config, encoding="utf-8")
+    assert invoke("record", "kept/one.ndjson.gz", "--exam", 17, "--limit", 5, "--ask", "both").exit_code == 0
+    # As long as its writer lives, a file has no end.
+    whole = (tmp_path / "kept/one.ndjson.gz").read_bytes()
+    (tmp_path / "kept/one.ndjson.gz").write_bytes(whole[:-10])
+    assert invoke("check", "kept").exit_code == 1
+    assert invoke("check", "--live").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ((), 2, "Say what to check"),
+        (("nowhere.ndjson.gz",), 1, "no such file"),
+        (("--live",), 2, "[regression] record names no folder"),
+        (("old.ndjson.gz", "--max-age", "soon"), 2, "must be days or hours"),
+        (("old.ndjson.gz", "--max-age", "0h"), 1, "days old; --max-age allows 0"),
+        (("old.ndjson.gz", "--known", "nowhere.toml"), 2, "nowhere.toml"),
+    ],
+)
+def test_what_cannot_be_checked_is_said(
+    arguments: tuple[str, ...], status: int, message: str, recorded: Path, invoke: Invoke
+) -> None:
+    result = invoke("check", *arguments)
+    assert (result.exit_code, message in result.output) == (status, True), result.output

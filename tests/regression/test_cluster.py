@@ -1,0 +1,51 @@
+"""More than one machine's worth of recordings: an engine that is there already gives the same result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from compat.regression.check_recordings import RecordingCheck, check_recordings
+from compat.regression.pseudonyms import PseudonymKey
+from compat.regression.recording import Recorder
+from compat.regression.result import CheckResult
+from compat.regression.verdict import judge
+from tests.regression.answers_of import Page, call_of, pair_of
+from tests.regression.faults import FAULTS, WHOLE
+
+FILES = 6
+
+
+def recordings(folder: Path) -> list[str]:
+    """Faults and clean pairs, spread over files."""
+    key = PseudonymKey(b"sixteen bytes or more")
+    old = Page.of(WHOLE, 2).answered()
+    paths = []
+    for file in range(FILES):
+        path = folder / f"{file}.ndjson.gz"
+        paths.append(str(path))
+        with Recorder(path, key, upstream="student_sessions") as recorder:
+            for number, fault in enumerate(FAULTS[file::FILES]):
+                page = Page.of(WHOLE, 2)
+                fault.tamper(page)
+                call = call_of({"page": 2, "limit": 10 + number})
+                for new in (old, page.answered()):
+                    recorder.keep_pair(pair_of(call, old, new, at=1.54e9 + number))
+    return paths
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore")
+def test_a_local_cluster_gives_the_same_result_and_verdict(tmp_path: Path) -> None:
+    from dask import bag
+    from distributed import Client, LocalCluster
+
+    paths = recordings(tmp_path)
+    here = check_recordings(paths)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+        spread = bag.from_sequence(paths, npartitions=FILES).map(RecordingCheck()).fold(CheckResult.merge).compute()
+    assert here.all.unexplained > 30
+    assert msgspec.structs.replace(spread, checked_at=0.0) == msgspec.structs.replace(here, checked_at=0.0)
+    assert judge(spread) == judge(here)
