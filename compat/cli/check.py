@@ -22,10 +22,10 @@ from compat.config_file import find_config
 from compat.errors import ConfigurationError
 from compat.regression.asking import NewEndpoint, OldEndpoint
 from compat.regression.check_recordings import RecordingCheck
+from compat.regression.endpoints import Endpoints
 from compat.regression.keys import KEY_VARIABLE, key_of
 from compat.regression.known import KnownDifferences, load_known
 from compat.regression.reading import open_recording, read_head
-from compat.regression.replay import Endpoints
 from compat.regression.result import CheckResult
 from compat.regression.verdict import Thresholds, judge
 
@@ -153,7 +153,7 @@ def _endpoints(given: Configuration, key_file: Path | None) -> Endpoints | None:
         return None
     account, base_url = given.legacy_account, given.legacy_base_url
     old = OldEndpoint(base_url, account) if base_url is not None and account is not None else None
-    return Endpoints(key_of(given, key_file), old, NewEndpoint(given))
+    return Endpoints(key_of(given, key_file), NewEndpoint(given), old)
 
 
 def _thresholds(settings: dict[str, Any], max_unexplained: float | None) -> Thresholds:

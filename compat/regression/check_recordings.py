@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from functools import reduce
 from pathlib import Path
 from typing import Literal
 
 from compat.config_file import time_zone
 from compat.regression.declared import DeclaredLosses
+from compat.regression.endpoints import Endpoints, RecordedAgain
 from compat.regression.explain import Explainer
 from compat.regression.known import KnownDifferences
-from compat.regression.pairs import Pair
 from compat.regression.reading import Recording, open_recording, read_head
 from compat.regression.recorded import RecordedCall, RecordingHead
-from compat.regression.replay import Endpoints, Replayed
+from compat.regression.replaying import Replay
 from compat.regression.result import CheckResult
 from compat.regression.tally import Tally
 
@@ -24,7 +23,7 @@ __all__ = ["RecordingCheck", "check_recordings"]
 
 _ONE_SIDED = "the other endpoint was not asked, and cannot be now"
 _OTHER_KEY = "the recording was made with another key of pseudonyms"
-_INEXACT = "a filter holds a pseudonym, so that it cannot be asked again"
+_UNKNOWN = "nobody has the value any more that a filter compares with"
 
 
 @dataclass(frozen=True)
@@ -55,36 +54,52 @@ class RecordingCheck:
         """
         path = Path(path)
         head = read_head(path)
-        zone = time_zone(head.zone)
-        explainer = Explainer(DeclaredLosses(head.upstream or self.upstream, zone=zone), self.known, zone=zone)
-        tally = Tally(self.known, pseudonymised=True)
+        checked = _Checked(self, head)
+        tally = checked.tally
         tally.note_recording(path.name, head.made_at, compared=None)
         for recorded in Recording((path,), self.unfinished):
-            compared = self._checked(recorded, head, zone, explainer, tally)
-            tally.note_recording(path.name, head.made_at, compared=compared)
+            tally.note_recording(path.name, head.made_at, compared=checked.add(recorded))
             if watch is not None:
                 watch()
         return tally.result()
 
-    def _checked(
-        self, recorded: RecordedCall, head: RecordingHead, zone: tzinfo, explainer: Explainer, tally: Tally
-    ) -> bool:
-        same_key = self.endpoints is not None and self.endpoints.key.id == head.key_id
-        replayed = Replayed(recorded, self.endpoints, zone) if self.endpoints is not None and same_key else None
-        pair: Pair | None = recorded.pair() or (replayed.pair() if replayed is not None else None)
+
+class _Checked:
+    """A file that is being checked.
+
+    Args:
+        check: how.
+        head: its first line.
+    """
+
+    def __init__(self, check: RecordingCheck, head: RecordingHead) -> None:
+        zone = time_zone(head.zone)
+        losses = DeclaredLosses(head.upstream or check.upstream, zone=zone)
+        self._explainer = Explainer(losses, check.known, zone=zone)
+        endpoints = check.endpoints
+        self._other_key = endpoints is not None and endpoints.key.id != head.key_id
+        self._endpoints = None if self._other_key else endpoints
+        self._replay = Replay(endpoints.key, zone, endpoints.new) if endpoints is not None else None
+        self.tally = Tally(check.known, pseudonymised=True)
+
+    def add(self, recorded: RecordedCall) -> bool:
+        """Check a call; whether it was compared."""
+        again = None
+        pair = recorded.pair()
+        if self._endpoints is not None and self._replay is not None and recorded.old is not None:
+            again = RecordedAgain(recorded, self._replay, self._endpoints)
+            pair = pair or self._replay.pair(recorded)
         if pair is None:
-            tally.skip(_why_not(recorded, self.endpoints is not None and not same_key))
+            self.tally.skip(self._why_not(recorded))
             return False
-        rereader = replayed if recorded.exact else None
-        outcome = explainer.outcome(pair, rereader)
-        tally.add(outcome, repeatable=recorded.exact)
+        outcome = self._explainer.outcome(pair, again)
+        self.tally.add(outcome, repeatable=recorded.exact)
         return outcome.compared
 
-
-def _why_not(recorded: RecordedCall, other_key: bool) -> str:
-    if recorded.old is not None and other_key:
-        return _OTHER_KEY
-    return _ONE_SIDED if recorded.exact else _INEXACT
+    def _why_not(self, recorded: RecordedCall) -> str:
+        if recorded.old is None or self._endpoints is None:
+            return _OTHER_KEY if self._other_key else _ONE_SIDED
+        return _UNKNOWN
 
 
 def check_recordings(

@@ -63,7 +63,7 @@ def test_a_fault_is_found_shown_and_can_be_repeated(
     result = invoke("check", recorded)
     assert result.exit_code == 1, result.output
     assert result.output.startswith("NOT READY: ")
-    row = re.search(r"│ text +│ (\d+) +│ status +│ "exam_finished" +│ "exam_started" +│", result.output)
+    row = re.search(r'│ text +│ (\d+) +│ status +│ "exam_finished" +│ "exam_started" +│', result.output)
     assert row is not None, result.output
     command = re.search(r"^  (exam-compat get .*)$", result.output, re.MULTILINE)
     assert command is not None
@@ -154,6 +154,23 @@ def test_what_is_recorded_live_is_checked_while_it_is_written(
     (tmp_path / "kept/one.ndjson.gz").write_bytes(whole[:-10])
     assert invoke("check", "kept").exit_code == 1
     assert invoke("check", "--live").exit_code == 0
+
+
+def test_a_filter_by_a_name_is_made_again_with_the_key(
+    own: Sandbox, invoke: Invoke, recorded: Path, tmp_path: Path
+) -> None:
+    name = own.dataset.entries(17)[0].record["name"]
+    query = json.dumps({"exam": 17, "filter": {"name": {"eq": name}}})
+    assert invoke("record", "named.ndjson.gz", "--queries", "-", input=query).exit_code == 0
+    told = json.loads(invoke("check", "named.ndjson.gz", "--json").stdout)
+    assert (told["result"]["all"]["calls"], told["result"]["identical"]) == (1, 1)
+    own.intercept = too_early
+    found = invoke("check", "named.ndjson.gz").output
+    assert name not in found
+    another = {"EXAM_COMPAT_RECORDING_KEY": "another key, which has made nothing"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*next(iter(another.items())))
+        assert "made with another key of pseudonyms" in invoke("check", "named.ndjson.gz").output
 
 
 @pytest.mark.parametrize(
