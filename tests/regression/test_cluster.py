@@ -6,14 +6,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from answers_of import Page, call_of, pair_of
+from faults import FAULTS, WHOLE
 
 from compat.regression.check_recordings import RecordingCheck, check_recordings
 from compat.regression.pseudonyms import PseudonymKey
 from compat.regression.recording import Recorder
 from compat.regression.result import CheckResult
 from compat.regression.verdict import judge
-from tests.regression.answers_of import Page, call_of, pair_of
-from tests.regression.faults import FAULTS, WHOLE
 
 FILES = 6
 

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import requests
 from answers_of import Page, call_of, pair_of, records
 
 from compat.config_file import read_config
@@ -32,8 +33,6 @@ def asked(shim: Shim, call: LegacyCall) -> Answered:
 
 
 def asked_of_old(sandbox: Sandbox, call: LegacyCall) -> Answered:
-    import requests
-
     parameters = dict(part.split("=", 1) for part in call.query.split("&")) if call.query else {}
     signed = sandbox.signed(parameters, {"id": call.exam_id})
     url = f"{sandbox.base_url}/api/v3/exams/{call.exam_id}/index_students"
@@ -43,15 +42,18 @@ def asked_of_old(sandbox: Sandbox, call: LegacyCall) -> Answered:
 
 @pytest.mark.parametrize("kind", ["student_sessions", "paginated_sessions"])
 def test_old_and_new_endpoint_of_a_sandbox_differ_in_declared_losses_alone(kind: str) -> None:
-    with Sandbox(students=90, exams=2) as sandbox:
+    with Sandbox(students=90, exams=3) as sandbox:
         shim = Shim(read_config(sandbox.settings(kind)).upstream)
-        exam = sandbox.dataset.exams[0].id
-        calls = [call_of({"page": page, "limit": 7}, str(exam)) for page in (1, 2, 3, 9)]
-        calls += [call_of({"page": "x"}, str(exam)), call_of({"page": "0"}, str(exam))]
+        # The third is still under way: sessions have other ids, and only those who took part.
+        exams = [str(exam.id) for exam in sandbox.dataset.exams[:2]]
+        pages = (1, 2, 3, 9, "x", "0")
+        calls = [call_of({"page": page, "limit": 7}, exam) for exam in exams for page in pages]
         pairs = [pair_of(call, asked_of_old(sandbox, call), asked(shim, call)) for call in calls]
     result = check_pairs(pairs, upstream=kind)
     assert [(each.kind, each.field) for each in result.differences if each.by is None] == []
     assert result.all.calls == len(calls)
+    stand_ins = {each.field for each in result.differences if each.kind == "stand-in"}
+    assert len(stand_ins) > 15 if kind == "paginated_sessions" else not result.differences
 
 
 def compared(field: str, old: Any, new: Any) -> list[tuple[str, str | None]]:
