@@ -118,7 +118,7 @@ def _show(given: Configuration, switches: Switches, within: Scope, *, as_json: b
 
 def _chosen(given: Configuration, switches: Switches) -> list[tuple[Scope, Chosen]]:
     """Every caller and exam that something is said of, and the mode of their calls."""
-    from compat.migration.modes import Scope, chosen_of, configured_rules, switched_rules
+    from compat.migration.modes import Scope, chosen_of, configured_rules, mode_of_environment, switched_rules
 
     legacy = given.legacy_base_url is not None
     configured = configured_rules(given, legacy=legacy)
@@ -128,7 +128,8 @@ def _chosen(given: Configuration, switches: Switches) -> list[tuple[Scope, Chose
     scopes = {Scope(), *(Scope(each.caller.name) for each in given.callers)}
     scopes.update(scope for rules in (configured, switched) for scope, _ in rules)
     ordered = sorted(scopes, key=lambda scope: (scope.caller or "", int(scope.exam or -1)))
-    return [(scope, chosen_of(scope.caller, scope.exam or "", switched, configured)) for scope in ordered]
+    over_all = mode_of_environment()
+    return [(scope, chosen_of(scope.caller, scope.exam or "", over_all, switched, configured)) for scope in ordered]
 
 
 def _reason(chosen: Chosen) -> str:

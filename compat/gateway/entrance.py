@@ -80,7 +80,7 @@ class Gateway:
         self._walks = walks_of(configuration, store)
         verifier = make_verifier(configuration, store)
         self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
-        self.dial = Dial.of(configuration)
+        self.dial = Dial.of(configuration, read_environment_once=True)
         self._slots = Slots(self.settings.max_calls_per_caller)
         self._threads = Threads(self.settings.threads)
         self._inventory = inventory_of(configuration)

@@ -15,7 +15,16 @@ from compat.errors import ConfigurationError, UpstreamError
 from compat.legacy.routes import LegacyCall
 from compat.migration.behind import Behind, Bounds
 from compat.migration.brownouts import Brownouts
-from compat.migration.modes import LACKING, MODE_VARIABLE, Chosen, Rules, chosen_of, configured_rules
+from compat.migration.modes import (
+    LACKING,
+    MODE_VARIABLE,
+    Chosen,
+    Mode,
+    Rules,
+    chosen_of,
+    configured_rules,
+    mode_of_environment,
+)
 from compat.migration.pairs_kept import Sink, sinks_of
 from compat.migration.switched import Switched
 from compat.migration.turns import Asker, Endpoint, Identity, Side, Turn, turn_of
@@ -62,6 +71,7 @@ class Dial:
         self._legacy = legacy
         self._lacking = lacking
         self._switched = switched
+        self._over_all: tuple[Mode | None] | None = None
         self._sinks = tuple(sinks)
         self._configuration = configuration
         self._configured: tuple[Sink, ...] | None = None
@@ -70,13 +80,21 @@ class Dial:
         self.behind.ended = self._close_sinks
 
     @classmethod
-    def of(cls, configuration: Configuration, *, legacy: bool | None = None, lacking: str = LACKING) -> Dial:
+    def of(
+        cls,
+        configuration: Configuration,
+        *,
+        legacy: bool | None = None,
+        lacking: str = LACKING,
+        read_environment_once: bool = False,
+    ) -> Dial:
         """The dial of a configuration.
 
         Args:
             configuration: its modes, its store for the run-time switches, and what it has kept.
             legacy: whether there is an old endpoint, where that is not the configuration's to say.
             lacking: what has to be configured where there is none.
+            read_environment_once: now, where nobody changes it while the process runs; else at every call.
 
         Raises:
             ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
@@ -91,7 +109,9 @@ class Dial:
             configuration=configuration,
             lacking=lacking,
         )
-        dial.chosen(None, "")
+        mode = dial._mode_of_environment()
+        if read_environment_once:
+            dial._over_all = (mode,)
         return dial
 
     def __getstate__(self) -> dict[str, Any]:
@@ -128,11 +148,15 @@ class Dial:
         Raises:
             ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode, or one that needs an old endpoint that nobody named.
         """
+        over_all = self._over_all[0] if self._over_all is not None else self._mode_of_environment()
         switched = self._switched.rules if self._switched is not None else _NONE
-        found = chosen_of(caller, exam, switched, self._rules)
-        if found.by == "environment" and found.mode.needs_legacy and not self._legacy:
-            raise ConfigurationError(f"{MODE_VARIABLE}={found.mode}: needs {self._lacking}")
-        return found
+        return chosen_of(caller, exam, over_all, switched, self._rules)
+
+    def _mode_of_environment(self) -> Mode | None:
+        mode = mode_of_environment()
+        if mode is not None and mode.needs_legacy and not self._legacy:
+            raise ConfigurationError(f"{MODE_VARIABLE}={mode}: needs {self._lacking}")
+        return mode
 
     def turn(self, call: LegacyCall, who: Identity) -> Turn:
         """What is to be done with a call.

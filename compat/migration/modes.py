@@ -199,21 +199,18 @@ def configured_rules(configuration: Configuration, *, legacy: bool, lacking: str
     return Rules(found)
 
 
-def chosen_of(caller: str | None, exam: str, switched: Rules, configured: Rules) -> Chosen:
+def chosen_of(caller: str | None, exam: str, over_all: Mode | None, switched: Rules, configured: Rules) -> Chosen:
     """The mode of a call, and what chose it.
 
     Args:
         caller: the caller's name, or None where it has none.
         exam: the exam's id.
+        over_all: what the environment says.
         switched: what the run-time switches say.
         configured: what the configuration says.
-
-    Raises:
-        ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode.
     """
-    mode = mode_of_environment()
-    if mode is not None:
-        return Chosen(mode, "environment")
+    if over_all is not None:
+        return Chosen(over_all, "environment")
     found = switched.find(caller, exam)
     if found is not None:
         return Chosen(found[1], "switch", found[0])

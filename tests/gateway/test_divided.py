@@ -89,8 +89,10 @@ class Calls:
         return self.pairs
 
 
-def settings(sandbox: Sandbox, mode: str, **tables: Mapping[str, Any]) -> dict[str, Any]:
-    caller = {"name": "registrar", "api_token": sandbox.api_token, "secret_key": sandbox.secret_key, "mode": mode}
+def settings(sandbox: Sandbox, mode: str | None, **tables: Mapping[str, Any]) -> dict[str, Any]:
+    caller = {"name": "registrar", "api_token": sandbox.api_token, "secret_key": sandbox.secret_key}
+    if mode is not None:
+        caller["mode"] = mode
     made: dict[str, Any] = {**sandbox.settings("student_sessions"), "callers": [caller], "store": {"url": "memory://m"}}
     for name, table in tables.items():
         made[name] = {**made.get(name, {}), **table}
@@ -98,7 +100,7 @@ def settings(sandbox: Sandbox, mode: str, **tables: Mapping[str, Any]) -> dict[s
 
 
 def during(
-    sandbox: Sandbox, mode: str, work: Callable[[Calls], Any], gone: bool = False, **tables: Mapping[str, Any]
+    sandbox: Sandbox, mode: str | None, work: Callable[[Calls], Any], gone: bool = False, **tables: Mapping[str, Any]
 ) -> Any:
     """What some work comes to that calls a gateway of that mode; the candidate may be one that is gone."""
 
@@ -251,21 +253,15 @@ def test_an_answer_of_the_old_endpoint_that_breaks_off_is_not_compared(sandbox: 
 
 
 def test_the_exam_and_the_kill_switch(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work(calls: Calls) -> None:
-        assert (await calls.call()).by == "legacy"
-        monkeypatch.setenv("EXAM_COMPAT_MODE", "new")
-        assert (await calls.call()).by == "new"
+    async def work(calls: Calls) -> str:
+        return (await calls.call()).by
 
-    made = settings(sandbox, "new")
-    del made["callers"][0]["mode"]
-
-    async def run() -> None:
-        configuration = read_config({**made, "migration": {"exams": {"17": "legacy"}}})
-        gateway = make_application(configuration, open_store("memory://"))
-        await work(Calls(gateway, sandbox))
-        await gateway.close()
-
-    asyncio.run(run())
+    rules = {"migration": {"exams": {"17": "legacy"}}}
+    assert during(sandbox, None, work, **rules) == "legacy"
+    monkeypatch.setenv("EXAM_COMPAT_MODE", "new")
+    assert during(sandbox, None, work, **rules) == "new"
+    monkeypatch.setenv("EXAM_COMPAT_MODE", "shadow")
+    assert during(sandbox, "new", work) == "legacy"
 
 
 def test_a_switch_takes_effect_in_every_worker(sandbox: Sandbox, tmp_path: Path) -> None:
