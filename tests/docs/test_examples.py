@@ -1,7 +1,8 @@
 """The examples of the documents, run in their order as one script a document, against a sandbox.
 
 The documents write the vendors' addresses; here these lead to the sandbox. Python blocks share one namespace, and those
-in comments check what the visible ones did. A TOML block becomes ``exam-compat.toml`` and has to load. Of a shell block
+in comments check what the visible ones did. A TOML block becomes ``exam-compat.toml`` and has to load; one without an
+upstream is added to the sandbox's. Of a shell block
 the lines of ``exam-compat`` run; of those that start servers only the arguments are read, and the sandbox that is there
 already writes the configuration that they would have written.
 """
@@ -19,6 +20,7 @@ import click
 import pytest
 import requests
 from click.testing import CliRunner
+from consoles import with_tables
 from requests.adapters import HTTPAdapter
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
@@ -81,7 +83,10 @@ def _at_the_sandbox(base_url: str, url: str) -> str:
 
 
 def _configure(example: Example) -> None:
-    Path("exam-compat.toml").write_text(str(example.parsed), encoding="utf-8")
+    text = str(example.parsed)
+    if "[upstream]" not in text:
+        text = with_tables(example.namespace["sandbox"].toml("student_sessions"), text)
+    Path("exam-compat.toml").write_text(text, encoding="utf-8")
     compat.load_config()
 
 
