@@ -74,7 +74,7 @@ def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, as_jso
 
 
 def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> _Run:
-    from compat.migration.codemod import migrate_source
+    from compat.migration.codemod import RewriteFailed, migrate_source
     from compat.migration.scan import Problem, sources
 
     run, configured = _Run(), kind_of_upstream()
@@ -96,7 +96,7 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
                 run.files.append(migrated)
             except OSError as error:
                 run.problems.append(Problem(str(source.path), error.strerror or str(error)))
-            except (SyntaxError, ValueError, RecursionError) as error:
+            except (SyntaxError, ValueError, RecursionError, RewriteFailed) as error:
                 run.problems.append(Problem(str(source.path), getattr(error, "msg", None) or str(error)))
     return run
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from compat.migration.codemod.requests_rewrite import RequestsRewrite
+
 from .conftest import Invoke
 
 OLD = """\
@@ -124,3 +126,23 @@ def test_a_client_of_the_configuration_is_rewritten_where_that_is_of_student_ses
         shown = invoke("migrate", "old.py").stdout
         assert ('+print(compat.StudentSessionsClient(records="whole").page(17).sessions)' in shown) == rewritten
     assert invoke("migrate", "--config", "none.toml", "old.py").exit_code == 2
+
+
+def test_a_fault_of_ours_in_one_file_stops_no_other(
+    invoke: Invoke, scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = RequestsRewrite.run
+
+    def faulty(rewrite: RequestsRewrite) -> None:
+        if "'https://a/api" in rewrite.module.tree.code:
+            raise KeyError("a secret of the script")
+        plan(rewrite)
+
+    # No script is known that does it: else it would be mended, and not be here.
+    monkeypatch.setattr(RequestsRewrite, "run", faulty)
+    result = invoke("migrate", ".")
+    assert result.exit_code == 1
+    assert "left.py: not looked at: the rewrite failed: KeyError\n" in result.stderr
+    assert "1 place in 1 file to rewrite" in result.stdout
+    finds = json.loads(invoke("scan", "--json", ".").stdout)["finds"]
+    assert [each["why_not"] for each in finds] == ["the rewrite failed: KeyError", None]

@@ -2,6 +2,15 @@
 
 from compat.migration.codemod.files import MigratedFile, migrate_source, refused_lines
 from compat.migration.codemod.results import Change, Left, Rewritten
-from compat.migration.codemod.rewrite import rewritten
+from compat.migration.codemod.rewrite import RewriteFailed, rewritten
 
-__all__ = ["Change", "Left", "MigratedFile", "Rewritten", "migrate_source", "refused_lines", "rewritten"]
+__all__ = [
+    "Change",
+    "Left",
+    "MigratedFile",
+    "RewriteFailed",
+    "Rewritten",
+    "migrate_source",
+    "refused_lines",
+    "rewritten",
+]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from compat.migration.codemod.results import Change, Left, Rewritten
-from compat.migration.codemod.rewrite import rewritten
+from compat.migration.codemod.rewrite import RewriteFailed, rewritten
 from compat.migration.notebooks import Notebook, read_notebook
 from compat.migration.scan.files import Source
 from compat.migration.scan.uses import may_use
@@ -64,6 +64,7 @@ def migrate_source(source: Source, configured: str = "") -> MigratedFile | None:
         OSError: it cannot be read.
         ValueError: it is not in its encoding, or no notebook.
         SyntaxError: it is not Python.
+        RewriteFailed: it cannot be rewritten, through a fault of ours.
     """
     if not (source.is_python or source.is_notebook):
         return None
@@ -98,7 +99,11 @@ def _in_cells(source: Source, notebook: Notebook, configured: str) -> MigratedFi
 def refused_lines(source: Source, code: str, configured: str = "") -> Mapping[int, str]:
     """Why a rewrite leaves what is in a line of a module, by line."""
     found: dict[int, str] = {}
-    for each in rewritten(code, configured).left:
+    try:
+        left = rewritten(code, configured).left
+    except RewriteFailed as error:
+        return dict.fromkeys(range(1, code.count("\n") + 2), str(error))
+    for each in left:
         if each.needed:
             found.update(dict.fromkeys(range(each.line, max(each.line, each.last) + 1), each.reason))
     return found

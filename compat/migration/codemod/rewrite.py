@@ -16,9 +16,13 @@ from compat.migration.codemod.shim_calls import remove_shim_calls
 from compat.migration.scan.python_uses import python_uses
 from compat.migration.scan.rules import CLIENT, RULES, SHIM
 
-__all__ = ["rewritten"]
+__all__ = ["RewriteFailed", "rewritten"]
 
 _LIBRARIES = ("requests", "")
+
+
+class RewriteFailed(Exception):
+    """The rewrite met something in a script that it was not made for: a fault of ours, whose cause says more."""
 
 
 def rewritten(code: str, configured: str = "") -> Rewritten:
@@ -30,6 +34,7 @@ def rewritten(code: str, configured: str = "") -> Rewritten:
 
     Raises:
         SyntaxError: it is not Python.
+        RewriteFailed: it cannot be rewritten, through a fault of ours.
     """
     uses = list(python_uses(code))
     if not uses:
@@ -38,6 +43,17 @@ def rewritten(code: str, configured: str = "") -> Rewritten:
         module = Module(code)
     except cst.ParserSyntaxError as error:
         raise SyntaxError(error.message) from None
+    try:
+        return _rewritten(module, configured)
+    except RecursionError:
+        raise
+    except Exception as error:
+        # Scripts are of every make, and one that is beyond us has to stay as it is, and hold up no other.
+        raise RewriteFailed(f"the rewrite failed: {type(error).__name__}") from error
+
+
+def _rewritten(module: Module, configured: str) -> Rewritten:
+    code = module.tree.code
     sent, client = RequestsRewrite(module), OldClientRewrite(module, configured)
     sent.run()
     client.run()
