@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,6 +80,23 @@ def _by_pyreqwest() -> Callable[[str], Page]:
     return get
 
 
+def _by_own_sender() -> Callable[[str], Page]:
+    import requests
+
+    from compat.gateway.direct import DirectSender
+    from compat.upstream.senders import CallOptions
+
+    sender, options = DirectSender(_BASE), CallOptions()
+
+    def get(path: str) -> Page:
+        answer = sender.send(requests.Request("GET", _BASE + path, headers=_SENT), options, (30.0, 30.0))
+        body = b"".join(iter(partial(answer.read1, 1 << 16), b""))
+        answer.drain_conn()
+        return answer.status, [(name, answer.headers.get(name, "")) for name in _KEPT], body
+
+    return get
+
+
 def _kept(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if name.lower() in _KEPT]
 
@@ -88,6 +106,7 @@ _CLIENTS = {
     "http.client": _by_http_client,
     "pycurl": _by_pycurl,
     "pyreqwest": _by_pyreqwest,
+    "compat": _by_own_sender,
 }
 
 

@@ -27,6 +27,7 @@ _CANDIDATES = (
     ("Granian, ASGI", "asgi_aiohttp", "aiohttp"),
     ("Granian, ASGI", "asgi_threads", "urllib3"),
     ("Granian, ASGI", "asgi_threads", "http.client"),
+    ("Granian, ASGI", "asgi_threads", "compat"),
     ("Granian, ASGI", "asgi_threads", "pycurl"),
     ("Granian, ASGI", "asgi_threads", "pyreqwest"),
     ("Granian, WSGI", "wsgi", "urllib3"),

@@ -2,7 +2,8 @@
 
 Each round starts every server anew, loads it, and stops it. The whole job verifies the signature, keeps the nonce,
 calls the new endpoint once, checks types and translates. The floor is the same server and HTTP client with nothing but
-the page's bytes; beside it stands the gateway's own passing through of the new endpoint's path, which streams.
+the page's bytes. Beside it stand the same with the library's client, which costs more, and the gateway's own passing
+through of the new endpoint's path, which streams.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from benchmarks.harness import Figure, Report
 SIZES = (30, 300)
 CONNECTIONS = (1, 8, 32)
 _GATEWAY, _BYTES, _PASSING = "gateway", "the same server and client, bytes alone", "gateway, passing through"
+_BYTES_BY_LIBRARY = "the same server and http.client, bytes alone"
+_FLOORS = {_BYTES: "compat", _BYTES_BY_LIBRARY: "http.client"}
+"""Servers that pass bytes alone, by the client that they do it with: the gateway's own sender, and the library's."""
 _SECONDS = 2
 _ROUNDS = 5
 _MOST = {30: 8000, 300: 4000}
@@ -68,10 +72,13 @@ def _granian(application: str, interface: str) -> Start:
     return command
 
 
-def _bytes_alone(base_url: str, port: int) -> list[str]:
-    client = ["env", f"BENCHMARK_UPSTREAM={base_url}", "BENCHMARK_CLIENT=http.client"]
-    options = ["--interface", "asgi", "--no-ws", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
-    return [*client, "granian", *options, "benchmarks.gateway_candidates:asgi_threads"]
+def _bytes_alone(client: str) -> Start:
+    def command(base_url: str, port: int) -> list[str]:
+        chosen = ["env", f"BENCHMARK_UPSTREAM={base_url}", f"BENCHMARK_CLIENT={client}"]
+        options = ["--interface", "asgi", "--no-ws", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+        return [*chosen, "granian", *options, "benchmarks.gateway_candidates:asgi_threads"]
+
+    return command
 
 
 def _uvicorn(application: str) -> Start:
@@ -94,7 +101,7 @@ def _mitmproxy(program: str) -> Start:
 
 def _servers(folder: str, redis: str | None) -> dict[str, Start]:
     starts: dict[str, Start] = {_GATEWAY: _gateway("memory://", folder)}
-    starts[_BYTES] = _bytes_alone
+    starts |= {name: _bytes_alone(client) for name, client in _FLOORS.items()}
     starts["gateway, SQLite"] = _gateway(f"sqlite:///{folder}/{{port}}.db", folder)
     if redis is not None:
         starts["gateway, Redis"] = _gateway(redis, folder)
@@ -145,16 +152,16 @@ class _Measured:
     def server(self, name: str, command: list[str], port: int, size: int) -> None:
         """Start a server, load it, and stop it."""
         with serving(pinned_server(command), port) as server:
-            if name != _BYTES:
+            if name not in _FLOORS:
                 _check(server, size, self._whole[:size])
                 load(server, old_calls(_MOST[size], size), 8, 1)
                 for connections in CONNECTIONS if name == _GATEWAY else (8,):
                     calls = old_calls(_MOST[size] * self._seconds, size)
                     self._note(name, size, connections, load(server, calls, connections, self._seconds))
-            if name in (_BYTES, _GATEWAY):
+            if name == _GATEWAY or name in _FLOORS:
                 path = [f"/api/v3/exams/{EXAM}/student_sessions"]
                 load(server, path, 8, 1)
-                passed = name if name == _BYTES else _PASSING
+                passed = _PASSING if name == _GATEWAY else name
                 self._note(passed, size, 8, load(server, path, 8, self._seconds))
 
     def _note(self, name: str, size: int, connections: int, done: Load) -> None:
@@ -194,6 +201,7 @@ def _report(found: Mapping[str, list[Load]]) -> Report:
 
     for size, most in zip(SIZES, ("at most 1.6", "at most 3.5"), strict=True):
         versus(_GATEWAY, _BYTES, size, most)
+        versus(_GATEWAY, _BYTES_BY_LIBRARY, size, "")
         versus(_GATEWAY, _PASSING, size, "")
     for size in SIZES:
         versus("gateway", "FastAPI + Cadwyn", size, "at most 0.2")

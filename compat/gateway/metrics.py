@@ -66,6 +66,7 @@ class Metrics:
         self._failure = _Moment(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
         # Looking a label set up costs more than counting it.
         self._counted: dict[tuple[str, int, str], tuple[Counter, Histogram]] = {}
+        self._outcomes: dict[int | None, Counter] = {}
 
     def count(self, exchange: Exchange) -> None:
         """Count a request whose answer has ended."""
@@ -97,7 +98,11 @@ class Metrics:
         self._pairs.labels(outcome).inc()
 
     def _attempted(self, status: int | None, *, own: bool) -> None:
-        self._attempts.labels("none" if status is None else f"{status // 100}xx").inc()
+        outcome = self._outcomes.get(status)
+        if outcome is None:
+            outcome = self._attempts.labels("none" if status is None else f"{status // 100}xx")
+            self._outcomes[status] = outcome
+        outcome.inc()
         kind = _failure_of(status)
         if kind is not None:
             self._failures.labels(kind).inc()
