@@ -20,7 +20,7 @@ __all__ = ["program"]
 
 COMMANDS = (
     *("demo", "get", "fields", "translate", "sandbox", "scan", "migrate"),
-    *("run", "serve", "mode", "openapi", "record", "check", "doctor"),
+    *("run", "serve", "mode", "callers", "brownouts", "due", "openapi", "record", "check", "doctor"),
 )
 """In the order in which a newcomer meets them; each is a module of that name, and a command in it."""
 

@@ -1,0 +1,170 @@
+"""``exam-compat callers``: who still makes deprecated calls."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict, replace
+from dataclasses import fields as dataclass_fields
+from datetime import date, datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from compat.cli.console import note, plain, say, show_table
+from compat.cli.counted import counted_in, moment_of, now_option, shown_day
+from compat.cli.options import config_option, configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from compat.config import Configuration
+    from compat.migration.census import Caller
+    from compat.migration.tallies import Usage
+
+__all__ = ["callers"]
+
+_NOTHING = """\
+No deprecated call has been counted yet. Calls are counted where a configuration is given: by exam-compat serve, by
+exam-compat run, and by compat.install() or compat.mount() with compat.load_config(); a script that is given an upstream
+alone counts where EXAM_COMPAT_STORE says. Look here again after it has run, with the same [store]."""
+_HEADINGS = ("caller", "state", "calls", "a day", "first", "last", "answered by", "routes", "parameters")
+_LONGEST = 60
+
+
+@click.command(short_help="Show who still makes deprecated calls.")
+@click.option("--caller", metavar="NAME", help="Only that caller.")
+@click.option("--since", type=click.DateTime(("%Y-%m-%d",)), help="Only calls from that day on, UTC.")
+@click.option("--left", is_flag=True, help="Only those that still have to move: the new and the active ones.")
+@click.option("--new-days", type=click.FloatRange(min=0), default=7, show_default=True, help="How long one is new.")
+@click.option(
+    "--quiet-days", type=click.FloatRange(min=0), default=30, show_default=True, help="Without a call, one is quiet."
+)
+@now_option
+@click.option("--json", "form", flag_value="json", help="As a JSON object.")
+@click.option("--csv", "form", flag_value="csv", help="As CSV.")
+@config_option
+def callers(
+    caller: str | None,
+    since: datetime | None,
+    left: bool,
+    new_days: float,
+    quiet_days: float,
+    now: datetime | None,
+    form: str | None,
+) -> None:
+    """Show who still makes deprecated calls, who has begun to, and who has gone quiet.
+
+    A caller is one of [[callers]]; where none of their tokens was sent, it is the line of the script that calls, else
+    the user agent. It is quiet when it was not seen for --quiet-days, or for more than three times its usual gap.
+
+    \b
+    Examples:
+      exam-compat callers
+      exam-compat callers --left --csv > left.csv
+      exam-compat callers --caller 'registrar nightly export' --json
+    """
+    from compat.migration.census import CensusSettings, census
+
+    given = configuration()
+    moment = moment_of(now, given.settings.zone)
+    counted = counted_in(given)
+    usages = counted.usages if since is None else tuple(_since(counted.usages, since.date()))
+    names = [each.caller.name for each in given.callers]
+    found = census(usages, names, moment.timestamp(), CensusSettings(new_days, quiet_days))
+    shown = [each for each in found if (caller is None or each.name == caller) and (each.left or not left)]
+    if form == "json":
+        say(json.dumps(_as_json(given, shown, moment, counted.dropped), indent=2, ensure_ascii=False))
+    elif form == "csv":
+        click.echo(_as_csv(shown, given.settings.zone), nl=False)
+    elif not counted.usages:
+        say(_NOTHING)
+    else:
+        show_table(_HEADINGS, (_row(each, given.settings.zone) for each in shown))
+        say(_summary(given, found, moment))
+    if counted.dropped:
+        note(
+            f"{counted.dropped} more calls were seen and not counted, the last of them on "
+            f"{shown_day(counted.dropped_last, given.settings.zone)}: too many waited at once."
+        )
+
+
+def _since(usages: Iterable[Usage], since: date) -> Iterable[Usage]:
+    """What of the counts is of that day or later."""
+    begins = (since - date(1970, 1, 1)).days
+    for usage in usages:
+        days = {day: number for day, number in usage.days.items() if day >= begins}
+        if days:
+            first = max(usage.first, min(days) * 86400.0)
+            yield replace(usage, days=days, number=sum(days.values()), first=first)
+
+
+def _row(caller: Caller, zone: tzinfo) -> Sequence[str]:
+    return (
+        _shortened(plain(caller.name)),
+        caller.state,
+        str(caller.calls),
+        f"{caller.a_day:.1f}",
+        shown_day(caller.first, zone),
+        shown_day(caller.last, zone),
+        ", ".join(f"{name} {number}" for name, number in caller.answered_by.items()),
+        ", ".join(caller.routes),
+        ", ".join(caller.parameters),
+    )
+
+
+def _shortened(name: str) -> str:
+    """The end of a long path says more than its beginning."""
+    return name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
+
+
+def _summary(given: Configuration, found: list[Caller], moment: datetime) -> str:
+    left = sum(each.left for each in found)
+    told = f"{left} of {len(found)} callers {'is' if left == 1 else 'are'} left"
+    if given.sunset is None:
+        return f"{told}; [legacy] has no sunset."
+    days = (given.sunset - moment.date()).days
+    if days <= 0:
+        return f"{told}; the sunset was {'today' if days == 0 else f'{-days} days ago'}, on {given.sunset}."
+    return f"{told}, {days} days before the sunset on {given.sunset}."
+
+
+def _as_json(given: Configuration, shown: list[Caller], moment: datetime, dropped: int) -> dict[str, Any]:
+    days = None if given.sunset is None else (given.sunset - moment.date()).days
+    return {
+        "sunset": None if given.sunset is None else given.sunset.isoformat(),
+        "days_left": days,
+        "dropped": dropped,
+        "callers": [_with_times(each, given.settings.zone) for each in shown],
+    }
+
+
+def _with_times(caller: Caller, zone: tzinfo) -> dict[str, Any]:
+    found = asdict(caller)
+    for name in ("first", "last"):
+        seconds = found[name]
+        found[name] = None if seconds is None else datetime.fromtimestamp(seconds, zone).isoformat(timespec="seconds")
+    return {**found, "a_day": round(caller.a_day, 2), "left": caller.left}
+
+
+def _as_csv(shown: list[Caller], zone: tzinfo) -> str:
+    from compat.migration.census import Caller
+
+    written = io.StringIO()
+    rows = [_with_times(each, zone) for each in shown]
+    names = [each.name for each in dataclass_fields(Caller)]
+    names.insert(names.index("state") + 1, "left")
+    out = csv.writer(written, lineterminator="\n")
+    out.writerow(names)
+    for row in rows:
+        out.writerow([_csv_cell(row[name]) for name in names])
+    return written.getvalue()
+
+
+def _csv_cell(value: Any) -> str:
+    if isinstance(value, dict):
+        value = [f"{name}={number}" for name, number in value.items()]
+    text = " | ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
+    # A spreadsheet takes what begins so for a formula, and callers choose these texts.
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else plain(text)

@@ -1,0 +1,108 @@
+"""``exam-compat due``: what has to be gone, for a suite that should fail in time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import click
+
+from compat._version import __version__
+from compat.cli.console import note, say, show_table
+from compat.cli.counted import counted_in, moment_of, now_option, shown_day
+from compat.cli.options import config_option, configuration, named_config
+
+if TYPE_CHECKING:
+    from compat.config import Configuration
+    from compat.migration.removal import Removal
+    from compat.migration.tallies import Usage
+
+__all__ = ["due"]
+
+_FINE, _DUE = 0, 1
+
+
+def _version(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return str(Version(value))
+    except InvalidVersion:
+        raise click.BadParameter(f"{value!r} is no version such as 2.0.0.") from None
+
+
+@click.command(short_help="Fail where something deprecated has to be gone.")
+@click.option(
+    "--days", type=click.IntRange(min=0), default=30, show_default=True, help="Before the sunset that warn; and of use."
+)
+@click.option("--strict", is_flag=True, help="Fail on a warning too.")
+@click.option("--against", default=__version__, callback=_version, metavar="VERSION", help="As if that were installed.")
+@now_option
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@config_option
+def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bool) -> int:
+    """Say what has to be gone: names that this version no longer has, and the old interface after its sunset.
+
+    What the store counted shows whether anybody still uses it. Without a configuration, the names alone are looked at.
+
+    Exit status: 0 nothing is due; 1 something is, or with --strict soon will be; 2 wrong usage or configuration.
+
+    \b
+    Examples:
+      exam-compat due
+      exam-compat due --days 90 --strict
+      exam-compat due --against 2.0.0 --json
+    """
+    from compat.migration.removal import removals
+
+    given = _configured()
+    moment = moment_of(now, given.settings.zone if given is not None else timezone.utc)
+    sunset = given.sunset if given is not None else None
+    found = removals(against, sunset, moment.date(), days, _usages(given))
+    bad = [each for each in found if each.verdict == "due" or (strict and each.verdict == "soon")]
+    if as_json:
+        content = {"version": against, "today": moment.date().isoformat(), "fails": bool(bad)}
+        say(json.dumps({**content, "removals": [_as_json(each) for each in found]}, indent=2, ensure_ascii=False))
+    else:
+        show_table(
+            ("name", "gone from", "state", f"calls in {days} days", "last call", "instead"),
+            (
+                (each.name, each.goes, each.verdict, str(each.calls), shown_day(each.last, timezone.utc), each.instead)
+                for each in found
+            ),
+        )
+    for each in found:
+        if each.verdict == "soon":
+            note(f"Warning: {each.name} goes on {each.goes}, within {days} days.")
+    return _DUE if bad else _FINE
+
+
+def _configured() -> Configuration | None:
+    from compat.config_file import find_config
+    from compat.errors import ConfigurationError
+
+    if named_config() is None:
+        try:
+            find_config()
+        except ConfigurationError:
+            return None
+    return configuration()
+
+
+def _usages(given: Configuration | None) -> tuple[Usage, ...]:
+    from compat.errors import CompatError
+
+    if given is None:
+        return ()
+    try:
+        return counted_in(given).usages
+    except CompatError as error:
+        note(f"What is used is not known: {error}")
+        return ()
+
+
+def _as_json(removal: Removal) -> dict[str, object]:
+    last = None if removal.last is None else datetime.fromtimestamp(removal.last, timezone.utc)
+    return {**asdict(removal), "last": None if last is None else last.isoformat(timespec="seconds")}
