@@ -11,7 +11,14 @@ from pathlib import Path
 
 from consoles import ROOT, Command, agrees, commands_in, terminal
 
-PAGES = ("MIGRATION.md", "docs/checks.md", "docs/modes.md", "docs/recordings.md")
+PAGES = (
+    "MIGRATION.md",
+    "docs/checks.md",
+    "docs/modes.md",
+    "docs/recordings.md",
+    "docs/inventory.md",
+    "docs/brownouts.md",
+)
 
 
 def written_anew(document: str, folder: Path) -> str:
