@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from compat import instants
-from compat.json_text import Number, loads
+from compat.json_text import Number, dumps, loads
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Time, json_type
 
@@ -71,7 +71,8 @@ def _change(field: str, was: Any, now: Any, zone: tzinfo) -> str | None:
         return _change_of_number(was, now)
     if isinstance(was, list):
         return _change_of_items(was, now)
-    return None if was == now else "items"
+    # As text: Python takes true for 1.
+    return None if dumps(was) == dumps(now) else "items"
 
 
 def _change_of_number(was: Any, now: Any) -> str | None:
@@ -82,9 +83,10 @@ def _change_of_number(was: Any, now: Any) -> str | None:
 
 
 def _change_of_items(was: list[Any], now: list[Any]) -> str | None:
-    if was == now:
+    one, other = list(map(dumps, was)), list(map(dumps, now))
+    if one == other:
         return None
-    return "items order" if sorted(map(repr, was)) == sorted(map(repr, now)) else "items"
+    return "items order" if sorted(one) == sorted(other) else "items"
 
 
 def _change_of_text(field: str, was: str, now: str, zone: tzinfo) -> str:
