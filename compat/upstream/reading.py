@@ -8,7 +8,7 @@ the page being read moves another one out of sight, and the sum would still come
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from compat.legacy.query import LARGEST_LIMIT, SortKey
 from compat.upstream.collected import Collected
 from compat.upstream.interface import WalkSettings
 from compat.upstream.noted import Noted
+from compat.upstream.page_threads import PageThreads
 from compat.upstream.records import Chunk, Source
 from compat.upstream.retries import Deadline
 
@@ -159,19 +160,19 @@ def _read_once(
 def _read_concurrently(waiting: list[tuple[_Progress, int, int | None]], deadline: Deadline) -> None:
     waiting.reverse()
     running: dict[Future[Chunk], tuple[_Progress, int | None]] = {}
-    pool = ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="exam-compat-page")
+    threads: PageThreads[Chunk] = PageThreads(PAGES_AT_ONCE)
     try:
         while waiting or running:
             # More are handed over than are read at once, so that the upstream does not wait while pages are looked at.
             while waiting and len(running) < _HANDED_OVER:
                 progress, start, end = waiting.pop()
-                running[pool.submit(progress.fetch, start, end, deadline)] = (progress, end)
+                running[threads.submit(progress.fetch, start, end, deadline)] = (progress, end)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 progress, end = running.pop(future)
                 waiting[:0] = [(progress, *pages) for pages in progress.take(future.result(), end)][::-1]
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        threads.shutdown()
 
 
 def _whole(progresses: Sequence[_Progress], collected: Collected, attempt: int) -> bool:
@@ -207,8 +208,12 @@ def read_range(source: Source, start: int, limit: int) -> Chunk | None:
     # The first page was asked for by another length than the upstream has: where it begins is not known.
     step = first.limit
     starts = [index * step for index in range(start // step, -(-end // step))]
-    with ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="exam-compat-page") as pool:
-        chunks = list(pool.map(lambda begin: source.fetch(begin, limit, step, None), starts))
+    threads: PageThreads[Chunk] = PageThreads(PAGES_AT_ONCE)
+    try:
+        fetched = [threads.submit(source.fetch, begin, limit, step, None) for begin in starts]
+        chunks = [each.result() for each in fetched]
+    finally:
+        threads.shutdown()
     for chunk in chunks:
         if chunk.limit != step or chunk.total != first.total:
             return None
