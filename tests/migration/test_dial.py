@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -299,3 +301,45 @@ def test_a_brownout_comes_before_any_endpoint(script: Callable[..., Script], mod
     running = script(mode, brownouts=_Brownout())
     assert running.call().status_code == 404
     assert running.asked() == []
+
+
+SCRIPT = """
+import sys, requests, compat
+from compat.legacy.signature import signed
+from compat.migration.dial import Dial
+from compat.migration.modes import Mode, Rules, Scope
+
+base, token, key = sys.argv[1:]
+upstream = compat.StudentSessions(base, api_token=token, secret_key=key)
+adapter = compat.install(base, upstream)
+adapter.dial = Dial(Rules({Scope(): Mode("shadow")}), legacy=True)
+headers = {"Authorization": f"Token token={token}"}
+sent = signed({}, key, {"id": "17"})
+answer = requests.get(f"{base}/api/v3/exams/17/index_students", params=sent, headers=headers)
+sys.stdin.readline()
+print(answer.status_code)
+"""
+
+
+@pytest.mark.parametrize("hanging", ["1", "2"], ids=["at once", "in the middle of a list"])
+def test_a_script_ends_although_the_candidate_hangs(sandbox: Sandbox, hanging: str) -> None:
+    asked, held = threading.Event(), threading.Event()
+
+    def hang(request: Any, answer: SandboxAnswer) -> SandboxAnswer:
+        if request.parameters["page"] == hanging:
+            asked.set()
+            held.wait(2 * WAIT)
+        return answer
+
+    sandbox.intercept = hang
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT]
+    arguments = [sandbox.base_url, sandbox.api_token, sandbox.secret_key]
+    with subprocess.Popen([*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as script:
+        try:
+            assert asked.wait(WAIT)
+            # The candidate lets go only when the script has ended.
+            said, _ = script.communicate("\n", timeout=WAIT)
+        finally:
+            script.kill()
+            held.set()
+    assert (said, script.returncode) == ("200\n", 0)
