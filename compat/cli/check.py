@@ -26,8 +26,9 @@ from compat.regression.endpoints import Endpoints
 from compat.regression.keys import KEY_VARIABLE, key_of
 from compat.regression.known import KnownDifferences, load_known
 from compat.regression.reading import open_recording, read_head
+from compat.regression.report.content import CallerLeft
 from compat.regression.result import CheckResult
-from compat.regression.verdict import Thresholds, judge
+from compat.regression.verdict import Judgement, Thresholds, judge
 
 __all__ = ["check"]
 
@@ -59,6 +60,10 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option("--offline", is_flag=True, help="Ask neither endpoint: only what was recorded of both.")
 @click.option("--key-file", type=_FILE, help="The key of the recordings' pseudonyms.")
 @click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Files that are checked at once.")
+@click.option("--callers", is_flag=True, help="A score for each caller that is left, by the inventory.")
+@click.option(
+    "--scripts", multiple=True, type=click.Path(path_type=Path), help="Where their scripts are; may be given again."
+)
 @click.option("--more", is_flag=True, help="Every route, caller, field and difference.")
 @click.option("--json", "as_json", is_flag=True, help="The verdict and all counts, for programs.")
 @config_option
@@ -71,6 +76,8 @@ def check(
     offline: bool,
     key_file: Path | None,
     jobs: int,
+    callers: bool,
+    scripts: tuple[Path, ...],
     more: bool,
     as_json: bool,
 ) -> int:
@@ -90,9 +97,9 @@ def check(
     Examples:
       exam-compat check recordings
       exam-compat check monday.ndjson.gz --known known.toml --max-age 30d
-      exam-compat check --live --json > check.json
+      exam-compat check --live --callers --scripts jobs
     """
-    given = None if offline and not live else _configured()
+    given = None if offline and not (live or callers or scripts) else _configured()
     paths = _paths(recordings, given, live)
     _refuse_old(paths, max_age)
     settings = dict(given.regression) if given is not None else {}
@@ -105,12 +112,22 @@ def check(
     )
     result = _checked(paths, how, jobs)
     judged = judge(result, _thresholds(settings, max_unexplained))
+    left = _left(given, judged, scripts) if callers or scripts else None
     if as_json:
-        text = msgspec.json.format(msgspec.json.encode({"judgement": judged, "result": result}), indent=2)
-        say(text.decode())
+        told = {"judgement": judged, "result": result} | ({} if left is None else {"callers_left": left})
+        say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
-        tell(result, judged, everything=more)
+        tell(result, judged, everything=more, left=left)
     return STATUSES[judged.verdict]
+
+
+def _left(given: Configuration | None, judged: Judgement, scripts: Sequence[Path]) -> list[CallerLeft]:
+    if given is None:
+        raise ConfigurationError("no configuration: it says where callers are counted")
+    # Imported here: few checks look at the inventory.
+    from compat.cli.check_callers import left_by
+
+    return left_by(given, judged, scripts)
 
 
 def _configured() -> Configuration | None:

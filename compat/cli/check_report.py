@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from compat.cli.console import note, plain, say, show_table
 from compat.legacy.routes import INDEX_STUDENTS
+from compat.regression.callers_left import sentence
 from compat.regression.repeat import command_of
+from compat.regression.report.content import CallerLeft
 from compat.regression.result import CheckResult, Sample
 from compat.regression.verdict import Judgement, Latency, Score, percent
 
@@ -19,13 +21,14 @@ _BY = {"loss": "declared loss", "known": "known", "drift": "drift", None: "UNEXP
 _OPTIONS = ("status", "page", "limit", "sort", "filter")
 
 
-def tell(result: CheckResult, judged: Judgement, *, everything: bool) -> None:
+def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequence[CallerLeft] | None = None) -> None:
     """Write a report.
 
     Args:
         result: what was counted.
         judged: what it says by the thresholds.
         everything: all rows, and not only those that matter.
+        left: the callers that are left; None where nobody asked for them.
     """
     say(f"{judged.verdict.upper()}: {judged.all.sentence(judged.thresholds)}")
     say(
@@ -37,6 +40,8 @@ def tell(result: CheckResult, judged: Judgement, *, everything: bool) -> None:
     _tell_latency(judged.latency)
     for sample in result.samples[: None if everything else _FEW]:
         _tell_sample(sample)
+    if left is not None:
+        _tell_callers(left)
     for each in judged.notes:
         note(f"Note: {each}.")
 
@@ -92,6 +97,14 @@ def _tell_latency(latency: Iterable[Latency]) -> None:
 def _milliseconds(interval: Sequence[float]) -> str:
     value, low, high = (f"{1000 * seconds:.3g}" for seconds in interval)
     return f"{value} ms ({low}–{high})"
+
+
+def _tell_callers(left: Sequence[CallerLeft]) -> None:
+    say()
+    if left:
+        show_table(("caller that is left", "score"), [[plain(each.name), sentence(each)] for each in left])
+    else:
+        say("No caller is left, by the inventory.")
 
 
 def _tell_sample(sample: Sample) -> None:

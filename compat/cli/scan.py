@@ -18,7 +18,7 @@ from compat.errors import ConfigurationError
 if TYPE_CHECKING:
     from compat.migration.scan import Find, Problem, Source
 
-__all__ = ["exclude_option", "kind_of_upstream", "paths_argument", "scan"]
+__all__ = ["exclude_option", "found_below", "kind_of_upstream", "paths_argument", "scan"]
 
 _HEADINGS = ("where", "uses", "by", "instead", "migrate")
 _NONE, _FOUND = 0, 1
@@ -54,7 +54,7 @@ def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None) ->
     migration_extra()
     from compat.migration.scan import sarif
 
-    finds, problems = _found(paths, exclude, quiet=False)
+    finds, problems = found_below(paths, exclude, quiet=False)
     if form == "sarif":
         say(json.dumps(sarif(finds, problems), indent=2, ensure_ascii=False))
     elif form == "json":
@@ -65,7 +65,8 @@ def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None) ->
     return _FOUND if any(each.of.level == "warning" for each in finds) else _NONE
 
 
-def _found(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool) -> tuple[list[Find], list[Problem]]:
+def found_below(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool) -> tuple[list[Find], list[Problem]]:
+    """The uses in all files below some paths, and what hindered looking for them."""
     from compat.migration.codemod import refused_lines
     from compat.migration.scan import Find, finds_in
 

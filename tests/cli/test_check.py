@@ -189,3 +189,20 @@ def test_what_cannot_be_checked_is_said(
 ) -> None:
     result = invoke("check", *arguments)
     assert (result.exit_code, message in result.output) == (status, True), result.output
+
+
+def test_a_caller_has_one_score_of_inventory_rewrite_and_verdict(
+    own: Sandbox, invoke: Invoke, recorded: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "jobs" / "export.py"
+    script.parent.mkdir()
+    script.write_text(f'import requests\n\nrequests.get("{own.base_url}/api/v3/exams/17/index_students", timeout=5)\n')
+    ran = subprocess.run([sys.executable, "-m", "compat.cli", "run", script], cwd=tmp_path, check=False, timeout=60)
+    assert ran.returncode == 0
+    result = invoke("check", recorded, "--callers", "--scripts", "jobs")
+    assert re.search(r"jobs/export.py:3 +│ .* a day, \d of \d places by hand, not checked", result.output), (
+        result.output
+    )
+    told = json.loads(invoke("check", recorded, "--callers", "--json").stdout)
+    assert told["callers_left"][0]["rewritable"] == "script not seen"
+    assert invoke("check", recorded, "--offline", "--callers", "--config", "nowhere.toml").exit_code == 2
