@@ -79,7 +79,7 @@ def load_config(path: str | Path | None = None) -> Configuration:
     path = find_config() if path is None else Path(path)
     content = _content(path)
     try:
-        return read_config(content, folder=path.parent)
+        return read_config(content, folder=path.parent, in_file=True)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
 
@@ -103,12 +103,13 @@ def _content(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configuration:
+def read_config(content: Mapping[str, Any], folder: Path = Path(), *, in_file: bool = False) -> Configuration:
     """Read a configuration that is a dictionary already.
 
     Args:
         content: tables and keys as in the file.
         folder: what a roster's path is relative to.
+        in_file: whether it stands in a file, beside which deprecated calls are counted where ``[store]`` says nothing.
 
     Raises:
         ConfigurationError: a value cannot be used; the text names the key and the way out.
@@ -147,7 +148,7 @@ def read_config(content: Mapping[str, Any], folder: Path = Path()) -> Configurat
         mode=migration.get("mode"),
         exam_modes=_by_exam(migration),
         gateway=_gateway(content, folder),
-        migration=_migration(migration),
+        migration=_migration(migration, counted=in_file or "store" in content),
         regression=_regression(content, folder),
         secrets=tuple(_secrets(content)),
     )
@@ -203,7 +204,7 @@ def _legacy_account(legacy: Mapping[str, Any], upstream: Upstream) -> Caller | N
     return upstream.account if isinstance(upstream, StudentSessions) else None
 
 
-def _migration(table: Mapping[str, Any]) -> Mapping[str, Any]:
+def _migration(table: Mapping[str, Any], *, counted: bool) -> Mapping[str, Any]:
     """What is left of ``[migration]`` beside the modes; calls are counted unless it says otherwise."""
     windows: dict[str, Any] = {}
     for name, schema in (("brownouts", BrownoutSchema()), ("blackouts", BlackoutSchema())):
@@ -211,7 +212,7 @@ def _migration(table: Mapping[str, Any]) -> Mapping[str, Any]:
             checked(schema, entry, f"[[migration.{name}]] {number}: ")
             for number, entry in enumerate(table.get(name, ()), 1)
         ]
-    return {"inventory": table.get("inventory", True), **windows}
+    return {"inventory": table.get("inventory", counted), **windows}
 
 
 def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -154,6 +154,8 @@ def test_nothing_is_counted_without_a_place(
     assert listed(mounted(configured(sandbox, url, inventory=False))).status_code == 200
     assert listed(mounted(compat.Configuration(upstream, store=url))).status_code == 200
     assert inventory_of(upstream) is None
+    # A dictionary has no folder of its own to count in; a file has.
+    assert inventory_of(read_config(sandbox.settings("student_sessions"))) is None
     assert list(tmp_path.iterdir()) == []
 
 
