@@ -7,7 +7,7 @@ import multiprocessing
 import pickle
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -23,8 +23,16 @@ THREAD = "exam-compat-switches"
 
 
 @pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+def _often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Read often, and leave no thread that would still say something in the next test."""
     monkeypatch.setattr(switched, "_EVERY", 0.02)
+    before = set(threading.enumerate())
+    yield
+    gc.collect()
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == THREAD:
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def everyone(reading: Switched) -> str | None:
