@@ -74,10 +74,10 @@ def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, as_jso
 
 
 def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> _Run:
-    from compat.migration.codemod import RewriteFailed, migrate_source
+    from compat.migration.codemod import Importers, RewriteFailed, migrate_source
     from compat.migration.scan import Problem, sources
 
-    run, configured = _Run(), kind_of_upstream()
+    run, configured, importers = _Run(), kind_of_upstream(), Importers()
     with counting("files") as progress:
         task = progress.add_task("Rewriting", total=None)
         found = list(sources(paths, exclude))
@@ -88,7 +88,7 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
                 run.problems.append(source)
                 continue
             try:
-                migrated = migrate_source(source, configured)
+                migrated = migrate_source(source, configured, importers)
                 if migrated is None:
                     continue
                 if write and migrated.after != migrated.before:

@@ -67,15 +67,15 @@ def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None) ->
 
 def found_below(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool) -> tuple[list[Find], list[Problem]]:
     """The uses in all files below some paths, and what hindered looking for them."""
-    from compat.migration.codemod import refused_lines
+    from compat.migration.codemod import Importers, refused_lines
     from compat.migration.scan import Find, finds_in
 
-    configured = kind_of_upstream()
+    refusals = partial(refused_lines, configured=kind_of_upstream(), importers=Importers())
 
     finds: list[Find] = []
     problems: list[Problem] = []
     for source in _read_all(paths, exclude, "Scanning", problems, quiet=quiet):
-        for found in finds_in(source, partial(refused_lines, configured=configured)):
+        for found in finds_in(source, refusals):
             if isinstance(found, Find):
                 finds.append(found)
             else:

@@ -146,3 +146,16 @@ def test_a_fault_of_ours_in_one_file_stops_no_other(
     assert "1 place in 1 file to rewrite" in result.stdout
     finds = json.loads(invoke("scan", "--json", ".").stdout)["finds"]
     assert [each["why_not"] for each in finds] == ["the rewrite failed: KeyError", None]
+
+
+def test_what_a_module_that_others_import_returns_is_left(invoke: Invoke, scripts: Path) -> None:
+    old = OLD.replace('return r.json()["students"]', "return r") + '\n\nprint(fetch(17).json()["students"])\n'
+    (scripts / "old.py").write_text(old)
+    assert "1 place in 1 file to rewrite" in invoke("migrate", "old.py").stdout
+    (scripts / "library.py").write_text(old)
+    (scripts / "user.py").write_text("from library import fetch\n\nprint(fetch(18).text)\n")
+    shown = invoke("migrate", "library.py").stdout
+    assert "the answer is returned by `fetch`, which others may call" in shown
+    assert "0 places in 0 files to rewrite; 1 left to do by hand." in shown
+    (find,) = json.loads(invoke("scan", "--json", "library.py").stdout)["finds"]
+    assert "which others may call" in find["why_not"]

@@ -274,7 +274,7 @@ REFUSED = {
     "a function that is handed on": (
         "def get(exam):\n    return requests.get(f'{URL}/api/v3/exams/{exam}/index_students', headers=HEADERS)\n\n"
         "pool.map(get, exams)",
-        "handed on",
+        "which others may call",
     ),
     "a decorated function": (
         "@cached\ndef get(exam):\n"
@@ -390,3 +390,10 @@ def test_an_import_of_ones_own_stays() -> None:
         .replace("+ TOKEN", "+ ours.TOKEN")
     )
     assert "import ours\n" in settled(old).code
+
+
+def test_a_function_that_nothing_here_calls_returns_what_it_did() -> None:
+    old = script("def get():\n    return requests.get(f'{URL}/api/v3/exams/17/index_students', headers=HEADERS)\n")
+    found = rewritten(old)
+    assert found.code == old
+    assert "which nothing here calls" in found.left[0].reason

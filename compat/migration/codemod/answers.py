@@ -171,8 +171,9 @@ class Answers:
         if function is None or function.decorators or function.asynchronous:
             raise Unsure("the answer is returned to who knows whom", _BY_HAND, statement)
         calls = self._module.calls(function)
-        if calls is None:
-            raise Unsure(f"the answer is returned by `{function.name.value}`, which is handed on", _BY_HAND, statement)
+        if not calls:
+            told = "which others may call" if calls is None else "which nothing here calls"
+            raise Unsure(f"the answer is returned by `{function.name.value}`, {told}", _BY_HAND, statement)
         if function.returns is not None:
             self._annotation(function.returns, action, flow)
         for other in m.findall(function.body, m.Return()):

@@ -7,6 +7,7 @@ import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from compat.migration.codemod.importers import Importers
 from compat.migration.codemod.results import Change, Left, Rewritten
 from compat.migration.codemod.rewrite import RewriteFailed, rewritten
 from compat.migration.notebooks import Notebook, read_notebook
@@ -53,12 +54,13 @@ class MigratedFile:
         return f"{self.source.path}:cell {cell}:{inner}"
 
 
-def migrate_source(source: Source, configured: str = "") -> MigratedFile | None:
+def migrate_source(source: Source, configured: str = "", importers: Importers | None = None) -> MigratedFile | None:
     """Rewrite a file; None where it is no Python, or has no use of the old interface in it.
 
     Args:
         source: the file.
         configured: the kind of upstream that clients have which are made of the configuration file.
+        importers: shared by the files of one run, so that each folder is read once.
 
     Raises:
         OSError: it cannot be read.
@@ -73,14 +75,14 @@ def migrate_source(source: Source, configured: str = "") -> MigratedFile | None:
         return None
     if source.is_notebook:
         return _in_cells(source, read_notebook(text), configured)
-    found = _in_its_lines(text, configured)
+    found = _in_its_lines(text, configured, (importers or Importers()).of(source.path))
     return MigratedFile(source, text, found.code, found.changes, found.left) if found.changes or found.left else None
 
 
-def _in_its_lines(text: str, configured: str) -> Rewritten:
+def _in_its_lines(text: str, configured: str, imported: bool) -> Rewritten:
     """A module rewritten with the line ends that it has; mixed ones stay where nothing is rewritten."""
     ends = "\r\n" if "\r\n" in text else "\n"
-    found = rewritten(text.replace("\r\n", "\n"), configured)
+    found = rewritten(text.replace("\r\n", "\n"), configured, is_imported=imported)
     if not found.changes:
         return Rewritten(text, (), found.left)
     return Rewritten(found.code.replace("\n", ends), found.changes, found.left)
@@ -96,11 +98,13 @@ def _in_cells(source: Source, notebook: Notebook, configured: str) -> MigratedFi
     return MigratedFile(source, notebook.text, after, found.changes, found.left, places)
 
 
-def refused_lines(source: Source, code: str, configured: str = "") -> Mapping[int, str]:
+def refused_lines(
+    source: Source, code: str, configured: str = "", importers: Importers | None = None
+) -> Mapping[int, str]:
     """Why a rewrite leaves what is in a line of a module, by line."""
     found: dict[int, str] = {}
     try:
-        left = rewritten(code, configured).left
+        left = rewritten(code, configured, is_imported=(importers or Importers()).of(source.path)).left
     except RewriteFailed as error:
         return dict.fromkeys(range(1, code.count("\n") + 2), str(error))
     for each in left:

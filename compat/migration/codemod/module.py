@@ -34,12 +34,14 @@ class Module:
 
     Args:
         code: its text.
+        is_imported: whether another module imports it, and may call its functions.
 
     Raises:
         ParserSyntaxError: it is not Python.
     """
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, is_imported: bool = False) -> None:
+        self._is_imported = is_imported
         wrapper = MetadataWrapper(cst.parse_module(code))
         self.tree = wrapper.module
         found = wrapper.resolve_many([ParentNodeProvider, PositionProvider, ScopeProvider])
@@ -188,7 +190,7 @@ class Module:
 
     def calls(self, function: cst.FunctionDef) -> list[cst.Call] | None:
         """Every call of a function; None where it is used in another way, so that others may call it too."""
-        if isinstance(self.parent(self.parent(function) or function), cst.ClassDef):
+        if self._is_imported or isinstance(self.parent(self.parent(function) or function), cst.ClassDef):
             return None
         found: list[cst.Call] = []
         for use in self.uses(function):

@@ -180,7 +180,7 @@ class OldClientRewrite:
     def _returned(self, statement: cst.Return) -> None:
         function = self.module.function(statement)
         calls = self.module.calls(function) if function is not None and not function.decorators else None
-        if function is None or calls is None or len(m.findall(function.body, m.Return())) != 1:
+        if function is None or not calls or len(m.findall(function.body, m.Return())) != 1:
             raise Unsure("the client is returned to who knows whom", _BY_HAND, statement)
         for call in calls:
             self._follow(call)

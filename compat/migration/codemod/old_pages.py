@@ -46,7 +46,7 @@ def follow_page(module: Module, node: cst.BaseExpression, edits: Edits, seen: se
     elif isinstance(parent, cst.Return):
         function = module.function(parent)
         calls = module.calls(function) if function is not None and not function.decorators else None
-        if calls is None:
+        if not calls:
             raise Unsure("a page is returned to who knows whom", _BY_HAND, parent)
         for call in calls:
             follow_page(module, call, edits, seen)

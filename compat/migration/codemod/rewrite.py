@@ -25,12 +25,13 @@ class RewriteFailed(Exception):
     """The rewrite met something in a script that it was not made for: a fault of ours, whose cause says more."""
 
 
-def rewritten(code: str, configured: str = "") -> Rewritten:
+def rewritten(code: str, configured: str = "", *, is_imported: bool = False) -> Rewritten:
     """A module with everything rewritten that is certain.
 
     Args:
         code: its text, lines ended by ``\\n``.
         configured: the kind of upstream that clients have which are made of the configuration file, if that is known.
+        is_imported: whether another module imports it, and may call its functions.
 
     Raises:
         SyntaxError: it is not Python.
@@ -40,7 +41,7 @@ def rewritten(code: str, configured: str = "") -> Rewritten:
     if not uses:
         return Rewritten(code)
     try:
-        module = Module(code)
+        module = Module(code, is_imported=is_imported)
     except cst.ParserSyntaxError as error:
         raise SyntaxError(error.message) from None
     try:
