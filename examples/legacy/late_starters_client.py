@@ -3,17 +3,11 @@
 The first step that somebody took: no signing by hand any more, but still the old interface's methods.
 """
 
-import os
 import sys
 
 import compat
 
-upstream = compat.StudentSessions(
-    os.environ["PROCTOREXAM_URL"],
-    api_token=os.environ["PROCTOREXAM_TOKEN"],
-    secret_key=os.environ["PROCTOREXAM_SECRET"],
-)
-client = compat.ExamStudentsClient(upstream)
+client = compat.ExamStudentsClient()  # the address and the account are in exam-compat.toml
 
 page = client.index_students(
     int(sys.argv[1]),

@@ -53,7 +53,7 @@ class OldScript:
         input: its standard input.
         status: what it ends with.
         calls: the lines that make deprecated calls, each as often as routes are called there.
-        same_as: the script on the old endpoint whose output is to be its own; itself unless it knows of the new one.
+        same_as: the script whose output on the old endpoint is to be its own, where it is nothing without us.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,7 @@ def assert_same_by_the_shim(script: OldScript, way: Way, expected: Expected, fol
     with old_world() as sandbox:
         config = configured(sandbox, folder, migration={"mode": way.mode}, **tables)
         ended = run(script, sandbox, folder, environment=shimmed(config, way))
-        # The client class knows the new endpoint alone.
-        assert_same(ended, expected, sandbox, replace(way, must=NEW_ALONE.must) if script.same_as else way)
+        assert_same(ended, expected, sandbox, way)
     assert_warned(ended, script)
 
 

@@ -59,7 +59,9 @@ def migrate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def rewritten(tmp_path_factory: pytest.TempPathFactory) -> Rewritten:
     folder = tmp_path_factory.mktemp("rewritten") / "legacy"
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    done = migrate("--write", "--json", folder)
+    # A client that is made of the configuration is rewritten where that is of student sessions.
+    with old_world() as sandbox:
+        done = migrate("--config", configured(sandbox, folder.parent), "--write", "--json", folder)
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     assert report["problems"] == []
@@ -74,6 +76,7 @@ def test_a_rewritten_script_prints_the_same_from_the_new_endpoint_alone(
     assert rewritten.needed(script.name) == []
     expected = expected_of(script, tmp_path)
     with old_world() as sandbox:
+        configured(sandbox, tmp_path)
         ended = run(script, sandbox, tmp_path, source=rewritten.folder / script.name)
         assert (ended.status, ended.printed) == (expected.ended.status, expected.ended.printed), ended.complained
         assert {call.interface for call in sandbox.calls} == {"student_sessions"}
@@ -109,7 +112,7 @@ def test_every_comment_stays(name: str, rewritten: Rewritten) -> None:
 
 def test_twice_is_once(rewritten: Rewritten) -> None:
     before = {path.name: path.read_bytes() for path in rewritten.folder.iterdir() if path.is_file()}
-    done = migrate("--write", rewritten.folder)
+    done = migrate("--config", rewritten.folder.parent / "exam-compat.toml", "--write", rewritten.folder)
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
     assert {path.name: path.read_bytes() for path in rewritten.folder.iterdir() if path.is_file()} == before
 
