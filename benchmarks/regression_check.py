@@ -25,7 +25,7 @@ from compat.schemas import COLUMNS
 from compat.schemas.rules import Constant, Default, LookedUp
 
 PAIRS = 100_000
-_QUICK = 10_000
+_QUICK = 5_000
 _TENTH = 10
 _AT_MOST = 10
 _EXAMS = 50
@@ -183,7 +183,7 @@ def measured(count: int, rounds: int) -> Report:
 
 def main(rounds: int = 1) -> Report:
     """Measure short checks."""
-    return measured(_QUICK, min(rounds, 3))
+    return measured(_QUICK, min(rounds, 2))
 
 
 def full(rounds: int = 1) -> Report:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-__all__ = ["calls_needed", "lower_bound", "quantile_ranks", "upper_bound"]
+__all__ = ["calls_needed", "quantile_ranks", "upper_bound"]
 
 _STEPS = 200
 _TINY = 1e-300
@@ -31,14 +31,6 @@ def upper_bound(found: int, calls: int, confidence: float = 0.95) -> float:
     if found == 0:
         return -math.expm1(math.log1p(-confidence) / calls)
     return _beta_quantile(confidence, found + 1, calls - found)
-
-
-@lru_cache(maxsize=4096)
-def lower_bound(found: int, calls: int, confidence: float = 0.95) -> float:
-    """The rate that is undercut with no more than ``1 - confidence`` chance of finding so many."""
-    if found <= 0:
-        return 0.0
-    return 1.0 - upper_bound(calls - found, calls, confidence)
 
 
 @lru_cache(maxsize=4096)

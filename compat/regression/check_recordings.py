@@ -22,6 +22,7 @@ from compat.regression.tally import Tally
 __all__ = ["RecordingCheck", "check_recordings"]
 
 _ONE_SIDED = "the other endpoint was not asked, and cannot be now"
+_LOST = "the recorder could not write them"
 _OTHER_KEY = "the recording was made with another key of pseudonyms"
 _UNKNOWN = "nobody has the value any more that a filter compares with"
 
@@ -57,10 +58,13 @@ class RecordingCheck:
         checked = _Checked(self, head)
         tally = checked.tally
         tally.note_recording(path.name, head.made_at, compared=None)
-        for recorded in Recording((path,), self.unfinished):
+        recording = Recording((path,), self.unfinished)
+        for recorded in recording:
             tally.note_recording(path.name, head.made_at, compared=checked.add(recorded))
             if watch is not None:
                 watch()
+        for read in recording.files:
+            tally.skip(_LOST, read.lost)
         return tally.result()
 
 

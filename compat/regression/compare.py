@@ -27,7 +27,7 @@ from compat.regression.pairs import Answered, Pair
 from compat.regression.values import change_of_value
 from compat.schemas import COLUMNS
 
-__all__ = ["COMPARED_HEADERS", "comparable_answer", "compare", "records_of"]
+__all__ = ["COMPARED_HEADERS", "comparable_answer", "compare"]
 
 COMPARED_HEADERS = (
     "content-type",
@@ -44,11 +44,6 @@ _ITEM_COUNT, _PAGE_COUNT, _PAGE = COMPARED_HEADERS[1:4]
 def comparable_answer(answered: Answered) -> bool:
     """Whether an answer of the old endpoint says what the new one should: a failure of its own says nothing."""
     return answered.failure is None and 200 <= answered.status < 500 and answered.status != 429
-
-
-def records_of(answered: Answered) -> int:
-    """How many records an answer has."""
-    return len(read_content(answered.body, answered.status).records)
 
 
 def compare(pair: Pair, zone: tzinfo = timezone.utc, losses: DeclaredLosses = NO_LOSSES) -> list[Difference]:

@@ -65,9 +65,10 @@ class Tally:
         self._rules: Counter[str] = Counter()
         self._recordings: dict[tuple[str, float], list[int]] = {}
 
-    def skip(self, why: str) -> None:
-        """Count a call that cannot be compared."""
-        self._skipped[why] += 1
+    def skip(self, why: str, calls: int = 1) -> None:
+        """Count calls that cannot be compared."""
+        if calls:
+            self._skipped[why] += calls
 
     def note_recording(self, name: str, made_at: float, *, compared: bool | None) -> None:
         """Count a call of a recording; None for the recording itself."""

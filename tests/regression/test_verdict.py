@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compat.regression.bounds import calls_needed, lower_bound, quantile_ranks, upper_bound
+from compat.regression.bounds import calls_needed, quantile_ranks, upper_bound
 from compat.regression.result import CheckResult, Count, Times
 from compat.regression.sketches import Distinct, add_time, quantile
 from compat.regression.verdict import Thresholds, judge, score
@@ -71,7 +71,7 @@ def test_the_bounds_hold_for_few_and_many_calls(calls: int) -> None:
     random = Random(calls)
     for rate in RATES:
         assert held(random, calls, rate, SIMULATED) / SIMULATED >= 0.94
-    assert 0.94 <= held_over_all_rates(calls, 10 * SIMULATED) <= 0.965
+    assert 0.94 <= held_over_all_rates(calls, 2 * SIMULATED) <= 0.965
 
 
 @given(st.integers(1, 5_000), st.data())
@@ -81,7 +81,7 @@ def test_the_bound_is_that_of_the_incomplete_beta_function(calls: int, data: st.
     bound = upper_bound(found, calls, confidence)
     exact = float(mpmath.betainc(found + 1, calls - found, 0, bound, regularized=True))
     assert exact == pytest.approx(confidence, abs=1e-9)
-    assert lower_bound(found, calls, confidence) <= found / calls <= bound
+    assert found / calls <= bound
 
 
 @given(st.integers(0, 20), st.sampled_from([0.001, 0.006, 0.05]), st.sampled_from([0.9, 0.95]))

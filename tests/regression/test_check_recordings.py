@@ -1,4 +1,4 @@
-"""More than one machine's worth of recordings: an engine that is there already gives the same result."""
+"""Recordings, one or many: an engine that is there already gives the same result, and what is missing is said."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from answers_of import Page, call_of, pair_of
 from faults import FAULTS, WHOLE
 
 from compat.regression.check_recordings import RecordingCheck, check_recordings
+from compat.regression.errors import SecretFound
 from compat.regression.pseudonyms import PseudonymKey
 from compat.regression.recording import Recorder
 from compat.regression.result import CheckResult
@@ -49,3 +50,14 @@ def test_a_local_cluster_gives_the_same_result_and_verdict(tmp_path: Path) -> No
     assert here.all.unexplained > 30
     assert msgspec.structs.replace(spread, checked_at=0.0) == msgspec.structs.replace(here, checked_at=0.0)
     assert judge(spread) == judge(here)
+
+
+def test_calls_that_a_recorder_lost_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "some.ndjson.gz"
+    page = Page.of(WHOLE).answered()
+    with Recorder(path, PseudonymKey(b"sixteen bytes or more"), sought=["a canary that sings"]) as recorder:
+        recorder.keep_pair(pair_of(call_of({}), page, page))
+        with pytest.raises(SecretFound):
+            recorder.keep_pair(pair_of(call_of({}), page, page, caller="a canary that sings"))
+    result = check_recordings([path])
+    assert (result.all.calls, result.skipped) == (1, {"the recorder could not write them": 1})
