@@ -182,22 +182,16 @@ class _Lists:
         if list(was) != list(now):
             self._reordered = self._reordered or Difference("field order", key)
             now = {name: now[name] for name in was}
+        texts, tests, stood_in = self._losses.texts, self._losses.tests, self._stood_in
+        # All of a check's time that is not reading JSON goes by here.
         for name, value, other in zip(was, was.values(), now.values(), strict=True):
-            if value != other:
-                self._note_value(found, key, name, value, other)
+            if value == other:
+                continue
+            if other == texts.get(name) or (name in tests and tests[name](value, other)):
+                stood_in[name] = stood_in.get(name, 0) + 1
+            elif (kind := change_of_value(name, value, other, self._zone)) is not None:
+                found.append(Difference(kind, key, name, value, other))
         return found
-
-    def _note_value(self, found: list[Difference], key: str, name: str, value: Any, other: Any) -> None:
-        stand_in = self._losses.texts.get(name)
-        if stand_in is None:
-            test = self._losses.tests.get(name)
-            stands_in = test is not None and test(value, other)
-        else:
-            stands_in = stand_in == other
-        if stands_in:
-            self._stood_in[name] = self._stood_in.get(name, 0) + 1
-        elif (kind := change_of_value(name, value, other, self._zone)) is not None:
-            found.append(Difference(kind, key, name, value, other))
 
     def _edges(self, old: _Headers, new: _Headers) -> Edges:
         page, pages = old.number(_PAGE) or 1, old.number(_PAGE_COUNT)

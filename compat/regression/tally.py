@@ -6,11 +6,11 @@ import re
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 from compat.regression.asked import WITHHELD, Asked
-from compat.regression.differences import Difference
-from compat.regression.explain import Outcome
+from compat.regression.differences import KINDS, Difference
+from compat.regression.explain import By, Outcome
 from compat.regression.known import KnownDifferences
 from compat.regression.result import (
     MOST_SAMPLES,
@@ -37,6 +37,11 @@ _UNDECLARED = "(undeclared)"
 _OTHERS = "(others)"
 _DAY = 86400
 
+_Kind = tuple[str | None, str, By | None, str]
+"""Field, kind of difference, what explains it, and the reason."""
+
+_Name = TypeVar("_Name", str, str | None)
+
 
 class Tally:
     """Counts outcomes and makes a result of them.
@@ -60,7 +65,8 @@ class Tally:
         self._aspects: dict[str, _Counting] = {}
         self._fields: dict[str, _Counting] = {}
         self._times: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
-        self._differences: dict[tuple[Any, ...], list[int]] = {}
+        self._differences: dict[tuple[str, str | None], dict[_Kind, _Row]] = {}
+        self._rows = 0
         self._samples: list[Sample] = []
         self._rules: Counter[str] = Counter()
         self._recordings: dict[tuple[str, float], list[int]] = {}
@@ -119,28 +125,32 @@ class Tally:
             add_time(times[1], new.seconds)
 
     def _add_differences(self, route: str, caller: str | None, outcome: Outcome) -> None:
-        found: Counter[tuple[Any, ...]] = Counter()
+        found: dict[_Kind, int] = {}
         for each in outcome.differences:
             difference = each.difference
-            found[difference.field, difference.kind, difference.aspect, each.by, each.reason] += difference.records
-        aspects: dict[str, bool] = {}
-        fields: dict[str, bool] = {}
-        for (field, kind, aspect, by, reason), count in found.items():
-            name = _named(field, aspect)
-            key = (route, caller, name, kind, aspect, by, reason)
-            if key not in self._differences and len(self._differences) >= _MOST_NAMES:
-                key = (route, None, _OTHERS, kind, aspect, by, "")
-            counts = self._differences.setdefault(key, [0, 0])
-            counts[0] += count
-            counts[1] += 1
-            aspects[aspect] = aspects.get(aspect, False) or by is None
-            if aspect in ("values", "fields") and name is not None:
-                fields[name] = fields.get(name, False) or by is None
-            if by == "known":
-                self._rules[reason] += count
-        for names, countings in ((aspects, self._aspects), (fields, self._fields)):
-            for name, unexplained in names.items():
-                _of(countings, name).add(unexplained, not unexplained)
+            kind = difference.field, difference.kind, each.by, each.reason
+            found[kind] = found.get(kind, 0) + difference.records
+        rows = self._differences.setdefault((route, caller), {})
+        unexplained: list[_Row] = []
+        explained: list[_Row] = []
+        for kind, count in found.items():
+            row = rows.get(kind) or self._row(rows, kind)
+            row.differences += count
+            row.calls += 1
+            (explained if row.by else unexplained).append(row)
+            if row.by == "known":
+                self._rules[row.reason] += count
+        _note_parts(self._aspects, {row.aspect for row in unexplained}, {row.aspect for row in explained})
+        _note_parts(self._fields, {row.part for row in unexplained}, {row.part for row in explained})
+
+    def _row(self, rows: dict[_Kind, _Row], kind: _Kind) -> _Row:
+        """A row for differences that are new here; beyond the most that are told apart, one for all others."""
+        if self._rows >= _MOST_NAMES:
+            kind = (_OTHERS, kind[1], kind[2], "")
+        if kind not in rows:
+            self._rows += 1
+            rows[kind] = _Row(kind)
+        return rows[kind]
 
     def _add_sample(self, outcome: Outcome, asked: Asked, repeatable: bool, left: list[Difference]) -> None:
         pair = outcome.pair
@@ -187,7 +197,7 @@ class Tally:
             fields=_counts(self._fields),
             days=_counts(self._days),
             times={route: Times(*times) for route, times in self._times.items()},
-            differences=tuple(DifferenceCount(*key, *counts) for key, counts in self._differences.items()),
+            differences=tuple(row.count(*call) for call, rows in self._differences.items() for row in rows.values()),
             samples=tuple(self._samples),
             known=tuple(rules),
             recordings=tuple(RecordingUse(*key, *counts) for key, counts in self._recordings.items()),
@@ -211,6 +221,31 @@ class _Counting:
 
     def count(self) -> Count:
         return Count(self.calls, self.unexplained, self.explained)
+
+
+class _Row:
+    """Differences of one kind, at one field, with one explanation, in calls of one route and caller."""
+
+    __slots__ = ("aspect", "by", "calls", "differences", "kind", "name", "part", "reason")
+
+    def __init__(self, kind: _Kind) -> None:
+        field, self.kind, self.by, self.reason = kind
+        self.aspect = KINDS[self.kind]
+        self.name = _named(field, self.aspect)
+        self.part = self.name if self.aspect in ("values", "fields") else None
+        self.differences = self.calls = 0
+
+    def count(self, route: str, caller: str | None) -> DifferenceCount:
+        return DifferenceCount(
+            route, caller, self.name, self.kind, self.aspect, self.by, self.reason, self.differences, self.calls
+        )
+
+
+def _note_parts(countings: dict[str, _Counting], unexplained: set[_Name], explained: set[_Name]) -> None:
+    """Count a call at each part where it differed; one unexplained difference outweighs those that are explained."""
+    for name in unexplained | explained:
+        if name is not None:
+            _of(countings, name).add(name in unexplained, name not in unexplained)
 
 
 def _of(countings: dict[str, _Counting], name: str) -> _Counting:
