@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import reduce
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -17,6 +16,7 @@ import msgspec
 from compat.cli.check_report import tell
 from compat.cli.console import counting, note, say
 from compat.cli.options import config_option, configuration, named_config
+from compat.cli.report_files import write_reports
 from compat.config import Configuration
 from compat.config_file import find_config
 from compat.errors import ConfigurationError
@@ -65,6 +65,9 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
     "--scripts", multiple=True, type=click.Path(path_type=Path), help="Where their scripts are; may be given again."
 )
 @click.option("--more", is_flag=True, help="Every route, caller, field and difference.")
+@click.option("--html", type=_FILE, help="Write a page that stands by itself.")
+@click.option("--markdown", type=_FILE, help="Write a report for a pull request or a ticket.")
+@click.option("--junit", type=_FILE, help="Write JUnit's XML, which CI systems show.")
 @click.option("--json", "as_json", is_flag=True, help="The verdict and all counts, for programs.")
 @config_option
 def check(
@@ -79,6 +82,9 @@ def check(
     callers: bool,
     scripts: tuple[Path, ...],
     more: bool,
+    html: Path | None,
+    markdown: Path | None,
+    junit: Path | None,
     as_json: bool,
 ) -> int:
     """Compare what the old endpoint answered with what the new one does, and say how sure one can be.
@@ -98,11 +104,15 @@ def check(
       exam-compat check recordings
       exam-compat check monday.ndjson.gz --known known.toml --max-age 30d
       exam-compat check --live --callers --scripts jobs
+      exam-compat check --live --json > check.json
+      exam-compat check recordings --html check.html --junit check.xml
     """
     given = None if offline and not (live or callers or scripts) else _configured()
     paths = _paths(recordings, given, live)
     _refuse_old(paths, max_age)
     settings = dict(given.regression) if given is not None else {}
+    if max_unexplained is not None:
+        settings["max_unexplained"] = max_unexplained
     rules = load_known(Path(known or settings["known"])) if known or "known" in settings else KnownDifferences()
     how = RecordingCheck(
         known=rules,
@@ -111,8 +121,10 @@ def check(
         unfinished="accept" if live else "refuse",
     )
     result = _checked(paths, how, jobs)
-    judged = judge(result, _thresholds(settings, max_unexplained))
+    judged = judge(result, Thresholds.of(settings))
     left = _left(given, judged, scripts) if callers or scripts else None
+    asked_for = {"html": html, "markdown": markdown, "junit": junit}
+    write_reports({form: path for form, path in asked_for.items() if path is not None}, result, judged, left or ())
     if as_json:
         told = {"judgement": judged, "result": result} | ({} if left is None else {"callers_left": left})
         say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
@@ -171,14 +183,6 @@ def _endpoints(given: Configuration, key_file: Path | None) -> Endpoints | None:
     account, base_url = given.legacy_account, given.legacy_base_url
     old = OldEndpoint(base_url, account) if base_url is not None and account is not None else None
     return Endpoints(key_of(given, key_file), NewEndpoint(given), old)
-
-
-def _thresholds(settings: dict[str, Any], max_unexplained: float | None) -> Thresholds:
-    names = ("max_unexplained", "confidence", "min_calls", "max_slowdown")
-    chosen = {name: settings[name] for name in names if name in settings}
-    if max_unexplained is not None:
-        chosen["max_unexplained"] = max_unexplained
-    return Thresholds(**chosen)
 
 
 def _checked(paths: Sequence[Path], how: RecordingCheck, jobs: int) -> CheckResult:

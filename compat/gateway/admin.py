@@ -13,10 +13,12 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
 
+from compat.gateway.live_report import LiveReport, NoReport
 from compat.gateway.readiness import Readiness
 
 __all__ = ["AdminApplication", "serving_admin"]
 
+_HTML = "text/html; charset=utf-8"
 _JSON = "application/json"
 _NUMBERS = "text/plain; version=1.0.0; charset=utf-8"
 _SLOWEST = 10.0
@@ -31,12 +33,14 @@ class AdminApplication:
     """The pages for operators, a WSGI application.
 
     ``/healthz`` says that the process runs, ``/readyz`` whether calls should come, ``/metrics`` the numbers in
-    Prometheus's text format, ``/openapi.json`` what the deprecated interface is.
+    Prometheus's text format, ``/openapi.json`` what the deprecated interface is, ``/report`` and ``/report.json``
+    whether the new endpoint answered what the old one did.
 
     Args:
         readiness: looks whether calls should come.
         exposition: gives the numbers.
         description: gives the OpenAPI document, as JSON; None for no such page.
+        report: what shadow and canary have shown so far; None for no such pages.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class AdminApplication:
         readiness: Callable[[], Readiness],
         exposition: Callable[[], bytes],
         description: Callable[[], bytes] | None = None,
+        report: LiveReport | None = None,
     ) -> None:
         self._pages: dict[str, Callable[[], _Page]] = {
             "/healthz": lambda: _json(HTTPStatus.OK, {"alive": True}),
@@ -52,6 +57,9 @@ class AdminApplication:
         }
         if description is not None:
             self._pages["/openapi.json"] = lambda: (HTTPStatus.OK, _JSON, description())
+        if report is not None:
+            self._pages["/report"] = lambda: (HTTPStatus.OK, _HTML, report.html())
+            self._pages["/report.json"] = lambda: (HTTPStatus.OK, _JSON, report.json())
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         """Answer a request."""
@@ -72,6 +80,8 @@ class AdminApplication:
 def _made(page: Callable[[], _Page]) -> _Page:
     try:
         return page()
+    except NoReport as error:
+        return _error(error.status, str(error))
     except Exception:  # noqa: BLE001  # it is reported, and the next page may be well
         # The server would print the error's own text, which may be anything.
         _log.exception("a page for operators could not be made")

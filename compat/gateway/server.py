@@ -25,6 +25,7 @@ from compat.drift import DRIFT
 from compat.errors import ConfigurationError
 from compat.gateway.admin import AdminApplication, serving_admin
 from compat.gateway.entrance import Gateway, make_application
+from compat.gateway.live_report import LiveReport
 from compat.gateway.logs import Journal, log_settings
 from compat.gateway.metrics import DIRECTORY_VARIABLE, Gathered, Metrics
 from compat.gateway.openapi import document
@@ -107,7 +108,7 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
             store,
         )
         description = json.dumps(document(configuration)).encode()
-        admin = AdminApplication(readiness, numbers.exposition, lambda: description)
+        admin = AdminApplication(readiness, numbers.exposition, lambda: description, LiveReport(configuration))
         admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
         workers = Workers(
             WorkersSettings(settings.host, port, gateway.workers, settings.stop_within, directory, certificate, key),

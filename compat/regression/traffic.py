@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,8 @@ _ROOM = 1 << 30
 """Bytes that the folder may take where the configuration does not say."""
 _BETWEEN_LOOKS = 64
 """Pairs that are written before the folder is looked at again."""
+_LONGEST_WAIT = 2.0
+"""Seconds after which a pair is in the file, also where no other follows, so that a live report shows it."""
 _LONGEST_FILE = 24 * 3600.0
 """Seconds after which a new file is begun, so that old ones can be checked and deleted."""
 
@@ -49,6 +52,7 @@ class TrafficRecorder:
         self._key = key_of(configuration)
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
+        self._flushing: threading.Thread | None = None
         self._begun = 0.0
         self._taken = 0
         self._full = self._failing = False
@@ -57,9 +61,17 @@ class TrafficRecorder:
         """Record a pair; never raises what a disk or a secret is the reason of."""
         if "GET" not in pair.call.route.methods:
             return
+        self._do(lambda: self._keep(pair))
+
+    def close(self) -> None:
+        """Write what waits, and the end."""
+        with self._lock:
+            self._end()
+
+    def _do(self, work: Callable[[], object]) -> None:
         try:
             with self._lock:
-                self._keep(pair)
+                work()
             self._failing = False
         except SecretFound as error:
             _log.error("%s", error)
@@ -68,10 +80,17 @@ class TrafficRecorder:
                 _log.error("%s; until it can be written again, no more is said", error)
             self._failing = True
 
-    def close(self) -> None:
-        """Write what waits, and the end."""
-        with self._lock:
-            self._end()
+    def _flush_later(self) -> None:
+        # In a process that was forked meanwhile, the thread is none that lives.
+        if self._flushing is None or not self._flushing.is_alive():
+            self._flushing = threading.Timer(_LONGEST_WAIT, self._do, [self._flush])
+            self._flushing.daemon = True
+            self._flushing.start()
+
+    def _flush(self) -> None:
+        self._flushing = None
+        if self._recorder is not None:
+            self._recorder.flush()
 
     def _end(self) -> None:
         recorder, self._recorder = self._recorder, None
@@ -88,6 +107,7 @@ class TrafficRecorder:
             recorder.lose()
             raise RecordingError(f"{self._folder}: holds the {self._room} bytes that record_max lets it")
         recorder.keep_pair(pair)
+        self._flush_later()
 
     def _opened(self) -> Recorder:
         """The recorder of today."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -42,6 +42,11 @@ class Thresholds(msgspec.Struct, frozen=True):
     confidence: float = 0.95
     min_calls: int = 0
     max_slowdown: float | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Thresholds:
+        """Those that are among some settings, such as ``[regression]`` of a configuration."""
+        return cls(**{name: settings[name] for name in cls.__struct_fields__ if name in settings})
 
 
 _DEFAULT = Thresholds()

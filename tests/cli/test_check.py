@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -206,3 +207,29 @@ def test_a_caller_has_one_score_of_inventory_rewrite_and_verdict(
     told = json.loads(invoke("check", recorded, "--callers", "--json").stdout)
     assert told["callers_left"][0]["rewritable"] == "script not seen"
     assert invoke("check", recorded, "--offline", "--callers", "--config", "nowhere.toml").exit_code == 2
+
+
+def test_reports_are_written_and_the_verdict_stays(
+    recorded: Path, invoke: Invoke, own: Sandbox, tmp_path: Path
+) -> None:
+    own.intercept = too_early
+    files = {form: tmp_path / f"check.{form}" for form in ("html", "markdown", "junit")}
+    options = [word for form, path in files.items() for word in (f"--{form}", path)]
+    result = invoke("check", recorded, *options, "--json")
+    assert result.exit_code == 1, result.output
+    calls = json.loads(result.stdout)["result"]["all"]["calls"]
+    page, text, xml = (path.read_text(encoding="utf-8") for path in files.values())
+    assert f'<dd data-number="calls">{calls}</dd>' in page
+    assert f"| Calls compared | {calls} |" in text
+    failure = ElementTree.fromstring(xml).find(".//failure")  # noqa: S314 - our own
+    assert failure is not None
+    assert f"unexplained in {calls} calls" in failure.attrib["message"]
+    assert "compat.regression.repeat index_students" in page
+    for written in (page, text, xml):
+        assert own.secret_key not in written
+
+
+def test_a_report_that_cannot_be_written_is_said(recorded: Path, invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("check", recorded, "--html", tmp_path / "no such folder" / "check.html")
+    assert result.exit_code == 1
+    assert "no such folder" in result.output

@@ -182,3 +182,15 @@ def test_a_gateway_leaves_a_finished_recording_without_a_secret_or_a_name(shared
     text = gzip.decompress(file.read_bytes())
     for told in (shared.api_token, shared.secret_key, *(person["email"] for person in shared.dataset.students)):
         assert told.encode() not in text
+
+
+def test_a_pair_that_no_other_follows_can_be_read_soon(tmp_path: Path) -> None:
+    sink = TrafficRecorder(configuration(tmp_path))
+    sink(pair())
+    ends = time.monotonic() + 60
+    while not list(open_recording(tmp_path / "pairs", unfinished="accept")):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    sink(pair())
+    sink.close()
+    assert len(list(open_recording(tmp_path / "pairs"))) == 2

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 from compat._version import __version__
 from compat.regression.differences import KINDS
+from compat.regression.repeat import command_of
 from compat.regression.report.content import (
     Bucket,
     CallerLeft,
@@ -156,6 +157,7 @@ def _unexplained(sample: Sample, each: ShownDifference) -> DifferenceShown:
         place=", ".join(part for part in where if part),
         old=each.old,
         new=each.new,
+        repeat=command_of(sample.route, sample.exam, sample.parameters) if sample.repeatable else "",
     )
 
 
