@@ -10,14 +10,13 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 
 import requests
 
 POLL = float(os.environ.get("PROCTOREXAM_POLL", "30"))
 log = logging.getLogger("watch")
-stop = threading.Event()
+running = True
 
 
 def read_students(http, exam_id):
@@ -32,11 +31,24 @@ def read_students(http, exam_id):
     return {student["id"]: student for student in response.json()["students"]}
 
 
+def stop(*_):
+    # No more than this: a lock taken in here could be the one that the main program holds.
+    global running
+    running = False
+
+
+def pause():
+    # In short steps, since a signal does not end a sleep.
+    ends = time.monotonic() + POLL
+    while running and time.monotonic() < ends:
+        time.sleep(min(POLL, 0.5))
+
+
 def watch(exam_id):
     http = requests.Session()  # one for the life of the service
     http.headers["Authorization"] = "Token token=" + os.environ["PROCTOREXAM_TOKEN"]
     known = None
-    while not stop.is_set():
+    while running:
         try:
             students = read_students(http, exam_id)
         except requests.RequestException:
@@ -51,11 +63,11 @@ def watch(exam_id):
             for session_id in sorted(known.keys() - students.keys()):
                 print("left:", known[session_id]["name"], flush=True)
             known = students
-        stop.wait(POLL)
+        pause()
     print("stopped", flush=True)
 
 
 if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stop)
     watch(sys.argv[1])
