@@ -307,3 +307,25 @@ def test_a_store_that_cannot_be_used(table: dict[str, object], message: str) -> 
     with pytest.raises(compat.ConfigurationError) as raised:
         read_config({"upstream": STUDENT_SESSIONS, "store": table})
     assert str(raised.value) == message
+
+
+def test_what_is_asked_of_checks() -> None:
+    table = {"known": "known.toml", "max_unexplained": 0.01, "confidence": 0.99, "min_calls": 500, "max_slowdown": 2}
+    read = read_config({"upstream": STUDENT_SESSIONS, "regression": table}, folder=Path("/etc"))
+    assert {name: read.regression[name] for name in table} == {**table, "known": "/etc/known.toml"}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"max_unexplained": 0}, "[regression] max_unexplained: Must lie between 0 and 1."),
+        ({"confidence": 95}, "[regression] confidence: Must lie between 0 and 1."),
+        ({"min_calls": -1}, "[regression] min_calls: Must be a number of calls, or 0."),
+        ({"max_slowdown": 0.5}, "[regression] max_slowdown: Must be how many times as long, from 1."),
+        ({"knwon": "x"}, "[regression] knwon: no such key; the nearest known one is known"),
+    ],
+)
+def test_what_cannot_be_asked_of_checks_is_named(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(compat.ConfigurationError) as raised:
+        read_config({"upstream": STUDENT_SESSIONS, "regression": table})
+    assert str(raised.value) == message

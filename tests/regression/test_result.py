@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
@@ -106,3 +107,28 @@ def test_times_are_kept_of_answers_that_came() -> None:
     result = check_pairs([pair_of(call_of({}), page, late), pair_of(call_of({}), page, replace(page, seconds=0.5))])
     [times] = result.times.values()
     assert sum(times.new.values()) == sum(times.old.values()) == 1
+
+
+@pytest.mark.soak
+def test_memory_does_not_grow_with_the_number_of_pairs() -> None:
+    old = Page.of(WHOLE, 2).answered()
+    pages = [Page.of(WHOLE, 2) for _ in FAULTS]
+    for page, fault in zip(pages, FAULTS, strict=True):
+        fault.tamper(page)
+    answers = [page.answered() for page in pages]
+
+    def most_used(count: int) -> int:
+        made = (
+            pair_of(call_of({"page": number, "limit": 10}), old, answers[number % len(answers)], at=1.5e9 + number)
+            for number in range(count)
+        )
+        tracemalloc.start()
+        try:
+            check_pairs(made)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # What is remembered of questions and values is full by then.
+    few = most_used(2_000)
+    assert most_used(6_000) < few + 100_000
