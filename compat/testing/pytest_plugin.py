@@ -1,25 +1,32 @@
-"""A pytest plugin: a sandbox for a test, its configuration, the shim installed, and no other network on request.
+"""A pytest plugin: a sandbox, its configuration, the shim installed, recordings, and no other network on request.
 
 Ask for it by ``pytest_plugins = ["compat.testing.pytest_plugin"]`` in the topmost ``conftest.py``, or by ``-p`` in
 ``addopts``: it does not load by itself, so that to have the shim installed changes nobody's runs. Every test has a
 sandbox of its own on a free port, so that tests may run in parallel. Connections are blocked by pytest-socket, in the
 test's own process alone.
+
+Whoever overrides ``exam_compat_config`` has all the others over endpoints of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from compat.regression.result import CheckResult
+    from compat.testing.recorded_calls import CallRecorder
     from compat.testing.sandbox import Sandbox
 
 __all__ = [
     "exam_compat_config",
     "exam_compat_installed",
+    "exam_compat_recorder",
+    "exam_compat_replayer",
     "exam_compat_sandbox",
     "pytest_addoption",
     "pytest_collection_modifyitems",
@@ -104,3 +111,32 @@ def exam_compat_installed(exam_compat_sandbox: Sandbox, exam_compat_config: Path
         yield exam_compat_sandbox
     finally:
         compat.uninstall()
+
+
+@pytest.fixture
+def exam_compat_recorder(exam_compat_config: Path, tmp_path: Path) -> Iterator[CallRecorder]:
+    """Records the test's deprecated ``requests`` calls, answered by the old endpoint, and what the new one says.
+
+    ``finish()`` gives the recording's folder; at the end of the test it ends by itself.
+    """
+    import compat
+    from compat.testing.recorded_calls import CallRecorder
+
+    recorder = CallRecorder(compat.load_config(exam_compat_config), tmp_path / "recording")
+    try:
+        yield recorder
+    finally:
+        recorder.finish()
+
+
+@pytest.fixture
+def exam_compat_replayer(exam_compat_config: Path) -> Callable[..., CheckResult]:
+    """Checks recordings against the new endpoint, ``replay(*recordings, known=None)``.
+
+    A difference that nothing explains fails the test. The key of the recordings is the configuration's, or that of
+    ``EXAM_COMPAT_RECORDING_KEY``.
+    """
+    import compat
+    from compat.testing.recorded_calls import replay
+
+    return partial(replay, compat.load_config(exam_compat_config))

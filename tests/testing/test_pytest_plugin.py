@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+
+from compat.testing import pytest_plugin
 
 pytest_plugins = ["pytester"]
 
@@ -15,7 +20,7 @@ filterwarnings =
 """
 
 _SUITE = """
-import json
+import dataclasses
 import socket
 
 import pytest
@@ -55,6 +60,27 @@ def test_nothing_is_left_installed(exam_compat_sandbox):
     assert "X-Compat-Answered-By" not in listed(exam_compat_sandbox).headers
 
 
+@pytest.mark.exam_compat(students=7, exams=1)
+def test_a_recording_is_made_and_replayed(exam_compat_sandbox, exam_compat_recorder, exam_compat_replayer):
+    for page in ("1", "2"):
+        assert listed(exam_compat_sandbox, limit="4", page=page).headers["X-Compat-Answered-By"] == "legacy"
+    result = exam_compat_replayer(exam_compat_recorder.finish())
+    assert (result.all.calls, result.all.unexplained) == (2, 0)
+    assert "X-Compat-Answered-By" not in listed(exam_compat_sandbox).headers
+
+
+@pytest.mark.exam_compat(students=60, exams=1)
+def test_a_replay_fails_by_what_became_otherwise(exam_compat_sandbox, exam_compat_recorder, exam_compat_replayer):
+    def worse(request, answer):
+        return dataclasses.replace(answer, body=answer.body.replace(b'"exam_finished"', b'"exam_started"'))
+
+    exam_compat_sandbox.intercept = worse
+    listed(exam_compat_sandbox)
+    with pytest.raises(AssertionError, match='1 unexplained in 1 call') as caught:
+        exam_compat_replayer(exam_compat_recorder.finish())
+    assert 'status: "exam_finished" became "exam_started"' in str(caught.value)
+
+
 def test_other_machines(request):
     # An address for documentation, which no network has (RFC 5737).
     with socket.socket() as asked:
@@ -75,7 +101,7 @@ def test_in_a_suite_of_a_users_own(pytester: pytest.Pytester) -> None:
     pytester.makefile(".ini", pytest=_CONFIGURATION)
     pytester.makepyfile(_SUITE)
     found = pytester.runpytest_subprocess("-n", "2", "--exam-compat-offline", timeout=120)
-    found.assert_outcomes(passed=8, failed=1)
+    found.assert_outcomes(passed=10, failed=1)
     found.stdout.fnmatch_lines(['E*socket.connect() with host "192.0.2.1"*'])
 
 
@@ -92,3 +118,21 @@ def test_blocking_needs_what_blocks(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(_SUITE)
     found = pytester.runpytest_subprocess("-p", "no:socket", "--exam-compat-offline", timeout=120)
     found.stderr.fnmatch_lines(["*pip install 'exam-students-compat?testing?'*"])
+
+
+def test_the_examples_of_the_page_run(pytester: pytest.Pytester) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+    plugins, fixtures, declared = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    pytester.makeini("[pytest]\nfilterwarnings = error\n    ignore::compat.LegacyApiWarning\n")
+    payloads = (
+        "import pytest\n\nfrom compat.testing.sandbox import generate\n\n"
+        "@pytest.fixture\ndef our_records():\n"
+        "    return [{**entry.record, 'exam_id': 17, 'pin_code': '08'} for entry in generate(5, 1, 1).entries()\n"
+        "            if entry.record['start_time'] and entry.record['end_time']]\n\n"
+        "@pytest.fixture\ndef our_sessions():\n    return []\n"
+    )
+    pytester.makeconftest(plugins + payloads)
+    pytester.makepyfile(test_fixtures=fixtures, test_laws=declared)
+    pytester.runpytest_subprocess(timeout=120).assert_outcomes(passed=2)
+    for name in re.findall(r"`(exam_compat_\w+)`", page):
+        assert name == "exam_compat_offline" or hasattr(pytest_plugin, name), name

@@ -23,6 +23,7 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
     403: ("NotAuthorized", "The token, the signature, the time or the nonce does not hold; always the same body."),
     404: ("NotFound", "No such student session in that exam."),
     405: ("MethodNotAllowed", "The path is deprecated, and the method is none of its own; on paginated sessions."),
+    410: ("Brownout", "The route is switched off for a while; the text says until when, and what to call instead."),
     413: ("BodyTooLarge", "The body is longer than the gateway takes."),
     414: ("UrlTooLong", "Path and query are longer than the gateway takes."),
     422: ("InvalidParameter", "A parameter breaks a rule; errors names it and the rule."),
@@ -32,8 +33,8 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
     503: ("UpstreamThrottled", "The upstream, or the store of nonces, asks to come back later."),
     504: ("UpstreamTooSlow", "The upstream took longer than a limit, which the text names."),
 }
-_WITH_RETRY = (429, 503)
-_OF_ANY = (403, 413, 414, 422, 429, 431, 502, 503, 504)
+_WITH_RETRY = (410, 429, 503)
+_OF_ANY = (403, 410, 413, 414, 422, 429, 431, 502, 503, 504)
 
 
 def error_schema() -> dict[str, Any]:
