@@ -50,8 +50,9 @@ def note_handovers(owner: object | None = None) -> None:
         if owner is None:
             _noting = True
         else:
-            _owners.add(owner)
+            # Callbacks run from the newest to the oldest: the set has to have lost the owner before it is looked at.
             weakref.finalize(owner, _unwrap_if_idle).atexit = False
+            _owners.add(owner)
         for wrapped in _WRAPPED:
             wrapped.wrap()
 

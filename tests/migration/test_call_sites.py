@@ -219,6 +219,17 @@ def test_nothing_is_noted_where_nothing_is_installed() -> None:
     assert noted == [None]
 
 
+def test_nothing_is_noted_after_the_last_owner(shared: Sandbox) -> None:
+    compat.uninstall()
+    originals = (threading.Thread.start, ThreadPoolExecutor.submit)
+    client = compat.ExamStudentsClient(upstream_of(shared, "student_sessions"))
+    assert threading.Thread.start is not originals[0]
+    assert ThreadPoolExecutor.submit is not originals[1]
+    del client
+    gc.collect()
+    assert (threading.Thread.start, ThreadPoolExecutor.submit) == originals
+
+
 def test_another_tool_that_wrapped_threads_meanwhile_keeps_working(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, started = threading.Thread.start, []
 
