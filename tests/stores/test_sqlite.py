@@ -46,6 +46,17 @@ def test_nobody_else_may_read(tmp_path: Path) -> None:
     assert mode_of(tmp_path / "calls.db") == 0o600
 
 
+def test_a_replay_leaves_the_file_open(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/calls.db")
+    assert store.spend(ONE, "5", "aa")
+    for nonce, signature in (("5", "aa"), ("5", "bb"), ("6", "aa")):
+        assert not store.spend(ONE, nonce, signature)
+        # SQLite deletes the log with the last connection.
+        assert (tmp_path / "calls.db-wal").exists()
+    store.close()
+    assert not (tmp_path / "calls.db-wal").exists()
+
+
 @pytest.mark.parametrize(("query", "level"), [("", 1), ("?synchronous=normal", 1), ("?synchronous=full", 2)])
 def test_whether_it_waits_for_the_disk(tmp_path: Path, query: str, level: int) -> None:
     store = open_store(f"sqlite:///{tmp_path}/calls.db{query}")
