@@ -107,10 +107,10 @@ class Inventory:
         return self._dropped
 
     def note(self, sighting: Sighting) -> None:
-        """Count a call; returns at once, and never raises."""
+        """Count a call, or add what was read of its answer; returns at once, and never raises."""
         self._settled.clear()
         if len(self._waiting) >= self._most_waiting:
-            self._drop(1)
+            self._drop(sighting)
         else:
             self._waiting.append(sighting)
         if not self._awake.is_set():
@@ -151,9 +151,11 @@ class Inventory:
         """Hand over what is left, as the process ends."""
         self._ending = True
         if not self.flush(within):
-            left = len(self._waiting) + sum(each.number for each in self._groups.values())
+            left = sum(not each.again for each in list(self._waiting))
+            left += sum(each.number for each in list(self._groups.values()))
             left += sum(each.number for each in self._batch.groups.values()) if self._batch is not None else 0
-            _log.warning("%d deprecated calls are not counted: the store is away", left + self._dropped)
+            if left + self._dropped:
+                _log.warning("%d deprecated calls are not counted: the store is away", left + self._dropped)
         if self._writing.acquire(timeout=within):
             tally, self._tally = self._tally, None
             if tally is not None:
@@ -164,9 +166,10 @@ class Inventory:
     def _idle(self) -> bool:
         return not (self._waiting or self._groups or self._dropped or self._batch)
 
-    def _drop(self, number: int) -> None:
-        with self._change:
-            self._dropped += number
+    def _drop(self, sighting: Sighting) -> None:
+        if not sighting.again:
+            with self._change:
+                self._dropped += 1
 
     def _wake(self) -> None:
         with self._change:
@@ -213,10 +216,10 @@ class Inventory:
             counts = self._groups.get(group)
             if counts is None:
                 if len(self._groups) >= _MOST_GROUPS:
-                    self._drop(1)
+                    self._drop(sighting)
                     continue
                 counts = self._groups[group] = Counts()
-            counts.add(sighting.at, sighting.fields)
+            (counts.add_fields if sighting.again else counts.add)(sighting.at, sighting.fields)
 
     def _next_batch(self) -> Batch:
         taken = {group: self._groups.pop(group) for group in list(self._groups)[:_A_BATCH]}

@@ -23,6 +23,7 @@ class Sighting:
         answered_by: "legacy", "new", or "gateway" for what the gateway says by itself.
         status: the HTTP status of the answer; 0 where there was none.
         fields: the fields of the record that were read, sorted; None where that cannot be seen.
+        again: whether the call is counted already, and this says what was read of its answer since.
     """
 
     at: float
@@ -36,3 +37,4 @@ class Sighting:
     answered_by: str = "new"
     status: int = 0
     fields: tuple[str, ...] | None = None
+    again: bool = False

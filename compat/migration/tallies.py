@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -119,9 +118,13 @@ class Counts:
     def add(self, at: float, fields: Iterable[str] | None) -> None:
         """Count one more."""
         self.number += 1
+        self.hours[int(at // 3600)] += 1
+        self.add_fields(at, fields)
+
+    def add_fields(self, at: float, fields: Iterable[str] | None) -> None:
+        """Add what was read of the answer to a call that came at that time, and is counted by itself."""
         self.first = min(self.first, at)
         self.last = max(self.last, at)
-        self.hours[int(at // 3600)] += 1
         if fields:
             self.fields.update(fields)
 
@@ -238,69 +241,11 @@ def open_tally(url: str) -> Tally:
                 "[store] url: redis:// needs redis-py; run: pip install 'exam-students-compat[gateway]'"
             ) from None
         return RedisTally(place.url)
-    with _LOCK:
-        return _IN_MEMORY.setdefault(place.url, _MemoryTally())
+    from compat.migration.memory_tally import memory_tally
+
+    return memory_tally(place.url)
 
 
-class _MemoryTally(Tally):
-    """That of this process: whoever opens the same URL has the same one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._names: dict[str, set[str]] = {kind: set() for kind in MOST_NAMES}
-        self._groups: dict[Group, Counts] = {}
-        self._taken: dict[str, int] = {}
-        self._dropped, self._dropped_last = 0, 0.0
-
-    def add(self, batch: Batch) -> None:
-        with self._lock:
-            if self._taken.get(batch.writer, 0) >= batch.number:
-                return
-            self._taken[batch.writer] = batch.number
-            for group, counts in batch.groups.items():
-                self._add(self._bounded(group), counts)
-            if batch.dropped:
-                self._dropped += batch.dropped
-                self._dropped_last = batch.at
-
-    def read(self) -> Counted:
-        with self._lock:
-            usages = [
-                Usage(
-                    group, each.number, each.first, each.last, each.days(), dict(each.hours), tuple(sorted(each.fields))
-                )
-                for group, each in self._groups.items()
-            ]
-            return Counted(tuple(usages), self._dropped, self._dropped_last if self._dropped else None)
-
-    def close(self) -> None:
-        pass
-
-    def _add(self, group: Group, counts: Counts) -> None:
-        kept = self._groups.setdefault(group, Counts())
-        kept.number += counts.number
-        kept.first, kept.last = min(kept.first, counts.first), max(kept.last, counts.last)
-        kept.hours.update(counts.hours)
-        kept.fields |= counts.fields
-
-    def _bounded(self, group: Group) -> Group:
-        return replace(
-            group,
-            call_site=self._known("call_site", group.call_site),
-            user_agent=self._known("user_agent", group.user_agent),
-        )
-
-    def _known(self, kind: str, name: str) -> str:
-        known = self._names[kind]
-        if name and name not in known:
-            if len(known) >= MOST_NAMES[kind]:
-                return OTHER
-            known.add(name)
-        return name
-
-
-_LOCK = threading.Lock()
-_IN_MEMORY: dict[str, _MemoryTally] = {}
 _encode = msgspec.json.Encoder().encode
 
 
