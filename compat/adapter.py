@@ -135,7 +135,14 @@ class ExamStudentsAdapter(BaseAdapter):
         who = self._callers.of(call.authorization)
         if self._counting is None:
             return self._answered(call, who, old, new)
-        return self._counting.request(call, request, who.caller, lambda: self._answered(call, who, old, new))
+        return self._counting.request(
+            call,
+            request,
+            who.caller,
+            lambda: self._answered(call, who, old, new),
+            # The old one is asked alone, or after the new one has failed.
+            lambda: "legacy" if old.begun else "new",
+        )
 
     def _answered(self, call: LegacyCall, who: Identity, old: OldSide, new: NewSide) -> requests.Response:
         request, stream = old.request, old.stream

@@ -108,9 +108,9 @@ class ExamStudentsClient:
             UpstreamError: the upstream failed.
         """
         parameters = {"status": status, "page": page, "limit": limit, "filter": filter, "sort": sort}
-        answer = self._call(INDEX_STUDENTS, exam_id, parameters)
+        answer, content = self._call(INDEX_STUDENTS, exam_id, parameters)
         return StudentsPage(
-            students=json.loads(answer.body)["students"],
+            students=content["students"],
             item_count=int(answer.headers["X-Pagination-Item-Count"]),
             page_count=int(answer.headers["X-Pagination-Page-Count"]),
             page=int(answer.headers["X-Pagination-Page"]),
@@ -185,9 +185,13 @@ class ExamStudentsClient:
         return {}
 
     def _student(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        student: dict[str, Any] = json.loads(self._call(route, exam_id, parameters).body)["student"]
+        student: dict[str, Any] = self._call(route, exam_id, parameters)[1]["student"]
         return student
 
-    def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> Answer:
+    def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> tuple[Answer, Any]:
         call = LegacyCall(route, str(exam_id), written(parameters), method=route.methods[0])
-        return self._dial.answer(call) if self._counting is None else self._counting.answer(call, self._dial.answer)
+        sides = self._dial.sides(call)
+        if self._counting is None:
+            answer = self._dial.answer(call, sides)
+            return answer, json.loads(answer.body)
+        return self._counting.answer(call, lambda: self._dial.answer(call, sides), lambda: sides.asked_last)

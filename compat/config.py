@@ -51,7 +51,7 @@ class Configuration:
         exam_modes: exam id to the mode of all calls for that exam.
         gateway: the keys of ``[gateway]`` that are given; :mod:`compat.gateway.settings` says what the others are.
         migration: the keys of ``[migration]`` beside the modes: ``inventory``, whether deprecated calls are counted in
-            the store, ``brownouts`` and ``blackouts``.
+            the store, ``fields``, whether it is noted which fields scripts read, ``brownouts`` and ``blackouts``.
         regression: the keys of ``[regression]`` that are given; paths are relative to the working directory.
         secrets: every token and key that the configuration holds, so that what is written can be searched for them.
     """

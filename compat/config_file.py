@@ -212,7 +212,7 @@ def _migration(table: Mapping[str, Any], *, counted: bool) -> Mapping[str, Any]:
             checked(schema, entry, f"[[migration.{name}]] {number}: ")
             for number, entry in enumerate(table.get(name, ()), 1)
         ]
-    return {"inventory": table.get("inventory", counted), **windows}
+    return {"inventory": table.get("inventory", counted), "fields": table.get("fields", False), **windows}
 
 
 def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -112,6 +112,8 @@ class MigrationSchema(Schema):
     inventory = fields.Boolean(truthy={True}, falsy={False})
     brownouts = fields.List(fields.Dict())
     blackouts = fields.List(fields.Dict())
+    # Last: from here on the name is that of the key. marshmallow takes it away before it sets its own attribute.
+    fields = fields.Boolean(truthy={True}, falsy={False})  # type: ignore[assignment]
 
 
 class WindowSchema(Schema):

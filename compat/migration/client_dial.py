@@ -8,7 +8,7 @@ from compat.config import Configuration
 from compat.legacy.answer import Answer
 from compat.legacy.routes import LegacyCall
 from compat.migration.callers import Callers
-from compat.migration.client_sides import AnswerSide, OldEndpoint
+from compat.migration.client_sides import AnswerSide, OldEndpoint, Sides
 from compat.migration.dial import Dial
 from compat.shim import Shim
 from compat.upstream import StudentSessions, Upstream
@@ -42,14 +42,17 @@ class ClientDial:
         self.dial = Dial.of(given, legacy=self._old is not None, lacking=lacking)
         self._who = Callers(given.callers).by_token(account.api_token if account is not None else "")
 
-    def answer(self, call: LegacyCall) -> Answer:
-        """The answer to a call.
+    def sides(self, call: LegacyCall) -> Sides:
+        """Both endpoints, for a call."""
+        new = AnswerSide(partial(self._shim.answer, call))
+        # Where there is no old endpoint, no mode leads there.
+        return Sides(new if self._old is None else AnswerSide(partial(self._old.answer, call)), new)
+
+    def answer(self, call: LegacyCall, sides: Sides) -> Answer:
+        """The answer to a call from one of its sides.
 
         Raises:
             LegacyError: what the endpoint that answers failed with.
             ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode, or one that needs an old endpoint.
         """
-        new = AnswerSide(partial(self._shim.answer, call))
-        # Where there is no old endpoint, no mode leads there.
-        old = new if self._old is None else AnswerSide(partial(self._old.answer, call))
-        return self.dial.answer(call, self._who, old, new)
+        return self.dial.answer(call, self._who, sides.old, sides.new)

@@ -15,12 +15,12 @@ from compat.legacy.answer import ANSWERED_BY, Answer
 from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import Caller, signed
 from compat.migration.answers_kept import kept_answer, kept_error
-from compat.migration.turns import Asker
+from compat.migration.turns import Asker, Endpoint
 from compat.regression.pairs import Answered
 from compat.upstream.retries import RetryPolicy
 from compat.upstream.transport import CallOptions, Reply, Transport, json_object, refused_parameters, unexpected
 
-__all__ = ["AnswerSide", "OldEndpoint"]
+__all__ = ["AnswerSide", "OldEndpoint", "Sides"]
 
 _OPTIONS = CallOptions()
 _ACCEPT = "application/vnd.procwise.v3"
@@ -75,6 +75,24 @@ def _accepted(reply: Reply, values: dict[str, str]) -> Answer:
     json_object(reply)
     headers = {**{name.title(): value for name, value in reply.headers.items()}, ANSWERED_BY: "legacy"}
     return Answer(reply.status, headers, reply.body)
+
+
+@dataclass
+class Sides:
+    """Both endpoints, for one call.
+
+    Args:
+        old: the old one; the new one where there is no old one.
+        new: the new one.
+    """
+
+    old: AnswerSide
+    new: AnswerSide
+
+    @property
+    def asked_last(self) -> Endpoint:
+        """Which one was asked for the caller: the old one is asked alone, or after the new one has failed."""
+        return "legacy" if self.old is not self.new and self.old.begun else "new"
 
 
 @dataclass

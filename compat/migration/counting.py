@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -18,7 +20,11 @@ from compat.legacy.routes import LegacyCall
 from compat.migration.call_sites import call_site
 from compat.migration.inventory import Inventory, inventory_at
 from compat.migration.sightings import Sighting
+from compat.migration.turns import Endpoint
 from compat.upstream.interface import Upstream
+
+if TYPE_CHECKING:
+    from compat.migration.fields_read import Reading, Readings
 
 __all__ = ["STORE_VARIABLE", "Counting", "dialect_of", "inventory_of", "names_of"]
 
@@ -34,6 +40,7 @@ _KNOWN = frozenset(
 )
 _OF_EVERY_CALL = frozenset(("id", "nonce", "timestamp", "signature"))
 _SENT_ID = re.compile(r"(?:^|[?&])id=")
+_WITH_RECORDS = (200, 201)
 _SECONDS = 10
 """Digits of a time in seconds, from 2001 to 2286."""
 
@@ -47,21 +54,28 @@ def inventory_of(given: Upstream | Configuration) -> Inventory | None:
         given: what the entrance was given. An upstream says nothing: ``EXAM_COMPAT_STORE`` does then, as a store's
             URL, or the configuration that ``EXAM_COMPAT_CONFIG`` names.
     """
+    return _told(given)[0]
+
+
+def _told(given: Upstream | Configuration) -> tuple[Inventory | None, bool]:
+    """Where calls are counted, and whether the fields that are read are noted."""
     try:
         if not isinstance(given, Configuration):
             store = os.environ.get(STORE_VARIABLE)
             if store:
-                return inventory_at(store)
+                return inventory_at(store), False
             if not os.environ.get(_CONFIG_VARIABLE):
-                return None
+                return None, False
             # Imported here: most scripts that pass an upstream read no file.
             from compat.config_file import load_config
 
             given = load_config()
-        return inventory_at(given.store) if given.migration.get("inventory") else None
+        if not given.migration.get("inventory"):
+            return None, False
+        return inventory_at(given.store), bool(given.migration.get("fields"))
     except ConfigurationError as error:
         _log.warning("deprecated calls are not counted: %s", error)
-        return None
+        return None, False
 
 
 def names_of(names: Iterable[str]) -> tuple[str, ...]:
@@ -103,17 +117,24 @@ class Counting:
     Args:
         inventory: takes them.
         entrance: "adapter" or "client".
+        fields: whether it is noted which fields of the records are read.
     """
 
-    def __init__(self, inventory: Inventory, entrance: str) -> None:
+    def __init__(self, inventory: Inventory, entrance: str, *, fields: bool = False) -> None:
         self._inventory = inventory
         self._entrance = entrance
+        self._readings: Readings | None = None
+        if fields:
+            # Imported here: most need not know.
+            from compat.migration.fields_read import Readings
+
+            self._readings = Readings(inventory.note)
 
     @classmethod
     def of(cls, given: Upstream | Configuration, entrance: str) -> Counting | None:
         """That of what an entrance was given; None where nothing says where to count."""
-        inventory = inventory_of(given)
-        return None if inventory is None else cls(inventory, entrance)
+        inventory, fields = _told(given)
+        return None if inventory is None else cls(inventory, entrance, fields=fields)
 
     def request(
         self,
@@ -121,6 +142,7 @@ class Counting:
         request: requests.PreparedRequest,
         caller: str | None,
         ask: Callable[[], requests.Response],
+        asked_last: Callable[[], Endpoint],
     ) -> requests.Response:
         """The response to a script's request, which is counted.
 
@@ -129,34 +151,47 @@ class Counting:
             request: the request.
             caller: whose it is by the configuration.
             ask: gives the response.
+            asked_last: which endpoint failed, where ``ask`` did.
 
         Raises:
             Exception: what ``ask`` raises.
         """
-        at, status, answered_by = time.time(), 0, "new"
+        at = time.time()
         try:
             response = ask()
-            status, answered_by = response.status_code, response.headers.get(ANSWERED_BY, "new")
-            return response
-        finally:
-            self._saw(call, request, caller, at, status, answered_by)
+        except BaseException:
+            self._saw(call, request, caller, at, 0, asked_last())
+            raise
+        answered_by = response.headers.get(ANSWERED_BY, "new")
+        reading = self._saw(call, request, caller, at, response.status_code, answered_by)
+        if reading is not None:
+            from compat.migration.fields_read import watch
 
-    def answer(self, call: LegacyCall, ask: Callable[[LegacyCall], Answer]) -> Answer:
-        """The answer to a call of the client, which is counted.
+            watch(response, reading)
+        return response
+
+    def answer(
+        self, call: LegacyCall, ask: Callable[[], Answer], asked_last: Callable[[], Endpoint]
+    ) -> tuple[Answer, Any]:
+        """The answer to a call of the client, which is counted, and its content.
 
         Raises:
             LegacyError: what ``ask`` raises.
         """
-        at, status, answered_by = time.time(), 0, "new"
+        at = time.time()
         try:
-            found = ask(call)
-            status, answered_by = found.status, found.headers.get(ANSWERED_BY, "new")
-            return found
-        except LegacyError as error:
-            status = error.status
+            found = ask()
+        except BaseException as error:
+            status = error.status if isinstance(error, LegacyError) else 0
+            self._saw(call, None, None, at, status, asked_last())
             raise
-        finally:
-            self._saw(call, None, None, at, status, answered_by)
+        reading = self._saw(call, None, None, at, found.status, found.headers.get(ANSWERED_BY, "new"))
+        content = json.loads(found.body)
+        if reading is not None:
+            from compat.migration.fields_read import seen
+
+            content = seen(content, reading)
+        return found, content
 
     def _saw(
         self,
@@ -166,27 +201,39 @@ class Counting:
         at: float,
         status: int,
         answered_by: str,
-    ) -> None:
+    ) -> Reading | None:
         try:
-            values = gather(call).values
-            dialect = agent = None
-            if request is not None:
-                path = (request.url or "").partition("?")[0]
-                dialect = dialect_of(call, values.get("nonce"), slash=path.endswith("/"))
-                agent = request.headers.get("User-Agent")
-            self._inventory.note(
-                Sighting(
-                    at=at,
-                    entrance=self._entrance,
-                    route=call.route.action,
-                    caller=caller,
-                    call_site=str(call_site()),
-                    user_agent=agent.decode("latin-1") if isinstance(agent, bytes) else agent,
-                    parameters=names_of(values),
-                    dialect=dialect,
-                    answered_by=answered_by,
-                    status=status,
-                )
-            )
+            sighting = self._sighting(call, request, caller, at, status, answered_by)
+            self._inventory.note(sighting)
+            return None if self._readings is None or status not in _WITH_RECORDS else self._readings.of(sighting)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with counting, the script goes on
             _log.warning("a deprecated call is not counted: %s", type(error).__name__)
+            return None
+
+    def _sighting(
+        self,
+        call: LegacyCall,
+        request: requests.PreparedRequest | None,
+        caller: str | None,
+        at: float,
+        status: int,
+        answered_by: str,
+    ) -> Sighting:
+        values = gather(call).values
+        dialect = agent = None
+        if request is not None:
+            path = (request.url or "").partition("?")[0]
+            dialect = dialect_of(call, values.get("nonce"), slash=path.endswith("/"))
+            agent = request.headers.get("User-Agent")
+        return Sighting(
+            at=at,
+            entrance=self._entrance,
+            route=call.route.action,
+            caller=caller,
+            call_site=str(call_site()),
+            user_agent=agent.decode("latin-1") if isinstance(agent, bytes) else agent,
+            parameters=names_of(values),
+            dialect=dialect,
+            answered_by=answered_by,
+            status=status,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import pickle
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from calling_process import call
 from gateways import CALLERS, HEADERS_OF, running_gateway, settings_for, written
 from support import OLD, listed, mounted, upstream_of
 
@@ -23,6 +25,8 @@ from compat.migration.tallies import Counted, Group, open_tally
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
+
+STARTS = [each for each in ("fork", "spawn") if each in multiprocessing.get_all_start_methods()]
 
 
 def line_of(mark: str) -> str:
@@ -109,7 +113,19 @@ def test_the_old_endpoints_answers_and_failures(sandbox: Sandbox, url: str) -> N
     with pytest.raises(requests.ConnectionError):
         listed(gone, base="http://127.0.0.1:9")
     found = {(each.answered_by, each.status) for each in groups(url, configuration)}
-    assert found == {("legacy", status), ("new", 0)}
+    assert found == {("legacy", status), ("legacy", 0)}
+
+
+def test_the_clients_failures_at_the_old_endpoint(sandbox: Sandbox, url: str) -> None:
+    content = settings_for(sandbox, store={"url": url}, migration={"mode": "legacy"})
+    content["legacy"] = {**content.get("legacy", {}), "base_url": "http://127.0.0.1:9"}
+    with pytest.raises(compat.UpstreamUnreachable):
+        compat.ExamStudentsClient(read_config(content)).index_students(17)
+    content["migration"] = {"mode": "new"}
+    with pytest.raises(compat.LegacyError):
+        compat.ExamStudentsClient(read_config(content)).show_student(17, 10**9)
+    found = {(each.answered_by, each.status) for each in groups(url, read_config(content))}
+    assert found == {("legacy", 502), ("new", 404)}
 
 
 def test_the_gateways_calls(sandbox: Sandbox, tmp_path: Path, url: str) -> None:
@@ -186,6 +202,30 @@ def test_a_script_runs_on_where_the_store_is_gone(sandbox: Sandbox, tmp_path: Pa
     assert not inventory.flush()
     folder.mkdir()
     assert sum(groups(f"sqlite:///{folder}/calls.db", configuration).values()) == 3
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("start", "each"),
+    [
+        (STARTS[0], 25),
+        *(pytest.param(start, 1250, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]) for start in STARTS),
+    ],
+)
+def test_eight_processes_that_call(sandbox: Sandbox, url: str, start: str, each: int) -> None:
+    settings = settings_for(sandbox, store={"url": url}, migration={"mode": "new", "inventory": True, "fields": True})
+    context = multiprocessing.get_context(start)
+    processes = [context.Process(target=call, args=(settings, each)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
+    ((group, number),) = groups(url).items()
+    assert (group.answered_by, group.status, group.parameters) == ("new", 200, ("limit",))
+    (usage,) = read(url).usages
+    assert (number, sum(usage.days.values()), sum(usage.hours.values())) == (8 * each, 8 * each, 8 * each)
+    assert read(url).dropped == 0
 
 
 def test_a_session_that_is_pickled_or_copied_counts_too(sandbox: Sandbox, url: str) -> None:
