@@ -10,8 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from compat.cli.serve import serve
-from compat.config_file import load_config
+from compat.config_file import load_config, read_config
 from compat.gateway.admin import AdminApplication
+from compat.gateway.live_report import LiveReport
 from compat.gateway.metrics import Metrics
 from compat.gateway.readiness import Readiness
 from compat.gateway.settings import GatewaySettings
@@ -45,9 +46,11 @@ def test_every_number_is_on_the_page() -> None:
 
 
 def test_every_page_for_operators_is_on_the_page() -> None:
-    application = AdminApplication(lambda: Readiness(True, {}), lambda: b"", lambda: b"")
+    upstream = {"kind": "student_sessions", "base_url": "https://n.example", "api_token": "t", "secret_key": "k"}
+    report = LiveReport(read_config({"upstream": upstream}))
+    application = AdminApplication(lambda: Readiness(True, {}), lambda: b"", lambda: b"", report)
     answer = b"".join(application({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)).decode()
-    assert set(re.findall(r"`(/[a-z.]+)` \|", PAGE)) == set(re.findall(r"/[a-z]+(?:\.json)?", answer))
+    assert set(re.findall(r"`(/[a-z.]+)`(?=,| \|)", PAGE)) == set(re.findall(r"/[a-z]+(?:\.json)?", answer))
 
 
 def test_the_configuration_on_the_page_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,11 +48,13 @@ def test_no_more_waits_than_may(held: threading.Event) -> None:
 
 
 def test_what_has_waited_too_long_is_dropped(held: threading.Event) -> None:
-    behind = Behind(Bounds(threads=1, oldest=0.01))
+    behind = Behind(Bounds(threads=1, oldest=0.5))
     done: list[int] = []
     behind.put(lambda: held.wait(WAIT))
+    # It has to be at work, and not to wait itself, when the next one comes.
+    until(lambda: behind._busy == 1)
     behind.put(lambda: done.append(1))
-    time.sleep(0.02)
+    time.sleep(0.6)
     held.set()
     assert behind.settle(WAIT)
     assert (done, behind.dropped) == ([], 1)
