@@ -325,8 +325,8 @@ def test_an_absent_file_is_a_usage_error(invoke: Invoke) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 @pytest.mark.parametrize("form", ["ndjson", "json"])
 def test_memory_stays_flat(run: Run, tmp_path: Path, form: str) -> None:
-    record = json.dumps(student(individual_info="x" * 5_000))
-    count = 8_000
+    record = json.dumps(student(individual_info="x" * 25_000))
+    count = 1_700
     path = tmp_path / f"large.{form}"
     with path.open("w", encoding="utf-8") as file:
         file.write("[" if form == "json" else "")
