@@ -67,7 +67,7 @@ class LiveReport:
         self._lock = threading.Lock()
         self._making: threading.Event | None = None
         self._made: _Made | None = None
-        self._failed: CompatError | None = None
+        self._failed: NoReport | None = None
         self._read: dict[Path, tuple[int, Any]] = {}
 
     def html(self) -> bytes:
@@ -99,7 +99,8 @@ class LiveReport:
         if making is not None and self._made is None and not making.wait(self._patience):
             raise NoReport(HTTPStatus.SERVICE_UNAVAILABLE, "The report is being made; ask again in a moment.")
         if self._made is None:
-            raise NoReport(HTTPStatus.NOT_FOUND, str(self._failed or "The report could not be made; the log says why."))
+            # A report of before would hide that what came since cannot be read.
+            raise self._failed or NoReport(HTTPStatus.INTERNAL_SERVER_ERROR, "The report could not be made.")
         return self._made
 
     def _make(self, done: threading.Event) -> None:
@@ -107,7 +108,7 @@ class LiveReport:
         try:
             made = self._checked()
         except CompatError as error:
-            failed = error
+            failed = NoReport(HTTPStatus.NOT_FOUND, str(error))
         except ModuleNotFoundError as error:
             failed = NoReport(
                 HTTPStatus.NOT_FOUND,
@@ -116,7 +117,7 @@ class LiveReport:
         except Exception:  # noqa: BLE001 - it is reported, and the next one may be well
             _log.exception("the report of what was recorded could not be made")
         with self._lock:
-            self._made, self._failed, self._making = made or self._made, failed, None
+            self._made, self._failed, self._making = made, failed, None
         done.set()
 
     def _checked(self) -> _Made:

@@ -103,6 +103,24 @@ def test_why_there_is_none(tmp_path: Path, regression: dict[str, Any] | None, me
     assert message in answer.json()["error"]
 
 
+def test_a_recording_that_is_damaged_later_is_said_and_not_hidden_by_the_report_before(tmp_path: Path) -> None:
+    configuration = _configuration(tmp_path)
+    _recorded(configuration, _pair())
+    report = LiveReport(configuration, fresh=0, patience=60)
+    report.html()
+    (path,) = (tmp_path / "pairs").iterdir()
+    path.write_bytes(path.read_bytes() + b"no frame")
+
+    def said() -> str:
+        try:
+            report.html()
+        except NoReport as error:
+            return str(error)
+        return ""
+
+    until(lambda: "damaged" in said())
+
+
 def test_a_long_check_is_waited_for_only_so_long(tmp_path: Path) -> None:
     configuration = _configuration(tmp_path)
     _recorded(configuration, _pair())
