@@ -6,8 +6,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from compat.errors import ConfigurationError, StoreUnavailable
-from compat.stores.places import place_of
+from compat.errors import StoreUnavailable
+from compat.stores.places import no_redis, place_of
 
 __all__ = ["Switches", "open_switches", "unreadable"]
 
@@ -58,9 +58,7 @@ def open_switches(url: str) -> Switches:
         try:
             from compat.migration.redis_ledger import RedisSwitches
         except ModuleNotFoundError:
-            raise ConfigurationError(
-                "[store] url: redis:// needs redis-py; run: pip install 'exam-students-compat[gateway]'"
-            ) from None
+            raise no_redis() from None
         return RedisSwitches(place.url)
     return _MemorySwitches(place.url)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from compat.errors import ConfigurationError, StoreUnavailable
+from compat.errors import StoreUnavailable
 from compat.migration.sightings import Sighting
-from compat.stores.places import place_of
+from compat.stores.places import no_redis, place_of
 
 __all__ = [
     "HOURS_KEPT",
@@ -237,9 +237,7 @@ def open_tally(url: str) -> Tally:
         try:
             from compat.migration.redis_tally import RedisTally
         except ModuleNotFoundError:
-            raise ConfigurationError(
-                "[store] url: redis:// needs redis-py; run: pip install 'exam-students-compat[gateway]'"
-            ) from None
+            raise no_redis() from None
         return RedisTally(place.url)
     from compat.migration.memory_tally import memory_tally
 

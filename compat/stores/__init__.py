@@ -8,7 +8,7 @@ from compat.errors import ConfigurationError, StoreUnavailable
 from compat.stores.interface import Store
 from compat.stores.lenient import LenientStore
 from compat.stores.memory import MemoryStore
-from compat.stores.places import place_of
+from compat.stores.places import no_redis, place_of
 
 __all__ = ["Store", "StoreUnavailable", "WhenDown", "open_store"]
 
@@ -45,8 +45,6 @@ def _opened(url: str) -> Store:
         try:
             from compat.stores.redis import RedisStore
         except ModuleNotFoundError:
-            raise ConfigurationError(
-                "[store] url: redis:// needs redis-py; run: pip install 'exam-students-compat[gateway]'"
-            ) from None
+            raise no_redis() from None
         return RedisStore(place.url)
     return MemoryStore()

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from compat.errors import ConfigurationError
 
-__all__ = ["Place", "place_of"]
+__all__ = ["Place", "no_redis", "place_of"]
 
 
 @dataclass(frozen=True)
@@ -57,3 +57,8 @@ def _sqlite(parts: SplitResult) -> Place:
     whole = Path(path).absolute()
     query = f"?{parts.query}" if parts.query else ""
     return Place("sqlite", f"sqlite:///{quote(whole.as_posix())}{query}", whole, synchronous == "full")
+
+
+def no_redis() -> ConfigurationError:
+    """What a URL of Redis fails with where redis-py is not installed."""
+    return ConfigurationError("[store] url: redis:// needs redis-py; run: pip install 'exam-students-compat[gateway]'")
