@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from compat.gateway.exchange import OTHER_ROUTE, Exchange
 from compat.migration.counting import dialect_of, names_of
 from compat.migration.inventory import Inventory
@@ -30,9 +32,12 @@ class Counted:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
 
-    def __call__(self, exchange: Exchange) -> None:
-        if exchange.route == OTHER_ROUTE:
-            return
+    def __call__(self, ended: Sequence[Exchange]) -> None:
+        for exchange in ended:
+            if exchange.route != OTHER_ROUTE:
+                self._note(exchange)
+
+    def _note(self, exchange: Exchange) -> None:
         # What strangers send is not kept: it could be anything, and as much as they like.
         known = exchange.caller is not None and exchange.caller != _STRANGER
         signed_as = (exchange.details or {}).get("signed_as")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ __all__ = ["OTHER_ROUTE", "Exchange", "Observer", "request_id"]
 OTHER_ROUTE = "other"
 """The route of a request that is none of the deprecated ones."""
 
+_ID_BYTES = 16
 _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -64,12 +65,12 @@ class Exchange:
         self.attempts.append(status)
 
 
-Observer = Callable[[Exchange], None]
-"""Told of every request when its answer has ended; called from the event loop, so it must not block."""
+Observer = Callable[[Sequence[Exchange]], None]
+"""Told of requests whose answers have ended, some at a time; called from the event loop, so it must not block."""
 
 
 def request_id(given: bytes | None) -> str:
     """The caller's own id of a request where a header and a log line can hold it, else a fresh one."""
     if given is not None and _SANE_ID.fullmatch(given):
         return given.decode("ascii")
-    return secrets.token_hex(16)
+    return os.urandom(_ID_BYTES).hex()

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -21,35 +21,46 @@ from compat.gateway.exchange import Exchange
 if TYPE_CHECKING:
     from compat.gateway.metrics import Metrics
 
-__all__ = ["Journal", "JsonLines", "line_of", "log_settings", "write_line"]
+__all__ = ["Journal", "JsonLines", "line_of", "log_settings", "write_lines"]
 
 _encode = msgspec.json.Encoder().encode
 
 
-def write_line(line: bytes) -> None:
-    """Write a line to the standard error in one go, so that the lines of several processes do not mix."""
+_AT_ONCE = 4096
+"""Bytes that a pipe takes as one, whoever else writes to it (POSIX asks for 512, Linux takes these)."""
+
+
+def write_lines(lines: bytes) -> None:
+    """Write lines to the standard error in one go, so that the lines of several processes do not mix."""
     try:
-        os.write(sys.stderr.fileno(), line)
+        os.write(sys.stderr.fileno(), lines)
     except (OSError, ValueError, AttributeError):
         # Nobody reads it, or a test has put something else in its place: no reason to fail a call.
         return
 
 
 class Journal:
-    """Takes each request when its answer has ended; an ``Observer`` for :func:`compat.gateway.make_application`.
+    """Takes requests whose answers have ended; an ``Observer`` for :func:`compat.gateway.make_application`.
 
     Args:
-        metrics: counts it.
-        write: writes its line.
+        metrics: counts them.
+        write: writes their lines, as many at a time as do not mix with those of other processes.
     """
 
-    def __init__(self, metrics: Metrics, write: Callable[[bytes], object] = write_line) -> None:
+    def __init__(self, metrics: Metrics, write: Callable[[bytes], object] = write_lines) -> None:
         self._metrics = metrics
         self._write = write
 
-    def __call__(self, exchange: Exchange) -> None:
-        self._metrics.count(exchange)
-        self._write(line_of(exchange))
+    def __call__(self, ended: Sequence[Exchange]) -> None:
+        self._metrics.count(ended)
+        lines = b""
+        for exchange in ended:
+            line = line_of(exchange)
+            if len(lines) + len(line) > _AT_ONCE and lines:
+                self._write(lines)
+                lines = b""
+            lines += line
+        self._write(lines)
 
 
 def line_of(exchange: Exchange) -> bytes:

@@ -7,9 +7,10 @@ the reasons of refusals and the declared fields.
 
 from __future__ import annotations
 
+import collections
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,25 +66,29 @@ class Metrics:
         self._success = _Moment(Gauge(_SUCCESS, "Last use.", registry=registry, multiprocess_mode="max"))
         self._failure = _Moment(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
         # Looking a label set up costs more than counting it.
-        self._counted: dict[tuple[str, int, str], tuple[Counter, Histogram]] = {}
+        self._counted: dict[tuple[str, int, str], Counter] = {}
+        self._lengths: dict[str, Histogram] = {}
         self._outcomes: dict[int | None, Counter] = {}
 
-    def count(self, exchange: Exchange) -> None:
-        """Count a request whose answer has ended."""
-        key = (exchange.route, exchange.status, exchange.caller or _STRANGER)
-        found = self._counted.get(key)
-        if found is None:
-            found = (self._calls.labels(key[0], str(key[1]), key[2]), self._seconds.labels(exchange.route))
-            self._counted[key] = found
-        found[0].inc()
-        found[1].observe(exchange.seconds)
-        if exchange.refusal is not None:
-            self._refusals.labels(exchange.refusal).inc()
-        elif exchange.caller is not None:
-            # Admitted, and the last thing that takes is that the store records the nonce.
-            self._nonces.inc()
-        for status in exchange.attempts:
-            self._attempted(status, own=exchange.route != OTHER_ROUTE)
+    def count(self, ended: Sequence[Exchange]) -> None:
+        """Count requests whose answers have ended; what is alike is counted at once."""
+        calls = collections.Counter([(each.route, each.status, each.caller or _STRANGER) for each in ended])
+        for key, number in calls.items():
+            self._calls_of(*key).inc(number)
+        for each in ended:
+            self._seconds_of(each.route).observe(each.seconds)
+        refusals = collections.Counter([each.refusal for each in ended if each.refusal is not None])
+        for reason, number in refusals.items():
+            self._refusals.labels(reason).inc(number)
+        # Admitted, and the last thing that takes is that the store records the nonce.
+        admitted = [each for each in ended if each.refusal is None and each.caller is not None]
+        if admitted:
+            self._nonces.inc(len(admitted))
+        attempts = collections.Counter(
+            [(status, each.route != OTHER_ROUTE) for each in ended for status in each.attempts]
+        )
+        for (status, own), number in attempts.items():
+            self._attempted(status, number, own=own)
 
     def walks_kept(self, number: int) -> None:
         """How many walks this process keeps now."""
@@ -97,15 +102,28 @@ class Metrics:
         """A call was answered by both endpoints ("done"), or was to be and there was too much to do ("dropped")."""
         self._pairs.labels(outcome).inc()
 
-    def _attempted(self, status: int | None, *, own: bool) -> None:
+    def _calls_of(self, route: str, status: int, caller: str) -> Counter:
+        key = (route, status, caller)
+        found = self._counted.get(key)
+        if found is None:
+            found = self._counted[key] = self._calls.labels(route, str(status), caller)
+        return found
+
+    def _seconds_of(self, route: str) -> Histogram:
+        found = self._lengths.get(route)
+        if found is None:
+            found = self._lengths[route] = self._seconds.labels(route)
+        return found
+
+    def _attempted(self, status: int | None, number: int, *, own: bool) -> None:
         outcome = self._outcomes.get(status)
         if outcome is None:
             outcome = self._attempts.labels("none" if status is None else f"{status // 100}xx")
             self._outcomes[status] = outcome
-        outcome.inc()
+        outcome.inc(number)
         kind = _failure_of(status)
         if kind is not None:
-            self._failures.labels(kind).inc()
+            self._failures.labels(kind).inc(number)
         if kind == "refused" and not own:
             # It was the caller who was refused, with credentials of its own: that says nothing of the upstream.
             return

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from compat.gateway.aftermath import Aftermath
 from compat.gateway.exchange import Exchange
 from compat.gateway.logs import Journal, JsonLines, line_of
 from compat.gateway.metrics import Gathered, Metrics, UpstreamSeen
@@ -91,7 +94,7 @@ def test_calls_count_by_route_status_and_caller() -> None:
         _exchange(status=403, caller=None, refusal="unknown token"),
         _exchange(route="other", caller=None, status=204),
     ):
-        journal(exchange)
+        journal([exchange])
     found = _numbers(metrics)
     assert len(lines) == 5
     assert found['exam_compat_calls_total{caller="registrar",route="index_students",status="200"}'] == 1
@@ -101,6 +104,35 @@ def test_calls_count_by_route_status_and_caller() -> None:
     assert found['exam_compat_refusals_total{reason="wrong signature"}'] == 1
     # Two were admitted, one of them to be refused for its parameters.
     assert found["exam_compat_nonces_spent_total"] == 2
+
+
+def test_lines_go_out_together_as_far_as_a_pipe_keeps_them_together() -> None:
+    written: list[bytes] = []
+    journal = Journal(Metrics(), written.append)
+    ended = [_exchange(failure="x" * (number * 40)) for number in range(60)]
+    journal([*ended, _exchange(failure="x" * 9000), *ended])
+    lines = [line_of(each) for each in [*ended, _exchange(failure="x" * 9000), *ended]]
+    assert b"".join(written) == b"".join(lines)
+    assert len(written) < len(lines) / 2
+    assert all(each.endswith(b"\n") and (len(each) <= 4096 or each in lines) for each in written)
+
+
+def test_what_ends_at_about_the_same_time_is_told_together_and_all_of_it_at_the_end() -> None:
+    told: list[list[str]] = []
+
+    async def answers() -> None:
+        aftermath = Aftermath([], [lambda ended: told.append([each.request_id for each in ended])])
+        for name in ("a", "b", "c"):
+            aftermath.ended(_exchange(request_id=name), None)
+        assert told == []
+        ends = time.monotonic() + 30
+        while not told and time.monotonic() < ends:
+            await asyncio.sleep(0.01)
+        aftermath.ended(_exchange(request_id="d"), None)
+        await aftermath.close()
+
+    asyncio.run(answers())
+    assert told == [["a", "b", "c"], ["d"]]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +152,7 @@ def test_what_came_back_says_whether_the_upstream_is_of_use(
 ) -> None:
     metrics, exchange = Metrics(), _exchange(route=route)
     exchange.attempted(status)
-    metrics.count(exchange)
+    metrics.count([exchange])
     seen = Gathered(metrics.registry).upstream_seen()
     assert (seen.failure > 0) == (failed is True)
     assert (seen.success > 0) == (failed is False)
@@ -134,7 +166,7 @@ metrics = Metrics()
 metrics.walks_kept(3)
 metrics.drifted("email")
 for _ in range(int(sys.argv[1])):
-    metrics.count(Exchange("r", "GET", route="index_students", caller="a", status=200))
+    metrics.count([Exchange("r", "GET", route="index_students", caller="a", status=200)])
 """
 
 
