@@ -81,15 +81,13 @@ def _by_pyreqwest() -> Callable[[str], Page]:
 
 
 def _by_own_sender() -> Callable[[str], Page]:
-    import requests
-
     from compat.gateway.direct import DirectSender
-    from compat.upstream.senders import CallOptions
+    from compat.upstream.senders import CallOptions, Outgoing
 
     sender, options = DirectSender(_BASE), CallOptions()
 
     def get(path: str) -> Page:
-        answer = sender.send(requests.Request("GET", _BASE + path, headers=_SENT), options, (30.0, 30.0))
+        answer = sender.send(Outgoing("GET", _BASE + path, headers=_SENT), options, (30.0, 30.0))
         body = b"".join(iter(partial(answer.read1, 1 << 16), b""))
         answer.drain_conn()
         return answer.status, [(name, answer.headers.get(name, "")) for name in _KEPT], body

@@ -13,14 +13,13 @@ from collections import deque
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 from requests.utils import default_headers
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 from compat.gateway.connections import TIMED_OUT, Connection
 from compat.gateway.environment import proxy_to, trusted_by
 from compat.gateway.heads import Head, Replayed, read_head, written_head
-from compat.upstream.senders import CallOptions, Incoming, OwnPool, whole_url_of
+from compat.upstream.senders import CallOptions, Incoming, Outgoing, OwnPool, whole_url_of
 
 __all__ = ["DirectSender"]
 
@@ -48,7 +47,7 @@ class DirectSender:
             self._context = ssl.create_default_context(cafile=trusted_by(base_url))
         self._by_proxy = OwnPool() if proxy_to(base_url) is not None else None
 
-    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request that is signed and complete.
 
         Raises:
@@ -70,13 +69,13 @@ class DirectSender:
             connection.close()
             raise
 
-    def _asked(self, request: requests.Request, target: str, connection: Connection, seconds: float) -> Incoming:
+    def _asked(self, request: Outgoing, target: str, connection: Connection, seconds: float) -> Incoming:
         headers = {**self._headers, **request.headers}
-        plain = request.method == "GET" and not request.data
+        plain = request.method == "GET" and request.data is None
         head = written_head("GET", target, headers, self._host) if plain else None
         if head is None:
             connection.wait_as_a_file(seconds)
-            connection.http.request(request.method or "GET", target, request.data or None, headers)
+            connection.http.request(request.method, target, request.data, headers)
             return _Answer(connection.http.getresponse(), connection)
         connection.wait_at_most(seconds)
         connection.sock.sendall(head)

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-import requests
-
 from compat.errors import LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.answer import ANSWERED_BY, Answer
 from compat.legacy.routes import LegacyCall
@@ -18,6 +16,7 @@ from compat.migration.answers_kept import kept_answer, kept_error
 from compat.migration.turns import Asker, Endpoint
 from compat.regression.pairs import Answered
 from compat.upstream.retries import RetryPolicy
+from compat.upstream.senders import Outgoing
 from compat.upstream.transport import CallOptions, Reply, Transport, json_object, refused_parameters, unexpected
 
 __all__ = ["AnswerSide", "OldEndpoint", "Sides"]
@@ -52,14 +51,14 @@ class OldEndpoint:
         send = self._transport.read if call.method == "GET" else self._transport.write
         return send(lambda: self._request(call, values), lambda reply: _accepted(reply, values), options)
 
-    def _request(self, call: LegacyCall, values: dict[str, str]) -> requests.Request:
+    def _request(self, call: LegacyCall, values: dict[str, str]) -> Outgoing:
         sent = signed(values, self._account.secret_key, {"id": call.exam_id})
         headers = {"Authorization": f"Token token={self._account.api_token}", "Accept": _ACCEPT}
         url = f"{self._base_url}/api/v3/exams/{call.exam_id}/{call.route.action}"
         if call.method == "POST":
             headers["Content-Type"] = "application/json"
-            return requests.Request(call.method, url, headers=headers, data=json.dumps(sent).encode())
-        return requests.Request(call.method, url, headers=headers, params=sent)
+            return Outgoing(call.method, url, headers=headers, data=json.dumps(sent).encode())
+        return Outgoing(call.method, url, headers=headers, params=sent)
 
 
 def _accepted(reply: Reply, values: dict[str, str]) -> Answer:

@@ -10,11 +10,10 @@ from copy import copy
 from typing import Any, Protocol
 from urllib.parse import quote_plus
 
-import requests
-
 from compat.errors import LegacyError, NotAuthorized, UpstreamError
 from compat.settings_checks import sendable
 from compat.upstream.retries import Deadline
+from compat.upstream.senders import Outgoing
 from compat.upstream.transport import CallOptions, Reply, Transport, Unreadable, unexpected
 
 __all__ = ["ClientCredentials", "FixedToken", "TokenSource"]
@@ -120,13 +119,13 @@ class ClientCredentials:
         # A server may well grant another scope than asked for, which oauthlib would take for an error.
         client.scope = None
 
-        def build() -> requests.Request:
+        def build() -> Outgoing:
             headers = {
                 "Authorization": f"Basic {self._basic}",
                 "Accept": "application/json",
                 "Content-Type": "application/x-www-form-urlencoded",
             }
-            return requests.Request("POST", self._token_url, headers=headers, data=body)
+            return Outgoing("POST", self._token_url, headers=headers, data=body.encode())
 
         # Asking for a token changes nothing: it may be sent again.
         asked = time.monotonic()

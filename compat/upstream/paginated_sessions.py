@@ -20,6 +20,7 @@ from compat.upstream.reading import read_sources
 from compat.upstream.records import Chunk, One, Row, Source
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.roster import Person, read_roster
+from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.session_pages import TokenRefused, raw_page, read_chunk
 from compat.upstream.transport import CallOptions, Transport
@@ -207,9 +208,9 @@ class PaginatedSessions(Upstream):
         walk: Deadline | None,
         decode: Callable[[bytes], Any],
     ) -> Chunk:
-        def build() -> requests.Request:
+        def build() -> Outgoing:
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-            return requests.Request("GET", self.base_url + path, headers=headers, params=dict(asked))
+            return Outgoing("GET", self.base_url + path, headers=headers, params=dict(asked))
 
         return self._transport.read(build, lambda reply: read_chunk(reply, int(asked["offset"]), decode), options, walk)
 

@@ -21,7 +21,7 @@ from requests.auth import AuthBase
 from requests.utils import default_headers, select_proxy
 from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 
-__all__ = ["CallOptions", "GivenSession", "Incoming", "OwnPool", "Sender", "whole_url_of"]
+__all__ = ["CallOptions", "GivenSession", "Incoming", "Outgoing", "OwnPool", "Sender", "whole_url_of"]
 
 _SIGNATURE = re.compile(r"signature=[^&\s]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_]*")
@@ -67,6 +67,25 @@ def _number(value: Any, otherwise: float) -> float:
     return value if isinstance(value, int | float) else otherwise
 
 
+@dataclass
+class Outgoing:
+    """A request that is signed and complete; it shows nothing of itself, since all of it may be secret.
+
+    Attributes:
+        method: the HTTP method.
+        url: the URL, without a query.
+        headers: its headers.
+        params: the parameters of its query.
+        data: its body.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    params: Mapping[str, str] | None = field(default=None, repr=False)
+    data: bytes | None = field(default=None, repr=False)
+
+
 class Incoming(Protocol):
     """An answer whose body is still to be read."""
 
@@ -89,7 +108,7 @@ class Incoming(Protocol):
 class Sender(Protocol):
     """A way in which requests leave."""
 
-    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request, with seconds to connect and seconds to wait for a byte."""
 
 
@@ -111,10 +130,15 @@ class GivenSession:
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
-    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request; the session's settings count, and not those of the old call."""
-        request.auth = _HeaderAuth(request.headers.pop("Authorization"))
-        prepared = self._session.prepare_request(request)
+        headers = {**request.headers}
+        auth = _HeaderAuth(headers.pop("Authorization"))
+        prepared = self._session.prepare_request(
+            requests.Request(
+                request.method, request.url, headers=headers, params=request.params, data=request.data, auth=auth
+            )
+        )
         settings = self._session.merge_environment_settings(prepared.url or "", {}, True, None, None)
         response = self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings)
         return _Given(response)
@@ -146,13 +170,13 @@ class _Given:
         self._response.close()
 
 
-def whole_url_of(request: requests.Request) -> str:
+def whole_url_of(request: Outgoing) -> str:
     """The URL of a request with its query, as ``urllib.parse.urlencode`` writes one.
 
     Nearly all that is sent is digits and letters, which need no quoting; looking for what does is most of its cost.
     """
     if not request.params:
-        return str(request.url)
+        return request.url
     texts = request.params
     if not _PLAIN.fullmatch("".join([*texts, *texts.values()])):
         texts = {quote_plus(name): quote_plus(text) for name, text in texts.items()}
@@ -174,16 +198,16 @@ class OwnPool:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
 
-    def send(self, request: requests.Request, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request that is signed and complete: nothing is added but the usual headers."""
         url = whole_url_of(request)
         pool, whole_url = self._pool_of(url, options)
         _, _, beyond = url.partition("://")
         target = url if whole_url else "/" + beyond.partition("/")[2]
         return pool.urlopen(
-            request.method or "GET",
+            request.method,
             target,
-            body=request.data or None,
+            body=request.data,
             headers={**self._headers, **request.headers},
             retries=False,
             redirect=False,

@@ -14,7 +14,7 @@ from compat.settings_checks import checked_key, checked_token, checked_url
 from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream, WalkSettings
 from compat.upstream.records import Chunk, One, Row, Source
 from compat.upstream.retries import Deadline, RetryPolicy
-from compat.upstream.senders import Sender
+from compat.upstream.senders import Outgoing, Sender
 from compat.upstream.student_pages import PageRows, raw_rows, read_chunk, read_row, refused
 from compat.upstream.transport import (
     CallOptions,
@@ -144,7 +144,7 @@ class StudentSessions(Upstream):
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         path = f"/api/v3/exams/{exam_id}/student_sessions"
 
-        def build() -> requests.Request:
+        def build() -> Outgoing:
             return self.request("POST", path, values, {"exam_id": str(exam_id)})
 
         def accept(reply: Reply) -> Row:
@@ -183,22 +183,22 @@ class StudentSessions(Upstream):
     ) -> Any:
         """Call ``/student_sessions/{id}``; a GET may be tried again, anything else is sent once."""
 
-        def build() -> requests.Request:
+        def build() -> Outgoing:
             path = f"/api/v3/student_sessions/{student_session_id}"
             return self.request(method, path, values, {"id": str(student_session_id)})
 
         send = self._transport.read if method == "GET" else self._transport.write
         return send(build, accept, options)
 
-    def request(self, method: str, path: str, values: Mapping[str, str], ids: Mapping[str, str]) -> requests.Request:
+    def request(self, method: str, path: str, values: Mapping[str, str], ids: Mapping[str, str]) -> Outgoing:
         """A request signed just now: a fresh timestamp, nonce and signature for every attempt."""
         sent = signed(values, self._secret_key, ids)
         headers = {"Authorization": f"Token token={self._api_token}", "Accept": _ACCEPT}
         url = self.base_url + path
         if method in ("POST", "PATCH"):
             headers["Content-Type"] = "application/json"
-            return requests.Request(method, url, headers=headers, data=json.dumps(sent).encode())
-        return requests.Request(method, url, headers=headers, params=sent)
+            return Outgoing(method, url, headers=headers, data=json.dumps(sent).encode())
+        return Outgoing(method, url, headers=headers, params=sent)
 
     def read(
         self,

@@ -16,7 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
-from compat.upstream.senders import CallOptions, GivenSession, Incoming, OwnPool, Sender
+from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool, Sender
 
 __all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "json_object"]
 
@@ -59,7 +59,7 @@ class Transport:
 
     def read(
         self,
-        build: Callable[[], requests.Request],
+        build: Callable[[], Outgoing],
         accept: Callable[[Reply], _T],
         options: CallOptions,
         walk: Deadline | None = None,
@@ -83,7 +83,7 @@ class Transport:
 
     def write(
         self,
-        build: Callable[[], requests.Request],
+        build: Callable[[], Outgoing],
         accept: Callable[[Reply], _T],
         options: CallOptions,
     ) -> _T:
@@ -109,7 +109,7 @@ class Transport:
             raise failed.error from None
         return accept(reply)
 
-    def _send(self, request: requests.Request, options: CallOptions, deadline: Deadline) -> Reply:
+    def _send(self, request: Outgoing, options: CallOptions, deadline: Deadline) -> Reply:
         connect, read, limit = options.limits(deadline.remaining())
         answered: int | None = None
         try:

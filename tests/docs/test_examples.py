@@ -28,7 +28,7 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 import compat
 from compat.cli.program import program
 from compat.testing.sandbox import Sandbox
-from compat.upstream.senders import OwnPool
+from compat.upstream.senders import Outgoing, OwnPool
 
 ROOT = Path(__file__).parents[2]
 VENDORS = ("https://acme.proctorexam.com", "https://platform.timeback.com")
@@ -66,7 +66,7 @@ def _moved(base_url: str) -> Any:
 def _moved_upstream(base_url: str) -> Any:
     send = OwnPool.send
 
-    def moved(self: OwnPool, request: requests.Request, *args: Any) -> Any:
+    def moved(self: OwnPool, request: Outgoing, *args: Any) -> Any:
         request.url = _at_the_sandbox(base_url, str(request.url))
         return send(self, request, *args)
 

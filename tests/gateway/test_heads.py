@@ -7,14 +7,13 @@ import socket
 import time
 
 import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from wires import Sent, Wire, whole
 
 from compat.gateway.direct import DirectSender
 from compat.gateway.heads import Head, Replayed, read_head, written_head
-from compat.upstream.senders import CallOptions
+from compat.upstream.senders import CallOptions, Outgoing
 
 _NAMES = st.sampled_from(
     ["Content-Length", "content-length", "Connection", "X-Pagination-Limit", "Retry-After", "Date", "x", "Keep-Alive"]
@@ -93,7 +92,7 @@ def test_a_value_cannot_bring_a_line_of_its_own() -> None:
 
 
 def _fetched(sender: DirectSender, base_url: str) -> tuple[int, str, bytes]:
-    request = requests.Request("GET", f"{base_url}/a", headers={"Accept": "x"})
+    request = Outgoing("GET", f"{base_url}/a", headers={"Accept": "x"})
     incoming = sender.send(request, CallOptions(), (5, 5))
     body = b""
     while part := incoming.read1(1 << 16):
