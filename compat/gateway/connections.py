@@ -8,6 +8,7 @@ kernel can keep the time, it does.
 from __future__ import annotations
 
 import http.client
+import math
 import select
 import socket
 import struct
@@ -25,6 +26,9 @@ TIMED_OUT = (TimeoutError, BlockingIOError)
 
 _LEAST = 0.001
 """Seconds; to the kernel, no time at all means for ever."""
+
+_GRAIN = 0.1
+"""Seconds by which limits of more than one are told apart, so that most requests find theirs set by the one before."""
 
 
 class Connection:
@@ -48,6 +52,7 @@ class Connection:
         self._idle = idle
         self._kernel = _timed_by_kernel(connection.sock)
         self._blocking = False
+        self._limit = 0.0
 
     def wait_at_most(self, seconds: float) -> None:
         """Let each read and write of the socket itself wait that long."""
@@ -57,6 +62,11 @@ class Connection:
         if not self._blocking:
             self.sock.settimeout(None)
             self._blocking = True
+        if seconds > 1:
+            seconds = math.ceil(seconds / _GRAIN) * _GRAIN
+        if seconds == self._limit:
+            return
+        self._limit = seconds
         whole, rest = divmod(round(max(seconds, _LEAST) * 1_000_000), 1_000_000)
         limit = struct.pack("@ll", whole, rest)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)

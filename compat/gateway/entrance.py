@@ -191,8 +191,11 @@ class Gateway:
             turn = self.dial.turn(call, Identity(name, name))
             if turn is not ONLY_NEW:
                 return self._divided.begin(turn, admitted, exchange)
-            with self._slots.taken(name):
+            self._slots.take(name)
+            try:
                 return self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
+            finally:
+                self._slots.give_back(name)
         except Refused as refused:
             exchange.caller, exchange.refusal = refused.caller, refused.reason
             return failure(refused)

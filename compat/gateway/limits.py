@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from compat.errors import LegacyError
 from compat.gateway.asgi import Headers, Receive, Scope, may_have_body
@@ -108,19 +107,6 @@ class Slots:
         self._most = most
         self._lock = threading.Lock()
         self._taken: Counter[str] = Counter()
-
-    @contextmanager
-    def taken(self, caller: str) -> Iterator[None]:
-        """A slot of a caller's, for as long as the block runs.
-
-        Raises:
-            LegacyError: 429, all of them are taken.
-        """
-        self.take(caller)
-        try:
-            yield
-        finally:
-            self.give_back(caller)
 
     def take(self, caller: str) -> None:
         """Take a slot that :meth:`give_back` ends.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timezone, tzinfo
+from functools import lru_cache
 from typing import Any
 
 from compat.errors import InvalidParameter
@@ -41,6 +42,9 @@ ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "lte": operator.le,
 }
 OPERATORS = (*ORDERINGS, "in", "nin")
+
+_PLAIN = ("id", "status", "page", "limit")
+"""The parameters of a query without filter and sort."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,20 @@ def parse_query(parameters: Parameters, zone: tzinfo) -> Query:
     Raises:
         InvalidParameter: names each parameter that breaks a rule, with the rule.
     """
+    values = parameters.values
+    if parameters.problems or "filter" in values or "sort" in values:
+        return _parsed(parameters, zone)
+    return _plain_query(*map(values.get, _PLAIN))
+
+
+@lru_cache(maxsize=1024)
+def _plain_query(*texts: str | None) -> Query:
+    """A query of :data:`_PLAIN` alone, kept: whoever polls a list asks the same again and again."""
+    given = {name: text for name, text in zip(_PLAIN, texts, strict=True) if text is not None}
+    return _parsed(Parameters(given, {}), timezone.utc)
+
+
+def _parsed(parameters: Parameters, zone: tzinfo) -> Query:
     problems: dict[str, list[str]] = {}
     try:
         check(INDEX_STUDENTS, parameters)

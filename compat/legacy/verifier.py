@@ -7,6 +7,7 @@ acceptable reading of its base string splits it less finely. Of two different se
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import logging
 import re
@@ -112,7 +113,7 @@ class Verifier:
         return None
 
     def _digest(self, token: str) -> bytes:
-        return hmac.digest(self._salt, token.encode(errors="surrogatepass"), "sha256")
+        return hashlib.blake2b(token.encode(errors="surrogatepass"), key=self._salt).digest()
 
 
 def token_of(authorization: str | None) -> str:
@@ -128,7 +129,7 @@ def splittable(values: Mapping[str, str]) -> bool:
     needs and takes each value. Readings that only join what was sent
     apart do not count, because the reading that was sent refuses them by this very rule.
     """
-    if not any("?" in name or "?" in value for name, value in values.items()):
+    if "?" not in "".join([*values, *values.values()]):
         return False
     pairs = sorted((name, value) for name, value in values.items() if name != "signature")
     if not any("?" in text for pair in pairs for text in pair):

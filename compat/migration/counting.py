@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -80,6 +81,11 @@ def _told(given: Upstream | Configuration) -> tuple[Inventory | None, bool]:
 
 def names_of(names: Iterable[str]) -> tuple[str, ...]:
     """The parameters that a call used, sorted, without those of every call; unknown ones are ``other``."""
+    return _named(tuple(names))
+
+
+@lru_cache(maxsize=512)
+def _named(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({name if name in _KNOWN else "other" for name in names if name not in _OF_EVERY_CALL}))
 
 
@@ -94,7 +100,7 @@ def dialect_of(call: LegacyCall, nonce: str | None, *, slash: bool) -> str:
     words = [_place(call)]
     if slash:
         words.append("trailing-slash")
-    if _SENT_ID.search(call.query):
+    if "id=" in call.query and _SENT_ID.search(call.query):
         words.append("id-sent-again")
     if nonce is None:
         words.append("unsigned")

@@ -211,6 +211,8 @@ def chosen_of(caller: str | None, exam: str, over_all: Mode | None, switched: Ru
     """
     if over_all is not None:
         return Chosen(over_all, "environment")
+    if not (switched.modes or configured.modes):
+        return _NOTHING_SAID
     found = switched.find(caller, exam)
     if found is not None:
         return Chosen(found[1], "switch", found[0])

@@ -50,13 +50,15 @@ class Switched:
     @property
     def rules(self) -> Rules:
         """What they say now, at most a second or so ago."""
-        self._await_first()
+        if self._process != os.getpid():
+            self._await_first()
         return self._rules
 
     @property
     def switches(self) -> Mapping[str, str]:
         """All of them, name to value; of the same age."""
-        self._await_first()
+        if self._process != os.getpid():
+            self._await_first()
         return self._switches
 
     def start(self) -> None:
@@ -78,9 +80,8 @@ class Switched:
         self._switches, self._rules = switches, rules
 
     def _await_first(self) -> None:
-        if self._process != os.getpid():
-            self.start()
-            self._first.wait(_FIRST)
+        self.start()
+        self._first.wait(_FIRST)
 
 
 class _Reading:
