@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.stores.interface import Store, digests
+from compat.stores.patience import WAIT, Patience
 from compat.stores.redis_walks import RedisWalks
 
 __all__ = ["PREFIX", "RedisStore", "connected"]
@@ -24,7 +25,6 @@ PREFIX = "{exam-compat}:"
 """What all its keys begin with, so that a cluster has them in one place."""
 
 _BYTES = 16
-_WAIT = 2.0
 _LOST_FOR = 600
 _log = logging.getLogger("compat.stores")
 
@@ -64,9 +64,7 @@ def connected(url: str) -> Any:
         ConfigurationError: the URL cannot be used.
     """
     try:
-        return redis.Redis.from_url(
-            url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT, retry=Retry(NoBackoff(), 0)
-        )
+        return redis.Redis.from_url(url, socket_timeout=WAIT, socket_connect_timeout=WAIT, retry=Retry(NoBackoff(), 0))
     except (ValueError, TypeError):
         raise ConfigurationError("[store] url: must read redis://host:6379/0") from None
 
@@ -89,14 +87,16 @@ class RedisStore(Store):
         self._spend = self._client.register_script(_SPEND)
         self._generation = b""
         self._warned = False
-        self.walks = RedisWalks(self._client, PREFIX)
+        self._patience = Patience()
+        self.walks = RedisWalks(self._client, PREFIX, patience=self._patience)
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = digests(token_digest, nonce, signature, _BYTES)
         try:
-            if not self._generation:
-                self._generation = self._ask([])
-            answer = self._ask(keys)
+            with self._patience:
+                if not self._generation:
+                    self._generation = self._ask([])
+                answer = self._ask(keys)
         except redis.RedisError as error:
             self._fail(error)
         if answer in (0, 1):

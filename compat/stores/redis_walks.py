@@ -15,6 +15,7 @@ import redis
 
 from compat.errors import StoreUnavailable
 from compat.stores.interface import KEPT_FOR, StoredPage, WalkKeeper
+from compat.stores.patience import Patience
 
 __all__ = ["RedisWalks"]
 
@@ -51,39 +52,51 @@ class RedisWalks(WalkKeeper):
         client: a redis-py client that returns bytes.
         prefix: what its keys begin with.
         kept_for: whole seconds that a walk is kept after the last page asked of it.
+        patience: with a Redis that does not answer; None for one of its own.
     """
 
-    def __init__(self, client: Any, prefix: str, kept_for: int = int(KEPT_FOR)) -> None:
+    def __init__(
+        self, client: Any, prefix: str, kept_for: int = int(KEPT_FOR), patience: Patience | None = None
+    ) -> None:
         self._client = client
         self._heads = prefix + "walk:"
         self._pages = prefix + "pages:"
         self._kept_for = kept_for
+        self._patience = patience or Patience()
         self._put, self._get, self._drop = (client.register_script(each) for each in (_PUT, _GET, _DROP))
 
     def put(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
         name = secrets.token_hex(_NAME // 2)
         try:
-            try:
-                self._put_pages(self._pages + name, pages)
-                self._put(keys=[self._heads + digest], args=[name.encode() + head, self._pages, self._kept_for])
-            except BaseException:
-                self._client.unlink(self._pages + name)
-                raise
+            with self._patience:
+                self._put_whole(name, digest, head, pages)
         except redis.RedisError as error:
             raise _unavailable("kept", error) from None
 
     def get(self, digest: str, number: int, unless: bytes | None = None) -> StoredPage | None:
         try:
-            found = self._get(keys=[self._heads + digest], args=[self._pages, self._kept_for, number, unless or b""])
+            with self._patience:
+                found = self._get(
+                    keys=[self._heads + digest], args=[self._pages, self._kept_for, number, unless or b""]
+                )
         except redis.RedisError as error:
             raise _unavailable("read", error) from None
         return None if found is None else StoredPage(found[0], found[1] if len(found) > 1 else None)
 
     def drop(self, digest: str) -> None:
         try:
-            self._drop(keys=[self._heads + digest], args=[self._pages])
+            with self._patience:
+                self._drop(keys=[self._heads + digest], args=[self._pages])
         except redis.RedisError as error:
             raise _unavailable("dropped", error) from None
+
+    def _put_whole(self, name: str, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
+        try:
+            self._put_pages(self._pages + name, pages)
+            self._put(keys=[self._heads + digest], args=[name.encode() + head, self._pages, self._kept_for])
+        except BaseException:
+            self._client.unlink(self._pages + name)
+            raise
 
     def _put_pages(self, key: str, pages: Iterable[bytes]) -> None:
         batch: dict[int, bytes] = {}

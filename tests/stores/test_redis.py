@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import socket
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import redis
 from redis_server import RedisServer
 
 from compat.errors import ConfigurationError
 from compat.stores import StoreUnavailable, open_store
 from compat.stores.interface import KEPT_FOR, SPENT_FOR
+from compat.stores.patience import Patience
 
 ONE = b"1" * 32
 REFUSED = "Calls cannot be checked for replays at the moment."
@@ -122,6 +128,78 @@ def test_down_and_up_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
         assert lenient.let_through == 2
         strict.close()
         lenient.close()
+
+
+class Silent:
+    """Takes connections at a Redis's address, and says nothing."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.taken: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let go of the address and of all that was taken."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for each in (self.listener, *self.taken):
+            each.close()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.taken.append(self.listener.accept()[0])
+
+
+def test_only_one_call_waits_for_a_redis_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compat.stores.patience._REST", 3600.0)
+    silent = Silent()
+    strict = open_store(f"redis://127.0.0.1:{silent.port}/0")
+    for nonce in ("1", "2", "3"):
+        with pytest.raises(StoreUnavailable) as raised:
+            strict.spend(ONE, nonce, nonce)
+        assert (raised.value.status, raised.value.message) == (503, REFUSED)
+    assert strict.walks is not None
+    with pytest.raises(StoreUnavailable, match="cannot be shared"):
+        strict.walks.get("a", 2)
+    assert len(silent.taken) == 1
+    silent.stop()
+    strict.close()
+
+
+def test_a_redis_that_answers_again_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compat.stores.patience._REST", 0.0)
+    silent = Silent()
+    strict = open_store(f"redis://127.0.0.1:{silent.port}/0")
+    with pytest.raises(StoreUnavailable):
+        strict.spend(ONE, "1", "a")
+    silent.stop()
+    server = RedisServer(tmp_path)
+    server.port = silent.port
+    with server:
+        assert strict.spend(ONE, "1", "a")
+        assert not strict.spend(ONE, "1", "a")
+    # It refuses connections now, and says so at once: whoever asks is told, and nobody's rest begins.
+    for nonce in ("2", "3"):
+        with pytest.raises(StoreUnavailable):
+            strict.spend(ONE, nonce, nonce)
+    strict.close()
+
+
+def test_one_call_asks_for_all_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience, asked = Patience(), []
+    with pytest.raises(redis.TimeoutError), patience:
+        raise redis.TimeoutError
+    monkeypatch.setattr("compat.stores.patience.time.monotonic", lambda: time.perf_counter() + 1e6)
+    with patience:
+        asked.append(1)
+        with pytest.raises(redis.TimeoutError, match="a moment ago"), patience:
+            asked.append(2)
+    with patience:
+        asked.append(3)
+    assert asked == [1, 3]
 
 
 def test_a_redis_that_forgot_accepts_no_replay(tmp_path: Path) -> None:
