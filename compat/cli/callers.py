@@ -15,6 +15,7 @@ import click
 from compat.cli.console import note, plain, say, show_table
 from compat.cli.counted import counted_in, moment_of, now_option, shown_day
 from compat.cli.options import config_option, configuration
+from compat.plural import several
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -121,13 +122,14 @@ def _shortened(name: str) -> str:
 
 def _summary(given: Configuration, found: list[Caller], moment: datetime) -> str:
     left = sum(each.left for each in found)
-    told = f"{left} of {len(found)} callers {'is' if left == 1 else 'are'} left"
+    told = f"{left} of {several(len(found), 'caller')} {'is' if left == 1 else 'are'} left"
     if given.sunset is None:
         return f"{told}; [legacy] has no sunset."
     days = (given.sunset - moment.date()).days
     if days <= 0:
-        return f"{told}; the sunset was {'today' if days == 0 else f'{-days} days ago'}, on {given.sunset}."
-    return f"{told}, {days} days before the sunset on {given.sunset}."
+        ago = f"{several(-days, 'day')} ago" if days else "today"
+        return f"{told}; the sunset was {ago}, on {given.sunset}."
+    return f"{told}, {several(days, 'day')} before the sunset on {given.sunset}."
 
 
 def _as_json(given: Configuration, shown: list[Caller], moment: datetime, dropped: int) -> dict[str, Any]:

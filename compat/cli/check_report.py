@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from compat.cli.console import note, plain, say, show_table
 from compat.legacy.routes import INDEX_STUDENTS
+from compat.plural import several
 from compat.regression.callers_left import sentence
 from compat.regression.repeat import command_of
 from compat.regression.report.content import CallerLeft
@@ -32,7 +33,8 @@ def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequ
     """
     say(f"{judged.verdict.upper()}: {judged.all.sentence(judged.thresholds)}")
     say(
-        f"{result.all.calls:,} calls, {judged.distinct_questions:,} different questions; {result.identical:,} answered "
+        f"{several(result.all.calls, 'call')}, {several(judged.distinct_questions, 'different question')}; "
+        f"{result.identical:,} answered "
         f"alike, {result.all.explained:,} explained, {result.all.unexplained:,} not; {result.reread:,} made again."
     )
     _tell_scores(judged, everything)
@@ -91,7 +93,7 @@ def _tell_latency(latency: Iterable[Latency]) -> None:
             for quantile in each.quantiles
         )
         say()
-        say(f"{each.route}, {each.calls:,} calls: {said}. {each.verdict[0].upper()}{each.verdict[1:]}.")
+        say(f"{each.route}, {several(each.calls, 'call')}: {said}. {each.verdict[0].upper()}{each.verdict[1:]}.")
 
 
 def _milliseconds(interval: Sequence[float]) -> str:

@@ -13,6 +13,7 @@ from compat._version import __version__
 from compat.cli.console import note, say, show_table
 from compat.cli.counted import counted_in, moment_of, now_option, shown_day
 from compat.cli.options import config_option, configuration, named_config
+from compat.plural import several
 
 if TYPE_CHECKING:
     from compat.config import Configuration
@@ -75,7 +76,7 @@ def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bo
         )
     for each in found:
         if each.verdict == "soon":
-            note(f"Warning: {each.name} goes on {each.goes}, within {days} days.")
+            note(f"Warning: {each.name} goes on {each.goes}, within {several(days, 'day')}.")
     return _DUE if bad else _FINE
 
 

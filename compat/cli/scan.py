@@ -14,6 +14,7 @@ from compat.cli.console import counting, note, plain, say, show_table
 from compat.cli.extras import migration_extra
 from compat.cli.options import config_option, named_config
 from compat.errors import ConfigurationError
+from compat.plural import several
 
 if TYPE_CHECKING:
     from compat.migration.scan import Find, Problem, Source
@@ -132,6 +133,7 @@ def _tell(finds: Sequence[Find], problems: Sequence[Problem]) -> None:
     files = len({each.path for each in uses})
     ready = sum(each.rewritable for each in uses)
     if uses:
-        say(f"{len(uses)} uses of the old interface in {files} files; exam-compat migrate rewrites {ready} of them.")
+        found = f"{several(len(uses), 'use')} of the old interface in {several(files, 'file')}"
+        say(f"{found}; exam-compat migrate rewrites {ready} of them.")
     else:
         say("No use of the old interface.")

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Protocol
 
 from compat.migration.scan.finds import Find
+from compat.plural import several
 from compat.regression.report.content import CallerLeft
 from compat.regression.verdict import Judgement, Score
 
@@ -72,7 +73,7 @@ def _rewritable(call_sites: Iterable[str], finds: Sequence[Find]) -> str:
     if not theirs:
         return _UNSEEN
     by_hand = sum(not find.rewritable for find in theirs)
-    return f"{by_hand} of {len(theirs)} places by hand" if by_hand else REWRITABLE
+    return f"{by_hand} of {several(len(theirs), 'place')} by hand" if by_hand else REWRITABLE
 
 
 def _same(seen: PurePath, scanned: PurePath) -> bool:

@@ -18,6 +18,7 @@ import msgspec
 from compat._version import __version__
 from compat.legacy.routes import LegacyCall
 from compat.legacy.verifier import token_of
+from compat.plural import several
 from compat.regression.errors import RecordingError, SecretFound
 from compat.regression.frames import FrameFile, frame
 from compat.regression.order import Exhausted
@@ -228,7 +229,8 @@ class Recorder:
             lost = len(waiting) - len(self._waiting)
             self._calls -= lost
             self._lost += lost
-            raise RecordingError(f"{self._file.path}: {error.strerror or error}; {lost} calls were lost") from None
+            gone = f"{several(lost, 'call')} {'was' if lost == 1 else 'were'} lost"
+            raise RecordingError(f"{self._file.path}: {error.strerror or error}; {gone}") from None
 
     def lose(self) -> None:
         """Count a call that its owner does not hand over, so that the end says that it is missing."""

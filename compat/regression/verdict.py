@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
+from compat.plural import several
 from compat.regression.bounds import calls_needed, upper_bound
 from compat.regression.differences import ASPECTS
 from compat.regression.result import CheckResult, Count, Times
@@ -76,11 +77,11 @@ class Score(msgspec.Struct, frozen=True):
     def sentence(self, thresholds: Thresholds) -> str:
         """The score in words, such as "0 unexplained in 300 calls: at most 1.0 % at 95 %"."""
         sure = f"{100 * thresholds.confidence:g} %"
-        calls = "call" if self.calls == 1 else "calls"
-        text = f"{self.unexplained:,} unexplained in {self.calls:,} {calls}: at most {percent(self.at_most)} at {sure}"
+        seen = several(self.calls, "call")
+        text = f"{self.unexplained:,} unexplained in {seen}: at most {percent(self.at_most)} at {sure}"
         if self.missing:
             clean = " clean" if self.unexplained else ""
-            text += f"; {self.missing:,} more{clean} calls for {100 * thresholds.max_unexplained:g} %"
+            text += f"; {several(self.missing, f'more{clean} call')} for {100 * thresholds.max_unexplained:g} %"
         return text
 
 
@@ -220,7 +221,7 @@ def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
 
 
 def _notes(result: CheckResult) -> tuple[str, ...]:
-    notes = [f"{count:,} calls not compared: {why}" for why, count in result.skipped.items()]
+    notes = [f"{several(count, 'call')} not compared: {why}" for why, count in result.skipped.items()]
     for rule in result.known:
         if rule.expired:
             notes.append(f"a rule expired on {rule.expires} and explains nothing any more: {rule.name}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import compat
 from compat.config import Configuration
+from compat.plural import several
 
 if TYPE_CHECKING:
     from compat.regression.result import CheckResult, Sample
@@ -84,7 +85,7 @@ def replay(configuration: Configuration, *recordings: str | Path, known: Path | 
     )
     judged = judge(result)
     if result.all.unexplained or not result.all.calls:
-        why = [f"{count:,} calls not compared: {reason}" for reason, count in result.skipped.items()]
+        why = [f"{several(count, 'call')} not compared: {reason}" for reason, count in result.skipped.items()]
         shown = [line for sample in result.samples[:_SHOWN] for line in _lines(sample)]
         raise AssertionError("\n".join([judged.all.sentence(judged.thresholds), *why, *shown]))
     return result

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compat.plural import several
 from compat.regression.report.content import Bucket, QuantileShown
 
 __all__ = ["Bar", "Line", "Part", "Tick", "bars", "largest_share", "lines", "ticks"]
@@ -65,7 +66,7 @@ def bars(buckets: Sequence[Bucket]) -> list[Bar]:
     step, largest = (_RIGHT - _LEFT) / max(1, len(buckets)), largest_share(buckets)
     found = []
     for place, each in enumerate(buckets):
-        title = f"{each.calls:,} calls: {each.explained:,} explained, {each.unexplained:,} unexplained"
+        title = f"{several(each.calls, 'call')}: {each.explained:,} explained, {each.unexplained:,} unexplained"
         found.append(Bar(title, round(_LEFT + place * step, 2), round(step * 0.85, 2), _parts(each, largest)))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from compat.plural import several
 from compat.regression.report.content import Content, Row
 from compat.regression.report.wording import share
 
@@ -40,7 +41,7 @@ def _suite(name: str, cases: list[TestCase]) -> TestSuite:
 
 def _case(column: str, row: Row, content: Content) -> TestCase:
     case = TestCase(row.name, classname=f"{_CLASS}.{column}")
-    said = f"{row.unexplained:,} unexplained in {row.calls:,} calls: at most {share(row.at_most)}"
+    said = f"{row.unexplained:,} unexplained in {several(row.calls, 'call')}: at most {share(row.at_most)}"
     if row.verdict == "not ready":
         failure = Failure(said, row.verdict)
         failure.text = "\n".join(

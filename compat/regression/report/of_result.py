@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from compat._version import __version__
+from compat.plural import several
 from compat.regression.differences import KINDS
 from compat.regression.repeat import command_of
 from compat.regression.report.content import (
@@ -171,7 +172,7 @@ def _explained(counts: Sequence[DifferenceCount]) -> list[DifferenceShown]:
             caller=each.caller or _UNKNOWN,
             field=each.field or "",
             aspect=each.aspect,
-            place=f"{each.differences:,} in {each.calls:,} calls",
+            place=f"{each.differences:,} in {several(each.calls, 'call')}",
             old="",
             new="",
             reason=each.reason,
