@@ -116,7 +116,9 @@ def upstream(sizes: Sequence[int]) -> Iterator[dict[int, str]]:
         (Path(folder) / "nginx.conf").write_text(
             f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;\n"
             "events { worker_connections 1024; }\n"
-            f"http {{ access_log off; sendfile on; keepalive_requests 1000000; default_type application/json;\n"
+            "http { access_log off; sendfile on; default_type application/json;\n"
+            # A server stands idle while others are loaded, and its connections stay open.
+            "keepalive_requests 1000000; keepalive_timeout 1h;\n"
             f"client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;\n"
             f"fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n"
             + "".join(servers)
