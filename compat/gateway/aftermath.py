@@ -15,7 +15,7 @@ from compat.legacy.routes import LegacyCall
 __all__ = ["Aftermath"]
 
 _TOLD_WITHIN = 0.02
-"""Seconds from an answer's end until it is told of. Several at a time cost about half of what each costs by itself."""
+"""Seconds from an answer's end until it is told of: told of one by one, they cost a twentieth of a call more."""
 
 _MOST_WAITING = 16
 """Refused calls that wait to be looked at; where there are more, somebody tries keys, and no clue is of use."""

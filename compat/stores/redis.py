@@ -87,8 +87,9 @@ class RedisStore(Store):
         self._spend = self._client.register_script(_SPEND)
         self._generation = b""
         self._warned = False
+        # Not that of the walks: that one of them takes too long is no reason to refuse calls.
         self._patience = Patience()
-        self.walks = RedisWalks(self._client, PREFIX, patience=self._patience)
+        self.walks = RedisWalks(self._client, PREFIX)
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = digests(token_digest, nonce, signature, _BYTES)

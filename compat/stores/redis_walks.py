@@ -52,17 +52,14 @@ class RedisWalks(WalkKeeper):
         client: a redis-py client that returns bytes.
         prefix: what its keys begin with.
         kept_for: whole seconds that a walk is kept after the last page asked of it.
-        patience: with a Redis that does not answer; None for one of its own.
     """
 
-    def __init__(
-        self, client: Any, prefix: str, kept_for: int = int(KEPT_FOR), patience: Patience | None = None
-    ) -> None:
+    def __init__(self, client: Any, prefix: str, kept_for: int = int(KEPT_FOR)) -> None:
         self._client = client
         self._heads = prefix + "walk:"
         self._pages = prefix + "pages:"
         self._kept_for = kept_for
-        self._patience = patience or Patience()
+        self._patience = Patience()
         self._put, self._get, self._drop = (client.register_script(each) for each in (_PUT, _GET, _DROP))
 
     def put(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
