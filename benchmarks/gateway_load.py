@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from benchmarks.data import compact, student_sessions
 from benchmarks.gateway_peers.signing import EXAM, KEY, TOKEN
 from compat.legacy.signature import signed
 
-__all__ = ["Load", "Server", "free_port", "load", "old_calls", "serving", "upstream"]
+__all__ = ["Load", "Server", "alone", "free_port", "load", "old_calls", "page_of", "serving", "upstream"]
 
 _SERVER_CORE, _OTHER_CORE = "0", "1"
 _SOON = 30.0
@@ -130,9 +130,14 @@ def upstream(sizes: Sequence[int]) -> Iterator[dict[int, str]]:
             yield {size: f"http://127.0.0.1:{port}" for size, port in ports.items()}
 
 
-def _page(folder: Path, size: int, port: int) -> str:
+def page_of(size: int) -> bytes:
+    """The body of the new endpoint's page."""
     records = [{**record, "exam_id": int(EXAM)} for record in student_sessions()[:size]]
-    (folder / f"page{size}.json").write_bytes(compact({"students": records}))
+    return compact({"students": records})
+
+
+def _page(folder: Path, size: int, port: int) -> str:
+    (folder / f"page{size}.json").write_bytes(page_of(size))
     counts = {"Item-Count": size, "Page-Count": 1, "Page": 1, "Limit": size}
     headers = "".join(f"add_header X-Pagination-{name} {value}; " for name, value in counts.items())
     location = f"location / {{ try_files /page{size}.json =404; }}"
@@ -231,6 +236,22 @@ def load(server: Server, targets: Sequence[str], connections: int, seconds: int)
     if len(set(targets)) > 1 and requests + connections > len(targets):
         raise RuntimeError(f"{requests} calls were more than the {len(targets)} that were signed")
     return Load(requests, used / requests * 1e6, requests / microseconds * 1e6, median / 1000, slowest / 1000)
+
+
+def alone(work: Callable[[], object], seconds: float) -> float:
+    """Microseconds of processor time that a piece of work takes by itself, again and again on the server's core."""
+    cores = os.sched_getaffinity(0)
+    if _pinned(_SERVER_CORE):
+        os.sched_setaffinity(0, {int(_SERVER_CORE)})
+    try:
+        times = 0
+        begun = time.process_time()
+        while (used := time.process_time() - begun) < seconds:
+            work()
+            times += 1
+    finally:
+        os.sched_setaffinity(0, cores)
+    return used / times * 1e6
 
 
 def middle(values: Sequence[float]) -> float:

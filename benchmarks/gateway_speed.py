@@ -22,10 +22,12 @@ from benchmarks.data import legacy_fields_of, student_sessions
 from benchmarks.gateway_load import (
     Load,
     Server,
+    alone,
     free_port,
     load,
     old_calls,
     one,
+    page_of,
     pinned_server,
     serving,
     students_of,
@@ -33,6 +35,10 @@ from benchmarks.gateway_load import (
 )
 from benchmarks.gateway_peers.signing import EXAM, KEY, TOKEN
 from benchmarks.harness import Figure, Report
+from compat.upstream.interface import LegacySettings
+from compat.upstream.student_codec import StudentCodec
+from compat.upstream.student_pages import read_chunk
+from compat.upstream.transport import Reply
 
 SIZES = (30, 300)
 CONNECTIONS = (1, 8, 32)
@@ -40,6 +46,7 @@ _GATEWAY, _BYTES, _PASSING = "gateway", "the same server and client, bytes alone
 _BYTES_BY_LIBRARY = "the same server and http.client, bytes alone"
 _FLOORS = {_BYTES: "compat", _BYTES_BY_LIBRARY: "http.client"}
 """Servers that pass bytes alone, by the client that they do it with: the gateway's own sender, and the library's."""
+_codec = StudentCodec(LegacySettings())
 _PATH = f"/api/v3/exams/{EXAM}/student_sessions"
 _USUAL = 8
 """Connections at which servers are compared."""
@@ -154,11 +161,13 @@ class _Measured:
     Attributes:
         loads: of each server, by name, records a page and connections.
         pairs: of the gateway and of another server, one right after the other, by the other's name and records a page.
+        translations: by records a page, what bytes alone and the translation alone cost, in microseconds.
     """
 
     def __init__(self, seconds: int) -> None:
         self.loads: dict[str, list[Load]] = {}
         self.pairs: dict[tuple[str, int], list[tuple[Load, Load]]] = {}
+        self.translations: dict[int, list[tuple[float, float]]] = {}
         self._seconds = seconds
         self._lasting: dict[tuple[str, int], int] = {}
         self._whole = [legacy_fields_of({**record, "exam_id": int(EXAM)}) for record in student_sessions()]
@@ -193,6 +202,10 @@ class _Measured:
         order = (_GATEWAY, name) if first else (name, _GATEWAY)
         found = {each: self._load(each, size, servers) for each in order}
         self.pairs.setdefault((name, size), []).append((found[_GATEWAY], found[name]))
+        if name == _BYTES:
+            body = page_of(size)
+            translation = alone(lambda: _translated(body), 0.5)
+            self.translations.setdefault(size, []).append((found[name].processor, translation))
 
     def _load(self, name: str, size: int, servers: Mapping[str, Server], connections: int = _USUAL) -> Load:
         plain = name in _FLOORS or name == _PASSING
@@ -201,6 +214,15 @@ class _Measured:
         done = load(servers[_GATEWAY if name == _PASSING else name], calls, connections, seconds)
         self.loads.setdefault(f"{name}, {size} records, {connections} connections", []).append(done)
         return done
+
+
+def _translated(body: bytes) -> bytes:
+    """The part of the work that is a page's own: decoded with its types checked and as UTF-8, and encoded."""
+    headers = {"X-Pagination-Item-Count": "1", "X-Pagination-Limit": "1"}
+    chunk = read_chunk(Reply(200, headers, body), 0, _codec.page_rows)
+    page = _codec.whole_page(chunk.rows, {"exam_id": int(EXAM)})
+    assert page is not None
+    return page
 
 
 def measured(rounds: int, seconds: int, names: tuple[str, ...] = ()) -> Report:
@@ -243,6 +265,9 @@ def _report(found: _Measured) -> Report:
         versus(_BYTES, size, most)
         versus(_BYTES_BY_LIBRARY, size, "")
         versus(_PASSING, size, "")
+        if size in found.translations:
+            values = [translation / passing for passing, translation in found.translations[size]]
+            figures.append(Figure(f"processor time, the translation by itself / {_BYTES}, {size} records", "", values))
     for size in SIZES:
         versus("FastAPI + Cadwyn", size, "at most 0.2")
     versus("mitmproxy addon", 30, "at most 0.25")
