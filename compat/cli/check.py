@@ -58,6 +58,8 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option("--max-unexplained", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="RATE",
               help="The rate of calls that the bound has to reach, such as 0.006.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Ask neither endpoint: only what was recorded of both.")
+@click.option("--rereads", type=click.IntRange(0), default=RecordingCheck.rereads, show_default=True, metavar="N",
+              help="Make no call again once the differences of N others of its recording stayed.")  # fmt: skip
 @click.option("--key-file", type=_FILE, help="The key of the recordings' pseudonyms.")
 @click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Files that are checked at once.")
 @click.option("--callers", is_flag=True, help="A score for each caller that is left, by the inventory.")
@@ -77,6 +79,7 @@ def check(
     max_age: int | None,
     max_unexplained: float | None,
     offline: bool,
+    rereads: int,
     key_file: Path | None,
     jobs: int,
     callers: bool,
@@ -119,6 +122,7 @@ def check(
         endpoints=None if offline or given is None else _endpoints(given, key_file),
         upstream=None if given is None else given.upstream.kind,
         unfinished="accept" if live else "refuse",
+        rereads=rereads,
     )
     result = _checked(paths, how, jobs)
     judged = judge(result, Thresholds.of(settings))

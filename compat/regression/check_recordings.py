@@ -21,6 +21,7 @@ from compat.regression.tally import Tally
 
 __all__ = ["RecordingCheck", "check_recordings"]
 
+_REREADS = 1000
 _ONE_SIDED = "the other endpoint was not asked, and cannot be now"
 _LOST = "the recorder could not write them"
 _OTHER_KEY = "the recording was made with another key of pseudonyms"
@@ -36,12 +37,15 @@ class RecordingCheck:
         endpoints: who can be asked; None for what is recorded alone.
         upstream: the kind of the new endpoint, for recordings that do not say it.
         unfinished: whether a file without its end is refused, or read as far as it goes.
+        rereads: calls of a file that are made again in vain at most, their differences being the same then. A fault of
+            all calls would ask both endpoints about each of them, and is as certain after a thousand.
     """
 
     known: KnownDifferences = field(default_factory=KnownDifferences)
     endpoints: Endpoints | None = None
     upstream: str | None = None
     unfinished: Literal["refuse", "accept"] = "refuse"
+    rereads: int = _REREADS
 
     def __call__(self, path: str | Path, watch: Callable[[], object] | None = None) -> CheckResult:
         """Check a file.
@@ -84,6 +88,7 @@ class _Checked:
         self._other_key = endpoints is not None and endpoints.key.id != head.key_id
         self._endpoints = None if self._other_key else endpoints
         self._replay = Replay(endpoints.key, zone, endpoints.new) if endpoints is not None else None
+        self._rereads = check.rereads
         self.tally = Tally(check.known, pseudonymised=True)
 
     def add(self, recorded: RecordedCall) -> bool:
@@ -91,13 +96,16 @@ class _Checked:
         again = None
         pair = recorded.pair()
         if self._endpoints is not None and self._replay is not None and recorded.old is not None:
-            again = RecordedAgain(recorded, self._replay, self._endpoints)
+            if self._rereads:
+                again = RecordedAgain(recorded, self._replay, self._endpoints)
             pair = pair or self._replay.pair(recorded)
         if pair is None:
             self.tally.skip(self._why_not(recorded))
             return False
         outcome = self._explainer.outcome(pair, again)
-        self.tally.add(outcome, repeatable=recorded.exact)
+        self._rereads -= outcome.reread and bool(outcome.unexplained)
+        withheld = again is None and self._endpoints is not None
+        self.tally.add(outcome, repeatable=recorded.exact, withheld=withheld)
         return outcome.compared
 
     def _why_not(self, recorded: RecordedCall) -> str:

@@ -176,6 +176,7 @@ class CheckResult(msgspec.Struct, frozen=True):
         identical: those of them whose answers were equal in everything that is compared.
         with_records: those whose old answer had a record, so that fields were compared.
         reread: those that were made again.
+        not_reread: those with unexplained differences that were not, as those of enough others of the recording stayed.
         skipped: why calls were not compared, to how many.
         distinct: digests of different questions, see :class:`~compat.regression.sketches.Distinct`.
         routes: by the action of the route.
@@ -197,6 +198,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     identical: int = 0
     with_records: int = 0
     reread: int = 0
+    not_reread: int = 0
     skipped: Mapping[str, int] = {}
     distinct: tuple[int, ...] = ()
     routes: Mapping[str, Count] = {}
@@ -228,6 +230,7 @@ class CheckResult(msgspec.Struct, frozen=True):
             identical=self.identical + other.identical,
             with_records=self.with_records + other.with_records,
             reread=self.reread + other.reread,
+            not_reread=self.not_reread + other.not_reread,
             skipped=_sums(self.skipped, other.skipped),
             distinct=distinct.kept,
             routes=_merged(self.routes, other.routes),

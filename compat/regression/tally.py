@@ -55,7 +55,7 @@ class Tally:
         self._known = known or KnownDifferences()
         self._pseudonymised = pseudonymised
         self._all = _Counting()
-        self._identical = self._with_records = self._reread = 0
+        self._identical = self._with_records = self._reread = self._not_reread = 0
         self._skipped: Counter[str] = Counter()
         self._distinct = Distinct()
         self._routes: dict[str, _Counting] = {}
@@ -83,12 +83,13 @@ class Tally:
             counts[0] += 1
             counts[1] += compared
 
-    def add(self, outcome: Outcome, *, repeatable: bool = True) -> None:
+    def add(self, outcome: Outcome, *, repeatable: bool = True, withheld: bool = False) -> None:
         """Count what came of a pair.
 
         Args:
             outcome: what came of it.
             repeatable: whether its parameters, as they are shown, ask what it asked.
+            withheld: whether it was not to be made again, since enough others were in vain.
         """
         pair = outcome.pair
         if not outcome.compared:
@@ -107,6 +108,7 @@ class Tally:
             counting.add(bool(left), explained)
         self._identical += not outcome.differences
         self._reread += outcome.reread
+        self._not_reread += withheld and bool(left)
         self._with_records += b'"id"' in pair.old.body
         asked = Asked(pair.call, caller)
         self._distinct.add(asked.digest)
@@ -188,6 +190,7 @@ class Tally:
             identical=self._identical,
             with_records=self._with_records,
             reread=self._reread,
+            not_reread=self._not_reread,
             skipped=dict(self._skipped),
             distinct=self._distinct.kept,
             routes=_counts(self._routes),

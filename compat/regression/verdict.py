@@ -222,6 +222,9 @@ def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
 
 def _notes(result: CheckResult) -> tuple[str, ...]:
     notes = [f"{several(count, 'call')} not compared: {why}" for why, count in result.skipped.items()]
+    if result.not_reread:
+        calls = several(result.not_reread, "call")
+        notes.append(f"{calls} not made again: the differences of enough others stayed (--rereads)")
     for rule in result.known:
         if rule.expired:
             notes.append(f"a rule expired on {rule.expires} and explains nothing any more: {rule.name}")

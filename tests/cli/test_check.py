@@ -119,6 +119,23 @@ def test_data_that_moved_since_it_was_recorded_is_drift(recorded: Path, invoke: 
     assert {each["by"] for each in told["differences"]} == {"drift"}
     assert (told["all"]["unexplained"], told["reread"]) == (0, 1)
     assert "Somebody" not in result.output
+    # What moved is no fault, and costs none of the calls that may be made again in vain.
+    own.dataset.change(own.dataset.entries(18)[0].record["id"], {"name": "Somebody Else"})
+    several = json.loads(invoke("check", recorded, "--json", "--rereads", "1").stdout)["result"]
+    assert (several["all"]["unexplained"], several["reread"], several["not_reread"]) == (0, 2, 0)
+
+
+def test_a_fault_of_all_calls_is_asked_about_in_some(recorded: Path, invoke: Invoke, own: Sandbox) -> None:
+    own.intercept = too_early
+    told = json.loads(invoke("check", recorded, "--json").stdout)
+    faulty = told["result"]["reread"]
+    assert (told["result"]["all"]["unexplained"], told["result"]["not_reread"]) == (faulty, 0)
+    assert faulty > 2
+    few = json.loads(invoke("check", recorded, "--json", "--rereads", "2").stdout)
+    assert (few["result"]["reread"], few["result"]["not_reread"]) == (2, faulty - 2)
+    assert few["result"]["all"] == told["result"]["all"]
+    note = f"Note: {faulty - 2} calls not made again: the differences of enough others stayed (--rereads)."
+    assert note in invoke("check", recorded, "--rereads", "2").output
 
 
 def test_nobody_is_asked_offline(recorded: Path, invoke: Invoke, own: Sandbox) -> None:
