@@ -120,7 +120,7 @@ class Gateway:
         if self._aftermath is not None:
             await self._aftermath.close()
         if self._inventory is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._inventory.flush)
+            await asyncio.get_running_loop().run_in_executor(None, self._inventory.close)
         for passing in filter(None, (self._new, self._legacy)):
             await passing.close()
         if self._sender is not None:

@@ -156,6 +156,14 @@ class Inventory:
             left += sum(each.number for each in self._batch.groups.values()) if self._batch is not None else 0
             if left + self._dropped:
                 _log.warning("%d deprecated calls are not counted: the store is away", left + self._dropped)
+        self._let_go(within)
+
+    def close(self) -> None:
+        """Hand over what was counted, and let go of the store; for the next call it is opened again."""
+        self.flush()
+        self._let_go(_AT_EXIT)
+
+    def _let_go(self, within: float) -> None:
         if self._writing.acquire(timeout=within):
             tally, self._tally = self._tally, None
             if tally is not None:

@@ -162,11 +162,6 @@ def test_the_thread_hands_over_by_itself(tmp_path: Path) -> None:
         until(lambda number=number: total(url) == number + 1)
 
 
-def test_it_can_be_pickled(tmp_path: Path) -> None:
-    inventory = inventory_at(f"sqlite:///{tmp_path}/calls.db")
-    assert pickle.loads(pickle.dumps(inventory)) is inventory  # noqa: S301 - our own
-
-
 class _Gate(Tally):
     """A tally that takes nothing before it is opened."""
 
@@ -185,6 +180,36 @@ class _Gate(Tally):
 
     def close(self) -> None:
         self.inner.close()
+
+
+def test_it_lets_go_of_its_store_and_opens_it_again(tmp_path: Path) -> None:
+    url, opened = f"sqlite:///{tmp_path}/calls.db", []
+
+    class Watched(_Gate):
+        closed = False
+
+        def close(self) -> None:
+            super().close()
+            self.closed = True
+
+    def open_with(url: str) -> Tally:
+        opened.append(Watched(open_tally(url)))
+        opened[-1].open.set()
+        return opened[-1]
+
+    inventory = Inventory(url, every=3600, open_with=open_with)
+    for number in range(2):
+        inventory.note(sighting(number))
+        inventory.close()
+        assert total(url) == number + 1
+        assert [each.closed for each in opened] == [True] * (number + 1)
+    inventory.close()
+    assert len(opened) == 2
+
+
+def test_it_can_be_pickled(tmp_path: Path) -> None:
+    inventory = inventory_at(f"sqlite:///{tmp_path}/calls.db")
+    assert pickle.loads(pickle.dumps(inventory)) is inventory  # noqa: S301 - our own
 
 
 def test_what_overflows_is_counted_as_dropped() -> None:
