@@ -21,6 +21,9 @@ _EVERY = 1.0
 _FIRST = 1.0
 """Seconds that the first call of a process waits for the first reading, and no other call for any."""
 
+_LETTING_GO = 1.0
+"""Seconds that the end of reading is waited for: a store that is away is no reason to wait longer."""
+
 _log = logging.getLogger("compat.migration")
 
 
@@ -38,6 +41,7 @@ class Switched:
         self._store = store
         self._legacy = legacy
         self._process = 0
+        self._thread: threading.Thread | None = None
         self._rules = Rules()
         self._switches: Mapping[str, str] = {}
 
@@ -68,12 +72,14 @@ class Switched:
         self._ended = threading.Event()
         weakref.finalize(self, self._ended.set).atexit = False
         reading = _Reading(weakref.ref(self), self._store, self._legacy, self._first, self._ended)
-        threading.Thread(target=reading.go_on, name="exam-compat-switches", daemon=True).start()
+        self._thread = threading.Thread(target=reading.go_on, name="exam-compat-switches", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Read no more."""
-        if self._process == os.getpid():
+        """Read no more, and let go of the store."""
+        if self._process == os.getpid() and self._thread is not None:
             self._ended.set()
+            self._thread.join(_LETTING_GO)
 
     def take(self, switches: Mapping[str, str], rules: Rules) -> None:
         """What was read; for the thread."""

@@ -136,6 +136,21 @@ def test_the_thread_ends_with_whom_it_reads_for() -> None:
     until(lambda: own not in _threads())
 
 
+def test_the_store_is_let_go_of_when_reading_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+
+    class Slow(_Failing):
+        def close(self) -> None:
+            time.sleep(0.2)
+            let_go.set()
+
+    monkeypatch.setattr(switched, "open_switches", lambda url: Slow())
+    reading = Switched("redis://nowhere", legacy=True)
+    assert reading.switches == {"mode": "legacy"}
+    reading.close()
+    assert let_go.is_set()
+
+
 def test_a_copy_reads_for_itself() -> None:
     switches = open_switches("memory://copied")
     reading = Switched("memory://copied", legacy=True)
