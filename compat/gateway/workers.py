@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ _MADE_BETWEEN = 20_000
 """Objects made, and not let go of, between two looks for those that hold one another."""
 _INTERRUPTED = 130
 _RELOAD = getattr(signal, "SIGHUP", None)
+_NUDGE = getattr(signal, "SIGURG", None)
+"""Wakes the main thread and means nothing else."""
 _log = logging.getLogger("compat.gateway.workers")
 
 
@@ -121,6 +124,7 @@ class Workers:
         signal.signal(signal.SIGINT, self._stop)
         if _RELOAD is not None:
             signal.signal(_RELOAD, self._reload)
+        _wake_main_thread_for_signals()
 
     def _stop(self, number: int, frame: object) -> None:
         if self._stopping.is_set():
@@ -141,6 +145,34 @@ class Workers:
             _log.error("the workers stay as they are, since new ones could not be made: %s", error)
             return
         self._server.signal_handler_reload()  # type: ignore[no-untyped-call]
+
+
+def _wake_main_thread_for_signals() -> None:
+    """See that the main thread wakes for every signal.
+
+    A signal to a process may be handed to any of its threads. Python only notes it there; it is the main thread that
+    acts on it, and one that waits does not wake for what another thread was interrupted by. Without this a gateway that
+    is told to stop now and then goes on.
+    """
+    if _NUDGE is None:
+        return
+    noted, notes = socket.socketpair()
+    notes.setblocking(False)
+    signal.signal(_NUDGE, _nothing)
+    signal.set_wakeup_fd(notes.detach(), warn_on_full_buffer=False)
+    threading.Thread(target=_nudge, args=(noted, _NUDGE), name="signals", daemon=True).start()
+
+
+def _nothing(number: int, frame: object) -> None:
+    pass
+
+
+def _nudge(noted: socket.socket, nudge: int) -> None:
+    main = threading.main_thread().ident
+    while numbers := noted.recv(64):
+        # A nudge is noted too.
+        if main is not None and set(numbers) != {nudge}:
+            signal.pthread_kill(main, nudge)
 
 
 def _load(make: Callable[[], Any], stop_within: int, numbers: Path) -> Any:

@@ -137,6 +137,18 @@ def test_calls_beyond_the_limit_do_not_hold_it(sandbox: Sandbox, config: Path) -
         slow.let_go.set()
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux tells of a process's threads")
+def test_it_stops_whichever_thread_is_told(config: Path) -> None:
+    with serving(config) as gateway:
+        process = gateway.process.pid
+        others = [int(each.name) for each in Path(f"/proc/{process}/task").iterdir() if each.name != str(process)]
+        assert others
+        # Told so, a thread that can take the signal does.
+        os.kill(others[0], signal.SIGTERM)
+        until(lambda: gateway.process.poll() is not None)
+        assert gateway.process.returncode == 0
+
+
 @posix
 def test_a_second_signal_ends_it_at_once(sandbox: Sandbox, config: Path) -> None:
     slow = _SlowPages(sandbox, 20)
@@ -145,7 +157,7 @@ def test_a_second_signal_ends_it_at_once(sandbox: Sandbox, config: Path) -> None
         assert slow.asked.wait(30)
         workers = gateway.workers()
         gateway.process.send_signal(signal.SIGTERM)
-        until(lambda: not gateway.ready()["ready"])
+        until(lambda: not gateway.ready()["ready"], gateway)
         assert gateway.stop(within=10) == 130
         assert isinstance(call.exception(), requests.ConnectionError)
         assert workers
