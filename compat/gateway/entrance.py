@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +18,7 @@ from compat.gateway.direct import DirectSender
 from compat.gateway.divided import Divided, Part
 from compat.gateway.exchange import Exchange, Observer, request_id
 from compat.gateway.limits import Slots, check_head, read_body
+from compat.gateway.logs import place_of
 from compat.gateway.passing import Passing
 from compat.gateway.settings import GatewaySettings
 from compat.gateway.threads import Threads
@@ -204,7 +204,7 @@ class Gateway:
                 exchange.failure = error.message
             return failure(error)
         except Exception as error:  # noqa: BLE001 - an error of ours has an answer too, and its text may hold anything
-            _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, _place_of(error))
+            _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, place_of(error))
             return failure(_Failed())
 
 
@@ -290,12 +290,6 @@ class _MethodNotAllowed(LegacyError):
 def _of_the_old(answer: Answer) -> Answer:
     """An answer that says that the old endpoint gave it, or failed to."""
     return replace(answer, headers={**answer.headers, ANSWERED_BY: "legacy"})
-
-
-def _place_of(error: Exception) -> str:
-    """The file and line that an error came from."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{last.filename}:{last.lineno}"
 
 
 def _text(value: bytes | None) -> str | None:

@@ -21,7 +21,7 @@ from compat.gateway.exchange import Exchange
 if TYPE_CHECKING:
     from compat.gateway.metrics import Metrics
 
-__all__ = ["Journal", "JsonLines", "line_of", "log_settings", "write_lines"]
+__all__ = ["Journal", "JsonLines", "line_of", "log_settings", "place_of", "write_lines"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -125,6 +125,12 @@ class JsonLines(logging.Formatter):
             shown["exception"] = kind.__name__
             shown["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
         return _encode(shown).decode()
+
+
+def place_of(error: Exception) -> str:
+    """The file and line that an error came from."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}"
 
 
 def log_settings(level: str = "INFO") -> dict[str, Any]:
