@@ -240,8 +240,8 @@ def load(server: Server, targets: Sequence[str], connections: int, seconds: int)
 
 def alone(work: Callable[[], object], seconds: float) -> float:
     """Microseconds of processor time that a piece of work takes by itself, again and again on the server's core."""
-    cores = os.sched_getaffinity(0)
-    if _pinned(_SERVER_CORE):
+    cores = os.sched_getaffinity(0) if _pinned(_SERVER_CORE) else None
+    if cores is not None:
         os.sched_setaffinity(0, {int(_SERVER_CORE)})
     try:
         times = 0
@@ -250,7 +250,8 @@ def alone(work: Callable[[], object], seconds: float) -> float:
             work()
             times += 1
     finally:
-        os.sched_setaffinity(0, cores)
+        if cores is not None:
+            os.sched_setaffinity(0, cores)
     return used / times * 1e6
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from compat.config import CallerSettings
 from compat.doctor import CLUED, clues
 from compat.gateway.exchange import Exchange, Observer
+from compat.gateway.logs import place_of
 from compat.legacy.routes import LegacyCall
 
 __all__ = ["Aftermath"]
+
+_log = logging.getLogger("compat.gateway")
 
 _TOLD_WITHIN = 0.02
 """Seconds from an answer's end until it is told of: told of one by one, they cost a twentieth of a call more."""
@@ -77,4 +81,12 @@ class Aftermath:
         if not ended:
             return
         for observe in self._observers:
-            observe(ended)
+            _tell_one(observe, ended)
+
+
+def _tell_one(observe: Observer, ended: Sequence[Exchange]) -> None:
+    """Tell one observer; that it fails is no reason not to tell the others."""
+    try:
+        observe(ended)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are told
+        _log.error("%d calls are not told of: %s at %s", len(ended), type(error).__name__, place_of(error))

@@ -209,37 +209,26 @@ class Counting:
         answered_by: str,
     ) -> Reading | None:
         try:
-            sighting = self._sighting(call, request, caller, at, status, answered_by)
+            values = gather(call).values
+            dialect = agent = None
+            if request is not None:
+                path = (request.url or "").partition("?")[0]
+                dialect = dialect_of(call, values.get("nonce"), slash=path.endswith("/"))
+                agent = request.headers.get("User-Agent")
+            sighting = Sighting(
+                at=at,
+                entrance=self._entrance,
+                route=call.route.action,
+                caller=caller,
+                call_site=str(call_site()),
+                user_agent=agent.decode("latin-1") if isinstance(agent, bytes) else agent,
+                parameters=names_of(values),
+                dialect=dialect,
+                answered_by=answered_by,
+                status=status,
+            )
             self._inventory.note(sighting)
             return None if self._readings is None or status not in _WITH_RECORDS else self._readings.of(sighting)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with counting, the script goes on
             _log.warning("a deprecated call is not counted: %s", type(error).__name__)
             return None
-
-    def _sighting(
-        self,
-        call: LegacyCall,
-        request: requests.PreparedRequest | None,
-        caller: str | None,
-        at: float,
-        status: int,
-        answered_by: str,
-    ) -> Sighting:
-        values = gather(call).values
-        dialect = agent = None
-        if request is not None:
-            path = (request.url or "").partition("?")[0]
-            dialect = dialect_of(call, values.get("nonce"), slash=path.endswith("/"))
-            agent = request.headers.get("User-Agent")
-        return Sighting(
-            at=at,
-            entrance=self._entrance,
-            route=call.route.action,
-            caller=caller,
-            call_site=str(call_site()),
-            user_agent=agent.decode("latin-1") if isinstance(agent, bytes) else agent,
-            parameters=names_of(values),
-            dialect=dialect,
-            answered_by=answered_by,
-            status=status,
-        )

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,24 @@ def test_what_ends_at_about_the_same_time_is_told_together_and_all_of_it_at_the_
 
     asyncio.run(answers())
     assert told == [["a", "b", "c"], ["d"]]
+
+
+def test_one_that_fails_keeps_nothing_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[int] = []
+
+    def fails(ended: Sequence[Exchange]) -> None:
+        raise OSError("jan@example.org")
+
+    async def answer() -> None:
+        aftermath = Aftermath([], [fails, lambda ended: told.append(len(ended))])
+        aftermath.ended(_exchange(), None)
+        aftermath.ended(_exchange(), None)
+        await aftermath.close()
+
+    asyncio.run(answer())
+    assert told == [2]
+    assert [each.startswith("2 calls are not told of: OSError at ") for each in caplog.messages] == [True]
+    assert "jan@" not in caplog.text
 
 
 @pytest.mark.parametrize(
