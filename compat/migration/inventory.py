@@ -22,6 +22,7 @@ from collections.abc import Callable
 from compat.errors import CompatError
 from compat.migration.sightings import Sighting
 from compat.migration.tallies import Batch, Busy, Counts, Group, Tally, open_tally
+from compat.plural import several
 from compat.stores.places import place_of
 
 __all__ = ["Inventory", "inventory_at"]
@@ -100,6 +101,7 @@ class Inventory:
         self._hasty = False
         self._ending = False
         self._away = False
+        self._lamented = 0
 
     @property
     def dropped(self) -> int:
@@ -154,8 +156,12 @@ class Inventory:
             left = sum(not each.again for each in list(self._waiting))
             left += sum(each.number for each in list(self._groups.values()))
             left += sum(each.number for each in self._batch.groups.values()) if self._batch is not None else 0
-            if left + self._dropped:
-                _log.warning("%d deprecated calls are not counted: the store is away", left + self._dropped)
+            lost = left + self._dropped
+            # A process may end in two steps, and says the same once.
+            if lost > self._lamented:
+                are = "is" if lost == 1 else "are"
+                _log.warning("%s %s not counted: the store is away", several(lost, "deprecated call"), are)
+            self._lamented = lost
         self._let_go(within)
 
     def close(self) -> None:

@@ -320,6 +320,7 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
     finally:
         tmp_path.chmod(0o700)
     assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.count("deprecated calls are not counted") == 1
     assert "5 deprecated calls are not counted" in done.stderr
 
 
