@@ -3,21 +3,33 @@
 A fork copies connections that the parent still reads from, locks whose holders do not run in the child, walks that
 nobody reads to their end, and queues without the threads behind them. Whatever holds one of these registers here once,
 where it is made. The child makes it new before any other Python code runs there; the parent keeps its own.
+
+SQLite has locks of its own, within the library, which cannot be made new: no thread may be inside it during a fork.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
+import threading
 import weakref
 from collections.abc import Callable
 from itertools import count
 from types import MethodType
+from typing import Any, TypeVar
 
-__all__ = ["renew_after_fork"]
+__all__ = ["ForkLock", "cached_property", "pause_around_fork", "renew_after_fork"]
 
+_T = TypeVar("_T")
 _Renewal = Callable[[], object]
+_Held = Callable[[], _Renewal | None]
 _numbers = count()
-_renewals: dict[int, Callable[[], _Renewal | None]] = {}
+_renewals: dict[int, _Held] = {}
+_pauses: dict[int, tuple[_Held, _Held]] = {}
+_paused: list[_Renewal] = []
+_forking = threading.Lock()
+"""Held during a fork: one that another thread makes would end the pauses of this one."""
 
 
 def renew_after_fork(renew: _Renewal) -> None:
@@ -31,14 +43,80 @@ def renew_after_fork(renew: _Renewal) -> None:
         renew: takes no argument.
     """
     number = next(_numbers)
-    if isinstance(renew, MethodType):
-        method = weakref.WeakMethod(renew, lambda _: _renewals.pop(number, None))
-        _renewals[number] = method
-    else:
-        _renewals[number] = lambda: renew
+    _renewals[number] = _held(renew, lambda: _renewals.pop(number, None))
 
 
-def _renew_all() -> None:
+def pause_around_fork(pause: _Renewal, resume: _Renewal) -> None:
+    """Call one function before each fork, and the other after it, in the parent and in the child.
+
+    For what cannot be made new in the child: the pause waits until no thread is inside it, and keeps others out.
+    Methods are held weakly. A thread that holds one of these must not wait for another.
+
+    Args:
+        pause: takes no argument.
+        resume: takes no argument.
+    """
+    number = next(_numbers)
+    _pauses[number] = _held(pause, lambda: _pauses.pop(number, None)), _held(resume, lambda: None)
+
+
+def _held(call: _Renewal, gone: Callable[[], object]) -> _Held:
+    return weakref.WeakMethod(call, lambda _: gone()) if isinstance(call, MethodType) else lambda: call
+
+
+class ForkLock:
+    """A lock that is free in a forked process, whoever held it in the parent.
+
+    Args:
+        make: ``threading.Lock`` or ``threading.RLock``.
+    """
+
+    def __init__(self, make: Callable[[], Any] = threading.Lock) -> None:
+        self._make = make
+        self._renew()
+        renew_after_fork(self._renew)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _renew(self) -> None:
+        self._lock = self._make()
+
+
+if sys.version_info >= (3, 12):
+    cached_property = functools.cached_property
+else:
+
+    class cached_property(functools.cached_property[_T]):  # noqa: N801 - it stands for the one it extends
+        """The standard library's, which has a lock before Python 3.12."""
+
+        def __init__(self, function: Callable[[Any], _T]) -> None:
+            super().__init__(function)
+            renew_after_fork(self._renew)
+
+        def _renew(self) -> None:
+            self.lock = threading.RLock()
+
+
+def _before() -> None:
+    _forking.acquire()
+    for pause, resume in [(pause(), resume()) for pause, resume in list(_pauses.values())]:
+        if pause is not None and resume is not None:
+            pause()
+            _paused.append(resume)
+
+
+def _after() -> None:
+    while _paused:
+        _paused.pop()()
+    _forking.release()
+
+
+def _after_in_child() -> None:
+    _after()
     for held in list(_renewals.values()):
         renew = held()
         if renew is not None:
@@ -46,4 +124,4 @@ def _renew_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after_in_child)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import compress
 from typing import Any
 
+from compat.forks import cached_property
 from compat.legacy.query import ORDERINGS, Condition, Query, SortKey, columns_needed
 from compat.upstream.interface import Capability
 from compat.upstream.noted import Columns, Noted, bare

@@ -3,7 +3,7 @@
 A page that holds the whole list shows by itself that nothing else is in it, and in which order. One page of many does
 not: an ignored filter leaves no trace on a page whose records happen to fit, and yet the count is wrong. No document
 says that the endpoint filters or sorts; so before such a page is believed, each of the two has to have made a
-difference once. The status is documented (seed 002), and an exam's list is an endpoint of its own: their records tell.
+difference. The status is documented (seed 002), and an exam's list is an endpoint of its own: their records tell.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _One = Callable[[Query, frozenset[Capability]], Chunk]
 
 
 class Proofs:
-    """What an upstream was seen to do, once and for all.
+    """Has an upstream show what it does, before it is believed, and again after a while.
 
     Args:
         upstream: the upstream.
@@ -34,7 +34,6 @@ class Proofs:
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        self._seen: set[Capability] = set()
 
     def hold(self, plan: Plan, chunk: Chunk, options: CallOptions) -> bool:
         """Whether a page that passed the checks of its records can be believed.
@@ -53,9 +52,10 @@ class Proofs:
         def one(query: Query, pushed: frozenset[Capability]) -> Chunk:
             return self._upstream.sources(query, pushed, options)[0].fetch(0, 1, None, None)
 
+        trust = self._upstream.pushdown
         return all(
-            self._shown(capability, plan, chunk, one)
-            for capability in sorted((plan.pushed & _UNDOCUMENTED) - self._seen)
+            trust.proved(capability) or self._shown(capability, plan, chunk, one)
+            for capability in sorted(plan.pushed & _UNDOCUMENTED)
         )
 
     def _shown(self, capability: Capability, plan: Plan, chunk: Chunk, one: _One) -> bool:
@@ -65,7 +65,7 @@ class Proofs:
             # What narrows a list shows in its total: without it there is more.
             shown = one(plan.query, plan.pushed - {capability}).total > chunk.total
         if shown:
-            self._seen.add(capability)
+            self._upstream.pushdown.prove(capability)
         return shown
 
 

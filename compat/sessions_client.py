@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any, Literal
 
 from compat.config import Configuration, settings_of, upstream_of
 from compat.credentials import resolve
 from compat.errors import ConfigurationError, InvalidParameter, StudentSessionNotFound, UpstreamError
+from compat.forks import cached_property
 from compat.legacy.parameters import number
 from compat.legacy.query import LARGEST_LIMIT
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall

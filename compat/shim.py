@@ -136,7 +136,7 @@ class Shim:
                 found = self._direct(plan, options) if direct else None
                 return found or self._walked(plan, caller, options)
             except PushdownIgnored as ignored:
-                self.upstream.disprove(ignored.capability)
+                self.upstream.pushdown.disprove(ignored.capability)
 
     def _direct(self, plan: Plan, options: CallOptions) -> Answer | None:
         """One page of an upstream that does it all; None where it does not add up, or cannot be believed yet."""

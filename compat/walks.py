@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compat.errors import LegacyError, UpstreamTimeout
+from compat.forks import renew_after_fork
 from compat.legacy.query import Condition, Query, SortKey
 from compat.upstream.records import Reading
 
@@ -91,6 +92,7 @@ class ProcessWalks(Walks):
     """The walks of one shim; safe across threads, and left behind when the shim is copied or pickled.
 
     A walk's records go when nobody holds it any more: it is forgotten here, and the last page of it has been answered.
+    A process that was forked begins without any: the first page that is asked there, whichever it is, reads anew.
 
     Args:
         clock: seconds on a clock that never goes back.
@@ -100,15 +102,20 @@ class ProcessWalks(Walks):
     def __init__(self, clock: Callable[[], float] = time.monotonic, kept_for: float = KEPT_FOR) -> None:
         self._clock = clock
         self._kept_for = kept_for
-        self._lock = threading.Lock()
-        self._entries: dict[WalkKey, _Entry] = {}
-        self._watch: threading.Timer | None = None
+        self.renew()
+        renew_after_fork(self.renew)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"clock": self._clock, "kept_for": self._kept_for}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+    def renew(self) -> None:
+        """Begin with none, in a process that was forked: another reads what was begun, and keeps what was read."""
+        self._lock = threading.Lock()
+        self._entries: dict[WalkKey, _Entry] = {}
+        self._watch: threading.Timer | None = None
 
     def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
         while True:

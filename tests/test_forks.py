@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import warnings
 import weakref
 
-import pytest
+from forked import fork, in_child, needs_fork, right
 
-from compat.forks import renew_after_fork
+from compat.forks import ForkLock, cached_property, pause_around_fork, renew_after_fork
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+pytestmark = needs_fork
 
 
 class Owner:
@@ -27,14 +26,38 @@ class Owner:
         self.process = os.getpid()
 
 
-def in_child(check: object) -> bool:
-    """Whether a check holds in a forked process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads, which is what is tried
-        child = os.fork()
-    if child == 0:
-        os._exit(0 if check() else 1)  # type: ignore[operator]
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+class Paused:
+    """Notes what a fork does to it."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Lock()
+        self.seen: list[str] = []
+        pause_around_fork(self.pause, self.resume)
+
+    def pause(self) -> None:
+        self.busy.acquire()
+        self.seen.append("paused")
+
+    def resume(self) -> None:
+        self.seen.append("resumed")
+        self.busy.release()
+
+
+class Lazy:
+    """Has a value that takes as long as the test wants."""
+
+    computing = threading.Event()
+    go_on = threading.Event()
+
+    def __init__(self, *, waits: bool) -> None:
+        self._waits = waits
+
+    @cached_property
+    def value(self) -> int:
+        if self._waits:
+            self.computing.set()
+            self.go_on.wait(30)
+        return 1
 
 
 def test_a_child_has_its_own_and_so_has_its_child() -> None:
@@ -45,27 +68,81 @@ def test_a_child_has_its_own_and_so_has_its_child() -> None:
 
 def test_a_lock_that_another_thread_holds_is_free_in_the_child() -> None:
     owner, held, leave = Owner(), threading.Event(), threading.Event()
+    shared = ForkLock()
 
     def hold() -> None:
-        with owner.lock:
+        with owner.lock, shared:
             held.set()
             leave.wait(30)
+
+    def free() -> bool:
+        with owner.lock, shared:
+            return True
 
     thread = threading.Thread(target=hold)
     thread.start()
     assert held.wait(30)
     try:
-        assert in_child(lambda: owner.lock.acquire(blocking=False))
+        assert in_child(free)
         assert owner.lock.locked()
     finally:
         leave.set()
         thread.join()
 
 
+def test_a_property_that_another_thread_computes_does_not_hold_up_the_child() -> None:
+    """Before Python 3.12 all objects of a class share the lock of its property."""
+    thread = threading.Thread(target=lambda: Lazy(waits=True).value)
+    thread.start()
+    assert Lazy.computing.wait(30)
+    try:
+        assert in_child(lambda: Lazy(waits=False).value)
+    finally:
+        Lazy.go_on.set()
+        thread.join()
+
+
+def test_a_fork_waits_for_what_cannot_be_made_new_and_lets_both_go_on() -> None:
+    paused = Paused()
+    begun, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with paused.busy:
+            begun.set()
+            ended.wait(0.2)
+            paused.seen.append("worked")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(30)
+    expected = ["worked", "paused", "resumed"]
+    assert in_child(lambda: paused.seen == expected and paused.busy.acquire(blocking=False))
+    thread.join()
+    assert paused.seen == expected
+    assert paused.busy.acquire(blocking=False)
+    paused.busy.release()
+
+
+def test_threads_that_fork_at_once_do_not_end_each_others_pauses() -> None:
+    paused = Paused()
+
+    def free() -> bool:
+        return paused.seen.count("paused") == paused.seen.count("resumed")
+
+    children: list[int] = []
+    threads = [threading.Thread(target=lambda: children.append(fork(free))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [right(child) for child in children] == [True] * 8
+    assert paused.seen == ["paused", "resumed"] * 8
+
+
 def test_registering_keeps_nothing_alive() -> None:
-    owner = Owner()
-    seen = weakref.ref(owner)
-    del owner
+    owner, paused = Owner(), Paused()
+    seen = [weakref.ref(owner), weakref.ref(paused)]
+    del owner, paused
     gc.collect()
-    assert seen() is None
+    assert [each() for each in seen] == [None, None]
     assert in_child(lambda: True)

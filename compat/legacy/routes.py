@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
 from urllib.parse import unquote
+
+from compat.forks import cached_property
 
 __all__ = [
     "ADD_STUDENT",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 from compat.errors import LegacyError, NotAuthorized, UpstreamError
+from compat.forks import renew_after_fork
 from compat.settings_checks import sendable
 from compat.upstream.retries import Deadline
 from compat.upstream.senders import Outgoing
@@ -66,7 +67,8 @@ class ClientCredentials:
         self._client_id = client_id
         self._scope = scope
         self._transport = transport
-        self._lock = threading.Lock()
+        self.renew_lock()
+        renew_after_fork(self.renew_lock)
         self._token = ""
         self._ends = 0.0
         self._fetches = 0
@@ -80,6 +82,11 @@ class ClientCredentials:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.renew_lock()
+        renew_after_fork(self.renew_lock)
+
+    def renew_lock(self) -> None:
+        """Fetch for oneself, in a process that was forked; a token that is good now is good there too."""
         self._lock = threading.Lock()
 
     def current(self, options: CallOptions, walk: Deadline | None) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from compat.errors import ConfigurationError, InvalidParameter
 from compat.legacy.answer import students
+from compat.upstream.pushdown import Capability, PushdownTrust
 from compat.upstream.records import One, Row, Source
 from compat.upstream.transport import CallOptions
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Capability", "Codec", "LegacySettings", "Upstream", "WalkSettings"]
 
-Capability = Literal["exam", "status", "filter", "sort"]
 ExtraFields = Literal["all"] | tuple[str, ...]
 
 
@@ -138,33 +137,21 @@ class Upstream(ABC):
         kind: its name in the configuration.
         base_url: scheme and host.
         walk: how a reading of the whole list is bounded.
+        pushdown: what it is trusted to do by itself.
     """
 
-    kind: str
+    kind: ClassVar[str]
     base_url: str
     walk: WalkSettings
 
     def __init__(self, capabilities: frozenset[Capability], walk: WalkSettings) -> None:
-        self._capabilities = capabilities
-        self._lock = threading.Lock()
+        self.pushdown = PushdownTrust(capabilities, self.kind.replace("_", " "))
         self.walk = walk
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it does by itself, as configured and not disproved since."""
-        return self._capabilities
-
-    def disprove(self, capability: Capability) -> None:
-        """A record came back that breaks what was pushed down: from now on the shim does it itself."""
-        with self._lock:
-            self._capabilities -= {capability}
+        """What it does by itself, as configured and not disproved a short while ago."""
+        return self.pushdown.capabilities
 
     @abstractmethod
     def check_query(self, query: Query) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from compat.errors import LegacyError, UpstreamThrottled, UpstreamTimeout
+from compat.forks import cached_property
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

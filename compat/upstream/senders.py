@@ -21,6 +21,9 @@ from requests.auth import AuthBase
 from requests.utils import default_headers, select_proxy
 from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 
+from compat.forks import renew_after_fork
+from compat.upstream.inherited import leave_to_parent
+
 __all__ = ["CallOptions", "GivenSession", "Incoming", "Outgoing", "OwnPool", "Sender", "whole_url_of"]
 
 _SIGNATURE = re.compile(r"signature=[^&\s]*")
@@ -129,6 +132,14 @@ class GivenSession:
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
+        renew_after_fork(self.renew)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["_session"])  # type: ignore[misc]
+
+    def renew(self) -> None:
+        """Leave the session's connections to the parent of this process; its settings stay."""
+        leave_to_parent(self._session)
 
     def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request; the session's settings count, and not those of the old call."""
@@ -191,12 +202,20 @@ class OwnPool:
         self._adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
         self._headers = dict(default_headers())
         self._pools: dict[tuple[Any, ...], tuple[HTTPConnectionPool, bool]] = {}
+        renew_after_fork(self.renew)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
+
+    def renew(self) -> None:
+        """Begin without connections, in a process that was forked."""
+        self._lock = threading.Lock()
+        leave_to_parent(self._adapter)
+        for pool, _ in self._pools.values():
+            leave_to_parent(pool)
 
     def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request that is signed and complete: nothing is added but the usual headers."""
