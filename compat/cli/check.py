@@ -15,6 +15,7 @@ import msgspec
 
 from compat.cli.check_report import tell
 from compat.cli.console import counting, note, say
+from compat.cli.extras import require_extra
 from compat.cli.options import config_option, configuration, named_config
 from compat.cli.report_files import write_reports
 from compat.config import Configuration
@@ -110,6 +111,12 @@ def check(
       exam-compat check --live --json > check.json
       exam-compat check recordings --html check.html --junit check.xml
     """
+    asked_for = {"html": html, "markdown": markdown, "junit": junit}
+    reports = {form: path for form, path in asked_for.items() if path is not None}
+    if reports:
+        require_extra("regression")
+    if scripts:
+        require_extra("migration")
     given = None if offline and not (live or callers or scripts) else _configured()
     paths = _paths(recordings, given, live)
     _refuse_old(paths, max_age)
@@ -127,8 +134,7 @@ def check(
     result = _checked(paths, how, jobs)
     judged = judge(result, Thresholds.of(settings))
     left = _left(given, judged, scripts) if callers or scripts else None
-    asked_for = {"html": html, "markdown": markdown, "junit": junit}
-    write_reports({form: path for form, path in asked_for.items() if path is not None}, result, judged, left or ())
+    write_reports(reports, result, judged, left or ())
     if as_json:
         told = {"judgement": judged, "result": result} | ({} if left is None else {"callers_left": left})
         say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())

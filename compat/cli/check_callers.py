@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compat.cli.counted import counted_in
-from compat.cli.extras import migration_extra
 from compat.cli.scan import found_below
 from compat.config import Configuration
 from compat.migration.census import census
@@ -34,6 +33,5 @@ def left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) ->
     callers = [each for each in census(counted_in(given).usages, names, time.time()) if each.left]
     if not scripts:
         return callers_left(callers, judged)
-    migration_extra()
     finds, _ = found_below(scripts, (), quiet=False)
     return callers_left(callers, judged, finds)

@@ -1,20 +1,52 @@
-"""What some commands need beyond the command line itself."""
+"""What some commands need beyond the base installation."""
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Iterator
+from importlib import metadata
 
-import click
+from compat.errors import ConfigurationError
 
-__all__ = ["migration_extra"]
+__all__ = ["require_extra"]
+
+_DISTRIBUTION = "exam-students-compat"
 
 
-def migration_extra() -> None:
-    """Refuse where the packages of the extra ``migration`` are not installed.
+def require_extra(extra: str) -> None:
+    """Refuse where the packages of an extra are not installed.
+
+    Args:
+        extra: its name, as in ``pip install 'exam-students-compat[migration]'``.
 
     Raises:
-        click.UsageError: names the first that is missing, and how to get it.
+        ConfigurationError: names the first package that is missing, and how to get it.
     """
-    for name in ("libcst", "pathspec"):
-        if importlib.util.find_spec(name) is None:
-            raise click.UsageError(f"this needs {name}: get it with: pip install 'exam-students-compat[migration]'")
+    missing = next((name for name in _packages_of(extra) if not _is_installed(name)), None)
+    if missing is not None:
+        raise ConfigurationError(
+            f"this needs {missing}, which is not installed; get it with: pip install '{_DISTRIBUTION}[{extra}]'"
+        )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _packages_of(extra: str) -> Iterator[str]:
+    """The packages that an extra adds to the base, as the installation itself declares them."""
+    # Imported here: few commands need an extra.
+    from packaging.requirements import Requirement
+
+    try:
+        declared = metadata.requires(_DISTRIBUTION) or ()
+    except metadata.PackageNotFoundError:
+        # Found by PYTHONPATH alone. What is missing then fails where it is imported, in one line too.
+        return
+    for requirement in map(Requirement, declared):
+        marker = requirement.marker
+        if marker is not None and not marker.evaluate({"extra": ""}) and marker.evaluate({"extra": extra}):
+            yield requirement.name

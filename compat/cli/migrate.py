@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from compat.cli.console import counting, note, plain, say, show_lines
-from compat.cli.extras import migration_extra
+from compat.cli.extras import require_extra
 from compat.cli.options import config_option
 from compat.cli.scan import exclude_option, kind_of_upstream, paths_argument
 from compat.cli.whole_file import whole_file
@@ -63,7 +63,7 @@ def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, as_jso
       exam-compat migrate --write src jobs
       exam-compat migrate --check .
     """
-    migration_extra()
+    require_extra("migration")
     run = _migrated(paths, exclude, write=form == "write")
     if as_json:
         say(json.dumps(_told(run), indent=2, ensure_ascii=False))

@@ -85,6 +85,13 @@ class _Program(click.Group):
         except CompatError as error:
             complain(str(error))
             return MISUSED if isinstance(error, ConfigurationError | InvalidParameter) else FAILED
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in ("", "compat"):
+                raise
+            complain(
+                f"this needs {error.name}, which is not installed; get it with: pip install 'exam-students-compat[all]'"
+            )
+            return MISUSED
         except OSError as error:
             return _failed_writing(error)
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from compat.cli.console import note
 from compat.cli.whole_file import whole_file
 
@@ -35,26 +33,17 @@ def write_reports(
         callers_left: who still calls, by the inventory.
 
     Raises:
-        click.ClickException: what writes a form is not installed.
         OSError: a file cannot be written.
     """
     if not files:
         return
-    try:
-        from compat.regression.report.of_result import content_of
+    from compat.regression.report.of_result import content_of
 
-        content = content_of(result, judged, callers_left)
-        made = {
-            path: getattr(importlib.import_module(f"compat.regression.report.{form}"), FORMS[form])(content)
-            for form, path in files.items()
-        }
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "compat":
-            raise
-        raise click.ClickException(
-            f"a report needs {error.name}, which is not installed; get it with: "
-            "pip install 'exam-students-compat[regression]'"
-        ) from None
+    content = content_of(result, judged, callers_left)
+    made = {
+        path: getattr(importlib.import_module(f"compat.regression.report.{form}"), FORMS[form])(content)
+        for form, path in files.items()
+    }
     for path, text in made.items():
         with whole_file(path) as file:
             file.write(text.encode())

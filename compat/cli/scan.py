@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from compat.cli.console import counting, note, plain, say, show_table
-from compat.cli.extras import migration_extra
+from compat.cli.extras import require_extra
 from compat.cli.options import config_option, named_config
 from compat.errors import ConfigurationError
 from compat.plural import several
@@ -52,7 +52,7 @@ def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None) ->
       exam-compat scan src jobs --exclude 'tests/fixtures/'
       exam-compat scan . --sarif > exam-compat.sarif
     """
-    migration_extra()
+    require_extra("migration")
     from compat.migration.scan import sarif
 
     finds, problems = found_below(paths, exclude, quiet=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from compat.cli.console import say
+from compat.cli.extras import require_extra
 from compat.cli.options import config_option, named_config
 from compat.config_file import find_config
 
@@ -61,16 +62,10 @@ def serve(
       exam-compat serve --port 0 --admin-port 0
       exam-compat serve --host 0.0.0.0 --workers 4 --tls-certificate chain.pem --tls-key key.pem
     """
-    try:
-        from compat.gateway.server import ServerSettings
-        from compat.gateway.server import serve as serve_calls
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "compat":
-            raise
-        raise click.ClickException(
-            f"serving needs {error.name}, which is not installed; get it with: "
-            "pip install 'exam-students-compat[gateway]'"
-        ) from None
+    require_extra("gateway")
+    from compat.gateway.server import ServerSettings
+    from compat.gateway.server import serve as serve_calls
+
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("--tls-certificate and --tls-key go together.")
     settings = ServerSettings(

@@ -5,22 +5,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from compat.gateway.entrance import Gateway, make_application
-from compat.gateway.exchange import Exchange
+from compat.first_use import on_first_use
 
 if TYPE_CHECKING:
+    from compat.gateway.entrance import Gateway, make_application
+    from compat.gateway.exchange import Exchange
+
     application: Gateway
 
 __all__ = ["Exchange", "Gateway", "application", "make_application"]
 
+# The OpenAPI document, which is in this package too, needs no server.
+_found = on_first_use(
+    __name__,
+    {
+        "Exchange": "compat.gateway.exchange",
+        "Gateway": "compat.gateway.entrance",
+        "make_application": "compat.gateway.entrance",
+    },
+)
 
-def __getattr__(name: str) -> Gateway:
+
+def __getattr__(name: str) -> Any:
     # Made on first use, since a server imports this in each of its workers and a command line may not want it at all.
     if name != "application":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _found(name)
     from compat.config_file import load_config
+    from compat.gateway.entrance import make_application
 
     made = globals()["application"] = make_application(load_config())
     return made

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -81,7 +82,8 @@ def handed_over(frame: FrameType | None) -> Place | None:
         code = frame.f_code
         if code.co_name == "run" and code.co_filename.endswith(_POOL_FILE):
             # The item that a pool's thread works on; the thread itself was started by whoever came first.
-            work = getattr(frame.f_locals.get("self"), "fn", None)
+            # The function is the item's up to Python 3.13, and a variable of the innermost "run" from 3.14 on.
+            work = frame.f_locals.get("fn") or getattr(frame.f_locals.get("self"), "fn", None)
             if isinstance(work, _Handed):
                 return work.place
             break
@@ -129,10 +131,16 @@ def _noted_start(original: Callable[..., Any]) -> Callable[..., Any]:
     return start
 
 
+def _in_another_interpreter(pool: ThreadPoolExecutor) -> bool:
+    """Whether a pool pickles what it is given, for interpreters (Python 3.14) that need not have this package."""
+    module = sys.modules.get("concurrent.futures.interpreter")
+    return module is not None and isinstance(pool, module.InterpreterPoolExecutor)
+
+
 def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if (_noting or _owners) and callable(fn):
+        if (_noting or _owners) and callable(fn) and not _in_another_interpreter(self):
             fn = _Handed(fn)
             fn.place = _here()
         future: Future[Any] = original(self, fn, *args, **kwargs)

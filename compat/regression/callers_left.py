@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from compat.migration.scan.finds import Find
 from compat.plural import several
 from compat.regression.report.content import CallerLeft
 from compat.regression.verdict import Judgement, Score
+
+if TYPE_CHECKING:
+    # The scan needs packages of its own, and few checks look at scripts.
+    from compat.migration.scan.finds import Find
 
 __all__ = ["Called", "callers_left", "sentence"]
 

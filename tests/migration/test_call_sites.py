@@ -155,6 +155,15 @@ def test_a_pool_passes_on_what_a_function_returns_and_raises() -> None:
     assert not [entry for entry in raised.traceback if "handovers" in str(entry.path)]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="there are no pools of interpreters yet")
+def test_a_pool_of_interpreters_is_given_what_it_was_given() -> None:
+    """It pickles its work, for interpreters that cannot import this package."""
+    from concurrent.futures import InterpreterPoolExecutor
+
+    with InterpreterPoolExecutor(1) as pool:
+        assert pool.submit(int, "11", base=2).result() == 3
+
+
 def test_what_was_handed_over_keeps_no_frame() -> None:
     class Big:
         pass

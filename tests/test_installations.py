@@ -1,0 +1,144 @@
+"""Every documented installation works: each extra, each two of them, and none, in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from environments import Environment, built_wheel, environment, needed_by, sources
+
+from compat.cli.program import COMMANDS
+from compat.testing.sandbox import Sandbox
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments are linked, as POSIX has it")
+
+EXTRAS = ("all", "cli", "gateway", "migration", "regression", "testing")
+OFTEN = ((), ("cli", "gateway"))
+"""Nothing, and what the README installs; all others take longer than a commit can wait."""
+SELDOM = tuple(each for number in (1, 2) for each in combinations(EXTRAS, number) if each not in OFTEN)
+
+PUBLIC = """
+import requests
+import compat
+
+upstream = compat.StudentSessions("https://acme.proctorexam.com", api_token="t0ken", secret_key="s3cret")
+session = requests.Session()
+compat.mount(session, "https://acme.proctorexam.com", upstream)
+page = compat.ExamStudentsClient(upstream).index_students(17, status="exam_finished")
+students: list[dict[str, object]] = list(page.students)
+adapter: compat.ExamStudentsAdapter = compat.install("https://acme.proctorexam.com", compat.load_config("a.toml"))
+lens = compat.SessionLens
+reveal_type(compat.__version__)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def installed(wheel: Path, folder: Path, extras: tuple[str, ...]) -> Environment:
+    made = environment(folder)
+    made.install(str(wheel))
+    made.link(needed_by(made.packages, extras))
+    return made
+
+
+def helps(place: Environment) -> None:
+    """Every command says what it is for, in a process of its own."""
+    whole = place.run("exam-compat", "--help")
+    assert (whole.returncode, whole.stderr) == (0, "")
+    for name in COMMANDS:
+        done = place.run("exam-compat", name, "--help")
+        assert (name, done.returncode, done.stderr) == (name, 0, "")
+        assert done.stdout.startswith(f"Usage: exam-compat {name} ")
+        assert name in whole.stdout
+
+
+@pytest.mark.parametrize("extras", OFTEN, ids=",".join)
+def test_every_command_has_its_help(wheel: Path, tmp_path: Path, extras: tuple[str, ...]) -> None:
+    helps(installed(wheel, tmp_path / "venv", extras))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("extras", SELDOM, ids=",".join)
+def test_every_command_has_its_help_with_each_extra_and_each_two(
+    wheel: Path, tmp_path: Path, extras: tuple[str, ...]
+) -> None:
+    helps(installed(wheel, tmp_path / "venv", extras))
+
+
+@pytest.mark.soak
+def test_pip_installs_what_the_documents_name(wheel: Path, tmp_path: Path) -> None:
+    """Needs a package index."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", f"{wheel}[cli,gateway]"], check=True, timeout=600)
+    helps(Environment(tmp_path / "venv"))
+
+
+LACKING = {
+    ("serve",): "gateway",
+    ("scan", "."): "migration",
+    ("migrate", "."): "migration",
+    ("check", "--html", "check.html", "recordings"): "regression",
+    ("check", "--scripts", ".", "recordings"): "migration",
+}
+
+
+def test_a_command_says_which_extra_it_lacks(wheel: Path, tmp_path: Path) -> None:
+    place = installed(wheel, tmp_path / "venv", ())
+    (tmp_path / "script.py").write_text("import requests\n")
+
+    def said(*command: str) -> str:
+        done = place.run("python", "-m", "compat.cli", *command, cwd=tmp_path)
+        assert (command, done.returncode, done.stdout) == (command, 2, "")
+        (line,) = done.stderr.splitlines()
+        return line
+
+    advice = "which is not installed; get it with: pip install 'exam-students-compat[{}]'"
+    for command, extra in LACKING.items():
+        assert said(*command).startswith("Error: this needs ")
+        assert said(*command).endswith(advice.format(extra))
+    # Found by PYTHONPATH alone, it has no metadata that would say which extra that is.
+    (metadata,) = place.packages.glob("exam_students_compat-*.dist-info")
+    metadata.rename(tmp_path / "metadata")
+    for command in (("serve",), ("scan", ".")):
+        assert said(*command).endswith(advice.format("all"))
+
+
+def test_what_needs_no_extra_works_without(wheel: Path, tmp_path: Path) -> None:
+    place = installed(wheel, tmp_path / "venv", ())
+    with Sandbox(students=20) as sandbox:
+        (tmp_path / "exam-compat.toml").write_text(sandbox.toml("student_sessions"))
+        listed = place.run("exam-compat", "get", "17", "--limit", "3", "--ndjson", cwd=tmp_path)
+        described = place.run("exam-compat", "openapi", cwd=tmp_path)
+    assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 3), listed.stderr
+    assert described.returncode == 0, described.stderr
+    assert json.loads(described.stdout)["openapi"].startswith("3.1")
+    unused = place.run("python", "-c", "import sys, compat; print({'click', 'rich'} & {*sys.modules})")
+    assert unused.stdout == "set()\n"
+
+
+def test_a_type_checker_sees_an_editable_installation(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="the extra typing is not installed")
+    place = environment(tmp_path / "venv")
+    place.link(["setuptools"])
+    place.install("--editable", str(sources(tmp_path / "source")))
+    place.link({*needed_by(place.packages, ()), "types-requests"})
+    script = tmp_path / "elsewhere" / "script.py"
+    script.parent.mkdir()
+    script.write_text(PUBLIC)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", place.python, script.name]
+    done = subprocess.run(mypy, cwd=script.parent, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    # What it cannot see it takes for Any, and finds nothing to say.
+    assert 'Revealed type is "str"' in done.stdout.replace("builtins.", "")
+    assert place.run("python", "-c", "import compat; print(compat.__file__)").stdout.startswith(
+        str(tmp_path / "source")
+    )
