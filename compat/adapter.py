@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.structures import CaseInsensitiveDict
-from requests.utils import get_encoding_from_headers
-from urllib3 import HTTPResponse
 
 from compat.config import Configuration, settings_of, sunset_of, upstream_of
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
-from compat.legacy.answer import Answer, failure
+from compat.legacy.answer import failure
 from compat.legacy.routes import LegacyCall, match_route
+from compat.raw_response import response_of
+from compat.script_session import ScriptSession, options_of
 from compat.settings_checks import checked_url
 from compat.upstream.interface import Upstream
-from compat.upstream.transport import CallOptions
 
 if TYPE_CHECKING:
     from compat.legacy.verifier import Verifier
@@ -30,8 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["ExamStudentsAdapter", "mount"]
 
 _PORTS = {"http": 80, "https": 443}
-_REASONS = {422: "Unprocessable Entity"}
-"""What Python 3.13 words in another way than the versions before, and than old servers."""
+_UNREACHABLE: Mapping[str, type[requests.ConnectionError]] = {
+    "ConnectTimeoutError": requests.ConnectTimeout,
+    "ProxyError": requests.exceptions.ProxyError,
+    "SSLError": requests.exceptions.SSLError,
+}
+"""What ``requests`` raises for these; each of them is a ``ConnectionError`` too."""
 
 
 class ExamStudentsAdapter(BaseAdapter):
@@ -129,8 +129,8 @@ class ExamStudentsAdapter(BaseAdapter):
         new = NewSide(
             self._shim,
             call,
-            CallOptions(timeout, verify, cert, proxies),
-            lambda answer: self._response(request, answer, stream),
+            options_of(ScriptSession.waiting(), previous, request, timeout, verify, cert, proxies),
+            lambda answer: response_of(request, answer, stream, self),
         )
         who = self._callers.of(call.authorization)
         if self._counting is None:
@@ -151,9 +151,9 @@ class ExamStudentsAdapter(BaseAdapter):
         except UpstreamTimeout as error:
             raise requests.ReadTimeout(error.message, request=request) from None
         except UpstreamUnreachable as error:
-            raise requests.ConnectionError(error.message, request=request) from None
+            raise _UNREACHABLE.get(error.cause, requests.ConnectionError)(error.message, request=request) from None
         except LegacyError as error:
-            return self._response(request, failure(error), stream)
+            return response_of(request, failure(error), stream, self)
 
     def close(self) -> None:
         """Close what the adapter opened, and what it passes on to."""
@@ -188,29 +188,6 @@ class ExamStudentsAdapter(BaseAdapter):
         url = (request.url or "").lower()
         fitting = [prefix for prefix in self._previous if url.startswith(prefix.lower())]
         return self._previous[max(fitting, key=len)] if fitting else self._plain
-
-    def _response(self, request: requests.PreparedRequest, answer: Answer, stream: bool) -> requests.Response:
-        headers = {"Content-Length": str(len(answer.body)), **answer.headers}
-        response = requests.Response()
-        response.status_code, response.reason = answer.status, _reason(answer.status)
-        response.headers = CaseInsensitiveDict(headers)
-        response.encoding = get_encoding_from_headers(response.headers)
-        response.url, response.request = request.url or "", request
-        response.connection = self  # type: ignore[assignment]  # any adapter will do, whatever its stubs say
-        response.raw = HTTPResponse(
-            body=io.BytesIO(answer.body),
-            headers=headers,
-            status=answer.status,
-            reason=response.reason,
-            version=11,
-            version_string="HTTP/1.1",
-            preload_content=False,
-            request_method=request.method,
-        )
-        if not stream:
-            # What the session would read now, in pieces of ten kilobytes, is there already.
-            response._content = answer.body
-        return response
 
 
 def mount(
@@ -280,7 +257,3 @@ def _body(body: Any) -> bytes:
     if hasattr(body, "read"):
         return _body(body.read())
     return b"".join(_body(part) for part in body)
-
-
-def _reason(status: int) -> str:
-    return _REASONS.get(status) or HTTPStatus(status).phrase

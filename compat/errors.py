@@ -168,7 +168,15 @@ class UpstreamError(LegacyError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """No connection to the upstream, or it broke off at every attempt: 502."""
+    """No connection to the upstream, or it broke off at every attempt: 502.
+
+    Attributes:
+        cause: the name of urllib3's or the system's error, such as ``SSLError``.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class UpstreamTimeout(UpstreamError):

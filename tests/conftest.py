@@ -53,6 +53,6 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings of the machine that the tests run on."""
     for name in ("CONFIG", "STORE", "MODE", "BASE_URL", "API_TOKEN", "SECRET_KEY"):
         monkeypatch.delenv(f"EXAM_COMPAT_{name}", raising=False)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -9,19 +9,19 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote_plus, urlsplit
-from urllib.request import getproxies
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import default_headers, select_proxy
+from requests.utils import default_headers
 from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 
 from compat.forks import renew_after_fork
+from compat.upstream.call_options import CallOptions
 from compat.upstream.inherited import leave_to_parent
 
 __all__ = ["CallOptions", "GivenSession", "Incoming", "Outgoing", "OwnPool", "Sender", "whole_url_of"]
@@ -30,44 +30,6 @@ _SIGNATURE = re.compile(r"signature=[^&\s]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_]*")
 _CONNECTIONS = 32
 """Connections to an upstream that are kept open between requests."""
-
-
-@dataclass(frozen=True)
-class CallOptions:
-    """How the old call was to be sent, as far as the new one follows it.
-
-    Attributes:
-        timeout: as ``requests`` takes it, for each request upstream; None for the shim's own limits.
-        verify: as ``requests`` takes it.
-        cert: as ``requests`` takes it.
-        proxies: as ``requests`` takes it.
-        attempted: told after each request upstream, from whichever thread sent it: the status of its answer, or None
-            where no whole answer came.
-    """
-
-    timeout: Any = None
-    verify: Any = None
-    cert: Any = None
-    proxies: Mapping[str, str] | None = None
-    attempted: Callable[[int | None], object] | None = field(default=None, repr=False, compare=False)
-
-    def limits(self, remaining: float) -> tuple[float, float, str]:
-        """Seconds to connect, seconds to wait for a byte, and the name of the second limit."""
-        if isinstance(self.timeout, Timeout):
-            connect, read = self.timeout.connect_timeout, self.timeout.read_timeout
-        else:
-            connect, read = self.timeout if isinstance(self.timeout, tuple) else (self.timeout, self.timeout)
-        if isinstance(read, int | float) and read < remaining:
-            return (
-                min(_number(connect, remaining), remaining),
-                read,
-                f"the caller's timeout of {read:g} seconds",
-            )
-        return min(_number(connect, remaining), remaining), remaining, ""
-
-
-def _number(value: Any, otherwise: float) -> float:
-    return value if isinstance(value, int | float) else otherwise
 
 
 @dataclass
@@ -232,7 +194,7 @@ class OwnPool:
             redirect=False,
             assert_same_host=False,
             preload_content=False,
-            timeout=Timeout(connect=timeout[0], read=timeout[1]),
+            timeout=Timeout(connect=timeout[0], read=timeout[1], total=options.total),
         )
 
     def _pool_of(self, url: str, options: CallOptions) -> tuple[HTTPConnectionPool, bool]:
@@ -240,8 +202,7 @@ class OwnPool:
 
         Looking through the environment is half the cost of a call, so it is done once.
         """
-        cert = tuple(options.cert) if isinstance(options.cert, list) else options.cert
-        key = (urlsplit(url)[:2], options.verify, cert, tuple(sorted((options.proxies or {}).items())))
+        key = (urlsplit(url)[:2], options.settings_key())
         found = self._pools.get(key)
         if found is None:
             with self._lock:
@@ -251,17 +212,14 @@ class OwnPool:
         return found
 
     def _new_pool(self, url: str, options: CallOptions) -> tuple[HTTPConnectionPool, bool]:
-        with requests.Session() as session:
-            proxies = _own_proxies(options.proxies)
-            merged = session.merge_environment_settings(url, proxies, True, options.verify, options.cert)
-        verify, cert = merged["verify"], merged["cert"]
+        verify, cert, proxies = options.settings_for(url)
         prepared = requests.PreparedRequest()
         prepared.url = url
-        pool = self._adapter.get_connection_with_tls_context(prepared, verify, proxies=merged["proxies"], cert=cert)
+        pool = self._adapter.get_connection_with_tls_context(prepared, verify, proxies=proxies, cert=cert)
         if not isinstance(pool, HTTPConnectionPool):
             raise TypeError(f"requests gave {type(pool).__name__} for connections")
         self._adapter.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]  # untyped in its stubs
-        return pool, select_proxy(url, merged["proxies"]) is not None and url.startswith("http:")
+        return pool, not self._adapter.request_url(prepared, proxies).startswith("/")
 
 
 class _HeaderAuth(AuthBase):
@@ -273,9 +231,3 @@ class _HeaderAuth(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._value
         return request
-
-
-def _own_proxies(proxies: Mapping[str, str] | None) -> dict[str, str]:
-    """Those that the environment does not give: its own are looked up anew, since ``NO_PROXY`` goes by host."""
-    given = getproxies()
-    return {scheme: url for scheme, url in (proxies or {}).items() if given.get(scheme) != url}

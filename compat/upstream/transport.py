@@ -121,6 +121,9 @@ class Transport:
             raise TryAgain(_unreachable(self._name, error)) from None
         except (requests.Timeout, ReadTimeoutError):
             raise _too_slow(limit, deadline) from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+            # The script's proxy is none, or needs another package: no attempt mends that.
+            raise
         except (requests.RequestException, HTTPError) as error:
             if _timed_out(error):
                 raise _too_slow(limit, deadline) from None
@@ -167,7 +170,7 @@ def _timed_out(error: BaseException) -> bool:
 def _unreachable(name: str, error: BaseException) -> UpstreamUnreachable:
     cause = _cause(error)
     kind = _NothingSent if isinstance(cause, NewConnectionError | ConnectTimeoutError) else UpstreamUnreachable
-    return kind(f"The {name} upstream could not be reached: {type(cause).__name__}.")
+    return kind(f"The {name} upstream could not be reached: {type(cause).__name__}.", type(cause).__name__)
 
 
 def _raise_for_retry(reply: Reply) -> None:
