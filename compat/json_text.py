@@ -35,6 +35,8 @@ class Number:
         """Its value, where its text is that of an integer, of any number of digits."""
         return int(Decimal(self.text))
 
+    __int__ = integer
+
 
 class DuplicateKeyError(ValueError):
     """One key stands twice in a JSON object.
@@ -53,7 +55,7 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def _integer(text: str) -> int | Number:
-    return int(text) if len(text) <= _LONGEST_INTEGER else Number(text)
+    return int(text) if len(text) <= _LONGEST_INTEGER and text != "-0" else Number(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def loads(text: bytes | str) -> Any:
-    """Read JSON; integers become ``int``, every other number a :class:`Number`.
+    """Read JSON; integers become ``int``, every other number a :class:`Number`, ``-0`` and the longest ones among them.
 
     Raises:
         ValueError: it is not UTF-8, not JSON, or nested past reading.

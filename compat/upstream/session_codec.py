@@ -8,17 +8,30 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, Raw
 
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
-from compat.json_text import array_of, dumps
+from compat.json_text import array_of, dumps, loads
 from compat.legacy.answer import students
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, SessionColumns, Times, joined
+from compat.mapping.compiled import (
+    REFUSED,
+    LegacyPages,
+    LegacyView,
+    OddFields,
+    SessionColumns,
+    Times,
+    joined,
+    one_each,
+)
+from compat.mapping.compiled.refused import Declined
+from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH, odd_paths
 from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
+from compat.surrogates import unmasked, unmasked_text
 from compat.upstream.interface import Codec, LegacySettings
 from compat.upstream.listed import listed_object
 from compat.upstream.noted import Columns, columns_of
@@ -47,6 +60,14 @@ class _Look(NamedTuple):
     columns: SessionColumns
 
 
+class _Whole(NamedTuple):
+    """What reads and writes whole records, some of their values as texts."""
+
+    as_text: frozenset[str]
+    view: LegacyView
+    pages: LegacyPages
+
+
 _keys = msgspec.json.Decoder(list[_Keys])
 
 
@@ -65,21 +86,41 @@ class SessionCodec(Codec):
         self._extra = settings.extra_fields
         named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
         self._exams = dict(exams)
-        self._view = LegacyView(exams, self._times, extra_fields=named)
-        self._views: dict[tuple[str, ...], _Look] = {}
-        self._pages = LegacyPages(self._view, self._times)
+        self._named = named
+        self._odd = OddFields(odd_paths())
+        self._views: dict[tuple[tuple[str, ...], frozenset[str]], _Look] = {}
+        self._whole = self._whole_of(frozenset())
+        self._view = self._whole.view
 
     def page(self, body: bytes) -> Any:
         if self._extra == "all":
             return super().page(body)
-        return self._view.decode_page(body)
+        page = self._odd.decode(body, lambda as_text: self._whole_of(as_text).view.decode_page, _values_of_page)
+        self._check_ids(page.sessions)
+        return page
+
+    def _whole_of(self, as_text: frozenset[str]) -> _Whole:
+        """What reads and writes whole records, the one that is in use; another is made where others are odd."""
+        whole = getattr(self, "_whole", None)
+        if whole is None or whole.as_text != as_text:
+            view = LegacyView(self._exams, self._times, extra_fields=self._named, as_text=as_text)
+            whole = self._whole = _Whole(as_text, view, LegacyPages(view, self._times))
+        return whole
+
+    def _check_ids(self, sessions: Sequence[Any]) -> None:
+        """Leave ids with lone surrogates to the lens, since what stands for them here is no id.
+
+        Raises:
+            Declined: there is one.
+        """
+        if self._odd.masking and any(unmasked_text(session.id) != session.id for session in sessions):
+            raise Declined
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
         if not columns:
             return self._identified(rows, person)
-        view = self._look(tuple(columns)).view
         try:
-            sessions = joined(view.decode_all, rows)
+            view, sessions = self._typed(tuple(columns), rows)
         except REFUSED:
             return [self._plainly(text, exam_id, columns, person) for text in rows]
         return [
@@ -95,9 +136,8 @@ class SessionCodec(Codec):
         return list(map(Row, keys, legacy_ids(keys), belonging, repeat(nothing), rows, repeat(person)))
 
     def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
-        look = self._look(tuple(names))
         try:
-            sessions = joined(look.decode, rows)
+            _, sessions = self._typed(tuple(names), rows)
             exams = {application: self._view.exam(application) for application in {s.applicationId for s in sessions}}
             if set(exams.values()) == {exam_id}:
                 places: Sequence[int] = range(len(sessions))
@@ -105,20 +145,45 @@ class SessionCodec(Codec):
             else:
                 places = [at for at, session in enumerate(sessions) if exams[session.applicationId] == exam_id]
                 chosen = [sessions[at] for at in places]
-            values = look.columns.of(chosen, person, exam_id)
+            values = self._columns_of(tuple(names), chosen, person, exam_id)
         except REFUSED:
             return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
         keys, surrogates = _keyed([session.id for session in sessions])
         return Columns(keys, surrogates, places, values)
 
-    def _look(self, names: tuple[str, ...]) -> _Look:
-        look = self._views.get(names)
+    def _typed(self, names: tuple[str, ...], rows: Sequence[Any]) -> tuple[LegacyView, list[Any]]:
+        """Some columns of each session, and the view that they were decoded by."""
+
+        def decoder(as_text: frozenset[str]) -> Callable[[bytes], tuple[LegacyView, list[Any]]]:
+            look = self._look(names, as_text)
+            return lambda body: (look.view, look.decode(body))
+
+        paths = [f"{begin}{name}" for name in names for begin in (OWN_PATH, CARRIED_PATH)]
+        view, sessions = self._odd.decode(
+            array_of(rows), decoder, lambda found, path: _values(found[1], path), paths, shown=False
+        )
+        self._check_ids(one_each(sessions, rows))
+        return view, sessions
+
+    def _columns_of(
+        self, names: tuple[str, ...], sessions: Sequence[Any], person: Mapping[str, Any], exam_id: int
+    ) -> Mapping[str, Sequence[Any]]:
+        found = self._look(names).columns.of(sessions, person, exam_id)
+        if not self._odd.masking:
+            return found
+        return {
+            name: [unmasked_text(value) if type(value) is str else value for value in values]
+            for name, values in found.items()
+        }
+
+    def _look(self, names: tuple[str, ...], as_text: frozenset[str] = frozenset()) -> _Look:
+        look = self._views.get((names, as_text))
         if look is None:
-            view = LegacyView(self._exams, self._times, names, instants_only=True)
+            view = LegacyView(self._exams, self._times, names, instants_only=True, as_text=as_text)
             decode = view.decode_all if names else _keys.decode
             look = _Look(view, decode, SessionColumns(names, self._times))
             if len(self._views) < _MOST_VIEWS:
-                self._views[names] = look
+                self._views[names, as_text] = look
         return look
 
     def _compiled(
@@ -153,8 +218,12 @@ class SessionCodec(Codec):
         if value is None or type(value) is tuple:
             return value
         try:
-            if type(value) is str and isinstance(COLUMNS[name], Time):
-                return self._times.instant(value)
+            if type(value) is Raw:
+                value = loads(bytes(value))
+            if type(value) is str:
+                value = unmasked_text(value)
+                if isinstance(COLUMNS[name], Time):
+                    return self._times.instant(value)
             return comparable(COLUMNS[name], value, self._zone)
         except ValueError:
             kind = COLUMNS[name].kind.partition(" ")[2]
@@ -166,15 +235,25 @@ class SessionCodec(Codec):
     def body(self, rows: Sequence[Row]) -> bytes:
         if self._extra != "all":
             try:
-                return self._pages.render(self._decoded(rows), [row.person for row in rows])
+                shown = self._whole_body(rows)
+                return unmasked(shown) if self._odd.masking else shown
             except REFUSED:
                 pass
         return students(array_of([self._shown(bytes(row.record), row.person) for row in rows]))
 
-    def _decoded(self, rows: Sequence[Row]) -> list[Any]:
-        if rows and isinstance(rows[0].record, msgspec.Struct):
-            return [row.record for row in rows]
-        return joined(self._view.decode_all, [row.record for row in rows])
+    def _whole_body(self, rows: Sequence[Row]) -> bytes:
+        records, people = [row.record for row in rows], [row.person for row in rows]
+        if records and isinstance(records[0], msgspec.Struct):
+            # They may have been decoded before another field was found to be odd: either way of writing does.
+            return self._whole.pages.render(records, people)
+
+        def decoder(as_text: frozenset[str]) -> Callable[[bytes], tuple[_Whole, list[Any]]]:
+            whole = self._whole_of(as_text)
+            return lambda body: (whole, whole.view.decode_all(body))
+
+        whole, sessions = self._odd.decode(array_of(records), decoder, lambda found, path: _values(found[1], path))
+        self._check_ids(one_each(sessions, records))
+        return whole.pages.render(sessions, people)
 
     def _shown(self, text: Any, person: Mapping[str, Any]) -> bytes:
         if self._extra != "all":
@@ -201,6 +280,18 @@ class SessionCodec(Codec):
             return self.lens.to_legacy(session, person).record
         except MappingError as error:
             raise UpstreamError(f"The upstream's session {legacy_id(key)}: {error}") from None
+
+
+def _values_of_page(page: Any, path: str) -> list[Any]:
+    return _values(page.sessions, path)
+
+
+def _values(sessions: Sequence[Any], path: str) -> list[Any]:
+    """What stands at a path of each session; UNSET where nothing does."""
+    found = list(sessions)
+    for name in path.split("."):
+        found = [getattr(one, name, UNSET) for one in found]
+    return found
 
 
 def _identities(rows: Sequence[Any]) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ from compat.errors import UpstreamError
 from compat.json_text import check_utf_8, dumps
 from compat.mapping.compiled import REFUSED
 from compat.schemas import PaginatedSessionsOutputSchema
+from compat.surrogates import decode_masked, unmasked
 from compat.upstream.records import Chunk
 from compat.upstream.transport import Reply, Unreadable, json_object, refused_parameters, unexpected
 
@@ -35,7 +36,10 @@ class TokenRefused(UpstreamError):
 
 def raw_page(body: bytes) -> Any:
     """A page with each session as its text."""
-    return _decoder.decode(body)
+    page, hidden = decode_masked(_decoder.decode, body)
+    if hidden:
+        page.sessions = [unmasked(bytes(row)) for row in page.sessions]  # type: ignore[misc]
+    return page
 
 
 def read_chunk(reply: Reply, offset: int, decode: Callable[[bytes], Any] = raw_page) -> Chunk:

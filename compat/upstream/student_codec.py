@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from compat.drift import DRIFT
 from compat.errors import UpstreamError
-from compat.json_text import Number, array_of, dumps
+from compat.json_text import Number, array_of, dumps, loads
 from compat.legacy.values import Comparable, comparable
-from compat.mapping.compiled import REFUSED, TimeColumns, Times, joined, student_type
-from compat.schemas import COLUMNS, StudentSchema
+from compat.mapping.compiled import REFUSED, OddFields, TimeColumns, Times, one_each, student_type
+from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
 from compat.schemas.fields import Time, json_type
+from compat.surrogates import unmasked, unmasked_text
 from compat.upstream.interface import Codec, LegacySettings
 from compat.upstream.listed import listed_object
-from compat.upstream.noted import Columns, columns_of
+from compat.upstream.noted import Columns, bare, columns_of
 from compat.upstream.records import Row
 
 __all__ = ["StudentCodec"]
@@ -28,10 +30,15 @@ _NOBODY: Mapping[str, Any] = {}
 _encode = msgspec.json.Encoder().encode
 
 
+class _Students(msgspec.Struct):
+    students: Sequence[Any]
+
+
 class StudentCodec(Codec):
     """Reads and shows records that the same vendor's upstream wrote.
 
-    The typed decoder takes what has the declared types; a record that has not goes through the marshmallow schema.
+    The typed decoder takes what has the declared types, and keeps the text of what has not. Only a record that it
+    cannot read at all goes through the marshmallow schema.
     """
 
     def __init__(self, settings: LegacySettings) -> None:
@@ -40,28 +47,25 @@ class StudentCodec(Codec):
         self._instant = times.instant
         self._times = TimeColumns(times)
         self._extra = settings.extra_fields
-        named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
-        self._student = student_type(extra_fields=named)
-        students = list[self._student]  # type: ignore[name-defined]
-        self._page: Callable[..., Any] = msgspec.defstruct("StudentsPage", [("students", students)], gc=False)
-        self._decode_page = msgspec.json.Decoder(self._page).decode
-        self._decode_all = msgspec.json.Decoder(list[self._student]).decode  # type: ignore[name-defined]
+        self._named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
+        self._odd = OddFields({name: column for name, column in COLUMNS.items() if column.allow_none})
 
     def page_rows(self, body: bytes) -> Sequence[Any]:
         if self._extra == "all":
             return super().page_rows(body)
-        page: Any = self._decode_page(body)
+        decoder = partial(_page_decoder, self._named)
+        page = self._odd.decode(body, decoder, lambda page, name: _values(page.students, name))
         students: list[Any] = page.students
         return students
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
         names = tuple(dict.fromkeys(("id", "exam_id", *columns)))
-        found = rows if rows and isinstance(rows[0], self._student) else _looked_at(rows, names)
+        found = rows if rows and isinstance(rows[0], msgspec.Struct) else self._looked_at(rows, names)
         return [self._row(record, row, exam_id, columns, person) for record, row in zip(found, rows, strict=True)]
 
     def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
         try:
-            found = joined(_decoder(tuple(dict.fromkeys(("id", "exam_id", *names)))), rows)
+            found = self._typed(rows, tuple(dict.fromkeys(("id", "exam_id", *names))))
             places = [place for place, record in enumerate(found) if record.exam_id == exam_id]
             chosen = found if len(places) == len(found) else [found[place] for place in places]
             values = {name: self._column(name, chosen) for name in names}
@@ -69,8 +73,24 @@ class StudentCodec(Codec):
             return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
         return Columns([record.id for record in found], {}, places, values)
 
+    def _typed(self, rows: Sequence[Any], names: tuple[str, ...]) -> list[Any]:
+        """Some columns of each record; one that has shown other types as texts, lone surrogates masked."""
+        decoder = partial(_records_decoder, names, ())
+        found = self._odd.decode(array_of(rows), decoder, _values, names, shown=False)
+        return one_each(found, rows)
+
+    def _looked_at(self, rows: Sequence[Any], names: tuple[str, ...]) -> list[Any]:
+        """Some columns of each record, whatever their types."""
+        try:
+            return self._typed(rows, names)
+        except REFUSED:
+            return [_plain(row, names) for row in rows]
+
     def _column(self, name: str, records: Sequence[Any]) -> Sequence[Any]:
-        values = [getattr(record, name) for record in records]
+        values = _values(records, name)
+        if self._odd.masking or (name in self._odd.found and Raw in {*map(type, values)}):
+            keys = map(attrgetter("id"), records)
+            return [bare(self._comparable(key, name, value)) for key, value in zip(keys, values, strict=True)]
         return self._times.sortable(values) if isinstance(COLUMNS[name], Time) else values
 
     def _row(self, found: Any, record: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
@@ -82,35 +102,44 @@ class StudentCodec(Codec):
 
     def _comparable(self, key: int, name: str, value: Any) -> Comparable | None:
         try:
-            if value is not None and type(value) is str and isinstance(COLUMNS[name], Time):
-                return self._instant(value)
+            if type(value) is Raw:
+                value = loads(bytes(value))
+            if type(value) is str:
+                value = unmasked_text(value)
+                if isinstance(COLUMNS[name], Time):
+                    return self._instant(value)
             return comparable(COLUMNS[name], value, self._zone)
         except ValueError:
             kind = COLUMNS[name].kind.partition(" ")[2]
             raise UpstreamError(f"The upstream's student session {key} has no {kind} in '{name}'.") from None
 
     def whole_page(self, rows: Sequence[Any], having: Mapping[str, Comparable]) -> bytes | None:
-        if not rows or not isinstance(rows[0], self._student):
+        if not rows or not isinstance(rows[0], msgspec.Struct):
             return None
         if any(set(map(attrgetter(name), rows)) != {value} for name, value in having.items()):
             return None
         if len(set(map(attrgetter("id"), rows))) != len(rows):
             return None
         # Encoded in one piece: a page is half a megabyte, and copying it costs as much as writing a third of it.
-        return _encode(self._page(rows))
+        return self._unmasked(_encode(_Students(rows)))
 
     def render(self, rows: Sequence[Row]) -> bytes:
         if self._extra != "all":
             try:
-                return _encode(self._decoded(rows))
+                return self._shown([row.record for row in rows])
             except REFUSED:
                 pass
         return array_of([self.plain(row.record) for row in rows])
 
-    def _decoded(self, rows: Sequence[Row]) -> Any:
-        if rows and isinstance(rows[0].record, self._student):
-            return [row.record for row in rows]
-        return joined(self._decode_all, [row.record for row in rows])
+    def _shown(self, records: Sequence[Any]) -> bytes:
+        if records and isinstance(records[0], msgspec.Struct):
+            return self._unmasked(_encode(records))
+        decoder = partial(_records_decoder, STUDENT_FIELDS, self._named)
+        found = self._odd.decode(array_of(records), decoder, _values)
+        return self._unmasked(_encode(one_each(found, records)))
+
+    def _unmasked(self, text: bytes) -> bytes:
+        return unmasked(text) if self._odd.masking else text
 
     def plain(self, text: Any, person: Mapping[str, Any] = _NOBODY) -> bytes:
         record = listed_object(text, "record")
@@ -126,18 +155,23 @@ class StudentCodec(Codec):
         return dumps(shown).encode()
 
 
+@lru_cache(maxsize=16)
+def _page_decoder(extra: tuple[str, ...], as_text: frozenset[str]) -> Callable[[bytes], Any]:
+    student = student_type(STUDENT_FIELDS, extra, as_text)
+    page: Any = msgspec.defstruct("StudentsPage", [("students", list[student])], gc=False)  # type: ignore[valid-type]
+    return msgspec.json.Decoder(page).decode
+
+
 @lru_cache(maxsize=64)
-def _decoder(names: tuple[str, ...]) -> Callable[[bytes], list[Any]]:
-    columns = student_type(names)
-    return msgspec.json.Decoder(list[columns]).decode  # type: ignore[valid-type]
+def _records_decoder(
+    names: tuple[str, ...], extra: tuple[str, ...], as_text: frozenset[str]
+) -> Callable[[bytes], list[Any]]:
+    student = student_type(names, extra, as_text)
+    return msgspec.json.Decoder(list[student]).decode  # type: ignore[valid-type]
 
 
-def _looked_at(rows: Sequence[Any], names: tuple[str, ...]) -> list[Any]:
-    """Only some columns of each record, whatever their types."""
-    try:
-        return joined(_decoder(names), rows)
-    except REFUSED:
-        return [_plain(row, names) for row in rows]
+def _values(records: Sequence[Any], name: str) -> list[Any]:
+    return list(map(attrgetter(name), records))
 
 
 class _Plain:

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from compat.mapping.compiled.refused import REFUSED
 
 if TYPE_CHECKING:
+    from compat.mapping.compiled.odd_fields import OddFields
     from compat.mapping.compiled.pages import LegacyPages
     from compat.mapping.compiled.session_columns import SessionColumns
     from compat.mapping.compiled.time_columns import TimeColumns
     from compat.mapping.compiled.times import Times
-    from compat.mapping.compiled.to_legacy import LegacyView, joined
+    from compat.mapping.compiled.to_legacy import LegacyView, joined, one_each
     from compat.mapping.compiled.to_session import SessionPages
     from compat.mapping.compiled.types import looked_up_names, student_type
     from compat.mapping.compiled.written_times import WrittenTimes
@@ -22,6 +23,7 @@ else:
         {
             "LegacyPages": "compat.mapping.compiled.pages",
             "LegacyView": "compat.mapping.compiled.to_legacy",
+            "OddFields": "compat.mapping.compiled.odd_fields",
             "SessionColumns": "compat.mapping.compiled.session_columns",
             "SessionPages": "compat.mapping.compiled.to_session",
             "TimeColumns": "compat.mapping.compiled.time_columns",
@@ -29,6 +31,7 @@ else:
             "WrittenTimes": "compat.mapping.compiled.written_times",
             "joined": "compat.mapping.compiled.to_legacy",
             "looked_up_names": "compat.mapping.compiled.types",
+            "one_each": "compat.mapping.compiled.to_legacy",
             "student_type": "compat.mapping.compiled.types",
         },
     )
@@ -37,6 +40,7 @@ __all__ = [
     "REFUSED",
     "LegacyPages",
     "LegacyView",
+    "OddFields",
     "SessionColumns",
     "SessionPages",
     "TimeColumns",
@@ -44,5 +48,6 @@ __all__ = [
     "WrittenTimes",
     "joined",
     "looked_up_names",
+    "one_each",
     "student_type",
 ]

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 __all__ = ["Layout", "json_column"]
 
+_encode = msgspec.json.Encoder().encode
 _lines = msgspec.json.Encoder().encode_lines
 
 
@@ -65,5 +67,8 @@ def json_column(values: Sequence[Any]) -> list[bytes]:
         ValueError: a text that is no Unicode.
         TypeError: a value that JSON does not have.
     """
-    # In JSON a line break is escaped, so that each line is one value.
-    return _lines(values).split(b"\n")[:-1]
+    # In JSON a line break is escaped, so that each line is one value; one that is kept as its text may have blanks.
+    lines = _lines(values).split(b"\n")[:-1]
+    if len(lines) == len(values):
+        return lines
+    return [bytes(value).replace(b"\n", b" ") if type(value) is Raw else _encode(value) for value in values]

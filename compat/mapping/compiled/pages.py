@@ -18,7 +18,7 @@ from msgspec import UNSET
 from compat.mapping.compiled.layout import Layout, json_column
 from compat.mapping.compiled.page_columns import PageColumns, Pieces
 from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.to_legacy import LegacyView
+from compat.mapping.compiled.to_legacy import LegacyView, string_of
 from compat.mapping.compiled.written_times import PIECES_OF_TIME, WrittenTimes
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, Rule, SessionText
@@ -93,7 +93,7 @@ class LegacyPages:
             record.id = number
             record.exam_id = exam
         for name, source in self._exact_times:
-            carried = list(map(attrgetter(name), records))
+            carried = list(map(string_of, map(attrgetter(name), records)))
             kept = self._times.keep(carried, columns.live[source])
             if kept is not carried:
                 for record, text in zip(records, kept, strict=True):

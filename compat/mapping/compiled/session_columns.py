@@ -7,11 +7,14 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
+from compat.json_text import array_of
+from compat.mapping.compiled.odd_fields import typed_values
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.time_columns import TimeColumns
 from compat.mapping.compiled.times import Times
+from compat.mapping.compiled.to_legacy import one_each
 from compat.mapping.exact import legacy_ids
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Time as TimeField
@@ -72,7 +75,7 @@ class SessionColumns:
         return read
 
     def _latest(self, name: str, sources: Sequence[str], page: _Sessions) -> list[Any]:
-        carried = [UNSET if record is UNSET else getattr(record, name) for record in _carried(page)]
+        carried = _read(COLUMNS[name], [UNSET if one is UNSET else getattr(one, name) for one in _carried(page)])
         kept = self._times.sortable([None if text is UNSET else text for text in carried])
         live = zip(*[self._times.sortable(_live(page, source)) for source in sources], strict=True)
         latest = [max([text for text in texts if text is not None]) for texts in live]
@@ -92,10 +95,11 @@ def _carried_or(name: str, stand_in: Callable[[Any, Person], Any]) -> _Reader:
 
     def read(page: _Sessions) -> list[Any]:
         person = page.person
-        return [
+        values = [
             stand_in(session, person) if record is UNSET or (value := carried_of(record)) is UNSET else value
             for record, session in zip(_carried(page), page.sessions, strict=True)
         ]
+        return _read(COLUMNS[name], values)
 
     return read
 
@@ -116,6 +120,19 @@ def _stand_in(rule: Rule | None) -> Callable[[Any, Person], Any]:
 
         return look_up
     raise TypeError(f"{type(rule).__name__} has no column")
+
+
+def _read(column: Typed, values: list[Any]) -> list[Any]:
+    """A column, those of its values read that are kept as their text.
+
+    Raises:
+        ValueError: one of these is not of the column's type.
+    """
+    texts = [value for value in values if type(value) is Raw]
+    if not texts:
+        return values
+    found = iter(one_each(typed_values(column)(array_of(texts)), texts))
+    return [next(found) if type(value) is Raw else value for value in values]
 
 
 def _checked(column: Typed, values: Sequence[Any]) -> Sequence[Any]:

@@ -7,10 +7,10 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from compat.json_text import array_of
-from compat.mapping.compiled.refused import Declined
+from compat.mapping.compiled.refused import REFUSED, Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import session_types
 from compat.mapping.exact import legacy_id
@@ -18,8 +18,9 @@ from compat.schemas import COLUMNS
 from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time
 from compat.schemas.student import CARRIED_KEY
 
-__all__ = ["LegacyView", "joined"]
+__all__ = ["LegacyView", "joined", "one_each", "string_of"]
 
+_string = msgspec.json.Decoder(str).decode
 Filler = Callable[[Any, Any, Mapping[str, Any]], None]
 
 
@@ -29,10 +30,28 @@ def joined(decode: Callable[[bytes], list[Any]], texts: Sequence[Any]) -> list[A
     Raises:
         ValueError: they are not one value each, of the type asked for.
     """
-    decoded = decode(array_of(texts))
+    return one_each(decode(array_of(texts)), texts)
+
+
+def one_each(decoded: list[Any], texts: Sequence[Any]) -> list[Any]:
+    """What many JSON texts were decoded into.
+
+    Raises:
+        ValueError: they are not one value each.
+    """
     if len(decoded) != len(texts):
         raise Declined
     return decoded
+
+
+def string_of(value: Any) -> Any:
+    """A value as it is; of one that is kept as its text the string, None where it is none."""
+    if type(value) is not Raw:
+        return value
+    try:
+        return _string(value)
+    except REFUSED:
+        return None
 
 
 class LegacyView:
@@ -45,6 +64,7 @@ class LegacyView:
         extra_fields: carried fields beyond the 57 that are let through.
         instants_only: exact times are wanted as instants, to compare them: whatever text is carried, they are the live
             session's.
+        as_text: paths of values that are kept as their text.
     """
 
     def __init__(
@@ -55,10 +75,11 @@ class LegacyView:
         extra_fields: tuple[str, ...] = (),
         *,
         instants_only: bool = False,
+        as_text: frozenset[str] = frozenset(),
     ) -> None:
         self._instants_only = instants_only
         wanted = tuple(name for name in COLUMNS if name in (*names, "id", "exam_id"))
-        types = session_types(wanted, extra_fields)
+        types = session_types(wanted, extra_fields, as_text)
         self._exams = {application.lower(): exam for exam, application in exams.items()}
         self._times = times
         self._new_record: Callable[[], Any] = types.record
@@ -134,7 +155,7 @@ class LegacyView:
             return fill_instant
 
         def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
-            live, carried = live_of(session), carried_of(record)
+            live, carried = live_of(session), string_of(carried_of(record))
             if live is None:
                 setattr(record, name, None)
             elif carried is UNSET or carried is None or not same(carried, live):

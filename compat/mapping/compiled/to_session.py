@@ -16,6 +16,7 @@ from msgspec.structs import astuple
 
 from compat.errors import ConfigurationError
 from compat.json_text import check_utf_8
+from compat.mapping.compiled.odd_fields import has_negative_zero
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import struct
@@ -93,6 +94,8 @@ class SessionPages:
         Raises:
             ValueError: the lens has to decide.
         """
+        if has_negative_zero(body):
+            raise Declined
         records: list[Any] = self._decode(body)
         if not records:
             return b"[]"

@@ -17,8 +17,15 @@ from compat.schemas import COLUMNS, SessionOutputSchema
 from compat.schemas.fields import Record, Typed
 from compat.schemas.rules import Application, Constant, Default, Identifier, LookedUp
 from compat.schemas.student import CARRIED_KEY
+from compat.surrogates import unmasked
 
-__all__ = ["SessionTypes", "looked_up_names", "session_types", "student_type"]
+__all__ = ["CARRIED_PATH", "OWN_PATH", "SessionTypes", "looked_up_names", "odd_paths", "session_types", "student_type"]
+
+OWN_PATH = "metadata."
+"""What the paths of the metadata's own keys begin with, as the decoder's errors name them."""
+
+CARRIED_PATH = f"{OWN_PATH}{CARRIED_KEY}."
+"""What the paths of carried values begin with."""
 
 _encode = msgspec.json.Encoder().encode
 Attribute = tuple[Any, ...]
@@ -31,7 +38,7 @@ def struct(name: str, attributes: Iterable[Attribute], **options: Any) -> type[m
 
 def _text(session: msgspec.Struct) -> bytes:
     """What a session was decoded from, as far as it was looked at."""
-    return _encode(session)
+    return unmasked(_encode(session))
 
 
 def _declared(name: str, field: Typed) -> Attribute:
@@ -54,14 +61,20 @@ def looked_up_names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def student_type(names: tuple[str, ...] = tuple(COLUMNS), extra_fields: tuple[str, ...] = ()) -> type[msgspec.Struct]:
+def student_type(
+    names: tuple[str, ...] = tuple(COLUMNS),
+    extra_fields: tuple[str, ...] = (),
+    as_text: frozenset[str] = frozenset(),
+) -> type[msgspec.Struct]:
     """A record as an upstream of the same vendor writes it.
 
     Args:
         names: the columns to look at, ``id`` and ``exam_id`` among them.
         extra_fields: fields beyond the 57 that are kept, as their text.
+        as_text: the columns that are kept as their text, whatever its type.
     """
-    return struct("Student", [_declared(name, COLUMNS[name]) for name in names] + _extras(extra_fields))
+    declared = [(name, Raw, None) if name in as_text else _declared(name, COLUMNS[name]) for name in names]
+    return struct("Student", declared + _extras(extra_fields))
 
 
 class SessionTypes(msgspec.Struct, frozen=True):
@@ -81,15 +94,25 @@ class SessionTypes(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=256)
-def session_types(names: tuple[str, ...] = tuple(COLUMNS), extra_fields: tuple[str, ...] = ()) -> SessionTypes:
+def session_types(
+    names: tuple[str, ...] = tuple(COLUMNS),
+    extra_fields: tuple[str, ...] = (),
+    as_text: frozenset[str] = frozenset(),
+) -> SessionTypes:
     """Types that hold what some legacy columns of a session come from.
 
     Args:
         names: the legacy columns to look at.
         extra_fields: carried fields beyond the 57 that are kept, as their text.
+        as_text: of :func:`odd_paths`, those of which the value is kept as its text, whatever its type.
     """
-    record = struct("Carried", [(name, *_carried(COLUMNS[name])) for name in names] + _extras(extra_fields))
-    own = [(name, COLUMNS[name].compiled_type | UnsetType | None, UNSET) for name in looked_up_names() if name in names]
+    carried = [(name, *_carried(COLUMNS[name], as_text=f"{CARRIED_PATH}{name}" in as_text)) for name in names]
+    record = struct("Carried", carried + _extras(extra_fields))
+    own = [
+        (name, (Raw if f"{OWN_PATH}{name}" in as_text else COLUMNS[name].compiled_type | None) | UnsetType, UNSET)
+        for name in looked_up_names()
+        if name in names
+    ]
     metadata = struct("Metadata", [*own, (CARRIED_KEY, record | UnsetType, UNSET)])
     fields: Mapping[str, Any] = SessionOutputSchema._declared_fields
     sources = {"id", "applicationId"}
@@ -105,11 +128,23 @@ def session_types(names: tuple[str, ...] = tuple(COLUMNS), extra_fields: tuple[s
     return SessionTypes(session, struct("SessionsPage", page), metadata, record)
 
 
-def _carried(column: Typed) -> Attribute:
+def odd_paths() -> dict[str, Typed]:
+    """By the path in a session, the legacy field of each value of its metadata that may have any type."""
+    own = {f"{OWN_PATH}{name}": COLUMNS[name] for name in looked_up_names()}
+    carried = {
+        f"{CARRIED_PATH}{name}": column
+        for name, column in COLUMNS.items()
+        if not isinstance(column.rule, Application | Identifier)
+    }
+    return own | carried
+
+
+def _carried(column: Typed, *, as_text: bool) -> Attribute:
     rule = column.rule
     if isinstance(rule, Application | Identifier):
         # A carried id is never shown, whatever its type.
         return Any, None
+    declared = Raw if as_text else column.compiled_type | None
     if isinstance(rule, Constant | Default):
-        return column.compiled_type | None, rule.value
-    return column.compiled_type | UnsetType | None, UNSET
+        return declared, rule.value
+    return declared | UnsetType, UNSET
