@@ -18,14 +18,16 @@ if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this
     from types import ModuleType
     from typing import Any
 
-__all__ = ["RUN_VARIABLE", "SWITCH", "UNCAUGHT", "begin", "caught", "say", "switched_on"]
+__all__ = ["DIRECTORY_VARIABLE", "RUN_VARIABLE", "SWITCH", "UNCAUGHT", "begin", "caught", "say", "switched_on"]
 
 SWITCH = "EXAM_COMPAT"
 RUN_VARIABLE = "EXAM_COMPAT_RUN"
 """What ``exam-compat run`` hands on: the id of the script's process, a colon, the file that :func:`caught` removes."""
 
+DIRECTORY_VARIABLE = "EXAM_COMPAT_DIRECTORY"
+"""What the first Python hands on to those that it starts: its working directory, where no configuration is named."""
+
 _CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
-_CONFIG_NAME = "exam-compat.toml"
 _OFF = ("", "0", "false", "no", "off")
 UNCAUGHT = (
     "no deprecated call was caught. Only calls that Python makes by requests are seen here; "
@@ -77,10 +79,13 @@ def begin() -> None:
 
 
 def _keep_configuration() -> None:
-    """Name the configuration by its whole path: a script or its children may change the working directory."""
-    named = os.environ.get(_CONFIG_VARIABLE) or _CONFIG_NAME
+    """Keep where the configuration is, by its whole path: a script or its children may change the working directory."""
+    named = os.environ.get(_CONFIG_VARIABLE)
     try:
-        os.environ[_CONFIG_VARIABLE] = os.path.abspath(named)
+        if named:
+            os.environ[_CONFIG_VARIABLE] = os.path.join(os.getcwd(), named)
+        else:
+            os.environ.setdefault(DIRECTORY_VARIABLE, os.getcwd())
     except OSError:
         # No working directory any more; what is missing is said where it is needed.
         return

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timezone, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -40,7 +41,9 @@ else:
 __all__ = [
     "CONFIG_NAME",
     "RECORDING_KEY_NAME",
+    "config_of_file",
     "configured_kind",
+    "content_of",
     "find_config",
     "load_config",
     "read_config",
@@ -77,9 +80,24 @@ def load_config(path: str | Path | None = None) -> Configuration:
         ConfigurationError: it cannot be read, or a value cannot be used; the text names the key and the way out.
     """
     path = find_config() if path is None else Path(path)
-    content = _content(path)
+    return config_of_file(path, _content(path))
+
+
+def config_of_file(
+    path: Path, content: Mapping[str, Any], admit: Callable[[Path], object] | None = None
+) -> Configuration:
+    """The configuration of a file that is parsed already.
+
+    Args:
+        path: of the file, which errors name.
+        content: what it holds.
+        admit: called with each file that is read for it, before it is; what it raises is raised here.
+
+    Raises:
+        ConfigurationError: a value cannot be used; the text names file and key.
+    """
     try:
-        return read_config(content, folder=path.parent, in_file=True)
+        return read_config(content, folder=path.parent, in_file=True, admit=admit)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
 
@@ -96,20 +114,40 @@ def configured_kind(path: Path | None = None) -> str:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    return content_of(path, partial(path.read_text, encoding="utf-8"))
+
+
+def content_of(path: Path, read: Callable[[], str]) -> dict[str, Any]:
+    """What a configuration file holds.
+
+    Args:
+        path: of the file, which errors name.
+        read: reads its text.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no TOML.
+    """
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(read())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: {error}") from None
     return content
 
 
-def read_config(content: Mapping[str, Any], folder: Path = Path(), *, in_file: bool = False) -> Configuration:
+def read_config(
+    content: Mapping[str, Any],
+    folder: Path = Path(),
+    *,
+    in_file: bool = False,
+    admit: Callable[[Path], object] | None = None,
+) -> Configuration:
     """Read a configuration that is a dictionary already.
 
     Args:
         content: tables and keys as in the file.
         folder: what a roster's path is relative to.
         in_file: whether it stands in a file, beside which deprecated calls are counted where ``[store]`` says nothing.
+        admit: called with the roster's path before it is read, to refuse it.
 
     Raises:
         ConfigurationError: a value cannot be used; the text names the key and the way out.
@@ -124,7 +162,7 @@ def read_config(content: Mapping[str, Any], folder: Path = Path(), *, in_file: b
         for number, entry in enumerate(content.get("callers", []), 1)
     ]
     exams = checked_exams(content.get("exams", {}))
-    upstream = _upstream(content, folder, exams)
+    upstream = _upstream(content, folder, exams, admit)
     return Configuration(
         upstream=upstream,
         legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
@@ -171,7 +209,9 @@ def time_zone(name: str) -> tzinfo:
         ) from None
 
 
-def _upstream(content: Mapping[str, Any], folder: Path, exams: Mapping[int, str]) -> Upstream:
+def _upstream(
+    content: Mapping[str, Any], folder: Path, exams: Mapping[int, str], admit: Callable[[Path], object] | None
+) -> Upstream:
     table = content["upstream"]
     kind = table.get("kind")
     schema = PaginatedSessionsSchema() if kind == "paginated_sessions" else StudentSessionsSchema()
@@ -181,6 +221,8 @@ def _upstream(content: Mapping[str, Any], folder: Path, exams: Mapping[int, str]
             return StudentSessions(**arguments)
         if "roster" in arguments:
             arguments["roster"] = folder / arguments["roster"]
+            if admit is not None:
+                admit(arguments["roster"])
         return PaginatedSessions(exams=exams, **arguments)
     except ConfigurationError as error:
         raise ConfigurationError(f"[upstream] {error}") from None

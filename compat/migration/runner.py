@@ -39,9 +39,9 @@ def begin() -> None:
 
 def _configured() -> ExamStudentsAdapter | None:
     try:
-        from compat.config_file import load_config
+        from compat.migration.startup_configuration import startup_configuration
 
-        configuration = load_config()
+        configuration = startup_configuration()
         if configuration.legacy_base_url is None:
             raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
         return ForgivingAdapter(configuration.legacy_base_url, configuration)
