@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -172,3 +173,11 @@ async def _live(receive: Any, send: Any) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+if __name__ == "__main__":
+    import uvicorn
+
+    from compat.gateway.protocol import Connection
+
+    uvicorn.run(asgi_threads, http=Connection, port=int(sys.argv[1]), ws="none", access_log=False, log_level="warning")

@@ -170,7 +170,9 @@ def pinned_server(command: Sequence[str]) -> list[str]:
 def _wait(server: Server, said: object) -> None:
     end = time.monotonic() + _SOON
     while time.monotonic() < end and server.process.poll() is None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 1):
+        # A connection alone may wait for a worker that is on its way.
+        with suppress(OSError, http.client.HTTPException):
+            one(server, "/")
             return
         time.sleep(0.05)
     said.seek(0)  # type: ignore[attr-defined]

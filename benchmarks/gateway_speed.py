@@ -77,11 +77,10 @@ def _gateway(store: str, folder: str) -> Start:
     return command
 
 
-def _granian(application: str, interface: str) -> Start:
+def _gunicorn(application: str) -> Start:
     def command(base_url: str, port: int) -> list[str]:
-        options = ["--interface", interface, "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
-        threads = ["--blocking-threads", "8"] if interface == "wsgi" else []
-        return ["env", f"BENCHMARK_UPSTREAM={base_url}", "granian", *options, *threads, application]
+        options = ["--worker-class", "gthread", "--threads", "8", "--bind", f"127.0.0.1:{port}"]
+        return ["env", f"BENCHMARK_UPSTREAM={base_url}", "gunicorn", *options, application]
 
     return command
 
@@ -89,8 +88,7 @@ def _granian(application: str, interface: str) -> Start:
 def _bytes_alone(client: str) -> Start:
     def command(base_url: str, port: int) -> list[str]:
         chosen = ["env", f"BENCHMARK_UPSTREAM={base_url}", f"BENCHMARK_CLIENT={client}"]
-        options = ["--interface", "asgi", "--no-ws", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
-        return [*chosen, "granian", *options, "benchmarks.gateway_candidates:asgi_threads"]
+        return [*chosen, sys.executable, "-m", "benchmarks.gateway_candidates", str(port)]
 
     return command
 
@@ -120,9 +118,7 @@ def _servers(folder: str, redis: str | None) -> dict[str, Start]:
     if redis is not None:
         starts["gateway, Redis"] = _gateway(redis, folder)
     starts["FastAPI + Cadwyn"] = _uvicorn("benchmarks.gateway_peers.fastapi_cadwyn:application")
-    starts["Flask + requests + marshmallow"] = _granian(
-        "benchmarks.gateway_peers.flask_marshmallow:application", "wsgi"
-    )
+    starts["Flask + requests + marshmallow"] = _gunicorn("benchmarks.gateway_peers.flask_marshmallow:application")
     # It cannot be installed beside the others, whose requirements exclude its newer versions.
     program = os.environ.get("MITMDUMP") or shutil.which("mitmdump")
     if program:

@@ -69,15 +69,15 @@ def running_gateway(config: Path, **environment: str) -> Iterator[str]:
     """The base URL of a gateway that serves while the context lasts."""
     base = closed_port()
     port = base.rpartition(":")[2]
-    command = ["--interface", "asgi", "--host", "127.0.0.1", "--port", port, "--no-ws", "compat.gateway:application"]
+    command = ["--config", str(config), "serve", "--port", port, "--admin-port", "0", "--stop-within", "5"]
     with (
         (config.parent / f"gateway-{port}.log").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "granian", *command],
+            [sys.executable, "-m", "compat.cli", *command],
             stdout=log,
             stderr=log,
             cwd=config.parent,
-            env={**os.environ, "EXAM_COMPAT_CONFIG": str(config), **environment},
+            env={**os.environ, **environment},
         ) as process,
     ):
         try:
@@ -94,7 +94,8 @@ def _await(base: str, process: subprocess.Popen[bytes]) -> None:
             raise RuntimeError(f"the gateway ended with {process.returncode}")
         try:
             requests.get(f"{base}/api/v3/exams/1/show_student", timeout=5)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
+            # Not there yet, or its worker is on the way.
             time.sleep(0.05)
         else:
             return

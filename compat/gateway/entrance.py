@@ -112,6 +112,10 @@ class Gateway:
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
 
+    async def would_answer(self) -> None:
+        """Wait until a call that comes now would be answered: its thread is there."""
+        await self._threads.run(_nothing)
+
     async def close(self) -> None:
         """Wait for the calls that run, and let go of threads, connections and the store."""
         await self._threads.close()
@@ -285,6 +289,10 @@ class _MethodNotAllowed(LegacyError):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Allow": ", ".join(self._methods)}
+
+
+def _nothing() -> None:
+    pass
 
 
 def _of_the_old(answer: Answer) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +15,11 @@ __all__ = ["Slots", "check_head", "read_body"]
 
 _BETWEEN = 4
 """Bytes of a header beside its name and value, as HTTP/1.1 writes it."""
+
+
+_HOST = re.compile(rb"[!$%&'()*+;=:\[\]\w.~-]*")
+_SHOWN = 60
+"""Letters of what a caller wrote that a message shows."""
 
 
 class _UrlTooLong(LegacyError):
@@ -37,6 +43,17 @@ class _BodyTooLarge(LegacyError):
         super().__init__(f"The body is too large: it may have {most} bytes.")
 
 
+class _BadRequest(LegacyError):
+    status = 400
+
+
+class _CodingNotImplemented(LegacyError):
+    status = 501
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(f"Transfer-Encoding: {coding[:_SHOWN]} is not understood here, but chunked alone.")
+
+
 class _TooManyCalls(LegacyError):
     status = 429
 
@@ -53,15 +70,40 @@ class _BrokenOff(ConnectionError):
 
 
 def check_head(scope: Scope, settings: GatewaySettings) -> None:
-    """Refuse a URL or headers beyond their limits, before anything is made of them.
+    """Refuse a head beyond its limits, or one that others could read otherwise, before anything is made of it.
 
     Raises:
-        LegacyError: 414 or 431.
+        LegacyError: 400, 414, 431 or 501.
     """
+    if scope["http_version"] == "1.1":
+        _check_host([value for name, value in scope["headers"] if name == b"host"])
+    _check_framing(scope)
     if len(scope["raw_path"]) + 1 + len(scope["query_string"]) > settings.max_url:
         raise _UrlTooLong(settings.max_url)
     if _size(scope["headers"]) > settings.max_headers:
         raise _HeadersTooLarge(settings.max_headers)
+
+
+def _check_host(hosts: list[bytes]) -> None:
+    """RFC 9112, section 3.2."""
+    if len(hosts) != 1:
+        raise _BadRequest(f"The header Host has to come once in a request of HTTP/1.1; it came {len(hosts)} times.")
+    if not _HOST.fullmatch(hosts[0]):
+        raise _BadRequest("The header Host has to name one host, and its port where it needs one.")
+
+
+def _check_framing(scope: Scope) -> None:
+    """RFC 9112, section 6.1: what comes between caller and gateway must find the same end of a body."""
+    codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
+    if not codings:
+        return
+    if scope["http_version"] == "1.0":
+        raise _BadRequest("The header Transfer-Encoding has no meaning in HTTP/1.0.")
+    if any(name == b"content-length" for name, _ in scope["headers"]):
+        raise _BadRequest("The headers Transfer-Encoding and Content-Length contradict each other; send one of them.")
+    coding = b", ".join(codings).decode("latin-1")
+    if coding.strip().lower() != "chunked":
+        raise _CodingNotImplemented(coding)
 
 
 def _size(headers: Headers) -> int:

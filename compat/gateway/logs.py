@@ -141,8 +141,6 @@ def log_settings(level: str = "INFO") -> dict[str, Any]:
         "formatters": {"json": {"()": JsonLines}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
         "root": {"handlers": ["stderr"], "level": level},
-        # The server's own logger, which would otherwise have none of these handlers.
-        "loggers": {"_granian": {"handlers": ["stderr"], "level": level, "propagate": False}},
     }
 
 

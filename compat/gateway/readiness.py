@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from compat.errors import CompatError
 from compat.gateway.environment import proxy_to
 from compat.gateway.metrics import UpstreamSeen
+from compat.gateway.worker import ANSWERING, OK
 
 __all__ = ["Readiness", "ReadinessCheck"]
 
@@ -20,7 +21,7 @@ _RECENT = 30.0
 """Seconds for which what calls heard of the upstream counts."""
 
 _PATIENCE = 2.0
-"""Seconds to wait for a connection."""
+"""Seconds to wait for a connection, and for the workers to answer."""
 
 _OK = "ok"
 _PORTS = {"http": 80, "https": 443}
@@ -50,27 +51,29 @@ class ReadinessCheck:
     failures are too little. Where no call was made, it is enough that it, or the proxy before it, takes a connection.
 
     Args:
-        address: host and port that the workers listen on.
+        asked: what each worker answers to a question, within so many seconds.
         upstream: the upstream's base URL.
         seen: when calls last heard of it.
         store: where nonces are recorded.
+        stopping: set as soon as the gateway is told to stop.
     """
 
     def __init__(
         self,
-        address: tuple[str, int],
+        asked: Callable[[str, float], Mapping[str, str | None]],
         upstream: str,
         seen: Callable[[], UpstreamSeen],
         store: _Pinged,
+        stopping: threading.Event,
     ) -> None:
-        self._address = address
+        self._asked = asked
         self._upstream = upstream
         self._seen = seen
         self._store = store
-        self.stopping = threading.Event()
+        self._stopping = stopping
 
     def __call__(self) -> Readiness:
-        if self.stopping.is_set():
+        if self._stopping.is_set():
             return Readiness(False, {"gateway": "it is stopping"})
         found = {
             # Without one that can be used the gateway would not run; it is shown for whoever looks for it.
@@ -82,7 +85,11 @@ class ReadinessCheck:
         return Readiness(all(each == _OK for each in found.values()), found)
 
     def _workers(self) -> str:
-        return _OK if _connects(*self._address) else "no worker takes connections"
+        answers = self._asked(ANSWERING, _PATIENCE)
+        if not answers:
+            return "no worker has started"
+        wrong = [f"{name}: {_wrong(answer)}" for name, answer in answers.items() if answer != OK]
+        return "; ".join(wrong) or _OK
 
     def _stored(self) -> str:
         try:
@@ -99,6 +106,12 @@ class ReadinessCheck:
             return f"every request of the last {_RECENT:g} seconds failed"
         host, port = _first_stop(self._upstream)
         return _OK if _connects(host, port) else f"{host}:{port} takes no connection"
+
+
+def _wrong(answer: str | None) -> str:
+    if answer is not None:
+        return answer
+    return f"no answer within {_PATIENCE:g} seconds; it hangs, is stopped, or all of its threads are taken"
 
 
 def _first_stop(url: str) -> tuple[str, int]:

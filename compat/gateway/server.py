@@ -8,7 +8,6 @@ import logging.config
 import os
 import socket
 import ssl
-import sys
 import tempfile
 import threading
 import time
@@ -31,7 +30,8 @@ from compat.gateway.metrics import DIRECTORY_VARIABLE, Gathered, Metrics
 from compat.gateway.openapi import document
 from compat.gateway.readiness import ReadinessCheck
 from compat.gateway.settings import GatewaySettings
-from compat.gateway.workers import Workers, WorkersSettings
+from compat.gateway.worker import WorkerSettings
+from compat.gateway.workers import Workers
 from compat.stores import Store, StoreUnavailable, open_store
 
 __all__ = ["ServerSettings", "serve"]
@@ -39,6 +39,8 @@ __all__ = ["ServerSettings", "serve"]
 _LETTING_GO = 3.0
 """Seconds within which the workers of a gateway that was killed let go of its port."""
 
+_WAITING = 1024
+"""Connections that may wait to be taken."""
 
 _LOOKING_AT_WALKS = 2.0
 """Seconds between two looks at how many walks are kept."""
@@ -99,25 +101,25 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
         stack.callback(store.close)
         _check(settings, store)
         directory = stack.enter_context(_numbers_directory())
-        port = stack.enter_context(_held_port(settings.host, settings.port))
+        listener = stack.enter_context(_listening(settings.host, settings.port))
+        stopping = threading.Event()
+        workers = Workers(
+            WorkerSettings(settings.stop_within, directory, certificate, key),
+            gateway.workers,
+            listener,
+            make=partial(_application, settings),
+            check=partial(_check, settings, store),
+            stopping=stopping,
+        )
         numbers = Gathered(directory)
         readiness = ReadinessCheck(
-            (settings.host, port),
-            configuration.upstream.base_url,
-            numbers.upstream_seen,
-            store,
+            workers.asked, configuration.upstream.base_url, numbers.upstream_seen, store, stopping
         )
         description = json.dumps(document(configuration)).encode()
         admin = AdminApplication(readiness, numbers.exposition, lambda: description, LiveReport(configuration))
         admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
-        workers = Workers(
-            WorkersSettings(settings.host, port, gateway.workers, settings.stop_within, directory, certificate, key),
-            make=partial(_application, settings),
-            check=partial(_check, settings, store),
-            stopping=readiness.stopping,
-        )
         announce(
-            _url("http" if certificate is None else "https", settings.host, port),
+            _url("http" if certificate is None else "https", settings.host, listener.getsockname()[1]),
             _url("http", settings.admin_host, admin_port),
         )
         return workers.run()
@@ -212,26 +214,21 @@ def _numbers_directory() -> Iterator[Path]:
             del os.environ[DIRECTORY_VARIABLE]
 
 
-@contextmanager
-def _held_port(host: str, port: int) -> Iterator[int]:
-    """Take a port that nobody listens at, and hold it while workers come and go.
+def _listening(host: str, port: int) -> socket.socket:
+    """Listen at a port that nobody else listens at, for workers that come and go.
 
     Raises:
         OSError: somebody does, or the address is not of this machine.
     """
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    with socket.socket(family, kind) as alone:
-        _bind(alone, address)
-        number: int = alone.getsockname()[1]
-    if not sys.platform.startswith("linux"):
-        yield number
-        return
-    # Each worker has a socket of its own on the port, and so another gateway could have one too, and take every second
-    # call: that is what was looked for above. This one only holds the number, and is never listened at.
-    with socket.socket(family, kind) as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((address[0], number, *address[2:]))
-        yield number
+    listener = socket.socket(family, kind)
+    try:
+        _bind(listener, address)
+        listener.listen(_WAITING)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _bind(listener: socket.socket, address: tuple[Any, ...]) -> None:

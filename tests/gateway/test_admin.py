@@ -17,6 +17,7 @@ from compat.gateway.admin import AdminApplication, serving_admin
 from compat.gateway.logs import JsonLines
 from compat.gateway.metrics import UpstreamSeen
 from compat.gateway.readiness import Readiness, ReadinessCheck
+from compat.gateway.worker import OK
 
 
 @contextmanager
@@ -24,11 +25,6 @@ def _listening() -> Iterator[tuple[str, int]]:
     """An address that takes connections."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[:2]
-
-
-def _closed() -> tuple[str, int]:
-    host, port = closed_port().removeprefix("http://").split(":")
-    return host, int(port)
 
 
 _NEVER = UpstreamSeen()
@@ -43,14 +39,18 @@ class _Store:
             raise StoreUnavailable("the store cannot be reached")
 
 
+def _well(question: str, within: float) -> dict[str, str | None]:
+    return {"worker 1": OK, "worker 2": OK}
+
+
 def _check(
-    workers: tuple[str, int],
     upstream: str,
     seen: UpstreamSeen = _NEVER,
     *,
     down: bool = False,
+    workers: Callable[[str, float], dict[str, str | None]] = _well,
 ) -> Readiness:
-    return ReadinessCheck(workers, upstream, lambda: seen, _Store(down=down))()
+    return ReadinessCheck(workers, upstream, lambda: seen, _Store(down=down), threading.Event())()
 
 
 @contextmanager
@@ -61,18 +61,32 @@ def _pages(readiness: Callable[[], Readiness], description: Callable[[], bytes] 
 
 
 def test_a_gateway_is_ready_where_all_that_a_call_needs_is_there() -> None:
-    with _listening() as workers, _listening() as (host, port):
+    with _listening() as (host, port):
         upstream = f"http://{host}:{port}"
-        assert _check(workers, upstream) == Readiness(
+        assert _check(upstream) == Readiness(
             True, {"configuration": "ok", "workers": "ok", "store": "ok", "upstream": "ok"}
         )
-        assert not _check(_closed(), upstream).ready
-        assert not _check(workers, closed_port()).ready
+        assert not _check(closed_port()).ready
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({}, "no worker has started"),
+        ({"worker 1": OK, "worker 2": None}, "worker 2: no answer within 2 seconds"),
+        ({"worker 1": "no file can be opened: Too many open files", "worker 2": OK}, "worker 1: no file can be opened"),
+    ],
+)
+def test_every_worker_has_to_answer(answers: dict[str, str | None], said: str) -> None:
+    with _listening() as (host, port):
+        found = _check(f"http://{host}:{port}", workers=lambda question, within: answers)
+    assert not found.ready
+    assert said in found.checks["workers"]
 
 
 def test_the_store_counts() -> None:
-    with _listening() as workers, _listening() as (host, port):
-        found = _check(workers, f"http://{host}:{port}", down=True)
+    with _listening() as (host, port):
+        found = _check(f"http://{host}:{port}", down=True)
     assert not found.ready
     assert "store cannot be reached" in found.checks["store"]
 
@@ -93,26 +107,27 @@ def test_the_upstream_counts_by_what_calls_heard_of_it_of_late(
 ) -> None:
     now = time.time()
     seen = UpstreamSeen(now - success if success else 0.0, now - failure if failure else 0.0)
-    with _listening() as workers, _listening() as (host, port):
+    with _listening() as (host, port):
         upstream = f"http://{host}:{port}" if listens else closed_port()
-        found = _check(workers, upstream, seen)
+        found = _check(upstream, seen)
     assert found.ready == ready
     assert (found.checks["upstream"] == "ok") == ready
 
 
 def test_a_proxy_is_asked_where_calls_go_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _listening() as workers, _listening() as (host, port):
+    with _listening() as (host, port):
         monkeypatch.setenv("http_proxy", f"{host}:{port}")
-        assert _check(workers, "http://upstream.invalid").ready
+        assert _check("http://upstream.invalid").ready
         monkeypatch.setenv("no_proxy", "upstream.invalid")
-        assert not _check(workers, "http://upstream.invalid").ready
+        assert not _check("http://upstream.invalid").ready
 
 
 def test_a_gateway_that_stops_is_not_ready() -> None:
-    with _listening() as workers, _listening() as (host, port):
-        check = ReadinessCheck(workers, f"http://{host}:{port}", UpstreamSeen, _Store())
+    with _listening() as (host, port):
+        stopping = threading.Event()
+        check = ReadinessCheck(_well, f"http://{host}:{port}", UpstreamSeen, _Store(), stopping)
         assert check().ready
-        check.stopping.set()
+        stopping.set()
         assert check() == Readiness(False, {"gateway": "it is stopping"})
 
 

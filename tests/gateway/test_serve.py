@@ -234,6 +234,7 @@ def test_it_speaks_tls(config: Path, tmp_path: Path) -> None:
         assert gateway.base.startswith("https://")
         answer = requests.get(gateway.url(), params=query(), headers=HEADERS, timeout=30, verify=str(certificate))
         assert answer.status_code == 200
+        assert "X-Pagination-Item-Count" in list(answer.raw.headers)
         old = ssl.create_default_context(cafile=str(certificate))
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         port = int(gateway.base.rpartition(":")[2])

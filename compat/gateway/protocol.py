@@ -1,0 +1,255 @@
+"""HTTP/1.1 as the gateway's own server speaks it: uvicorn's protocol, with names of headers written as they are given.
+
+Old clients look for a header by its letters: PHP's ``$http_response_header``, ``grep`` over what curl printed. uvicorn
+writes every name in small letters, frames an answer to HTTP/1.0 in chunks, and takes the trailers of a request for its
+headers; these are what is done otherwise here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterable, MutableMapping
+from email.utils import formatdate
+from functools import lru_cache, partial
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from compat.errors import LegacyError
+from compat.gateway.asgi import Receive, Scope, encoded, send_answer
+from compat.gateway.logs import place_of
+from compat.legacy.answer import failure
+
+__all__ = ["Connection"]
+
+_VERSIONS = ("1.0", "1.1")
+_BODILESS = frozenset((204, 304))
+_UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_LINGERING = 2.0
+"""Seconds for which a caller may go on sending what nobody reads, so that it gets the answer."""
+
+_RESET = struct.pack("ii", 1, 0)
+_log = logging.getLogger("compat.gateway")
+
+
+class _BadRequest(LegacyError):
+    status = 400
+
+
+class _VersionNotSupported(LegacyError):
+    status = 505
+
+
+class _Failed(LegacyError):
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("The gateway failed; its log says where.")
+
+
+class Connection(HttpToolsProtocol):
+    """One connection of a caller, which may bring many requests."""
+
+    _in_request_line = True
+    _head_complete = False
+    _lingering = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come."""
+        if self._lingering:
+            return
+        self._unset_keepalive_if_required()
+        if self._in_request_line:
+            data = self._in_ascii(data)
+        while data and self.parser is not None:
+            data = self._left_of(data)
+
+    def _left_of(self, data: bytes) -> bytes:
+        """What the parser leaves of what it is given."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as asked:
+            # Nothing is upgraded to: the request is answered as it is, and what follows is the next one.
+            return data[asked.args[0] :]
+        except httptools.HttpParserError as error:
+            if not self.transport.is_closing():
+                self.refuse(_BadRequest(f"This is no HTTP/1.1 request that could be read: {error}."))
+        return b""
+
+    def refuse(self, error: LegacyError) -> None:
+        """Answer what is not even a request, and close the connection."""
+        answer = failure(error)
+        headers = [*encoded(answer.headers), (b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
+        self.transport.write(_head(answer.status, headers) + answer.body)
+        self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._head_complete = False
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; a trailer is none (RFC 9110, section 6.5.1)."""
+        if not self._head_complete:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """A request's head is whole."""
+        self._head_complete = True
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            self.refuse(_VersionNotSupported(f"HTTP/{version} is not spoken here, but 1.1 and 1.0."))
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        if self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        self._in_request_line = True
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    def _in_ascii(self, data: bytes) -> bytes:
+        """What has come, with the bytes beyond ASCII of its request line escaped.
+
+        Old clients join values into the URL as they are; the parser refuses such bytes, and takes their escapes.
+        """
+        line, end, rest = data.partition(b"\n")
+        # A line's end alone may stand before a request.
+        self._in_request_line = not end or not line.strip()
+        if line.isascii():
+            return data
+        return _BEYOND_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + end + rest
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, partial(self._serve, cycle, app))
+
+    async def _serve(self, cycle: RequestResponseCycle, app: Any, scope: Scope, receive: Receive, _: Any) -> None:
+        answer = _Answer(cycle)
+        try:
+            await app(scope, receive, answer.send)
+        except (ConnectionError, asyncio.CancelledError):
+            # The caller went away, the answer broke off, or the gateway stops: none is to be taken for an answer.
+            answer.break_off()
+        except Exception as error:  # noqa: BLE001 - its text may hold anything, and so it is not shown
+            _log.error("a request failed by %s at %s", type(error).__name__, place_of(error))
+            if cycle.response_started:
+                answer.break_off()
+            else:
+                await send_answer(answer.send, failure(_Failed()), [])
+        if answer.before_the_end_of_its_request:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Take no more, but wait until the caller has read the answer.
+
+        A caller that still sends would lose the answer if the connection were closed over what it sends.
+        """
+        self._lingering = True
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGERING, self.transport.close)
+
+
+class _Answer:
+    """Writes the answer to a request, framed as its caller can read it (RFC 9112, sections 6 and 9.3)."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._until_closed = False
+        self.before_the_end_of_its_request = False
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        """Send what ASGI calls a message."""
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            return
+        if message["type"] == "http.response.start":
+            cycle.response_started = True
+            cycle.waiting_for_100_continue = False
+            cycle.transport.write(_head(message["status"], self._framed(message["status"], message["headers"])))
+        elif self._until_closed:
+            self._write_until_closed(message)
+        else:
+            await cycle.send(message)  # type: ignore[arg-type]
+
+    def break_off(self) -> None:
+        """End the connection so that nothing of the answer passes for the whole."""
+        transport = self._cycle.transport
+        self._cycle.disconnected = True
+        connected = transport.get_extra_info("socket")
+        if self._until_closed and connected is not None:
+            # Here a connection that ends orderly says that the answer is whole.
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            transport.abort()
+        else:
+            transport.close()
+
+    def _framed(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        cycle, framed = self._cycle, []
+        cycle.chunked_encoding, cycle.expected_content_length = False, 0
+        length: bytes | None = None
+        for name, value in headers:
+            lower = name.lower()
+            if lower in (b"connection", b"transfer-encoding"):
+                # They are this connection's own matter.
+                if b"close" in value.lower():
+                    cycle.keep_alive = False
+                continue
+            if lower == b"content-length":
+                length = value
+            framed.append((name, value))
+        bodiless = cycle.scope["method"] == "HEAD" or status in _BODILESS
+        if length is not None:
+            cycle.expected_content_length = 0 if bodiless else int(length)
+        elif not bodiless and cycle.scope["http_version"] == "1.0":
+            self._until_closed, cycle.keep_alive = True, False
+        elif not bodiless:
+            cycle.chunked_encoding = True
+            framed.append((b"Transfer-Encoding", b"chunked"))
+        self.before_the_end_of_its_request = cycle.more_body
+        if not cycle.keep_alive or cycle.more_body:
+            framed.append((b"Connection", b"close"))
+        return framed
+
+    def _write_until_closed(self, message: MutableMapping[str, Any]) -> None:
+        cycle = self._cycle
+        cycle.transport.write(message.get("body", b""))
+        if not message.get("more_body"):
+            cycle.response_complete = True
+            cycle.message_event.set()
+            cycle.transport.close()
+            cycle.on_response()
+
+
+def _head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    lines = [STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status]
+    dated = False
+    for name, value in headers:
+        if _UNSENDABLE.search(value):
+            raise ValueError(f"the header {name.decode('latin-1')} cannot be sent")
+        dated = dated or name.lower() == b"date"
+        lines.append(b"%b: %b\r\n" % (name, value))
+    if not dated:
+        lines.append(_date(int(time.time())))
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    return b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
