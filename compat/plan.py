@@ -102,6 +102,8 @@ def _test(condition: Condition) -> _Test:
         among = frozenset(map(bare, operand))  # type: ignore[arg-type]  # a tuple of operands
         if condition.operator == "in":
             return lambda values: [value in among for value in values]
+        if not among:
+            return lambda values: [True] * len(values)
         return lambda values: [value is not None and value not in among for value in values]
     bound = bare(operand)  # type: ignore[arg-type]  # one operand
     if bound is None:

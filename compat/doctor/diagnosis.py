@@ -14,9 +14,10 @@ from compat.doctor.search import MOST, documented, explain
 from compat.errors import InvalidParameter
 from compat.legacy.parameters import Parameters, check, gather
 from compat.legacy.query import parse_query
-from compat.legacy.routes import INDEX_STUDENTS, ROUTES, LegacyCall
+from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED, unreadable
+from compat.legacy.routes import INDEX_STUDENTS, ROUTES, LegacyCall, Route
 from compat.legacy.signature import Caller
-from compat.legacy.verifier import CLOCK_WINDOW, splittable, token_of
+from compat.legacy.verifier import CLOCK_WINDOW, token_of
 
 __all__ = ["UNEXPLAINED", "Diagnosis", "Finding", "deviation_finding", "diagnose", "skew_finding"]
 
@@ -116,7 +117,7 @@ def diagnose(
     )
     to_sign = documented(replace(evidence, values=_mended(evidence.values))).text(masked)
     later = (
-        *_time_findings(parameters.values, now, sent_at),
+        *_time_findings(call.route, parameters.values, now, sent_at),
         *_parameter_findings(call, parameters, zone),
     )
     if not evidence.signature:
@@ -151,6 +152,27 @@ UNEXPLAINED = Finding(
     "Check that the key is the one of this token, and that the call was not changed after it was signed; then compare "
     "the client's own text with the one to sign, character by character.",
 )
+
+
+UNCLEAR = {
+    AMBIGUOUS: Finding(
+        "ambiguous-text",
+        "The signed text can also be read as other parameters: a value holds a ? and a name behind it, or a parameter "
+        "that the route does not know comes right behind individual_info.",
+        "Leave the ? out of that value, or the parameter that nobody reads out of the call.",
+    ),
+    BAD_NAME: Finding(
+        "name-with-marks",
+        "A parameter's name is empty or holds = or ?, so that the signed text can be read in two ways.",
+        "URL-encode values before they are put into the URL, and give every parameter a plain name.",
+    ),
+    MARKED: Finding(
+        "question-mark-in-name-or-email",
+        "The name or the email holds a ?, behind which the signed text could go on with another parameter.",
+        "Leave the ? out of the name or email.",
+    ),
+}
+"""The verifier's reason to what it means, where the signed text can be read in several ways."""
 
 
 def _no_route(request: SeenRequest) -> Finding:
@@ -191,7 +213,7 @@ def _missing_signature(request: SeenRequest) -> Finding:
     return Finding("no-signature", "The call has no parameter signature.", "Send the signature as a parameter.")
 
 
-def _time_findings(values: Mapping[str, str], now: float, sent_at: float | None) -> Iterator[Finding]:
+def _time_findings(route: Route, values: Mapping[str, str], now: float, sent_at: float | None) -> Iterator[Finding]:
     timestamp, nonce = values.get("timestamp", ""), values.get("nonce", "")
     if not _digits(timestamp) or len(timestamp) > 15:
         yield Finding(
@@ -210,12 +232,9 @@ def _time_findings(values: Mapping[str, str], now: float, sent_at: float | None)
             'Send a random number as nonce; or let the gateway\'s owner set replay = "signature" for this caller.',
             refuses=False,
         )
-    if splittable(values):
-        yield Finding(
-            "ambiguous-text",
-            "The signed text can also be read as other parameters, because a value holds a ? and a name behind it.",
-            "Leave the ? out of that value.",
-        )
+    unclear = unreadable(route, values)
+    if unclear is not None:
+        yield UNCLEAR[unclear]
 
 
 def _skew_findings(timestamp: int, now: float, sent_at: float | None) -> Iterator[Finding]:

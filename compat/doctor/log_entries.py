@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from compat.doctor.choices import Deviation
-from compat.doctor.diagnosis import UNEXPLAINED, Diagnosis, Finding, deviation_finding, skew_finding
+from compat.doctor.diagnosis import UNCLEAR, UNEXPLAINED, Diagnosis, Finding, deviation_finding, skew_finding
 from compat.doctor.drafts import evidence_of
 from compat.doctor.requests_seen import UnreadableCall
 from compat.doctor.search import CHOICES, FORMS, explain
@@ -39,11 +39,6 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
         "Set the client's clock by NTP, send milliseconds, and sign a call just before it is sent.",
     ),
     "no nonce": ("no-nonce", "The call has no nonce of digits.", "Send a random number as nonce."),
-    "the signed text can be read as other parameters": (
-        "ambiguous-text",
-        "The signed text can also be read as other parameters, because a value holds a ? and a name behind it.",
-        "Leave the ? out of that value.",
-    ),
     "nonce or signature used before": (
         "used-before",
         "The nonce or the signature came before: the call was sent twice, or two calls have one nonce, as nonces in "
@@ -116,6 +111,8 @@ def diagnose_entry(entry: Mapping[str, Any]) -> Diagnosis:
         told = [known[name] for name in details.get("signed_as", ()) if name in known]
         findings = [deviation_finding(each) for each in told] or [UNEXPLAINED]
         return Diagnosis(tuple(findings), explained=bool(told))
+    if reason in UNCLEAR:
+        return Diagnosis((UNCLEAR[reason],))
     if reason not in _REASONS:
         says = "The gateway refused the call for a reason that is not about its signature; the entry says it."
         return Diagnosis((Finding("other-reason", says),), explained=False)

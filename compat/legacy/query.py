@@ -65,7 +65,7 @@ class Condition:
         """Whether a column's comparable satisfies the condition."""
         if self.operator in ("in", "nin"):
             among = value in self.operand  # type: ignore[operator]
-            return among if self.operator == "in" else value is not None and not among
+            return among if self.operator == "in" else not self.operand or (value is not None and not among)
         if self.operand is None:
             return self.operator in ("eq", "ne") and (value is None) == (self.operator == "eq")
         return value is not None and ORDERINGS[self.operator](value, self.operand)

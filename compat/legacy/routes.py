@@ -20,6 +20,9 @@ __all__ = [
     "methods_of",
 ]
 
+SIGNED = ("id", "nonce", "timestamp")
+"""The parameters of every signed call, beside the signature."""
+
 _PATH = re.compile(r"/api/v3/exams/(?P<id>[^/]+)/(?P<action>[a-z_]+)/?")
 
 
@@ -32,6 +35,10 @@ class Route:
         methods: the HTTP methods that it answers.
         required: parameters that have to be there, beside the id in the path.
         numbers: parameters that are digits.
+        flags: parameters that are true or false.
+        json: parameters that are JSON texts.
+        words: parameters that are one of some words.
+        texts: parameters that may be any text; a name or an email is none, since it holds no question mark.
     """
 
     action: str
@@ -39,6 +46,25 @@ class Route:
     required: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ("id",)
     flags: tuple[str, ...] = ()
+    json: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The parameters that the route knows, those of every signed call among them; the signature is none."""
+        rules = (self.required, self.numbers, self.flags, self.json, self.words, self.texts, SIGNED)
+        return frozenset(name for names in rules for name in names)
+
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        """The parameters that a signed call has to have, sorted."""
+        return tuple(sorted({*self.required, *SIGNED}))
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The parameters that are a name or an email."""
+        return tuple(name for name in self.required if name not in self.numbers)
 
     @cached_property
     def ruled(self) -> tuple[str, ...]:
@@ -46,7 +72,9 @@ class Route:
         return (*self.numbers, *self.flags)
 
 
-INDEX_STUDENTS = Route("index_students", ("GET", "HEAD"), numbers=("id", "page", "limit"))
+INDEX_STUDENTS = Route(
+    "index_students", ("GET", "HEAD"), numbers=("id", "page", "limit"), json=("filter", "sort"), words=("status",)
+)
 SHOW_STUDENT = Route(
     "show_student", ("GET", "HEAD"), required=("student_session_id",), numbers=("id", "student_session_id")
 )
@@ -56,6 +84,7 @@ ADD_STUDENT = Route(
     required=("name", "email"),
     numbers=("id", "open_time"),
     flags=("skip_requirements", "is_individual_info_html"),
+    texts=("individual_info",),
 )
 DELETE_STUDENT = Route(
     "delete_student", ("DELETE",), required=("student_session_id",), numbers=("id", "student_session_id")

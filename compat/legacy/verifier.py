@@ -1,8 +1,7 @@
 """Whether a call was signed by whom it says, just now and once (contract, section 6).
 
 The base string escapes nothing, so one string can be read as several sets of parameters. A verifier that took
-each reading would accept two calls under one signature; this one accepts a call only where every other
-acceptable reading of its base string splits it less finely. Of two different sets, at most one can pass that.
+each reading would accept two calls under one signature; :mod:`compat.legacy.readings` says which one counts.
 """
 
 from __future__ import annotations
@@ -13,22 +12,19 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from compat.errors import NotAuthorized
-from compat.json_text import loads_strictly
-from compat.legacy.parameters import Parameters, refusal
-from compat.legacy.query import STATUSES
-from compat.legacy.routes import INDEX_STUDENTS, ROUTES, LegacyCall, Route
+from compat.legacy.parameters import Parameters
+from compat.legacy.readings import unreadable
+from compat.legacy.routes import LegacyCall, Route
 from compat.legacy.signature import Caller, base_string, sign
 
-__all__ = ["CLOCK_WINDOW", "Refused", "Verifier", "splittable", "token_of"]
+__all__ = ["CLOCK_WINDOW", "Refused", "Verifier", "token_of"]
 
 CLOCK_WINDOW = 5 * 60 * 1000
 """Milliseconds that a timestamp may lie before or after now."""
 
-_MOST_MARKS = 200
-_REQUIRED = ("id", "nonce", "timestamp")
 _TOKEN = re.compile(r"Token\s+token=(?P<quote>\"?)(?P<token>[^\"\s,]+)(?P=quote)\s*", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _log = logging.getLogger("compat.signature")
@@ -106,8 +102,9 @@ class Verifier:
             return "timestamp outside five minutes"
         if not _DIGITS.fullmatch(nonce):
             return "no nonce"
-        if splittable(values):
-            return "the signed text can be read as other parameters"
+        unclear = unreadable(route, values)
+        if unclear is not None:
+            return unclear
         if self._spend is not None and not self._spend(caller, nonce, given):
             return "nonce or signature used before"
         return None
@@ -120,96 +117,3 @@ def token_of(authorization: str | None) -> str:
     """The token of an Authorization header, or nothing."""
     match = _TOKEN.fullmatch(authorization or "")
     return match["token"] if match else ""
-
-
-def splittable(values: Mapping[str, str]) -> bool:
-    """Whether the base string could also be read as another set of parameters that would be accepted.
-
-    A reading counts if its names are sorted and come once, and a deprecated route has all the parameters that it
-    needs and takes each value. Readings that only join what was sent
-    apart do not count, because the reading that was sent refuses them by this very rule.
-    """
-    if "?" not in "".join([*values, *values.values()]):
-        return False
-    pairs = sorted((name, value) for name, value in values.items() if name != "signature")
-    if not any("?" in text for pair in pairs for text in pair):
-        return False
-    pieces: list[str] = []
-    inner: set[int] = set()
-    for name, value in pairs:
-        first, *rest = f"{name}={value}".split("?")
-        pieces.append(first)
-        for piece in rest:
-            inner.add(len(pieces))
-            pieces.append(piece)
-    if len(pieces) > _MOST_MARKS:
-        return True
-    return any(_another_reading(route, pieces, inner) for route in ROUTES)
-
-
-def _another_reading(route: Route, pieces: list[str], inner: set[int]) -> bool:
-    """Whether the pieces can be joined into parameters of that route with a cut where none was sent.
-
-    ``reached[i]`` holds, for parameters that begin at piece i after an acceptable beginning, whether such a cut was
-    made on some way there (True), on none (False).
-    """
-    needed = (*_REQUIRED, *route.required)
-    names = _names(pieces)
-    reached: list[set[bool]] = [set() for _ in pieces]
-    reached[0].add(False)
-    for begin, name in enumerate(names):
-        if not reached[begin] or name is None or name == "signature":
-            continue
-        for end in range(begin + name.count("?") + 1, len(pieces) + 1):
-            following = names[end] if end < len(pieces) else None
-            if following is None and end < len(pieces):
-                continue
-            if not _follows(needed, name, following) or (begin == 0 and _skips(needed, None, name)):
-                continue
-            text = "?".join(pieces[begin:end]).partition("=")[2]
-            if not _acceptable(route, name, text):
-                continue
-            if end < len(pieces):
-                reached[end] |= {cut or end in inner for cut in reached[begin]}
-            elif True in reached[begin]:
-                return True
-    return False
-
-
-def _names(pieces: list[str]) -> list[str | None]:
-    """The name of a parameter that begins at each piece: all up to the first equals sign; None where none comes."""
-    names: list[str | None] = []
-    for piece in reversed(pieces):
-        name, equals, _ = piece.partition("=")
-        later = names[-1] if names else None
-        names.append(name if equals else None if later is None else f"{piece}?{later}")
-    return names[::-1]
-
-
-def _follows(needed: Sequence[str], name: str, following: str | None) -> bool:
-    """Whether a parameter may come next: sorted, unrepeated, and none that is needed left out between."""
-    return (following is None or following > name) and not _skips(needed, name, following)
-
-
-def _skips(needed: Sequence[str], name: str | None, following: str | None) -> bool:
-    return any((name is None or each > name) and (following is None or each < following) for each in needed)
-
-
-def _acceptable(route: Route, name: str, value: str) -> bool:
-    if not value or refusal(route, name, value) is not None:
-        return False
-    if name in ("nonce", "timestamp"):
-        return _DIGITS.fullmatch(value) is not None
-    if route is INDEX_STUDENTS and name == "status":
-        return value in STATUSES
-    if route is INDEX_STUDENTS and name in ("filter", "sort"):
-        return _is_json(value)
-    return True
-
-
-def _is_json(text: str) -> bool:
-    try:
-        loads_strictly(text)
-    except ValueError:
-        return False
-    return True

@@ -14,6 +14,7 @@ from support import RawServer, http, program
 from compat.doctor import CLUED, SeenRequest, UnreadableCall, diagnose_entry, read_curl, read_entry
 from compat.doctor.masks import masked
 from compat.doctor.requests_seen import legacy_call
+from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED
 from compat.legacy.verifier import Verifier
 
 LINES = [
@@ -137,9 +138,9 @@ REASONS = re.findall(r'^ +return "(.+)"$', inspect.getsource(Verifier._refusal),
 
 
 def test_every_reason_of_the_verifier_is_known() -> None:
-    assert len(REASONS) == 7
+    assert len(REASONS) == 6
     assert set(CLUED) <= set(REASONS)
-    for reason in REASONS:
+    for reason in (*REASONS, AMBIGUOUS, BAD_NAME, MARKED):
         diagnosis = diagnose_entry({"refusal": reason})
         assert diagnosis.findings[0].name != "other-reason", reason
 

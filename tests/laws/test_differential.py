@@ -170,6 +170,9 @@ def test_other_exams_of_student_sessions_agree_too() -> None:
         for exam_id in (18, 19, 4711):
             agree(pair, exam_id, {})
             agree(pair, exam_id, {"filter": '{"start_time":{"eq":null}}', "sort": '[{"name":"desc"}]'})
+            for name in ("start_time", "name", "attempt", "archived", "proctor_id"):
+                for operators in ('"nin":[]', '"in":[]', '"nin":[null]', '"nin":[],"in":[]', '"nin":[],"eq":null'):
+                    agree(pair, exam_id, {"filter": f'{{"{name}":{{{operators}}}}}', "limit": "20"})
     finally:
         pair.close()
 

@@ -115,6 +115,8 @@ def holds(record: Mapping[str, Any], condition: Condition, zone: tzinfo) -> bool
     if isinstance(condition.value, list):
         if condition.operator == "in":
             return any(_compares(actual, "eq", each) for each in condition.value)
+        if not condition.value:
+            return True
         return actual is not None and all(_compares(actual, "ne", each) for each in condition.value)
     return _compares(actual, condition.operator, condition.value)
 
