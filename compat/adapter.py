@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -10,7 +12,7 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from compat.config import Configuration, settings_of, sunset_of, upstream_of
-from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
+from compat.errors import ConfigurationError, LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import failure
 from compat.legacy.routes import LegacyCall, match_route
 from compat.raw_response import response_of
@@ -59,8 +61,8 @@ class ExamStudentsAdapter(BaseAdapter):
     ) -> None:
         super().__init__()
         self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
-        self._origin = _origin(urlsplit(self.legacy_base_url))
-        self._base_path = urlsplit(self.legacy_base_url).path
+        parts = urlsplit(_as_sent(self.legacy_base_url))
+        self._origin, self._base_path = _origin_of(parts), parts.path.rstrip("/")
         self._sunset = sunset_of(upstream)
         # Imported here: an adapter is what needs the way through, and importing this package makes none.
         from compat.migration.callers import Callers
@@ -74,7 +76,8 @@ class ExamStudentsAdapter(BaseAdapter):
         # What is not the old endpoint's is not asked here, so there is one whatever the configuration says.
         self.dial = Dial.of(configuration, legacy=True) if configuration else Dial(legacy=True)
         self._counting = Counting.of(upstream, "adapter")
-        self._previous = dict(previous) if previous is not None else {}
+        self._previous = dict(sorted((previous or {}).items(), key=lambda each: -len(each[0])))
+        self._follows_session = previous is None
         self._plain = HTTPAdapter()
 
     @property
@@ -83,6 +86,25 @@ class ExamStudentsAdapter(BaseAdapter):
         scheme, host, port = self._origin
         shown = f"[{host}]" if ":" in host else host
         return f"{scheme}://{shown}" if port == _PORTS[scheme] else f"{scheme}://{shown}:{port}"
+
+    @property
+    def max_retries(self) -> Any:
+        """Those of the adapter before this one; what a script sets here is set there, and counts upstream too."""
+        return self._before_all.max_retries  # type: ignore[attr-defined]  # where there is none, that is the error
+
+    @max_retries.setter
+    def max_retries(self, retries: Any) -> None:
+        self._before_all.max_retries = retries  # type: ignore[attr-defined]
+
+    def __getattr__(self, name: str) -> Any:
+        """What scripts read of an ``HTTPAdapter``, such as ``config``, of the one before this one."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._before_all, name)
+
+    @property
+    def _before_all(self) -> BaseAdapter:
+        return self._first_of(self._previous, self.origin) or self._plain
 
     def __repr__(self) -> str:
         return f"ExamStudentsAdapter({self.legacy_base_url!r}, {self._shim.upstream!r})"
@@ -163,12 +185,22 @@ class ExamStudentsAdapter(BaseAdapter):
 
     def covers(self, url: str) -> bool:
         """Whether a URL lies at the old endpoint."""
-        return _origin(urlsplit(url)) == self._origin
+        return self.usual(url) is not None
+
+    def usual(self, url: str) -> str | None:
+        """A URL of the old endpoint in the usual spelling of its host, or None where it is another's."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
+        if _origin_of(parts) != self._origin:
+            return None
+        return f"{self.origin}{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
 
     def legacy_call(self, request: requests.PreparedRequest) -> LegacyCall | None:
         """The deprecated call that a request is, or None where it is none."""
         parts = urlsplit(request.url or "")
-        if _origin(parts) != self._origin or not parts.path.startswith(self._base_path):
+        if _origin_of(parts) != self._origin or not parts.path.startswith(self._base_path):
             return None
         matched = match_route(request.method or "", parts.path[len(self._base_path) :])
         if matched is None:
@@ -185,9 +217,19 @@ class ExamStudentsAdapter(BaseAdapter):
         )
 
     def _before(self, request: requests.PreparedRequest) -> BaseAdapter:
-        url = (request.url or "").lower()
-        fitting = [prefix for prefix in self._previous if url.startswith(prefix.lower())]
-        return self._previous[max(fitting, key=len)] if fitting else self._plain
+        """The adapter that the session would have used, by what is mounted there now."""
+        adapters: Mapping[str, BaseAdapter] = ScriptSession.waiting().adapters if self._follows_session else {}
+        if not any(each is self for each in adapters.values()):
+            adapters = self._previous
+        return self._first_of(adapters, request.url or "") or self._plain
+
+    def _first_of(self, adapters: Mapping[str, BaseAdapter], url: str) -> BaseAdapter | None:
+        for prefix, mounted in adapters.items():
+            # Where this adapter is mounted, the one that had the place before is meant.
+            adapter = self._previous.get(prefix) if mounted is self else mounted
+            if adapter is not None and url.lower().startswith(prefix.lower()):
+                return adapter
+        return None
 
 
 def mount(
@@ -215,6 +257,7 @@ def mount(
     from compat.migration.handovers import note_handovers
 
     adapter = ExamStudentsAdapter(legacy_base_url, upstream, previous=session.adapters, verifier=verifier)
+    adapter._follows_session = True
     note_handovers(adapter)
     # Without path and default port, so that a call may write them in its own way.
     prefix = adapter.origin
@@ -222,16 +265,57 @@ def mount(
     within = [mounted for mounted in session.adapters if mounted.lower().startswith(prefix.lower())]
     for place in {prefix, *within}:
         session.mount(place, adapter)
+    _find_all_spellings(session)
     return adapter
 
 
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+def _find_all_spellings(session: requests.Session) -> None:
+    """Let a session find us for a URL that begins in another way than our prefix: with a user, or another port's form.
+
+    Whichever adapter the usual spelling leads to is taken: one that was mounted later for a longer prefix, say.
+    """
+    held = vars(session).get("get_adapter")
+    if getattr(held, "__func__", None) is not _get_adapter:
+        session._compat_asked_before = held  # type: ignore[attr-defined]  # what another tool put there
+        session.get_adapter = MethodType(_get_adapter, session)  # type: ignore[method-assign]
+
+
+def _get_adapter(self: requests.Session, url: str) -> BaseAdapter:
+    """As ``Session.get_adapter``; it stands in the session itself, which copies and pickles leave out."""
+    ask = vars(self).get("_compat_asked_before") or MethodType(type(self).get_adapter, self)
+    found: BaseAdapter = ask(url)
+    if isinstance(found, ExamStudentsAdapter):
+        return found
+    for adapter in self.adapters.values():
+        usual = adapter.usual(url) if isinstance(adapter, ExamStudentsAdapter) else None
+        ours = ask(usual) if usual is not None else None
+        if isinstance(ours, ExamStudentsAdapter):
+            return ours
+    return found
+
+
+def _as_sent(url: str) -> str:
+    """A base URL as ``requests`` writes it: a host with letters beyond ASCII in its encoded form."""
+    try:
+        return requests.Request("GET", url).prepare().url or url
+    except requests.RequestException as error:
+        raise ConfigurationError(f"legacy_base_url: {error}") from None
+
+
+def _origin_of(parts: SplitResult) -> tuple[str, str, int | None]:
     try:
         port = parts.port
     except ValueError:
         port = -1
     scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").rstrip("."), port or _PORTS.get(scheme)
+    return scheme, _host(parts.hostname or ""), port or _PORTS.get(scheme)
+
+
+def _host(name: str) -> str:
+    try:
+        return ip_address(name).compressed
+    except ValueError:
+        return name.rstrip(".")
 
 
 def _text(header: str | bytes | None) -> str | None:

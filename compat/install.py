@@ -160,6 +160,10 @@ class _Installed(BaseAdapter):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._previous, name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What a script sets of an adapter has to be there at its next call, when another one of these is made.
+        super().__setattr__(name, value) if name.startswith("_") else setattr(self._previous, name, value)
+
     def send(
         self,
         request: requests.PreparedRequest,

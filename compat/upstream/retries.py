@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from urllib3.exceptions import InvalidHeader
@@ -105,6 +105,13 @@ class RetryPolicy:
     @cached_property
     def _limit(self) -> str:
         return f"the limit of {self.budget:g} seconds a request"
+
+    def wished(self, retries: Retry | None) -> RetryPolicy:
+        """As a script's own adapter counts its tries, within the same seconds."""
+        if retries is None or retries.total is None:
+            return self
+        # As urllib3 has it, False stands for none.
+        return replace(self, attempts=int(retries.total) + 1)
 
     def run(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
         """Call ``attempt`` until it gives a result.

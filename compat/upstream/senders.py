@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import default_headers
-from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
+from urllib3 import HTTPConnectionPool, HTTPResponse, Retry, Timeout
 
 from compat.forks import renew_after_fork
 from compat.upstream.call_options import CallOptions
@@ -164,6 +165,7 @@ class OwnPool:
         self._adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
         self._headers = dict(default_headers())
         self._pools: dict[tuple[Any, ...], tuple[HTTPConnectionPool, bool]] = {}
+        self._others: weakref.WeakSet[HTTPAdapter] = weakref.WeakSet()
         renew_after_fork(self.renew)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -178,10 +180,15 @@ class OwnPool:
         leave_to_parent(self._adapter)
         for pool, _ in self._pools.values():
             leave_to_parent(pool)
+        for adapter in self._others:
+            leave_to_parent(adapter)
 
     def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request that is signed and complete: nothing is added but the usual headers."""
         url = whole_url_of(request)
+        own = options.adapter_for(url) if options.adapter_for is not None else None
+        if own is not None:
+            return self._send_by(own, url, request, options, timeout)
         pool, whole_url = self._pool_of(url, options)
         _, _, beyond = url.partition("://")
         target = url if whole_url else "/" + beyond.partition("/")[2]
@@ -196,6 +203,17 @@ class OwnPool:
             preload_content=False,
             timeout=Timeout(connect=timeout[0], read=timeout[1], total=options.total),
         )
+
+    def _send_by(
+        self, own: HTTPAdapter, url: str, request: Outgoing, options: CallOptions, timeout: tuple[float, float]
+    ) -> Incoming:
+        """Send by an adapter of the script's, with its connections."""
+        self._others.add(own)
+        prepared = requests.PreparedRequest()
+        prepared.prepare(request.method, url, {**self._headers, **request.headers}, data=request.data)
+        verify, cert, proxies = options.settings_for(url)
+        response = _without_retries(own).send(prepared, True, timeout, verify, cert, dict(proxies))
+        return _Given(response)
 
     def _pool_of(self, url: str, options: CallOptions) -> tuple[HTTPConnectionPool, bool]:
         """The connections to a host, and whether a proxy wants to be told the whole URL.
@@ -220,6 +238,14 @@ class OwnPool:
             raise TypeError(f"requests gave {type(pool).__name__} for connections")
         self._adapter.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]  # untyped in its stubs
         return pool, not self._adapter.request_url(prepared, proxies).startswith("/")
+
+
+def _without_retries(adapter: HTTPAdapter) -> HTTPAdapter:
+    """The adapter with the same connections, which sends once: whatever is sent again is signed anew."""
+    once = object.__new__(type(adapter))
+    vars(once).update(vars(adapter))
+    once.max_retries = Retry(0, read=False)
+    return once
 
 
 class _HeaderAuth(AuthBase):

@@ -69,17 +69,20 @@ class Transport:
         Raises:
             LegacyError: as contract 2 says for what failed.
         """
-        deadline = self.retries.deadline(walk)
+        retries = self.retries.wished(options.retries)
+        deadline = retries.deadline(walk)
 
         def attempt() -> _T:
             reply = self._send(build(), options, deadline)
             _raise_for_retry(reply)
+            if options.retries is not None and options.retries.is_retry("GET", reply.status):
+                raise TryAgain(unexpected(reply), reply.headers.get("Retry-After"))
             try:
                 return accept(reply)
             except Unreadable as error:
                 raise TryAgain(error) from None
 
-        return self.retries.run(attempt, deadline)
+        return retries.run(attempt, deadline)
 
     def write(
         self,
