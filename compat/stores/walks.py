@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ import msgspec
 
 from compat.config import Configuration
 from compat.errors import StoreUnavailable
+from compat.json_text import dumps, loads
 from compat.stores.interface import Store, WalkKeeper
 from compat.upstream.records import Reading, Row
 from compat.walks import ProcessWalks, WalkKey, Walks
@@ -76,12 +77,15 @@ class SharedWalks(Walks):
             # A walk that the store cannot find now is as good as gone, and what is gone is read anew.
             return None
         if kept is not None:
-            head = msgspec.msgpack.decode(kept.head, type=_Head)
-            if own is not None and (own.head == kept.head or (not own.shared and own.at > head.at)):
-                return None
-            start = (number - 1) * key.limit
-            if kept.page is not None or start >= head.count:
-                return _Kept(head, kept.page, start)
+            try:
+                head = msgspec.msgpack.decode(kept.head, type=_Head)
+                if own is not None and (own.head == kept.head or (not own.shared and own.at > head.at)):
+                    return None
+                start = (number - 1) * key.limit
+                if kept.page is not None or start >= head.count:
+                    return _Kept(head, kept.page, start)
+            except (msgspec.MsgspecError, ValueError):
+                _log.warning("a walk in the store cannot be read, and is read anew: another version may have kept it")
         if own is not None and (kept is not None or own.shared):
             self._local.forget(key, own)
         return None
@@ -132,9 +136,9 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Page(msgspec.Struct, frozen=True, array_like=True):
-    """Records, and those of the sources' people that they name by their places here."""
+    """Records, and those of the sources' people that they name by their places here, as JSON: it holds any integer."""
 
-    people: list[dict[str, Any]]
+    people: list[bytes]
     records: list[tuple[bytes, int]]
 
 
@@ -161,7 +165,7 @@ class _Kept(Reading):
     def __init__(self, head: _Head, page: bytes | None, start: int) -> None:
         self.count, self.unsettled = head.count, head.unsettled
         found = _Page([], []) if page is None else msgspec.msgpack.decode(page, type=_Page)
-        self.people = found.people
+        self.people: Sequence[Mapping[str, Any]] = [loads(person) for person in found.people]
         self._records = found.records
         self._start = start
 
@@ -174,7 +178,7 @@ def _packed(reading: Reading, records: Sequence[tuple[bytes, int]]) -> bytes:
     places = {source: place for place, source in enumerate(sources)}
     return msgspec.msgpack.encode(
         _Page(
-            [dict(reading.people[source]) for source in sources],
+            [dumps(dict(reading.people[source])).encode() for source in sources],
             [(bytes(text), places[source]) for text, source in records],
         )
     )

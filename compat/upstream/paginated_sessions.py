@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
 import requests
 
-from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized
+from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized, UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.lens import NOBODY
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
@@ -23,9 +25,11 @@ from compat.upstream.roster import Person, read_roster
 from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.session_pages import TokenRefused, raw_page, read_chunk
-from compat.upstream.transport import CallOptions, Transport
+from compat.upstream.transport import CallOptions, Transport, Unreadable
 
 __all__ = ["READ_SCOPE", "PaginatedSessions"]
+
+_log = logging.getLogger("compat.upstream")
 
 READ_SCOPE = "https://purl.imsglobal.org/spec/caliper/v1p2/scope/events.readonly"
 """The platform's scope for reading sessions (API facts)."""
@@ -146,10 +150,7 @@ class PaginatedSessions(Upstream):
         """The lists that together hold every session: one, or one a user of the roster."""
         if "{user_id}" not in self.path:
             return [_List(self, self.path, NOBODY, options)]
-        return [
-            _List(self, self.path.replace("{user_id}", quote(person.user_id, safe="")), person.values, options)
-            for person in self._people
-        ]
+        return [_UserList(self, person, options) for person in self._people]
 
     def codec(self, settings: LegacySettings) -> Codec:
         return SessionCodec(self.exams, settings)
@@ -213,6 +214,41 @@ class PaginatedSessions(Upstream):
             return Outgoing("GET", self.base_url + path, headers=headers, params=dict(asked))
 
         return self._transport.read(build, lambda reply: read_chunk(reply, int(asked["offset"]), decode), options, walk)
+
+
+class _UserList(Source):
+    """The list of a user of the roster."""
+
+    numbered = False
+
+    def __init__(self, upstream: PaginatedSessions, person: Person, options: CallOptions) -> None:
+        self.person = person.values
+        self._line = person.line
+        path = upstream.path.replace("{user_id}", quote(person.user_id, safe=""))
+        self._list = _List(upstream, path, person.values, options)
+
+    def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
+        with self._named():
+            return self._list.fetch(start, limit, step, walk)
+
+    def fetch_first(self, limit: int, decode: Callable[[bytes], Any], walk: Deadline | None) -> Chunk:
+        with self._named():
+            return self._list.fetch_first(limit, decode, walk)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say whose list it was that failed: by the line, as the user is nobody else's business."""
+        try:
+            yield
+        except (UpstreamError, InvalidParameter) as error:
+            if type(error) not in (UpstreamError, Unreadable, InvalidParameter):
+                raise
+            # What is wrong with the path of a list is no parameter of the caller's; words about it may name the user.
+            refused = isinstance(error, InvalidParameter)
+            what = "The upstream answered with status 422" if refused else error.message.rstrip(".")
+            told = UpstreamError(f"{what}, for the user in line {self._line} of the roster.")
+            _log.error("%s", told)
+            raise told from None
 
 
 class _List(Source):

@@ -27,10 +27,12 @@ class Person:
     Attributes:
         user_id: the user's id there.
         values: legacy field to value, of those that the roster gives.
+        line: where the roster's file names the user.
     """
 
-    user_id: str
+    user_id: str = field(repr=False)
     values: Mapping[str, Any] = field(repr=False)
+    line: int
 
 
 def read_roster(path: str | Path) -> list[Person]:
@@ -64,7 +66,7 @@ def _people(path: str, reader: csv.DictReader[str]) -> list[Person]:
             raise ConfigurationError(f"{where}: user_id is empty, or no id")
         if user_id in people:
             raise ConfigurationError(f"{where}: the same user_id stands on a line before")
-        people[user_id] = Person(user_id, dict(_values(where, row, columns[1:])))
+        people[user_id] = Person(user_id, dict(_values(where, row, columns[1:])), reader.line_num)
     if not people:
         raise ConfigurationError(f"roster {path}: names nobody, so that every list would be empty")
     return list(people.values())

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import KINDS, upstream_of
+from support import KINDS, edited, rows_of, upstream_of
 
 import compat
 from compat.config import CallerSettings
 from compat.errors import StoreUnavailable
+from compat.json_text import dumps
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.shim import Shim
 from compat.stores import Store, open_store
 from compat.stores.interface import StoredPage, WalkKeeper
 from compat.stores.walks import SharedWalks, walks_of
 from compat.testing.sandbox import Sandbox
+from compat.testing.strategies import json_values
 from compat.upstream.records import Reading
 from compat.walks import ProcessWalks, WalkKey
 
@@ -218,7 +222,8 @@ class Listed(Reading):
         return self._records[start : start + limit]
 
 
-PEOPLE = st.lists(st.dictionaries(st.sampled_from(["email", "name"]), st.none() | st.text()), min_size=1, max_size=4)
+_KEPT = st.none() | st.text() | st.integers() | st.integers(2**63, 2**140) | json_values()
+PEOPLE = st.lists(st.dictionaries(st.sampled_from(["email", "name", "student_id"]), _KEPT), min_size=1, max_size=4)
 
 
 @settings(deadline=None, max_examples=60)
@@ -238,9 +243,46 @@ def test_pages_out_of_the_store_are_the_readings(data: st.DataObject) -> None:
         page = SharedWalks(keeper, b"ours", LARGEST).page(key, number, never)
         start = (number - 1) * limit
         assert (page.count, page.unsettled) == (reading.count, reading.unsettled)
-        assert [(row.record, row.person) for row in page.rows(start, limit)] == [
-            (row.record, row.person) for row in reading.rows(start, limit)
+        assert [(row.record, dumps(row.person)) for row in page.rows(start, limit)] == [
+            (row.record, dumps(row.person)) for row in reading.rows(start, limit)
         ]
+
+
+def test_a_students_id_of_any_size_on_every_page(sandbox: Sandbox, shared_url: str, tmp_path: Path) -> None:
+    source: Any = sandbox.settings("paginated_sessions", True)["upstream"]
+    with open(source["roster"], encoding="utf-8", newline="") as file:
+        rows = [{**row, "student_id": str(2**64 + at)} for at, row in enumerate(csv.DictReader(file))]
+    roster = tmp_path / "roster.csv"
+    with roster.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+    def without_metadata(content: Any) -> None:
+        for row in rows_of(content):
+            row["metadata"] = None
+
+    sandbox.intercept = lambda request, answer: edited(answer, without_metadata)
+    found = []
+    for page in (1, 2, 3):
+        upstream = upstream_of(sandbox, "paginated_sessions", fan_out=True, roster=roster)
+        store = open_store(shared_url)
+        shim = Shim(upstream, walks=walks_of(compat.Configuration(upstream), store))
+        call = LegacyCall(INDEX_STUDENTS, "17", f"limit=5&page={page}", authorization="Token token=t")
+        found += json.loads(shim.answer(call).body)["students"]
+        store.close()
+    assert len(found) > 10
+    assert all(each["student_id"] >= 2**64 for each in found)
+
+
+def test_a_walk_of_another_version_is_read_anew(caplog: pytest.LogCaptureFixture) -> None:
+    keeper, key = Breaking(), WalkKey("c", 17, None, (), (), 1)
+    reading = Listed([(b"1", 0), (b"2", 0)], [{"name": "A"}], unsettled=False)
+    SharedWalks(keeper, b"ours", LARGEST).page(key, 1, lambda: reading)
+    keeper.pages = dict.fromkeys(keeper.pages, msgspec.msgpack.encode([[{"name": "A"}], [[b"2", 0]]]))
+    again = SharedWalks(keeper, b"ours", LARGEST).page(key, 2, lambda: reading)
+    assert again.records(1, 1) == [(b"2", 0)]
+    assert "another version" in caplog.text
 
 
 def test_nobody_finds_half_a_walk(shared_url: str) -> None:
