@@ -82,10 +82,9 @@ def _by_pyreqwest() -> Callable[[str], Page]:
 
 
 def _by_own_sender() -> Callable[[str], Page]:
-    from compat.gateway.direct import DirectSender
-    from compat.upstream.senders import CallOptions, Outgoing
+    from compat.upstream.senders import CallOptions, Outgoing, OwnPool
 
-    sender, options = DirectSender(_BASE), CallOptions()
+    sender, options = OwnPool(), CallOptions()
 
     def get(path: str) -> Page:
         answer = sender.send(Outgoing("GET", _BASE + path, headers=_SENT), options, (30.0, 30.0))

@@ -68,6 +68,7 @@ class UpstreamSchema(Schema):
     base_url = _Text(required=True)
     walk_deadline = fields.Float()
     unsettled = fields.String()
+    keep_alive = fields.Float()
 
 
 class StudentSessionsSchema(UpstreamSchema):

@@ -14,7 +14,6 @@ from compat.errors import LegacyError, UpstreamError
 from compat.gateway.aftermath import Aftermath
 from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, send_answer
 from compat.gateway.counted import Counted, describe
-from compat.gateway.direct import DirectSender
 from compat.gateway.divided import Divided, Part
 from compat.gateway.exchange import Exchange, Observer, request_id
 from compat.gateway.limits import Slots, check_head, read_body
@@ -91,10 +90,7 @@ class Gateway:
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
         self._new: Passing | None = None
-        self._sender: DirectSender | None = None
         if isinstance(upstream, StudentSessions):
-            self._sender = DirectSender(upstream.base_url)
-            upstream.send_by(self._sender)
             self._new = Passing(upstream.base_url, "new")
         # Where there is no old endpoint, no caller has a mode that leads there.
         self._legacy = Passing(configuration.legacy_base_url or "", "legacy")
@@ -127,8 +123,7 @@ class Gateway:
             await asyncio.get_running_loop().run_in_executor(None, self._inventory.close)
         for passing in filter(None, (self._new, self._legacy)):
             await passing.close()
-        if self._sender is not None:
-            self._sender.close()
+        self._shim.upstream.close()
         self._store.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from compat.errors import ConfigurationError, InvalidParameter
 from compat.legacy.answer import students
 from compat.upstream.pushdown import Capability, PushdownTrust
 from compat.upstream.records import One, Row, Source
-from compat.upstream.transport import CallOptions
+from compat.upstream.transport import CallOptions, Transport
 
 if TYPE_CHECKING:
     from compat.legacy.query import Query
@@ -143,6 +143,7 @@ class Upstream(ABC):
     kind: ClassVar[str]
     base_url: str
     walk: WalkSettings
+    _transport: Transport
 
     def __init__(self, capabilities: frozenset[Capability], walk: WalkSettings) -> None:
         self.pushdown = PushdownTrust(capabilities, self.kind.replace("_", " "))
@@ -152,6 +153,10 @@ class Upstream(ABC):
     def capabilities(self) -> frozenset[Capability]:
         """What it does by itself, as configured and not disproved a short while ago."""
         return self.pushdown.capabilities
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; a session that the user gave stays open."""
+        self._transport.close()
 
     @abstractmethod
     def check_query(self, query: Query) -> None:

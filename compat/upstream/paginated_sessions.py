@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import requests
@@ -16,6 +16,7 @@ from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.lens import NOBODY
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
 from compat.upstream.access_token import ClientCredentials, FixedToken, TokenSource
+from compat.upstream.answer_limits import AnswerLimits, LimitKeys
 from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream, WalkSettings
 from compat.upstream.noted import Noted
 from compat.upstream.reading import read_sources
@@ -26,6 +27,9 @@ from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.session_pages import TokenRefused, raw_page, read_chunk
 from compat.upstream.transport import CallOptions, Transport, Unreadable
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["READ_SCOPE", "PaginatedSessions"]
 
@@ -53,6 +57,7 @@ class PaginatedSessions(Upstream):
         unsettled: "serve" a list that kept changing and say so, or "refuse" it.
         session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
         retries: how often and how long to try.
+        limits: the keys of :class:`compat.upstream.answer_limits.AnswerLimits`.
 
     Raises:
         ConfigurationError: an argument that cannot be used.
@@ -76,13 +81,14 @@ class PaginatedSessions(Upstream):
         unsettled: Literal["serve", "refuse"] = "serve",
         session: requests.Session | None = None,
         retries: RetryPolicy = RetryPolicy(),
+        **limits: Unpack[LimitKeys],
     ) -> None:
         super().__init__(frozenset(), WalkSettings(walk_deadline, unsettled))
         self.base_url = checked_url("base_url", base_url)
         self.path = needed("path", path) if path.startswith("/") else "/" + needed("path", path)
         self.exams = checked_exams(exams)
         self._people = self._read_people(roster)
-        self._transport = Transport(retries, session, "paginated sessions")
+        self._transport = Transport(retries, session, "paginated sessions", AnswerLimits.of(**limits))
         self._tokens = self._token_source(token_url, client_id, client_secret, oauth_scope, bearer_token)
 
     def __repr__(self) -> str:

@@ -10,19 +10,22 @@ import logging
 import re
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote_plus, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import default_headers
-from urllib3 import HTTPConnectionPool, HTTPResponse, Retry, Timeout
+from requests.utils import default_headers, select_proxy
+from urllib3 import HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
+from urllib3.exceptions import ProtocolError
 
 from compat.forks import renew_after_fork
 from compat.upstream.call_options import CallOptions
+from compat.upstream.http_client import InStepAdapter, OutOfStep, check_encoding, keep_in_step
 from compat.upstream.inherited import leave_to_parent
 
 __all__ = ["CallOptions", "GivenSession", "Incoming", "Outgoing", "OwnPool", "Sender", "whole_url_of"]
@@ -77,6 +80,9 @@ class Sender(Protocol):
     def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request, with seconds to connect and seconds to wait for a byte."""
 
+    def close(self) -> None:
+        """Close the connections that nobody uses, where they are its own."""
+
 
 class _WithoutSignature(logging.Filter):
     """urllib3 writes each URL to its debug log, and a signed one is a secret."""
@@ -113,9 +119,37 @@ class GivenSession:
                 request.method, request.url, headers=headers, params=request.params, data=request.data, auth=auth
             )
         )
-        settings = self._session.merge_environment_settings(prepared.url or "", {}, True, None, None)
-        response = self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings)
-        return _Given(response)
+        url = prepared.url or ""
+        settings = self._session.merge_environment_settings(url, {}, True, None, None)
+        return _sent_by(
+            self._session.get_adapter(url),
+            select_proxy(url, settings["proxies"]),
+            lambda: self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings),
+        )
+
+    def close(self) -> None:
+        """Nothing: the session is the user's."""
+
+
+def _sent_by(adapter: BaseAdapter, proxy: str | None, send: Callable[[], requests.Response]) -> Incoming:
+    """Send by an adapter that is not ours, with its connections kept in step."""
+    for manager in _managers_of(adapter, proxy):
+        keep_in_step(manager)
+    response = send()
+    if response.status_code < HTTPStatus.OK:
+        # It opens connections in a way of its own, and the answer is still to come on this one.
+        response.close()
+        adapter.close()
+        raise ProtocolError("", OutOfStep("an informational status"))
+    return _Given(response)
+
+
+def _managers_of(adapter: BaseAdapter, proxy: str | None) -> list[PoolManager]:
+    """What an adapter of ``requests`` opens its connections by; nothing of an adapter that is made otherwise."""
+    if not isinstance(adapter, HTTPAdapter):
+        return []
+    found = [adapter.poolmanager] if proxy is None else [adapter.proxy_manager_for(proxy)]
+    return [manager for manager in found if isinstance(manager, PoolManager)]
 
 
 class _Given:
@@ -125,6 +159,8 @@ class _Given:
         self.status = response.status_code
         self._response = response
         self._chunks = response.iter_content(1 << 16)
+        if isinstance(response.raw, HTTPResponse):
+            check_encoding(response.raw)
 
     @property
     def headers(self) -> Any:
@@ -162,7 +198,7 @@ class OwnPool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
+        self._adapter = InStepAdapter(pool_maxsize=_CONNECTIONS)
         self._headers = dict(default_headers())
         self._pools: dict[tuple[Any, ...], tuple[HTTPConnectionPool, bool]] = {}
         self._others: weakref.WeakSet[HTTPAdapter] = weakref.WeakSet()
@@ -192,7 +228,7 @@ class OwnPool:
         pool, whole_url = self._pool_of(url, options)
         _, _, beyond = url.partition("://")
         target = url if whole_url else "/" + beyond.partition("/")[2]
-        return pool.urlopen(
+        response = pool.urlopen(
             request.method,
             target,
             body=request.data,
@@ -203,6 +239,12 @@ class OwnPool:
             preload_content=False,
             timeout=Timeout(connect=timeout[0], read=timeout[1], total=options.total),
         )
+        check_encoding(response)
+        return response
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._adapter.close()
 
     def _send_by(
         self, own: HTTPAdapter, url: str, request: Outgoing, options: CallOptions, timeout: tuple[float, float]
@@ -212,8 +254,10 @@ class OwnPool:
         prepared = requests.PreparedRequest()
         prepared.prepare(request.method, url, {**self._headers, **request.headers}, data=request.data)
         verify, cert, proxies = options.settings_for(url)
-        response = _without_retries(own).send(prepared, True, timeout, verify, cert, dict(proxies))
-        return _Given(response)
+        once = _without_retries(own)
+        return _sent_by(
+            own, select_proxy(url, proxies), lambda: once.send(prepared, True, timeout, verify, cert, dict(proxies))
+        )
 
     def _pool_of(self, url: str, options: CallOptions) -> tuple[HTTPConnectionPool, bool]:
         """The connections to a host, and whether a proxy wants to be told the whole URL.

@@ -11,10 +11,11 @@ import requests
 from compat.errors import ConfigurationError, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
 from compat.settings_checks import checked_key, checked_token, checked_url
+from compat.upstream.answer_limits import AnswerLimits, LimitKeys
 from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream, WalkSettings
 from compat.upstream.records import Chunk, One, Row, Source
 from compat.upstream.retries import Deadline, RetryPolicy
-from compat.upstream.senders import Outgoing, Sender
+from compat.upstream.senders import Outgoing
 from compat.upstream.student_pages import PageRows, raw_rows, read_chunk, read_row, refused
 from compat.upstream.transport import (
     CallOptions,
@@ -24,6 +25,8 @@ from compat.upstream.transport import (
 )
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from compat.legacy.query import Query
 
 __all__ = ["StudentSessions"]
@@ -47,6 +50,7 @@ class StudentSessions(Upstream):
         unsettled: "serve" a list that kept changing and say so, or "refuse" it.
         session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
         retries: how often and how long to try.
+        limits: the keys of :class:`compat.upstream.answer_limits.AnswerLimits`.
 
     Raises:
         ConfigurationError: an argument that cannot be used.
@@ -66,6 +70,7 @@ class StudentSessions(Upstream):
         unsettled: Literal["serve", "refuse"] = "serve",
         session: requests.Session | None = None,
         retries: RetryPolicy = RetryPolicy(),
+        **limits: Unpack[LimitKeys],
     ) -> None:
         if scope not in ("all", "exam"):
             raise ConfigurationError(f'scope = {scope!r}: must be "all" or "exam"')
@@ -76,7 +81,7 @@ class StudentSessions(Upstream):
         self.scope = scope
         self._api_token = checked_token("api_token", api_token)
         self._secret_key = checked_key("secret_key", secret_key)
-        self._transport = Transport(retries, session, "student sessions")
+        self._transport = Transport(retries, session, "student sessions", AnswerLimits.of(**limits))
 
     def __repr__(self) -> str:
         return f"StudentSessions({self.base_url!r}, scope={self.scope!r})"
@@ -85,10 +90,6 @@ class StudentSessions(Upstream):
     def account(self) -> Caller:
         """What its requests are signed with; the old endpoint of the same system takes it too."""
         return Caller("upstream", self._api_token, self._secret_key)
-
-    def send_by(self, sender: Sender) -> None:
-        """Send requests in another way from now on; a session that was given goes before it."""
-        self._transport.send_by(sender)
 
     def check_query(self, query: Query) -> None:
         """Every exam id may have sessions here."""

@@ -15,6 +15,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
+from compat.upstream.answer_limits import AnswerLimits
+from compat.upstream.http_client import Attempt, OutOfStep
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
 from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool, Sender
 
@@ -45,17 +47,24 @@ class Transport:
         session: the session to send with, with its adapters, proxies and certificates; None for one of our own,
             which then follows the proxies and certificates of each old call.
         name: what the upstream is called in messages.
+        limits: how much of one answer is taken.
     """
 
-    def __init__(self, retries: RetryPolicy, session: requests.Session | None, name: str) -> None:
+    def __init__(
+        self,
+        retries: RetryPolicy,
+        session: requests.Session | None,
+        name: str,
+        limits: AnswerLimits,
+    ) -> None:
         self.retries = retries
         self._sender: Sender = OwnPool() if session is None else GivenSession(session)
         self._name = name
+        self._limits = limits
 
-    def send_by(self, sender: Sender) -> None:
-        """Send in another way from now on; a session that the user gave goes before it."""
-        if not isinstance(self._sender, GivenSession):
-            self._sender = sender
+    def close(self) -> None:
+        """Close the connections that nobody uses; a session that the user gave stays open."""
+        self._sender.close()
 
     def read(
         self,
@@ -73,7 +82,7 @@ class Transport:
         deadline = retries.deadline(walk)
 
         def attempt() -> _T:
-            reply = self._send(build(), options, deadline)
+            reply = self._answer(build, options, deadline)
             _raise_for_retry(reply)
             if options.retries is not None and options.retries.is_retry("GET", reply.status):
                 raise TryAgain(unexpected(reply), reply.headers.get("Retry-After"))
@@ -99,7 +108,7 @@ class Transport:
 
         def attempt() -> Reply:
             try:
-                return self._send(build(), options, deadline)
+                return self._answer(build, options, deadline)
             except TryAgain as failed:
                 if isinstance(failed.error, _NothingSent):
                     raise
@@ -112,12 +121,25 @@ class Transport:
             raise failed.error from None
         return accept(reply)
 
-    def _send(self, request: Outgoing, options: CallOptions, deadline: Deadline) -> Reply:
+    def _answer(self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline) -> Reply:
+        """The answer to one attempt, which a connection that died while it was idle does not count for."""
+        request = build()
+        # A write is sent once, so it does not go to a connection that may be dead already.
+        attempt = Attempt(deadline, self._limits, fresh=request.method != "GET")
+        try:
+            return self._send(request, options, attempt)
+        except _DiedWhileIdle:
+            # Signed anew: the upstream may have seen the nonce.
+            return self._send(build(), options, Attempt(deadline, self._limits, fresh=True))
+
+    def _send(self, request: Outgoing, options: CallOptions, attempt: Attempt) -> Reply:
+        deadline = attempt.deadline
         connect, read, limit = options.limits(deadline.remaining())
         answered: int | None = None
         try:
-            incoming = self._sender.send(request, options, (connect, read))
-            reply = Reply(incoming.status, incoming.headers, _body(incoming, deadline))
+            with attempt.under_way():
+                incoming = self._sender.send(request, options, (connect, read))
+                reply = Reply(incoming.status, incoming.headers, _body(incoming, deadline))
             answered = reply.status
             return reply
         except (requests.ConnectTimeout, ConnectTimeoutError) as error:
@@ -130,6 +152,8 @@ class Transport:
         except (requests.RequestException, HTTPError) as error:
             if _timed_out(error):
                 raise _too_slow(limit, deadline) from None
+            if attempt.reused and not attempt.received and not attempt.fresh:
+                raise _DiedWhileIdle(_unreachable(self._name, error)) from None
             raise TryAgain(_unreachable(self._name, error)) from None
         finally:
             if options.attempted is not None:
@@ -138,6 +162,10 @@ class Transport:
 
 class _NothingSent(UpstreamUnreachable):
     """No connection came about, so that nothing can have been sent."""
+
+
+class _DiedWhileIdle(TryAgain):
+    """A connection that was used before broke off without a byte."""
 
 
 def _body(incoming: Incoming, deadline: Deadline) -> bytes:
@@ -161,9 +189,11 @@ def _too_slow(limit: str, deadline: Deadline) -> UpstreamTimeout:
 
 
 def _cause(error: BaseException) -> BaseException:
-    reason = error.args[0] if error.args else None
-    inner = getattr(reason, "reason", reason)
-    return inner if isinstance(inner, BaseException) else error
+    for each in error.args:
+        inner = getattr(each, "reason", each)
+        if isinstance(inner, BaseException):
+            return inner
+    return error
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -172,6 +202,8 @@ def _timed_out(error: BaseException) -> bool:
 
 def _unreachable(name: str, error: BaseException) -> UpstreamUnreachable:
     cause = _cause(error)
+    if isinstance(cause, OutOfStep):
+        return UpstreamUnreachable(f"The {name} upstream's answer cannot be told from the next one: it has {cause}.")
     kind = _NothingSent if isinstance(cause, NewConnectionError | ConnectTimeoutError) else UpstreamUnreachable
     return kind(f"The {name} upstream could not be reached: {type(cause).__name__}.", type(cause).__name__)
 

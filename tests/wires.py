@@ -17,6 +17,7 @@ class Sent:
     line: str
     headers: list[tuple[str, str]]
     chunks: list[bytes]
+    port: int
 
     @property
     def body(self) -> bytes:
@@ -45,7 +46,7 @@ class Wire:
     def __enter__(self) -> Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._ending = threading.Event()
+        self.ending = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -54,7 +55,7 @@ class Wire:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ending.set()
+        self.ending.set()
         socket.create_connection(self._listener.getsockname()).close()
         for connection in self._open:
             # One that is kept open would be waited on; one that ended already minds nothing.
@@ -67,7 +68,7 @@ class Wire:
     def _accept(self) -> None:
         while True:
             connection, _ = self._listener.accept()
-            if self._ending.is_set():
+            if self.ending.is_set():
                 connection.close()
                 return
             self._open.append(connection)
@@ -79,12 +80,12 @@ class Wire:
         connection.settimeout(20)
         with connection, connection.makefile("rb") as stream:
             try:
-                while (line := stream.readline()) and not self._ending.is_set():
+                while (line := stream.readline()) and not self.ending.is_set():
                     headers = []
                     while (field := stream.readline()) not in (b"\r\n", b""):
                         name, _, value = field.decode("latin-1").partition(":")
                         headers.append((name, value.strip()))
-                    request = Sent(line.decode("latin-1").rstrip(), headers, [])
+                    request = Sent(line.decode("latin-1").rstrip(), headers, [], connection.getpeername()[1])
                     self.sent.append(request)
                     _read_body(request, stream)
                     self.answer(request, connection)
