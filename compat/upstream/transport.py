@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
@@ -189,11 +189,9 @@ def _too_slow(limit: str, deadline: Deadline) -> UpstreamTimeout:
 
 
 def _cause(error: BaseException) -> BaseException:
-    for each in error.args:
-        inner = getattr(each, "reason", each)
-        if isinstance(inner, BaseException):
-            return inner
-    return error
+    reason = error.args[0] if error.args else None
+    inner = getattr(reason, "reason", reason)
+    return inner if isinstance(inner, BaseException) else error
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -202,8 +200,11 @@ def _timed_out(error: BaseException) -> bool:
 
 def _unreachable(name: str, error: BaseException) -> UpstreamUnreachable:
     cause = _cause(error)
-    if isinstance(cause, OutOfStep):
-        return UpstreamUnreachable(f"The {name} upstream's answer cannot be told from the next one: it has {cause}.")
+    for each in cause.args:
+        if isinstance(each, OutOfStep):
+            return UpstreamUnreachable(f"The {name} upstream's answer is not HTTP/1.1 that can be read: it has {each}.")
+    if isinstance(cause, DecodeError):
+        return UpstreamUnreachable(f"The {name} upstream's answer is not encoded as its Content-Encoding says.")
     kind = _NothingSent if isinstance(cause, NewConnectionError | ConnectTimeoutError) else UpstreamUnreachable
     return kind(f"The {name} upstream could not be reached: {type(cause).__name__}.", type(cause).__name__)
 

@@ -173,7 +173,7 @@ class Upstream:
 
     @contextmanager
     def through(self, entrance: str, **settings: Any) -> Iterator[entrances.Call]:
-        with Wire(self._answer) as self.wire:
+        with Wire(self.answer) as self.wire:
             if entrance == "session":
                 settings["session"] = requests.Session()
             self.sessions = self.made(**settings)
@@ -192,7 +192,7 @@ class Upstream:
     def last(self) -> list[str]:
         return [f"answer {len(self.wire.sent)}"]
 
-    def _answer(self, sent: Sent, connection: socket.socket) -> None:
+    def answer(self, sent: Sent, connection: socket.socket) -> None:
         number = len(self.wire.sent)
         body = json.dumps({"students": [{"id": number, "exam_id": 17, "name": f"answer {number}"}]}).encode()
         for step in self.script(body) if number == self.odd else [whole(body)]:
@@ -293,9 +293,26 @@ def test_a_session_whose_adapter_opens_its_own_connections_is_not_left_out_of_st
             self._inner.close()
 
     upstream = Upstream(RIGHT["103 late"], odd=2)
-    with Wire(upstream._answer) as upstream.wire, requests.Session() as session:
+    with Wire(upstream.answer) as upstream.wire, requests.Session() as session:
         session.mount("http://", Own())
         with entrances.adapter(upstream.made(session=session)) as call:
             assert call() == ["answer 1"]
             assert call() == 502
             assert [call(), call()] == [["answer 3"], ["answer 4"]]
+
+
+@pytest.mark.parametrize("session", [None, requests.Session()])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    {
+        "two lengths": "it has two lengths",
+        "101": "it has another protocol",
+        "an encoding that nobody knows": "encoded as 'rot13'",
+        "no gzip": "not encoded as its Content-Encoding says",
+        "a chunk that is too long": "a chunk that is longer than its size",
+    }.items(),
+)
+def test_an_error_says_what_was_wrong(name: str, says: str, session: requests.Session | None) -> None:
+    upstream = Upstream(WRONG[name])
+    with Wire(upstream.answer) as upstream.wire, pytest.raises(compat.UpstreamError, match=says):
+        list(compat.StudentSessionsClient(upstream.made(session=session)).sessions(17))
