@@ -13,11 +13,13 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from compat.config import Configuration, settings_of, sunset_of, upstream_of
 from compat.errors import ConfigurationError, LegacyError, UpstreamTimeout, UpstreamUnreachable
+from compat.forks import renew_after_fork
 from compat.legacy.answer import failure
 from compat.legacy.routes import LegacyCall, match_route
 from compat.raw_response import response_of
 from compat.script_session import ScriptSession, options_of
 from compat.settings_checks import checked_url
+from compat.upstream.inherited import leave_to_parent
 from compat.upstream.interface import Upstream
 
 if TYPE_CHECKING:
@@ -79,6 +81,16 @@ class ExamStudentsAdapter(BaseAdapter):
         self._previous = dict(sorted((previous or {}).items(), key=lambda each: -len(each[0])))
         self._follows_session = previous is None
         self._plain = HTTPAdapter()
+        renew_after_fork(self.renew)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Leave the connections of what goes on untouched to the parent of this process."""
+        leave_to_parent(self._plain)
+        leave_to_parent(self._previous)
 
     @property
     def origin(self) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
+
+from compat.forks import ForkLock
 
 __all__ = ["DRIFT", "Drift"]
 
@@ -15,7 +16,7 @@ class Drift:
     """Remembers which fields have been reported, so that a log is not flooded."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._seen: dict[str, str] = {}
         self._listener: Callable[[str], object] | None = None
 

@@ -10,6 +10,7 @@ SQLite has locks of its own, within the library, which cannot be made new: no th
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import sys
 import threading
@@ -24,6 +25,7 @@ __all__ = ["ForkLock", "cached_property", "pause_around_fork", "renew_after_fork
 _T = TypeVar("_T")
 _Renewal = Callable[[], object]
 _Held = Callable[[], _Renewal | None]
+_log = logging.getLogger("compat.forks")
 _numbers = count()
 _renewals: dict[int, _Held] = {}
 _pauses: dict[int, tuple[_Held, _Held]] = {}
@@ -35,9 +37,10 @@ _forking = threading.Lock()
 def renew_after_fork(renew: _Renewal) -> None:
     """Call a function in every process that is forked from this one, and in the children of those.
 
-    A method of an object is held weakly: registering keeps no object alive. Renewals run in the order of their
-    registration, on the only thread that the child has. They open nothing and wait for nothing: they drop what was
-    inherited, without closing it towards its other side, and put new locks in place.
+    A method of an object is held weakly: registering keeps no object alive. The newest runs first, so that what an
+    owner made later is renewed before the owner drops it; all run on the only thread that the child has. They open
+    nothing and wait for nothing: they drop what was inherited, without closing it towards its other side, and put new
+    locks in place.
 
     Args:
         renew: takes no argument.
@@ -117,10 +120,13 @@ def _after() -> None:
 
 def _after_in_child() -> None:
     _after()
-    for held in list(_renewals.values()):
+    for held in reversed(list(_renewals.values())):
         renew = held()
         if renew is not None:
-            renew()
+            try:
+                renew()
+            except Exception as error:  # noqa: BLE001 - Python would drop it, and leave out all those that follow
+                _log.error("something of the parent process could not be left to it: %s", type(error).__name__)
 
 
 if hasattr(os, "register_at_fork"):

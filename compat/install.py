@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,14 +13,18 @@ from requests.adapters import BaseAdapter
 from compat.adapter import ExamStudentsAdapter
 from compat.config import Configuration
 from compat.errors import ConfigurationError
+from compat.forks import ForkLock, renew_after_fork
 from compat.migration.stand_ins import network_is_stood_in_for
+from compat.upstream.inherited import leave_to_parent
 from compat.upstream.interface import Upstream
 
 __all__ = ["install", "install_at_first_call", "uninstall"]
 
 _GetAdapter = Callable[[requests.Session, str], BaseAdapter]
 _MakeAdapter = Callable[[], ExamStudentsAdapter | None]
-_lock = threading.RLock()
+_lock = ForkLock(threading.RLock)
+_previous: weakref.WeakSet[BaseAdapter] = weakref.WeakSet()
+"""Those of sessions whose calls came by here, which the old endpoint may have been asked with."""
 _installed: ExamStudentsAdapter | None = None
 _awaited: _MakeAdapter | None = None
 _ours: _GetAdapter | None = None
@@ -126,13 +130,11 @@ def _answering() -> ExamStudentsAdapter | None:
 
 
 def _forked() -> None:
-    """A child has only the thread that forked, which may not be the one that held the lock."""
-    global _lock  # noqa: PLW0603 - what is installed is the process's own state
-    _lock = threading.RLock()
+    for adapter in list(_previous):
+        leave_to_parent(adapter)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+renew_after_fork(_forked)
 
 
 def _asking_first(before: _GetAdapter) -> _GetAdapter:
@@ -144,6 +146,7 @@ def _asking_first(before: _GetAdapter) -> _GetAdapter:
             return found
         if network_is_stood_in_for():
             return found
+        _previous.add(found)
         return _Installed(installed, found)
 
     return get_adapter

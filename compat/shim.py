@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from compat.legacy import answer
 from compat.legacy.answer import Answer
 from compat.legacy.parameters import Parameters, check, gather
 from compat.legacy.query import LARGEST_LIMIT, Query, parse_query
-from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall
+from compat.legacy.routes import ADD_STUDENT, ROUTES, LegacyCall, Route
 from compat.legacy.signature import Caller
 from compat.legacy.values import Comparable
 from compat.legacy.verifier import Verifier
@@ -113,20 +113,16 @@ class Shim:
         Raises:
             LegacyError: as :meth:`answer`.
         """
-        given = self._answered(admitted.call, admitted, options)
+        given: Answer = getattr(self, admitted.call.route.answer)(admitted, options)
         return given.without_body() if admitted.call.method == "HEAD" else given
 
-    def _answered(self, call: LegacyCall, admitted: Admitted, options: CallOptions) -> Answer:
-        parameters = admitted.parameters
-        if call.route == INDEX_STUDENTS:
-            return self._index(parse_query(parameters, self.settings.zone), admitted.key, options)
-        if call.route == SHOW_STUDENT:
-            return self._show(*_ids(call, parameters), options)
-        if call.route == ADD_STUDENT:
-            return self._add(call, parameters, options)
-        return self._delete(call, parameters, options)
+    def index(self, admitted: Admitted, options: CallOptions) -> Answer:
+        """The answer to ``index_students``.
 
-    def _index(self, query: Query, caller: str, options: CallOptions) -> Answer:
+        Raises:
+            LegacyError: as :meth:`answer`; so do the other three.
+        """
+        query = parse_query(admitted.parameters, self.settings.zone)
         self.upstream.check_query(query)
         while True:
             plan = make_plan(query, self.upstream.capabilities)
@@ -134,7 +130,7 @@ class Shim:
                 # No list is longer than that, and an upstream may stumble over such a page where the old one gave none.
                 direct = plan.direct and query.start < _LONGEST_LIST
                 found = self._direct(plan, options) if direct else None
-                return found or self._walked(plan, caller, options)
+                return found or self._walked(plan, admitted.key, options)
             except PushdownIgnored as ignored:
                 self.upstream.pushdown.disprove(ignored.capability)
 
@@ -195,8 +191,9 @@ class Shim:
         short = short_list(self._codec, first, sources[0].person, plan.query.exam_id, plan.wants)
         return short or read_sources(sources, self.upstream.walk, note, begun=Begun(with_texts(first), deadline))
 
-    def _show(self, exam_id: int, student_session_id: int, options: CallOptions) -> Answer:
-        found = self._found(exam_id, student_session_id, options)
+    def show(self, admitted: Admitted, options: CallOptions) -> Answer:
+        """The answer to ``show_student``."""
+        found = self._found(*_ids(admitted), options)
         return answer.single(self._codec.render([found.row])[1:-1], unsettled=found.unsettled)
 
     def _found(self, exam_id: int, student_session_id: int, options: CallOptions) -> _Found:
@@ -208,8 +205,9 @@ class Shim:
             raise UpstreamError("The upstream's list kept changing while the student session was looked for.")
         raise StudentSessionNotFound(student_session_id)
 
-    def _add(self, call: LegacyCall, parameters: Parameters, options: CallOptions) -> Answer:
-        values = self._writable(call, parameters)
+    def add(self, admitted: Admitted, options: CallOptions) -> Answer:
+        """The answer to ``add_student``."""
+        values = self._writable(admitted)
         sent = {
             name: text.lower() if name in ADD_STUDENT.flags else text
             for name, text in values.items()
@@ -218,15 +216,16 @@ class Shim:
         row = self.upstream.add(int(values["id"]), sent, self._codec, options)
         return answer.single(self._codec.render([row])[1:-1], status=201)
 
-    def _delete(self, call: LegacyCall, parameters: Parameters, options: CallOptions) -> Answer:
-        self._writable(call, parameters)
-        exam_id, student_session_id = _ids(call, parameters)
+    def delete(self, admitted: Admitted, options: CallOptions) -> Answer:
+        """The answer to ``delete_student``."""
+        self._writable(admitted)
+        exam_id, student_session_id = _ids(admitted)
         self._found(exam_id, student_session_id, options)
         self.upstream.delete(student_session_id, options)
         return answer.empty()
 
-    def _writable(self, call: LegacyCall, parameters: Parameters) -> Mapping[str, str]:
-        values = check(call.route, parameters)
+    def _writable(self, admitted: Admitted) -> Mapping[str, str]:
+        values = check(admitted.call.route, admitted.parameters)
         if self.upstream.reads_only is not None:
             raise self.upstream.reads_only
         return values
@@ -237,6 +236,20 @@ class _Found(NamedTuple):
     unsettled: bool
 
 
-def _ids(call: LegacyCall, parameters: Parameters) -> tuple[int, int]:
-    values = check(call.route, parameters)
+def _ids(admitted: Admitted) -> tuple[int, int]:
+    values = check(admitted.call.route, admitted.parameters)
     return int(values["id"]), int(values["student_session_id"])
+
+
+def check_answered(routes: Iterable[Route]) -> None:
+    """See that the shim has a method for each route.
+
+    Raises:
+        TypeError: it has none; the text names the route.
+    """
+    for route in routes:
+        if not callable(vars(Shim).get(route.answer)):
+            raise TypeError(f"nobody answers the route {route.action!r}: Shim has no method {route.answer!r}")
+
+
+check_answered(ROUTES)

@@ -10,6 +10,7 @@ from typing import Any
 
 from compat.config import CallerSettings
 from compat.doctor import CLUED, clues
+from compat.forks import renew_after_fork
 from compat.gateway.exchange import Exchange, Observer
 from compat.gateway.logs import place_of
 from compat.legacy.routes import LegacyCall
@@ -39,6 +40,11 @@ class Aftermath:
     def __init__(self, callers: Iterable[CallerSettings], observers: Iterable[Observer]) -> None:
         self._callers = {each.caller.name: each.caller for each in callers}
         self._observers = tuple(observers)
+        self.renew()
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Begin with nothing to tell, in a process that was forked: what was answered is its parent's to tell."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-clues")
         self._waiting: set[asyncio.Future[dict[str, Any]]] = set()
         self._ended: list[Exchange] = []

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from compat.errors import LegacyError
+from compat.forks import renew_after_fork
 from compat.gateway.asgi import Headers, Receive, Scope, may_have_body
 from compat.gateway.settings import GatewaySettings
 
@@ -147,6 +148,11 @@ class Slots:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.renew()
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Begin with none taken, in a process that was forked: the calls that run are its parent's."""
         self._lock = threading.Lock()
         self._taken: Counter[str] = Counter()
 

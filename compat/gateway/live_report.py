@@ -16,6 +16,7 @@ import msgspec
 
 from compat.config import Configuration
 from compat.errors import CompatError
+from compat.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from compat.regression.report.content import CallerLeft
@@ -64,11 +65,16 @@ class LiveReport:
         self._configuration = configuration
         self._fresh = fresh
         self._patience = patience
-        self._lock = threading.Lock()
-        self._making: threading.Event | None = None
         self._made: _Made | None = None
+        self.renew()
+        renew_after_fork(self.renew)
         self._failed: NoReport | None = None
         self._read: dict[Path, tuple[int, Any]] = {}
+
+    def renew(self) -> None:
+        """Wait for no report of another's making, in a process that was forked."""
+        self._lock = threading.Lock()
+        self._making: threading.Event | None = None
 
     def html(self) -> bytes:
         """The page.

@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
+from compat.forks import renew_after_fork
 from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, may_have_body
 from compat.gateway.environment import proxy_to, trusted_by
 
@@ -44,6 +45,8 @@ _SILENCE = 120.0
 _KEPT_OPEN = 4.0
 """Seconds that an idle connection is kept: less than servers do, so that they seldom close it just as it is used."""
 _LONGEST_LINE = 64 * 1024
+_inherited: list[aiohttp.ClientSession] = []
+"""Of the parent of this process, kept as they are: to close them would write to its connections and its event loop."""
 
 
 class Cut(ConnectionError):
@@ -69,6 +72,13 @@ class Passing:
         self._name = {"new": "upstream", "legacy": "old endpoint"}[answers_as]
         self._session: aiohttp.ClientSession | None = None
         self._proxy: str | None = None
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Begin without connections, in a process that was forked."""
+        if self._session is not None:
+            _inherited.append(self._session)
+        self._session = None
 
     async def close(self) -> None:
         """Close the connections."""

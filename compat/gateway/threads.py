@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from compat.forks import renew_after_fork
+
 __all__ = ["Threads"]
 
 _T = TypeVar("_T")
@@ -28,6 +30,11 @@ class Threads:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.renew()
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Begin without threads or calls, in a process that was forked."""
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._started: list[threading.Thread] = []
         self._unfinished = 0

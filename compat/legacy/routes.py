@@ -33,6 +33,7 @@ class Route:
     Attributes:
         action: the last part of its path, also the name of the client's method.
         methods: the HTTP methods that it answers.
+        answer: the method of the shim that answers it.
         required: parameters that have to be there, beside the id in the path.
         numbers: parameters that are digits.
         flags: parameters that are true or false.
@@ -43,6 +44,7 @@ class Route:
 
     action: str
     methods: tuple[str, ...]
+    answer: str = ""
     required: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ("id",)
     flags: tuple[str, ...] = ()
@@ -73,21 +75,27 @@ class Route:
 
 
 INDEX_STUDENTS = Route(
-    "index_students", ("GET", "HEAD"), numbers=("id", "page", "limit"), json=("filter", "sort"), words=("status",)
+    "index_students",
+    ("GET", "HEAD"),
+    "index",
+    numbers=("id", "page", "limit"),
+    json=("filter", "sort"),
+    words=("status",),
 )
 SHOW_STUDENT = Route(
-    "show_student", ("GET", "HEAD"), required=("student_session_id",), numbers=("id", "student_session_id")
+    "show_student", ("GET", "HEAD"), "show", required=("student_session_id",), numbers=("id", "student_session_id")
 )
 ADD_STUDENT = Route(
     "add_student",
     ("POST",),
+    "add",
     required=("name", "email"),
     numbers=("id", "open_time"),
     flags=("skip_requirements", "is_individual_info_html"),
     texts=("individual_info",),
 )
 DELETE_STUDENT = Route(
-    "delete_student", ("DELETE",), required=("student_session_id",), numbers=("id", "student_session_id")
+    "delete_student", ("DELETE",), "delete", required=("student_session_id",), numbers=("id", "student_session_id")
 )
 ROUTES = (INDEX_STUDENTS, SHOW_STUDENT, ADD_STUDENT, DELETE_STUDENT)
 _BY_ACTION = {route.action: route for route in ROUTES}

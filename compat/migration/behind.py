@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import sys
 import threading
 import time
@@ -13,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from compat.forks import renew_after_fork
 
 __all__ = ["Behind", "Bounds", "Job"]
 
@@ -72,6 +73,7 @@ class Behind:
         self.counted: Callable[[str], object] = _nobody
         self.ended: Callable[[], object] = _nobody
         self._begin()
+        renew_after_fork(self._begin)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"bounds": self.bounds}
@@ -89,8 +91,6 @@ class Behind:
         Returns:
             whether it was taken.
         """
-        if self._process != os.getpid():
-            self._begin()
         with self._change:
             full = len(self._jobs) >= self.bounds.waiting or self._bytes + size > self.bounds.waiting_bytes
             if full or self._closing.is_set():
@@ -130,9 +130,6 @@ class Behind:
         Args:
             within: seconds; None for what the bounds say of the end of a process.
         """
-        if self._process != os.getpid():
-            # A child owes nothing of what its parent still had to do.
-            return
         self._closing.set()
         self.settle(self.bounds.at_exit if within is None else within)
         with self._change:
@@ -144,8 +141,7 @@ class Behind:
         self.ended()
 
     def _begin(self) -> None:
-        """Begin with nothing, in this process."""
-        self._process = os.getpid()
+        """Begin with nothing: a child owes nothing of what its parent still had to do."""
         self._change = threading.Condition()
         self._closing = threading.Event()
         self._jobs: deque[_Waiting] = deque()

@@ -5,13 +5,13 @@ One way through for every entrance. A write goes to one endpoint only, and once,
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from compat.config import Configuration
 from compat.errors import ConfigurationError, UpstreamError
+from compat.forks import ForkLock
 from compat.legacy.routes import LegacyCall
 from compat.migration.behind import Behind, Bounds
 from compat.migration.brownouts import Brownouts
@@ -34,7 +34,7 @@ __all__ = ["Dial"]
 
 _T = TypeVar("_T")
 _NONE = Rules()
-_MAKING = threading.Lock()
+_MAKING = ForkLock()
 """Held while what keeps pairs is made, so that it is made once."""
 
 

@@ -20,6 +20,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
+from compat.forks import ForkLock
+
 __all__ = ["Place", "forget_handovers", "handed_over", "note_handovers"]
 
 Place = tuple[str, int, str, str]
@@ -28,7 +30,7 @@ Place = tuple[str, int, str, str]
 _NOTE = "_exam_compat_handed_over"
 _POOL_FILE = os.path.join("concurrent", "futures", "thread.py")
 # Reentrant, since an owner may go at any moment, also while its thread is in here.
-_lock = threading.RLock()
+_lock = ForkLock(threading.RLock)
 _noting = False
 _owners: weakref.WeakSet[Any] = weakref.WeakSet()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import secrets
 import sys
 import threading
@@ -20,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 
 from compat.errors import CompatError
+from compat.forks import ForkLock, renew_after_fork
 from compat.migration.sightings import Sighting
 from compat.migration.tallies import Batch, Busy, Counts, Group, Tally, open_tally
 from compat.plural import several
@@ -80,6 +80,7 @@ class Inventory:
         self._open_with = open_with
         self._clock = clock
         self.begin()
+        renew_after_fork(self.begin)
         _ALL.add(self)
 
     def __reduce__(self) -> tuple[Callable[[str], Inventory], tuple[str]]:
@@ -249,7 +250,7 @@ class Inventory:
         self._away = True
 
 
-_LOCK = threading.Lock()
+_LOCK = ForkLock()
 _BY_URL: dict[str, Inventory] = {}
 _ALL: weakref.WeakSet[Inventory] = weakref.WeakSet()
 
@@ -257,13 +258,6 @@ _ALL: weakref.WeakSet[Inventory] = weakref.WeakSet()
 def _end_all(within: float = _AT_EXIT) -> None:
     for inventory in list(_ALL):
         inventory.end(within)
-
-
-def _begin_all() -> None:
-    global _LOCK  # noqa: PLW0603 - in a child of a fork nobody would release the one that was held
-    _LOCK = threading.Lock()
-    for inventory in list(_ALL):
-        inventory.begin()
 
 
 def _is_child() -> bool:
@@ -291,5 +285,3 @@ def _at_the_end_of_a_child() -> None:
 
 # Runs when all threads that are waited for are done, those of executors among them.
 atexit.register(_end_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_all)

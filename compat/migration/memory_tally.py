@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
+from compat.forks import ForkLock
 from compat.migration.tallies import MOST_NAMES, OTHER, Batch, Counted, Counts, Group, Tally, Usage
 
 __all__ = ["MemoryTally", "memory_tally"]
 
-_LOCK = threading.Lock()
+_LOCK = ForkLock()
 
 
 def memory_tally(url: str) -> MemoryTally:
@@ -22,7 +22,7 @@ class MemoryTally(Tally):
     """Counts in dictionaries."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._names: dict[str, set[str]] = {kind: set() for kind in MOST_NAMES}
         self._groups: dict[Group, Counts] = {}
         self._taken: dict[str, int] = {}

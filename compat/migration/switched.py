@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from compat.errors import CompatError
+from compat.forks import renew_after_fork
 from compat.migration.modes import Rules, switched_rules
 from compat.migration.switches import Switches, open_switches
 
@@ -40,10 +40,20 @@ class Switched:
     def __init__(self, store: str, *, legacy: bool) -> None:
         self._store = store
         self._legacy = legacy
-        self._process = 0
+        self._begun = False
         self._thread: threading.Thread | None = None
+        self._ending: weakref.finalize[[], Switched] | None = None
         self._rules = Rules()
         self._switches: Mapping[str, str] = {}
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Begin to read when somebody asks, in a process that was forked; until then what was read last counts."""
+        self._begun = False
+        self._thread = None
+        if self._ending is not None:
+            # The thread that it would tell is not in this process, and may have held the event's lock.
+            self._ending.detach()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"store": self._store, "legacy": self._legacy}
@@ -54,30 +64,31 @@ class Switched:
     @property
     def rules(self) -> Rules:
         """What they say now, at most a second or so ago."""
-        if self._process != os.getpid():
+        if not self._begun:
             self._await_first()
         return self._rules
 
     @property
     def switches(self) -> Mapping[str, str]:
         """All of them, name to value; of the same age."""
-        if self._process != os.getpid():
+        if not self._begun:
             self._await_first()
         return self._switches
 
     def start(self) -> None:
         """Begin to read, so that the first call finds them read."""
-        self._process = os.getpid()
+        self._begun = True
         self._first = threading.Event()
         self._ended = threading.Event()
-        weakref.finalize(self, self._ended.set).atexit = False
+        self._ending = weakref.finalize(self, self._ended.set)
+        self._ending.atexit = False
         reading = _Reading(weakref.ref(self), self._store, self._legacy, self._first, self._ended)
         self._thread = threading.Thread(target=reading.go_on, name="exam-compat-switches", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Read no more, and let go of the store."""
-        if self._process == os.getpid() and self._thread is not None:
+        if self._thread is not None:
             self._ended.set()
             self._thread.join(_LETTING_GO)
 

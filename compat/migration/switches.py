@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from compat.errors import StoreUnavailable
+from compat.forks import ForkLock
 from compat.stores.places import no_redis, place_of
 
 __all__ = ["Switches", "open_switches", "unreadable"]
@@ -90,5 +90,5 @@ class _MemorySwitches(Switches):
         pass
 
 
-_LOCK = threading.Lock()
+_LOCK = ForkLock()
 _IN_MEMORY: dict[str, dict[str, str]] = {}

@@ -12,11 +12,13 @@ from requests.auth import AuthBase
 
 from compat.config import Configuration
 from compat.errors import LegacyError
+from compat.forks import renew_after_fork
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import Caller, signed
 from compat.migration.answers_kept import kept_answer, kept_error, kept_response
 from compat.regression.pairs import Answered
 from compat.shim import Shim
+from compat.upstream.inherited import leave_to_parent
 
 __all__ = ["Asker", "NewEndpoint", "OldEndpoint", "pages_of"]
 
@@ -52,6 +54,11 @@ class OldEndpoint:
         self._session = requests.Session()
         self._session.auth = _Token(account.api_token)
         self._session.headers["Accept"] = _ACCEPT
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Leave the connections to the parent of this process."""
+        leave_to_parent(self._session)
 
     def __call__(self, call: LegacyCall) -> Answered:
         """Sign a call anew and send it."""

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from compat._version import __version__
+from compat.forks import renew_after_fork
 from compat.legacy.routes import LegacyCall
 from compat.legacy.verifier import token_of
 from compat.plural import several
@@ -92,6 +93,7 @@ class Recorder:
         self._sought = Sought([*sought, key.secret.hex(), key.secret.decode("latin-1")])
         self._lock = threading.Lock()
         self._begin()
+        renew_after_fork(self.renew)
 
     def __enter__(self) -> Recorder:
         return self
@@ -113,8 +115,7 @@ class Recorder:
             self.abandon()
 
     def _begin(self) -> None:
-        self._process = os.getpid()
-        self._closed = False
+        self._closed = self._inherited = False
         self._begin_order()
         self._waiting: list[bytes] = []
         self._since = 0.0
@@ -136,6 +137,15 @@ class Recorder:
             self._file.append(frame(msgspec.json.encode(head) + b"\n"))
         except OSError as error:
             raise RecordingError(f"{path}: {error.strerror or error}") from None
+
+    def renew(self) -> None:
+        """Leave the file to the parent of this process; with the next call begins one of its own."""
+        self._lock = threading.Lock()
+        if not self._closed:
+            self._file.close(durable=False)
+        self._closed = self._inherited = True
+        self._waiting = []
+        self._calls = self._lost = 0
 
     def _path(self, now: float) -> Path:
         if self._place.name.endswith(SUFFIX):
@@ -178,11 +188,9 @@ class Recorder:
         """
         if "GET" not in call.route.methods:
             raise ValueError(f"{call.route.action} writes, and only reads are recorded")
-        if self._process != os.getpid():
-            # The lock may have been held when the process was forked, by a thread that is not in this one.
-            self._lock = threading.Lock()
-            self._begin()
         with self._lock:
+            if self._inherited:
+                self._begin()
             if self._closed:
                 raise RecordingError(f"{self._file.path}: was closed")
             recorded = self._redacted(call, old, new, caller, time.time() if at is None else at)
@@ -244,7 +252,7 @@ class Recorder:
             RecordingError: the file cannot be written. What waited is counted as lost.
         """
         with self._lock:
-            if self._waiting and not self._closed and self._process == os.getpid():
+            if self._waiting and not self._closed:
                 self._write()
 
     def abandon(self) -> None:

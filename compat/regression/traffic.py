@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from compat.config import Configuration
+from compat.forks import renew_after_fork
 from compat.regression.errors import RecordingError, SecretFound
 from compat.regression.keys import key_of
 from compat.regression.pairs import Pair
@@ -50,12 +51,17 @@ class TrafficRecorder:
         self._room = configuration.regression.get("record_max", _ROOM)
         # Made now, so that processes which begin later have the same one.
         self._key = key_of(configuration)
-        self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
-        self._flushing: threading.Thread | None = None
+        self.renew()
+        renew_after_fork(self.renew)
         self._begun = 0.0
         self._taken = 0
         self._full = self._failing = False
+
+    def renew(self) -> None:
+        """Begin a file of one's own with the next pair, in a process that was forked."""
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+        self._flushing: threading.Thread | None = None
 
     def __call__(self, pair: Pair) -> None:
         """Record a pair; never raises what a disk or a secret is the reason of."""
@@ -81,7 +87,7 @@ class TrafficRecorder:
             self._failing = True
 
     def _flush_later(self) -> None:
-        # In a process that was forked meanwhile, the thread is none that lives.
+        # One that failed is as good as none.
         if self._flushing is None or not self._flushing.is_alive():
             self._flushing = threading.Timer(_LONGEST_WAIT, self._do, [self._flush])
             self._flushing.daemon = True

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from compat.errors import StoreUnavailable
+from compat.forks import ForkLock
 from compat.stores.interface import Store
 
 __all__ = ["LenientStore"]
@@ -22,7 +22,7 @@ class LenientStore(Store):
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self.shared = store.shared
         self.walks = store.walks
 

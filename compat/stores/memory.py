@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable
 
+from compat.forks import renew_after_fork
 from compat.stores.interface import SPENT_FOR, Store, digests
 
 __all__ = ["MemoryStore"]
@@ -14,6 +16,7 @@ __all__ = ["MemoryStore"]
 _SPAN = 2 * 60 * 60
 _BYTES = 8
 _BITS = 60
+_log = logging.getLogger("compat.stores")
 
 
 class MemoryStore(Store):
@@ -32,8 +35,15 @@ class MemoryStore(Store):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._salt = secrets.token_bytes(16)
-        self._lock = threading.Lock()
         self._spans: dict[int, set[int]] = {}
+        self._lock = threading.Lock()
+        self._forked = False
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Remember by oneself from now on, in a process that was forked, beside what was spent before."""
+        self._lock = threading.Lock()
+        self._forked = True
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = [
@@ -42,6 +52,12 @@ class MemoryStore(Store):
         ]
         now = self._clock()
         with self._lock:
+            if self._forked:
+                self._forked = False
+                _log.warning(
+                    "a store in memory is not shared by processes: a call can be made once at each that was forked; "
+                    "use sqlite:// or redis://"
+                )
             span = int(now // _SPAN)
             if span not in self._spans:
                 self._forget_before(now - SPENT_FOR)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from types import TracebackType
 
 import redis
+
+from compat.forks import ForkLock
 
 __all__ = ["WAIT", "Patience"]
 
@@ -25,7 +26,7 @@ class Patience:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._rests_until = 0.0
 
     def __enter__(self) -> None:

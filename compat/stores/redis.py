@@ -8,6 +8,7 @@ time is Redis's, so that replicas need not agree on it.
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any, NoReturn
 
 import redis
@@ -15,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from compat.errors import ConfigurationError, StoreUnavailable
+from compat.forks import renew_after_fork
 from compat.stores.interface import Store, digests
 from compat.stores.patience import WAIT, Patience
 from compat.stores.redis_walks import RedisWalks
@@ -57,6 +59,18 @@ return 1
 """
 
 
+class _Connections(redis.ConnectionPool):
+    """redis-py's own pool looks for forks by itself, and waits in the child for a lock that another thread held."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        self._fork_lock, self._lock = threading.RLock(), threading.RLock()
+        self.reset()
+
+
 def connected(url: str) -> Any:
     """A client that sends nothing twice: once a call may have been recorded, it would be taken for a replay.
 
@@ -64,7 +78,9 @@ def connected(url: str) -> Any:
         ConfigurationError: the URL cannot be used.
     """
     try:
-        return redis.Redis.from_url(url, socket_timeout=WAIT, socket_connect_timeout=WAIT, retry=Retry(NoBackoff(), 0))
+        return redis.Redis.from_pool(
+            _Connections.from_url(url, socket_timeout=WAIT, socket_connect_timeout=WAIT, retry=Retry(NoBackoff(), 0))
+        )
     except (ValueError, TypeError):
         raise ConfigurationError("[store] url: must read redis://host:6379/0") from None
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from compat.forks import pause_around_fork
+
 __all__ = ["SqliteFile", "Transaction"]
 
 _AT_EXIT = 1.0
@@ -52,6 +54,7 @@ class SqliteFile:
         self._database: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
         _OPEN.add(self)
+        pause_around_fork(self.before_fork, self.after_fork)
 
     def __enter__(self) -> sqlite3.Connection:
         self._lock.acquire()
@@ -182,8 +185,6 @@ class Transaction:
 
 
 _OPEN: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
-_PAUSED: list[SqliteFile] = []
-_FORKING = threading.Lock()
 
 
 def _close_all() -> None:
@@ -191,20 +192,4 @@ def _close_all() -> None:
         file.close_at_exit()
 
 
-def _before_fork() -> None:
-    # One fork at a time: another thread's would release what this one holds.
-    _FORKING.acquire()
-    _PAUSED[:] = _OPEN
-    for file in _PAUSED:
-        file.before_fork()
-
-
-def _after_fork() -> None:
-    while _PAUSED:
-        _PAUSED.pop().after_fork()
-    _FORKING.release()
-
-
 atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from compat.errors import StoreUnavailable
+from compat.forks import renew_after_fork
 from compat.stores.interface import KEPT_FOR, StoredPage, WalkKeeper
 
 __all__ = ["WalkFiles"]
@@ -42,9 +43,14 @@ class WalkFiles(WalkKeeper):
         self._folder = folder
         self._kept_for = kept_for
         self._clock = clock
+        self.renew()
+        renew_after_fork(self.renew)
+        self.sweep()
+
+    def renew(self) -> None:
+        """Look after the folder by oneself, in a process that was forked; the walks in it are for all."""
         self._lock = threading.Lock()
         self._watch: threading.Timer | None = None
-        self.sweep()
 
     def put(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
         unfinished = self._folder / f"unfinished-{secrets.token_hex(8)}"
@@ -118,7 +124,7 @@ class WalkFiles(WalkKeeper):
     def _watch_over(self) -> None:
         """See to it that an abandoned walk goes even if nobody calls again."""
         with self._lock:
-            # A timer's thread does not come along where a process is forked.
+            # One that failed is as good as none.
             if self._watch is None or not self._watch.is_alive():
                 look = weakref.WeakMethod(self._look)
                 self._watch = threading.Timer(self._kept_for, lambda: (method := look()) and method())

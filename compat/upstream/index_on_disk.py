@@ -6,12 +6,14 @@ A database without a name is gone with the connection, and with the process howe
 from __future__ import annotations
 
 import sqlite3
+import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
 from compat.errors import UpstreamError
+from compat.forks import pause_around_fork
 from compat.legacy.query import SortKey
 from compat.upstream.index import Entries, Index, Order, Summary, collision
 from compat.upstream.kept_texts import not_kept
@@ -56,6 +58,8 @@ class IndexOnDisk(Index):
     def __init__(self, sort: Sequence[SortKey], in_memory: int) -> None:
         self._sort = tuple(sort)
         self._surrogates = False
+        self._busy = threading.Lock()
+        pause_around_fork(self.before_fork, self.after_fork)
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._closing = weakref.finalize(self, self._database.close)
         keys = "".join(f", k{index} BLOB" for index in range(len(self._sort)))
@@ -120,15 +124,28 @@ class IndexOnDisk(Index):
         # Nulls come last ascending and first descending, which `IS NULL` says to any SQLite.
         order = Order()
         try:
-            cursor = self._database.execute(
-                f"SELECT text, length, source FROM ({chosen}) WHERE text IS NOT NULL ORDER BY {self._order}{last}",  # noqa: S608
-                values,
-            )
-            while rows := cursor.fetchmany(_AT_ONCE):
+            with self._busy:
+                cursor = self._database.execute(
+                    f"SELECT text, length, source FROM ({chosen}) WHERE text IS NOT NULL ORDER BY {self._order}{last}",  # noqa: S608
+                    values,
+                )
+            while rows := self._fetched(cursor):
                 order.extend(*zip(*rows, strict=True))
         except sqlite3.Error as error:
             raise not_kept(str(error)) from None
         return order
+
+    def _fetched(self, cursor: sqlite3.Cursor) -> list[Any]:
+        with self._busy:
+            return cursor.fetchmany(_AT_ONCE)
+
+    def before_fork(self) -> None:
+        """Wait until no thread is inside SQLite: the child would have its locks, and nobody to give them back."""
+        self._busy.acquire()
+
+    def after_fork(self) -> None:
+        """Go on, in the parent; the child never asks this index, whose reading is its parent's."""
+        self._busy.release()
 
     def _refuse_collisions(self) -> None:
         if not self._surrogates:
@@ -142,18 +159,21 @@ class IndexOnDisk(Index):
 
     def _do(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         try:
-            return self._database.execute(statement, values).fetchall()
+            with self._busy:
+                return self._database.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise not_kept(str(error)) from None
 
     def _do_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         try:
-            self._database.executemany(statement, rows)
+            with self._busy:
+                self._database.executemany(statement, rows)
         except sqlite3.Error as error:
             raise not_kept(str(error)) from None
 
     def close(self) -> None:
-        self._closing()
+        with self._busy:
+            self._closing()
 
 
 def _spread(column: Sequence[Any], places: Sequence[int], count: int) -> list[Any]:

@@ -28,7 +28,7 @@ class KeptTexts:
         self._in_memory = in_memory
         self._blocks: list[bytes] = []
         self._file: IO[bytes] | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # Of the file's position, which systems with forks have no use for.
 
     def add(self, texts: Sequence[Any]) -> int:
         """Keep some texts, as bytes or what has a buffer; gives where the first begins, the others following on it.
@@ -72,8 +72,8 @@ class KeptTexts:
 
     def _in_one(self) -> bytes:
         if len(self._blocks) != 1:
-            with self._lock:
-                self._blocks = [b"".join(self._blocks)]
+            # Threads that come here at once make the same of it.
+            self._blocks = [b"".join(self._blocks)]
         return self._blocks[0]
 
     def _opened(self) -> IO[bytes]:
