@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +12,9 @@ from requests.adapters import BaseAdapter
 from compat.adapter import ExamStudentsAdapter
 from compat.config import Configuration
 from compat.errors import ConfigurationError
-from compat.forks import ForkLock, renew_after_fork
+from compat.forks import ForkLock
 from compat.migration.stand_ins import network_is_stood_in_for
-from compat.upstream.inherited import leave_to_parent
+from compat.upstream.inherited import leave_in_children
 from compat.upstream.interface import Upstream
 
 __all__ = ["install", "install_at_first_call", "uninstall"]
@@ -23,8 +22,6 @@ __all__ = ["install", "install_at_first_call", "uninstall"]
 _GetAdapter = Callable[[requests.Session, str], BaseAdapter]
 _MakeAdapter = Callable[[], ExamStudentsAdapter | None]
 _lock = ForkLock(threading.RLock)
-_previous: weakref.WeakSet[BaseAdapter] = weakref.WeakSet()
-"""Those of sessions whose calls came by here, which the old endpoint may have been asked with."""
 _installed: ExamStudentsAdapter | None = None
 _awaited: _MakeAdapter | None = None
 _ours: _GetAdapter | None = None
@@ -129,14 +126,6 @@ def _answering() -> ExamStudentsAdapter | None:
     return _installed
 
 
-def _forked() -> None:
-    for adapter in list(_previous):
-        leave_to_parent(adapter)
-
-
-renew_after_fork(_forked)
-
-
 def _asking_first(before: _GetAdapter) -> _GetAdapter:
     """A ``Session.get_adapter`` that has what is installed asked before what another would have given."""
 
@@ -146,7 +135,7 @@ def _asking_first(before: _GetAdapter) -> _GetAdapter:
             return found
         if network_is_stood_in_for():
             return found
-        _previous.add(found)
+        leave_in_children(found)
         return _Installed(installed, found)
 
     return get_adapter

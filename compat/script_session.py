@@ -21,6 +21,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import Retry
 
 from compat.upstream.call_options import CallOptions, timeout_of
+from compat.upstream.inherited import leave_in_children
 
 __all__ = ["ScriptSession", "options_of"]
 
@@ -57,7 +58,7 @@ class ScriptSession:
     def own_adapter(self, url: str) -> HTTPAdapter | None:
         """The session's adapter for a URL, where somebody made one that is more than a plain one: with certificates,
         an address or a pace of its own, say."""
-        return next(
+        found = next(
             (
                 each if isinstance(each, HTTPAdapter) and type(each) is not HTTPAdapter else None
                 for prefix, each in self.adapters.items()
@@ -65,6 +66,9 @@ class ScriptSession:
             ),
             None,
         )
+        if found is not None:
+            leave_in_children(found)
+        return found
 
     @property
     def adapters(self) -> Mapping[str, BaseAdapter]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 from collections.abc import Mapping
 from http.cookiejar import CookieJar
 from typing import Any
@@ -17,7 +18,24 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3._collections import RecentlyUsedContainer
 
-__all__ = ["leave_to_parent"]
+from compat.forks import renew_after_fork
+
+__all__ = ["leave_in_children", "leave_to_parent"]
+
+_met: weakref.WeakSet[BaseAdapter] = weakref.WeakSet()
+
+
+def leave_in_children(adapter: BaseAdapter) -> None:
+    """Have a script's own adapter, by which a call may have gone out, leave its connections in every child to come."""
+    _met.add(adapter)
+
+
+def _leave_met() -> None:
+    for adapter in list(_met):
+        leave_to_parent(adapter)
+
+
+renew_after_fork(_leave_met)
 
 
 def leave_to_parent(held: object) -> None:
