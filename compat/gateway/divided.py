@@ -59,21 +59,19 @@ class Divided:
         self._old = old
 
     def begin(self, turn: Turn, admitted: Admitted, exchange: Exchange) -> Part:
-        """The new endpoint's part of an answer, in a thread.
-
-        Raises:
-            LegacyError: 429, the caller has too many calls at once.
-        """
-        name = exchange.caller or ""
-        self._slots.take(name)
-        kept = False
+        """The new endpoint's part of an answer, in a thread."""
+        if turn.served == "legacy":
+            return Part(turn, admitted)
+        begun = time.perf_counter()
         try:
-            part = self._begun(turn, admitted, exchange)
-            kept = part.answer is None
-            return part
-        finally:
-            if not kept:
-                self._slots.give_back(name)
+            answer = self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
+        except LegacyError as error:
+            if error.status >= 500:
+                exchange.failure = error.message
+            if turn.falls_back and isinstance(error, UpstreamError):
+                return Part(turn, admitted)
+            return Part(turn, admitted, failure(error), kept_error(error, time.perf_counter() - begun))
+        return Part(turn, admitted, answer, kept_answer(answer, time.perf_counter() - begun))
 
     async def finish(self, request: Request, part: Part) -> None:
         """Answer, and have the other endpoint asked behind that.
@@ -91,20 +89,6 @@ class Divided:
         if part.turn.compared:
             old = asking_behind(self._old, request.scope, part.admitted.call.body)
             self._compare(request.exchange, part, lambda: part.given, old, len(part.given.body))
-
-    def _begun(self, turn: Turn, admitted: Admitted, exchange: Exchange) -> Part:
-        if turn.served == "legacy":
-            return Part(turn, admitted)
-        begun = time.perf_counter()
-        try:
-            answer = self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
-        except LegacyError as error:
-            if error.status >= 500:
-                exchange.failure = error.message
-            if turn.falls_back and isinstance(error, UpstreamError):
-                return Part(turn, admitted)
-            return Part(turn, admitted, failure(error), kept_error(error, time.perf_counter() - begun))
-        return Part(turn, admitted, answer, kept_answer(answer, time.perf_counter() - begun))
 
     async def _pass_on(self, request: Request, part: Part) -> None:
         body = part.admitted.call.body

@@ -16,7 +16,7 @@ from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, send_ans
 from compat.gateway.counted import Counted, describe
 from compat.gateway.divided import Divided, Part
 from compat.gateway.exchange import Exchange, Observer, request_id
-from compat.gateway.limits import Slots, check_head, read_body
+from compat.gateway.limits import Slots, TooManyCalls, check_head, read_body
 from compat.gateway.logs import place_of
 from compat.gateway.passing import Passing
 from compat.gateway.settings import GatewaySettings
@@ -29,7 +29,7 @@ from compat.legacy.verifier import Refused
 from compat.migration.counting import inventory_of
 from compat.migration.dial import Dial
 from compat.migration.turns import ONLY_NEW, Identity
-from compat.shim import Shim
+from compat.shim import Admitted, Shim
 from compat.stores import Store, open_store
 from compat.stores.walks import walks_of
 from compat.upstream import StudentSessions
@@ -77,10 +77,10 @@ class Gateway:
         self.settings = GatewaySettings.of(configuration)
         self._store = store
         self._walks = walks_of(configuration, store)
-        verifier = make_verifier(configuration, store)
+        self._slots = Slots(self.settings.calls_per_caller)
+        verifier = make_verifier(configuration, store, self._slots)
         self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
         self.dial = Dial.of(configuration, read_environment_once=True)
-        self._slots = Slots(self.settings.max_calls_per_caller)
         self._threads = Threads(self.settings.threads)
         self._inventory = inventory_of(configuration)
         observers = [] if observe is None else [observe]
@@ -184,27 +184,36 @@ class Gateway:
         try:
             admitted = self._shim.admit(call)
             name = admitted.caller.name if admitted.caller is not None else ""
-            exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
-            if self._inventory is not None:
-                describe(exchange, admitted)
-            turn = self.dial.turn(call, Identity(name, name))
-            if turn is not ONLY_NEW:
-                return self._divided.begin(turn, admitted, exchange)
-            self._slots.take(name)
+            part: Answer | Part | None = None
             try:
-                return self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
+                part = self._admitted(admitted, name, exchange)
             finally:
-                self._slots.give_back(name)
+                # Where the old endpoint is to answer, the call is still running.
+                if not isinstance(part, Part) or part.answer is not None:
+                    self._slots.give_back(name)
+            return part
         except Refused as refused:
             exchange.caller, exchange.refusal = refused.caller, refused.reason
             return failure(refused)
         except LegacyError as error:
+            if isinstance(error, TooManyCalls):
+                exchange.caller = error.caller
             if error.status >= 500:
                 exchange.failure = error.message
             return failure(error)
         except Exception as error:  # noqa: BLE001 - an error of ours has an answer too, and its text may hold anything
             _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, place_of(error))
             return failure(_Failed())
+
+    def _admitted(self, admitted: Admitted, name: str, exchange: Exchange) -> Answer | Part:
+        call = admitted.call
+        exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
+        if self._inventory is not None:
+            describe(exchange, admitted)
+        turn = self.dial.turn(call, Identity(name, name))
+        if turn is not ONLY_NEW:
+            return self._divided.begin(turn, admitted, exchange)
+        return self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
 
 
 @dataclass

@@ -12,7 +12,7 @@ from compat.forks import renew_after_fork
 from compat.gateway.asgi import Headers, Receive, Scope, may_have_body
 from compat.gateway.settings import GatewaySettings
 
-__all__ = ["Slots", "check_head", "read_body"]
+__all__ = ["Slots", "TooManyCalls", "check_head", "read_body"]
 
 _BETWEEN = 4
 """Bytes of a header beside its name and value, as HTTP/1.1 writes it."""
@@ -55,11 +55,18 @@ class _CodingNotImplemented(LegacyError):
         super().__init__(f"Transfer-Encoding: {coding[:_SHOWN]} is not understood here, but chunked alone.")
 
 
-class _TooManyCalls(LegacyError):
+class TooManyCalls(LegacyError):
+    """A caller has as many calls running as it may have: 429. The call spent nothing and may be sent again as it is.
+
+    Attributes:
+        caller: the caller's name.
+    """
+
     status = 429
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, caller: str) -> None:
         super().__init__(f"Too many calls at once: {most} may run at a time.")
+        self.caller = caller
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -160,11 +167,11 @@ class Slots:
         """Take a slot that :meth:`give_back` ends.
 
         Raises:
-            LegacyError: 429, all of them are taken.
+            TooManyCalls: all of them are taken.
         """
         with self._lock:
             if self._taken[caller] >= self._most:
-                raise _TooManyCalls(self._most)
+                raise TooManyCalls(self._most, caller)
             self._taken[caller] += 1
 
     def give_back(self, caller: str) -> None:

@@ -19,8 +19,9 @@ class GatewaySettings:
         max_headers: bytes of all header names and values together; more is a 431.
         max_body: bytes of the body of a deprecated call; a longer one is a 413. Bodies that are passed through are not
             counted, since they are not kept.
-        max_calls_per_caller: calls of one caller that a worker process answers at once; one more is a 429.
-        threads: calls that a worker process answers at once. Others wait.
+        max_calls_per_caller: calls of one caller that a worker process has running at once; one more is a 429. None
+            for as many as leave more than half of the threads to others, and one at least.
+        threads: calls that a worker process asks the upstream for at once. Others wait.
         workers: worker processes.
         tls_certificate: a file with the certificate and its chain, PEM; None for plain HTTP.
         tls_key: a file with its key, PEM.
@@ -30,7 +31,7 @@ class GatewaySettings:
     max_url: int = 16 * 1024
     max_headers: int = 32 * 1024
     max_body: int = 1024 * 1024
-    max_calls_per_caller: int = 16
+    max_calls_per_caller: int | None = None
     threads: int = 32
     workers: int = 1
     tls_certificate: str | None = None
@@ -40,6 +41,11 @@ class GatewaySettings:
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ConfigurationError("[gateway]: tls_certificate and tls_key go together")
+
+    @property
+    def calls_per_caller(self) -> int:
+        """Calls of one caller that run at once."""
+        return self.max_calls_per_caller or max(1, (self.threads - 1) // 2)
 
     @classmethod
     def of(cls, configuration: Configuration) -> GatewaySettings:

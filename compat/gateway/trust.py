@@ -6,6 +6,7 @@ import hashlib
 
 from compat.config import CallerSettings, Configuration
 from compat.errors import ConfigurationError
+from compat.gateway.limits import Slots
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import Verifier
 from compat.stores import Store
@@ -13,12 +14,14 @@ from compat.stores import Store
 __all__ = ["make_verifier"]
 
 
-def make_verifier(configuration: Configuration, store: Store) -> Verifier:
+def make_verifier(configuration: Configuration, store: Store, slots: Slots) -> Verifier:
     """The verifier of the configured callers.
 
     Args:
         configuration: whose ``callers`` may call.
         store: where nonces and signatures are recorded; of a caller whose nonces are seconds, the signature alone.
+        slots: of the callers. A call that holds has taken one, which is given back when the call has ended. It is
+            taken before the nonce is recorded: a call that is refused for load may be sent again as it is.
 
     Raises:
         ConfigurationError: there are none, or two that could not be told apart.
@@ -32,7 +35,14 @@ def make_verifier(configuration: Configuration, store: Store) -> Verifier:
 
     def spend(caller: Caller, nonce: str, signature: str) -> bool:
         token = caller.api_token
-        return store.spend(digests[token], None if token in tolerant else nonce, signature)
+        slots.take(caller.name)
+        new = False
+        try:
+            new = store.spend(digests[token], None if token in tolerant else nonce, signature)
+        finally:
+            if not new:
+                slots.give_back(caller.name)
+        return new
 
     return Verifier([each.caller for each in callers], spend=spend)
 

@@ -189,14 +189,18 @@ def test_calls_at_once(tmp_path: Path) -> None:
         limits = {"max_calls_per_caller": 2}
         config = written(tmp_path, settings_for(sandbox, gateway=limits))
         with running_gateway(config) as base, ThreadPoolExecutor(8) as callers:
-            answers = list(callers.map(lambda _: _get(base, f"{_LIST}?{_query()}"), range(4)))
+            queries = [_query() for _ in range(4)]
+            answers = list(callers.map(lambda query: _get(base, f"{_LIST}?{query}"), queries))
             other = _get(base, f"{_LIST}?{_query('key of the LMS')}", Authorization="Token token=t2")
             assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
             assert other.status_code == 200
             throttled = next(answer for answer in answers if answer.status_code == 429)
             assert throttled.headers["Retry-After"] == "1"
             _documented(throttled)
-            assert _get(base, f"{_LIST}?{_query()}").status_code == 200
+            # What was refused for load has spent neither its nonce nor its signature; what was answered has.
+            again = [_get(base, f"{_LIST}?{query}") for query in queries]
+            expected = {429: 200, 200: 403}
+            assert [each.status_code for each in again] == [expected[each.status_code] for each in answers]
 
 
 @pytest.mark.parametrize(
@@ -231,6 +235,9 @@ def test_a_configuration_that_cannot_be_served_is_refused_at_start(change: dict[
     assert "key.pem" not in str(refused.value)
 
 
-def test_one_caller_cannot_take_all_the_threads() -> None:
-    settings = GatewaySettings()
-    assert settings.max_calls_per_caller < settings.threads
+@pytest.mark.parametrize(("threads", "most"), [(None, 15), (1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (64, 31)])
+def test_one_caller_leaves_more_than_half_of_the_threads(threads: int | None, most: int) -> None:
+    settings = GatewaySettings() if threads is None else GatewaySettings(threads=threads)
+    assert settings.calls_per_caller == most
+    assert most == 1 or most < settings.threads / 2
+    assert GatewaySettings(max_calls_per_caller=40).calls_per_caller == 40
