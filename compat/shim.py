@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from compat.legacy.values import Comparable
 from compat.legacy.verifier import Verifier
 from compat.plan import Plan, PushdownIgnored, make_plan, sort_rows
 from compat.proof import Proofs
+from compat.steps import ASKS_UPSTREAM, Steps, finished
 from compat.upstream.interface import LegacySettings, Upstream
 from compat.upstream.noted import Noted
 from compat.upstream.reading import Begun, read_range, read_sources, walk_deadline
@@ -113,10 +114,19 @@ class Shim:
         Raises:
             LegacyError: as :meth:`answer`.
         """
-        given: Answer = getattr(self, admitted.call.route.answer)(admitted, options)
+        return finished(self.steps(admitted, options))
+
+    def steps(self, admitted: Admitted, options: CallOptions = _DEFAULT) -> Steps[Answer]:
+        """As :meth:`answer_admitted`, without a thread that waits for what other calls read.
+
+        Raises:
+            LegacyError: as :meth:`answer`.
+            Cancelled: as ``options`` say.
+        """
+        given: Answer = yield from getattr(self, admitted.call.route.answer)(admitted, options)
         return given.without_body() if admitted.call.method == "HEAD" else given
 
-    def index(self, admitted: Admitted, options: CallOptions) -> Answer:
+    def index(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
         """The answer to ``index_students``.
 
         Raises:
@@ -129,8 +139,11 @@ class Shim:
             try:
                 # No list is longer than that, and an upstream may stumble over such a page where the old one gave none.
                 direct = plan.direct and query.start < _LONGEST_LIST
-                found = self._direct(plan, options) if direct else None
-                return found or self._walked(plan, admitted.key, options)
+                if direct:
+                    yield ASKS_UPSTREAM
+                    if found := self._direct(plan, options):
+                        return found
+                return (yield from self._walked(plan, admitted.key, options))
             except PushdownIgnored as ignored:
                 self.upstream.pushdown.disprove(ignored.capability)
 
@@ -166,9 +179,10 @@ class Shim:
             raise PushdownIgnored("sort")
         return self._codec.body(rows) if self._proofs.hold(plan, chunk, options) else None
 
-    def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Answer:
+    def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Steps[Answer]:
         query = plan.query
-        walk = self._walks.page(WalkKey.of(caller, query), query.page, partial(self._walk, plan, options))
+        read = partial(self._walk, plan, options)
+        walk = yield from self._walks.steps(WalkKey.of(caller, query), query.page, read, options.cancelled)
         return answer.page(
             self._codec.body(walk.rows(query.start, query.limit)),
             matches=walk.count,
@@ -177,7 +191,8 @@ class Shim:
             unsettled=walk.unsettled,
         )
 
-    def _walk(self, plan: Plan, options: CallOptions) -> Reading:
+    def _walk(self, plan: Plan, options: CallOptions, cancelled: Callable[[], bool]) -> Reading:
+        options = replace(options, cancelled=cancelled)
         sources = self.upstream.sources(plan.query, plan.pushed, options)
 
         def note(chunk: Chunk, source: Source) -> Noted:
@@ -191,9 +206,11 @@ class Shim:
         short = short_list(self._codec, first, sources[0].person, plan.query.exam_id, plan.wants)
         return short or read_sources(sources, self.upstream.walk, note, begun=Begun(with_texts(first), deadline))
 
-    def show(self, admitted: Admitted, options: CallOptions) -> Answer:
+    def show(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
         """The answer to ``show_student``."""
-        found = self._found(*_ids(admitted), options)
+        exam_id, student_session_id = _ids(admitted)
+        yield ASKS_UPSTREAM
+        found = self._found(exam_id, student_session_id, options)
         return answer.single(self._codec.render([found.row])[1:-1], unsettled=found.unsettled)
 
     def _found(self, exam_id: int, student_session_id: int, options: CallOptions) -> _Found:
@@ -205,9 +222,10 @@ class Shim:
             raise UpstreamError("The upstream's list kept changing while the student session was looked for.")
         raise StudentSessionNotFound(student_session_id)
 
-    def add(self, admitted: Admitted, options: CallOptions) -> Answer:
+    def add(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
         """The answer to ``add_student``."""
         values = self._writable(admitted)
+        yield ASKS_UPSTREAM
         sent = {
             name: text.lower() if name in ADD_STUDENT.flags else text
             for name, text in values.items()
@@ -216,10 +234,11 @@ class Shim:
         row = self.upstream.add(int(values["id"]), sent, self._codec, options)
         return answer.single(self._codec.render([row])[1:-1], status=201)
 
-    def delete(self, admitted: Admitted, options: CallOptions) -> Answer:
+    def delete(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
         """The answer to ``delete_student``."""
         self._writable(admitted)
         exam_id, student_session_id = _ids(admitted)
+        yield ASKS_UPSTREAM
         self._found(exam_id, student_session_id, options)
         self.upstream.delete(student_session_id, options)
         return answer.empty()

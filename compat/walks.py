@@ -10,15 +10,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from compat.errors import LegacyError, UpstreamTimeout
 from compat.forks import renew_after_fork
 from compat.legacy.query import Condition, Query, SortKey
+from compat.steps import ASKS_UPSTREAM, Cancelled, Steps, all_cancelled, finished, never
 from compat.upstream.records import Reading
 
-__all__ = ["KEPT_FOR", "ProcessWalks", "WalkKey", "Walks"]
+__all__ = ["KEPT_FOR", "ProcessWalks", "Read", "WalkKey", "Walks"]
+
+Read = Callable[[Callable[[], bool]], Reading]
+"""Reads an upstream; given what tells whether nobody waits for the reading any more."""
 
 KEPT_FOR = 600.0
 """Seconds that a walk is kept after the last page asked of it."""
@@ -58,7 +63,7 @@ class Walks(ABC):
     """Where the walks are kept whose later pages may be asked for; safe across threads."""
 
     @abstractmethod
-    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
+    def steps(self, key: WalkKey, number: int, read: Read, cancelled: Callable[[], bool] = never) -> Steps[Reading]:
         """The walk that a page belongs to: page 1 reads anew, later ones take what it read.
 
         Whoever asks while the same walk is being read waits for that reading.
@@ -66,11 +71,21 @@ class Walks(ABC):
         Args:
             key: what makes pages belong together.
             number: the page, from 1.
-            read: reads the upstream.
+            read: reads the upstream; given what tells whether nobody waits for the reading any more.
+            cancelled: whether whoever asks has gone. A reading goes on until all who wait for it have.
 
         Raises:
             LegacyError: what the reading failed with, or that it cannot be kept or read back.
+            Cancelled: nobody waits for it any more.
         """
+
+    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
+        """As :meth:`steps`, with this thread waiting.
+
+        Raises:
+            LegacyError: as :meth:`steps`.
+        """
+        return finished(self.steps(key, number, lambda _: read()))
 
     @property
     def number(self) -> int:
@@ -84,8 +99,11 @@ class _LeftOff(Exception):
 
 @dataclass
 class _Entry:
+    """A walk that is being read, or was; ``calls`` tell whether those who wait for it are gone."""
+
     result: Future[Reading]
     asked: float
+    calls: list[Callable[[], bool]] = field(default_factory=list)
 
 
 class ProcessWalks(Walks):
@@ -117,11 +135,13 @@ class ProcessWalks(Walks):
         self._entries: dict[WalkKey, _Entry] = {}
         self._watch: threading.Timer | None = None
 
-    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
+    def steps(self, key: WalkKey, number: int, read: Read, cancelled: Callable[[], bool] = never) -> Steps[Reading]:
         while True:
-            entry, mine = self._entry(key, number)
+            entry, mine = self._entry(key, number, cancelled)
             if mine:
-                return self._read(key, entry, read)
+                return (yield from self._read(key, entry, read))
+            if not entry.result.done():
+                yield entry.result
             try:
                 return entry.result.result()
             except _LeftOff:
@@ -143,7 +163,7 @@ class ProcessWalks(Walks):
             if entry is not None and _succeeded(entry.result) and entry.result.result() is reading:
                 del self._entries[key]
 
-    def _entry(self, key: WalkKey, number: int) -> tuple[_Entry, bool]:
+    def _entry(self, key: WalkKey, number: int, cancelled: Callable[[], bool]) -> tuple[_Entry, bool]:
         """The walk to take a page from, and whether it is the caller's to read."""
         with self._lock:
             now = self._clock()
@@ -153,18 +173,22 @@ class ProcessWalks(Walks):
             if entry is None or mine:
                 entry = self._entries[key] = _Entry(Future(), now)
             entry.asked = now
+            if not entry.result.done():
+                entry.calls.append(cancelled)
             return entry, mine
 
-    def _read(self, key: WalkKey, entry: _Entry, read: Callable[[], Reading]) -> Reading:
+    def _read(self, key: WalkKey, entry: _Entry, read: Read) -> Steps[Reading]:
         try:
-            walk = read()
+            yield ASKS_UPSTREAM
+            walk = read(partial(all_cancelled, entry.calls))
         except BaseException as error:
             self._drop(key, entry)
-            shared = isinstance(error, Exception) and not isinstance(error, UpstreamTimeout)
+            shared = isinstance(error, Exception) and not isinstance(error, UpstreamTimeout | Cancelled)
             entry.result.set_exception(error if shared else _LeftOff())
             raise
         entry.result.set_result(walk)
         with self._lock:
+            entry.calls.clear()
             entry.asked = self._clock()
             self._watch_over()
         return walk

@@ -21,10 +21,11 @@ from compat.legacy.answer import Answer
 from compat.legacy.query import Condition, Query, SortKey
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.shim import Shim
+from compat.steps import ASKS_UPSTREAM, Cancelled, Steps, finished, never
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 from compat.upstream.collected import Collected
 from compat.upstream.records import Reading
-from compat.walks import KEPT_FOR, ProcessWalks, WalkKey, Walks
+from compat.walks import KEPT_FOR, ProcessWalks, Read, WalkKey, Walks
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -195,6 +196,38 @@ def test_an_interrupted_reading_does_not_hang_the_others() -> None:
     assert walks.page(KEY, 2, lambda: walk) is walk
 
 
+def test_a_reading_goes_on_until_the_last_who_waits_for_it_has_gone() -> None:
+    walks, gone = ProcessWalks(), [False, False]
+    reader = walks.steps(KEY, 1, lambda cancelled: pytest.fail("not begun yet"), lambda: gone[0])
+    assert next(reader) is ASKS_UPSTREAM
+    # The first goes away before it has begun to read: whoever waits for it reads in its place.
+    seen: list[bool] = []
+    walk = empty()
+
+    def read(cancelled: Callable[[], bool]) -> Collected:
+        for first, second in ((False, False), (True, False), (True, True)):
+            gone[:] = first, second
+            seen.append(cancelled())
+        if cancelled():
+            raise Cancelled
+        return walk
+
+    waiter = walks.steps(KEY, 2, read, lambda: gone[1])
+    result = next(waiter)
+    assert result is not None
+    assert not result.done()
+    reader.close()
+    assert result.done()
+    assert next(waiter) is ASKS_UPSTREAM
+    joined = walks.steps(KEY, 1, lambda cancelled: walk, lambda: gone[0])
+    assert next(joined) is not None
+    with pytest.raises(Cancelled):
+        next(waiter)
+    assert seen == [False, False, True]
+    # That nobody waited for it is nobody's answer: who came in that moment reads.
+    assert finished(joined) is walk
+
+
 def test_an_upstream_that_does_it_all_is_not_walked() -> None:
     with Sandbox(students=60, exams=2, pushdown=("status", "filter", "sort")) as sandbox:
         upstream = upstream_of(sandbox, "student_sessions", scope="exam", pushdown=("status", "filter", "sort"))
@@ -264,9 +297,10 @@ class _Elsewhere(Walks):
     def __init__(self) -> None:
         self.kept: dict[str, Reading] = {}
 
-    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
+    def steps(self, key: WalkKey, number: int, read: Read, cancelled: Callable[[], bool] = never) -> Steps[Reading]:
+        yield from ()
         if number == 1 or key.digest() not in self.kept:
-            self.kept[key.digest()] = _Copied(read())
+            self.kept[key.digest()] = _Copied(read(cancelled))
         return self.kept[key.digest()]
 
 

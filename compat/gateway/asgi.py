@@ -7,7 +7,7 @@ from typing import Any
 
 from compat.legacy.answer import Answer
 
-__all__ = ["Headers", "Receive", "Scope", "Send", "by_name", "may_have_body", "send_answer"]
+__all__ = ["Headers", "Receive", "Scope", "Send", "by_name", "disconnected", "may_have_body", "send_answer"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,6 +33,12 @@ def may_have_body(scope: Scope, given: Mapping[bytes, bytes]) -> bool:
 def encoded(headers: Mapping[str, str]) -> Headers:
     """Headers as they go over the wire."""
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def disconnected(receive: Receive) -> None:
+    """Wait until the caller has gone; what is left of its request is not kept."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def send_answer(send: Send, answer: Answer, further: Headers) -> None:

@@ -17,6 +17,7 @@ from compat.migration.dial import Dial
 from compat.migration.turns import Asker, Turn
 from compat.regression.pairs import Answered
 from compat.shim import Admitted, Shim
+from compat.steps import Steps
 from compat.upstream.transport import CallOptions
 
 if TYPE_CHECKING:
@@ -58,13 +59,13 @@ class Divided:
         self._slots = slots
         self._old = old
 
-    def begin(self, turn: Turn, admitted: Admitted, exchange: Exchange) -> Part:
+    def begin(self, turn: Turn, admitted: Admitted, exchange: Exchange, options: CallOptions) -> Steps[Part]:
         """The new endpoint's part of an answer, in a thread."""
         if turn.served == "legacy":
             return Part(turn, admitted)
         begun = time.perf_counter()
         try:
-            answer = self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
+            answer = yield from self._shim.steps(admitted, options)
         except LegacyError as error:
             if error.status >= 500:
                 exchange.failure = error.message
@@ -83,12 +84,17 @@ class Divided:
             try:
                 await self._pass_on(request, part)
             finally:
-                self._slots.give_back(request.exchange.caller or "")
+                self.give_back(part)
             return
         await request.answer(part.answer)
         if part.turn.compared:
             old = asking_behind(self._old, request.scope, part.admitted.call.body)
             self._compare(request.exchange, part, lambda: part.given, old, len(part.given.body))
+
+    def give_back(self, part: Part) -> None:
+        """End the call of a part that the old endpoint was to answer."""
+        if part.answer is None and part.admitted.caller is not None:
+            self._slots.give_back(part.admitted.caller.name)
 
     async def _pass_on(self, request: Request, part: Part) -> None:
         body = part.admitted.call.body

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from compat.config import Configuration
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.aftermath import Aftermath
-from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, send_answer
+from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, disconnected, send_answer
 from compat.gateway.counted import Counted, describe
 from compat.gateway.divided import Divided, Part
 from compat.gateway.exchange import Exchange, Observer, request_id
@@ -30,6 +31,7 @@ from compat.migration.counting import inventory_of
 from compat.migration.dial import Dial
 from compat.migration.turns import ONLY_NEW, Identity
 from compat.shim import Admitted, Shim
+from compat.steps import ASKS_UPSTREAM, Cancelled, Steps
 from compat.stores import Store, open_store
 from compat.stores.walks import walks_of
 from compat.upstream import StudentSessions
@@ -37,6 +39,9 @@ from compat.upstream.transport import CallOptions
 
 __all__ = ["Gateway", "Request", "make_application"]
 
+_T = TypeVar("_T")
+_WATCHED_AFTER = 0.2
+"""Seconds that a call takes before it is noticed that its caller went away."""
 _log = logging.getLogger("compat.gateway")
 
 
@@ -144,6 +149,9 @@ class Gateway:
         request = Request(scope, receive, send, given, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
         try:
             await self._answer(request)
+        except _CallerGone as gone:
+            await request.answer(failure(gone))
+            exchange.status = 0
         except LegacyError as error:
             if error.status >= 500:
                 exchange.failure = error.message
@@ -167,7 +175,8 @@ class Gateway:
         request.further += self._deprecation
         check_head(request.scope, self.settings)
         call = request.asked = await request.call(route, exam_id, self.settings)
-        answer = await self._threads.run(partial(self._called, call, exchange))
+        running = self._threads.run(partial(self._called, call, exchange), self._unclaimed)
+        answer = await _unless_gone(running, request.receive)
         if isinstance(answer, Answer):
             await request.answer(answer)
         else:
@@ -179,14 +188,19 @@ class Gateway:
         methods = methods_of(path)
         raise _MethodNotAllowed(methods) if methods else _NoSuchPath
 
-    def _called(self, call: LegacyCall, exchange: Exchange) -> Answer | Part:
+    def _unclaimed(self, answer: Answer | Part) -> None:
+        if isinstance(answer, Part):
+            self._divided.give_back(answer)
+
+    def _called(self, call: LegacyCall, exchange: Exchange, cancelled: Callable[[], bool]) -> Steps[Answer | Part]:
         """The answer to a call, in a thread; or what there is of it where the old endpoint has a part in it."""
         try:
             admitted = self._shim.admit(call)
             name = admitted.caller.name if admitted.caller is not None else ""
             part: Answer | Part | None = None
             try:
-                part = self._admitted(admitted, name, exchange)
+                options = CallOptions(attempted=exchange.attempted, cancelled=cancelled)
+                part = yield from self._admitted(admitted, name, exchange, options)
             finally:
                 # Where the old endpoint is to answer, the call is still running.
                 if not isinstance(part, Part) or part.answer is not None:
@@ -201,19 +215,23 @@ class Gateway:
             if error.status >= 500:
                 exchange.failure = error.message
             return failure(error)
+        except Cancelled:
+            raise
         except Exception as error:  # noqa: BLE001 - an error of ours has an answer too, and its text may hold anything
             _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, place_of(error))
             return failure(_Failed())
 
-    def _admitted(self, admitted: Admitted, name: str, exchange: Exchange) -> Answer | Part:
+    def _admitted(
+        self, admitted: Admitted, name: str, exchange: Exchange, options: CallOptions
+    ) -> Steps[Answer | Part]:
         call = admitted.call
         exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
         if self._inventory is not None:
             describe(exchange, admitted)
         turn = self.dial.turn(call, Identity(name, name))
         if turn is not ONLY_NEW:
-            return self._divided.begin(turn, admitted, exchange)
-        return self._shim.answer_admitted(admitted, CallOptions(attempted=exchange.attempted))
+            return (yield from self._divided.begin(turn, admitted, exchange, options))
+        return (yield from self._shim.steps(admitted, options))
 
 
 @dataclass
@@ -266,6 +284,15 @@ class Request:
         )
 
 
+class _CallerGone(LegacyError):
+    """Nobody is there to read an answer; a server may still want one."""
+
+    status = 499
+
+    def __init__(self) -> None:
+        super().__init__("The caller went away before it was answered.")
+
+
 class _Failed(LegacyError):
     status = 500
 
@@ -295,8 +322,34 @@ class _MethodNotAllowed(LegacyError):
         return {"Allow": ", ".join(self._methods)}
 
 
-def _nothing() -> None:
-    pass
+def _nothing(cancelled: Callable[[], bool]) -> Steps[None]:
+    yield ASKS_UPSTREAM
+
+
+async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
+    """What a call leads to; where its caller goes away meanwhile, it is cancelled.
+
+    Raises:
+        _CallerGone: the caller went away.
+    """
+    watching: list[asyncio.Task[None]] = []
+
+    def watch() -> None:
+        watching.append(asyncio.ensure_future(disconnected(receive)))
+        watching[0].add_done_callback(lambda _: running.cancel())
+
+    # Most calls are answered sooner, and watching costs something.
+    later = asyncio.get_running_loop().call_later(_WATCHED_AFTER, watch)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        if watching and watching[0].done():
+            raise _CallerGone from None
+        raise
+    finally:
+        later.cancel()
+        for task in watching:
+            task.cancel()
 
 
 def _of_the_old(answer: Answer) -> Answer:

@@ -19,7 +19,7 @@ from yarl import URL
 
 from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.forks import renew_after_fork
-from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, may_have_body
+from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, disconnected, may_have_body
 from compat.gateway.environment import proxy_to, trusted_by
 
 __all__ = ["Cut", "Passing"]
@@ -208,7 +208,7 @@ async def _send_back(response: aiohttp.ClientResponse, receive: Receive, send: S
             await send({"type": "http.response.body", "body": part, "more_body": left != 0})
             if left == 0:
                 return
-            leaving = leaving or asyncio.ensure_future(_gone(receive))
+            leaving = leaving or asyncio.ensure_future(disconnected(receive))
             if leaving.done():
                 return
         await send({"type": "http.response.body", "body": b""})
@@ -219,8 +219,3 @@ async def _send_back(response: aiohttp.ClientResponse, receive: Receive, send: S
             leaving.cancel()
             with suppress(asyncio.CancelledError):
                 await leaving
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,4 +1,4 @@
-"""Threads that calls are answered in.
+"""Threads that calls are answered in, a few of them kept for what asks no upstream.
 
 What ``concurrent.futures`` and asyncio do together for a call, two futures with a lock each and a semaphore, takes more
 than twice the processor's time of the hop itself.
@@ -9,23 +9,49 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from compat.forks import renew_after_fork
+from compat.steps import ASKS_UPSTREAM, Cancelled, Steps
 
-__all__ = ["Threads"]
+__all__ = ["SPARE", "Threads"]
 
 _T = TypeVar("_T")
-_Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
+SPARE = 4
+"""Threads beside those that ask upstreams: signatures are checked, and kept walks answered, however busy those are."""
+
+
+class _Job:
+    """Steps on their way.
+
+    Attributes:
+        cancelled: nobody waits for the result any more.
+        asking: holds one of the places for what asks an upstream.
+        parked: in no thread and in no queue; it waits for such a place or for a future.
+    """
+
+    __slots__ = ("asking", "cancelled", "loop", "parked", "result", "steps", "unclaimed")
+    steps: Steps[Any]
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, unclaimed: Callable[[Any], object] | None) -> None:
+        self.loop = loop
+        self.result: asyncio.Future[Any] = loop.create_future()
+        self.unclaimed = unclaimed
+        self.cancelled = self.asking = self.parked = False
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
 
 
 class Threads:
-    """Runs functions in threads for the event loop, in the order in which they come.
+    """Runs steps in threads for the event loop, in the order in which they come.
 
     Args:
-        most: threads at most; each is started when none is free.
+        most: steps at most that ask an upstream at once, with a thread each. Others wait for their turn, and hold no
+            thread meanwhile.
     """
 
     def __init__(self, most: int) -> None:
@@ -35,52 +61,141 @@ class Threads:
 
     def renew(self) -> None:
         """Begin without threads or calls, in a process that was forked."""
+        self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._started: list[threading.Thread] = []
+        self._busy = 0
+        self._asking = 0
+        self._waiting: deque[_Job] = deque()
         self._unfinished = 0
+        self._idle: asyncio.Future[None] | None = None
 
-    def run(self, function: Callable[[], _T]) -> asyncio.Future[_T]:
-        """What a function returns or raises, once a thread has called it; of the event loop's thread alone."""
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[_T] = loop.create_future()
+    def run(
+        self, begin: Callable[[Callable[[], bool]], Steps[_T]], unclaimed: Callable[[_T], object] | None = None
+    ) -> asyncio.Future[_T]:
+        """What steps lead to; of the event loop's thread alone.
+
+        Where the future is cancelled, steps that wait are closed, and those that run are left to look for it.
+
+        Args:
+            begin: makes the steps; given what tells whether the future was cancelled.
+            unclaimed: takes a result that came after that.
+        """
+        job = _Job(asyncio.get_running_loop(), unclaimed)
+        job.steps = begin(job.is_cancelled)
         self._unfinished += 1
-        if self._unfinished > len(self._started) < self._most:
-            self._start()
-        self._jobs.put((loop, result, function))
+        result: asyncio.Future[_T] = job.result
+        result.add_done_callback(lambda done: self._cancel(job) if done.cancelled() else None)
+        self._put(job)
         return result
 
     async def close(self) -> None:
         """Wait for what runs or waits to run, and end the threads."""
+        loop = asyncio.get_running_loop()
+        if self._unfinished:
+            self._idle = loop.create_future()
+            await self._idle
         for _ in self._started:
             self._jobs.put(None)
         for thread in self._started:
-            await asyncio.get_running_loop().run_in_executor(None, thread.join)
+            await loop.run_in_executor(None, thread.join)
         self._started.clear()
+
+    def _put(self, job: _Job) -> None:
+        with self._lock:
+            self._busy += 1
+            if self._busy > len(self._started) < self._most + SPARE:
+                self._start()
+        self._jobs.put(job)
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._work, name=f"gateway_{len(self._started)}", daemon=True)
         self._started.append(thread)
         thread.start()
 
+    def _cancel(self, job: _Job) -> None:
+        job.cancelled = True
+        self._resume(job)
+
+    def _resume(self, job: _Job) -> None:
+        """Go on with a job that waits; with any other there is nothing to do."""
+        with self._lock:
+            parked, job.parked = job.parked, False
+        if parked:
+            self._put(job)
+
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            loop, result, function = job
             returned = raised = None
             try:
-                returned = function()
+                returned = self._advance(job)
             except BaseException as error:  # noqa: BLE001 - whoever waits for it is told
                 raised = error
-            # A loop that has ended has nobody left to tell.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._finished, result, returned, raised)
+            with self._lock:
+                self._busy -= 1
+            if returned is not _PARKED:
+                self._end_asking(job)
+                # A loop that has ended has nobody left to tell.
+                with suppress(RuntimeError):
+                    job.loop.call_soon_threadsafe(self._finished, job, returned, raised)
             # Nothing is kept alive while the next job is waited for.
-            del job, result, function, returned, raised
+            del job, returned, raised
 
-    def _finished(self, result: asyncio.Future[_T], returned: Any, raised: BaseException | None) -> None:
-        self._unfinished -= 1
-        if result.cancelled():
+    def _advance(self, job: _Job) -> Any:
+        """What the steps lead to, or that they wait."""
+        try:
+            while not job.cancelled:
+                future = next(job.steps)
+                if future is not ASKS_UPSTREAM:
+                    self._end_asking(job)
+                    job.parked = True
+                    future.add_done_callback(lambda _: self._resume(job))
+                    return _PARKED
+                if not self._may_ask(job):
+                    return _PARKED
+        except StopIteration as end:
+            return end.value
+        job.steps.close()
+        raise Cancelled
+
+    def _may_ask(self, job: _Job) -> bool:
+        """Take a place for what asks an upstream, or wait for one."""
+        with self._lock:
+            if not job.asking and self._asking < self._most:
+                self._asking += 1
+                job.asking = True
+            if not job.asking:
+                job.parked = True
+                self._waiting.append(job)
+            return job.asking
+
+    def _end_asking(self, job: _Job) -> None:
+        """Give a place to the first that waits for one."""
+        if not job.asking:
             return
-        if raised is None:
-            result.set_result(returned)
+        job.asking = False
+        with self._lock:
+            while self._waiting:
+                following = self._waiting.popleft()
+                if following.parked:
+                    following.parked, following.asking = False, True
+                    break
+            else:
+                self._asking -= 1
+                return
+        self._put(following)
+
+    def _finished(self, job: _Job, returned: Any, raised: BaseException | None) -> None:
+        self._unfinished -= 1
+        if self._idle is not None and not self._unfinished:
+            self._idle.set_result(None)
+        if job.result.cancelled():
+            if raised is None and job.unclaimed is not None:
+                job.unclaimed(returned)
+        elif raised is None:
+            job.result.set_result(returned)
         else:
-            result.set_exception(raised)
+            job.result.set_exception(raised)
+
+
+_PARKED = object()

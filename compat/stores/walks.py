@@ -20,9 +20,10 @@ import msgspec
 from compat.config import Configuration
 from compat.errors import StoreUnavailable
 from compat.json_text import dumps, loads
+from compat.steps import Steps, never
 from compat.stores.interface import Store, WalkKeeper
 from compat.upstream.records import Reading, Row
-from compat.walks import ProcessWalks, WalkKey, Walks
+from compat.walks import ProcessWalks, Read, WalkKey, Walks
 
 __all__ = ["SharedWalks", "walks_of"]
 
@@ -60,12 +61,12 @@ class SharedWalks(Walks):
     def number(self) -> int:
         return self._local.number
 
-    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
+    def steps(self, key: WalkKey, number: int, read: Read, cancelled: Callable[[], bool] = never) -> Steps[Reading]:
         digest = hashlib.blake2b(key.digest().encode(), digest_size=32, key=self._ours).hexdigest()
         read = partial(self._read, digest, key.limit, read)
         if number > 1 and (found := self._found(key, digest, number)) is not None:
             return found
-        return self._local.page(key, number, read)
+        return (yield from self._local.steps(key, number, read, cancelled))
 
     def _found(self, key: WalkKey, digest: str, number: int) -> Reading | None:
         """A later page out of the store; None where this process's own reading is to be taken, or made."""
@@ -90,8 +91,8 @@ class SharedWalks(Walks):
             self._local.forget(key, own)
         return None
 
-    def _read(self, digest: str, limit: int, read: Callable[[], Reading]) -> Reading:
-        reading = read()
+    def _read(self, digest: str, limit: int, read: Read, cancelled: Callable[[], bool]) -> Reading:
+        reading = read(cancelled)
         head = _Head(secrets.token_bytes(8), time.time(), reading.count, reading.unsettled)
         own = _Own(reading, head.at, msgspec.msgpack.encode(head))
         try:

@@ -17,6 +17,8 @@ from requests.sessions import merge_setting
 from requests.utils import get_environ_proxies
 from urllib3 import Retry, Timeout
 
+from compat.steps import never
+
 __all__ = ["CallOptions", "ConnectionSettings", "timeout_of"]
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -48,6 +50,8 @@ class CallOptions:
         adapter_for: the script's own adapter for a URL, where it has one that is not a plain one.
         attempted: told after each request upstream, from whichever thread sent it: the status of its answer, or None
             where no whole answer came.
+        cancelled: whether nobody waits for the answer any more; asked before each request upstream and while one more
+            attempt is waited for.
     """
 
     timeout: Timeout | None = None
@@ -59,6 +63,7 @@ class CallOptions:
     retries: Retry | None = None
     adapter_for: Callable[[str], HTTPAdapter | None] | None = field(default=None, repr=False, compare=False)
     attempted: Callable[[int | None], object] | None = field(default=None, repr=False, compare=False)
+    cancelled: Callable[[], bool] = field(default=never, repr=False, compare=False)
 
     def limits(self, remaining: float) -> tuple[float, float, str]:
         """Seconds to connect, seconds to wait for a byte, and the name of the second limit."""

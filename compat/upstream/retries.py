@@ -12,6 +12,7 @@ from urllib3.util import Retry
 
 from compat.errors import LegacyError, UpstreamThrottled, UpstreamTimeout
 from compat.forks import cached_property
+from compat.steps import never
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -20,6 +21,8 @@ __all__ = ["Deadline", "RetryPolicy", "TryAgain"]
 
 _T = TypeVar("_T")
 _HEADERS = Retry()
+_NAP = 0.25
+"""Seconds between two looks at whether a further attempt is still wanted."""
 
 
 class TryAgain(Exception):
@@ -113,8 +116,13 @@ class RetryPolicy:
         # As urllib3 has it, False stands for none.
         return replace(self, attempts=int(retries.total) + 1)
 
-    def run(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
+    def run(self, attempt: Callable[[], _T], deadline: Deadline, enough: Callable[[], bool] = never) -> _T:
         """Call ``attempt`` until it gives a result.
+
+        Args:
+            attempt: tries once.
+            deadline: the end of all attempts.
+            enough: whether there should be no further attempt; asked while one is waited for too.
 
         Raises:
             LegacyError: of the last :class:`TryAgain`, or whatever else the attempt raised.
@@ -123,9 +131,11 @@ class RetryPolicy:
             return attempt()
         except TryAgain as error:
             failed = error
-        return self._run_on(attempt, failed, deadline)
+        return self._run_on(attempt, failed, deadline, enough)
 
-    def _run_on(self, attempt: Callable[[], _T], failed: TryAgain, deadline: Deadline) -> _T:
+    def _run_on(
+        self, attempt: Callable[[], _T], failed: TryAgain, deadline: Deadline, enough: Callable[[], bool]
+    ) -> _T:
         """What is left to do where the first attempt failed, which counts as one of them."""
         # Imported here: tenacity brings asyncio, and most calls never fail.
         import tenacity
@@ -145,9 +155,12 @@ class RetryPolicy:
             asked = failed.retry_after if isinstance(failed, TryAgain) else None
             return max(min(waiting(state), self.longest_wait), asked or 0.0)
 
+        bounds = tenacity.stop_any(
+            tenacity.stop_after_attempt(self.attempts), tenacity.stop_before_delay(deadline.at - time.monotonic())
+        )
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.attempts)
-            | tenacity.stop_before_delay(deadline.at - time.monotonic()),
+            stop=lambda state: bounds(state) or enough(),
+            sleep=lambda seconds: _sleep(seconds, enough),
             wait=wait,
             retry=tenacity.retry_if_exception_type(TryAgain),
             reraise=True,
@@ -156,6 +169,13 @@ class RetryPolicy:
             return retrying(again)
         except TryAgain as last:
             raise last.error from None
+
+
+def _sleep(seconds: float, enough: Callable[[], bool]) -> None:
+    """Sleep, in short naps: what nobody waits for any more is not slept for."""
+    ends = time.monotonic() + seconds
+    while (left := ends - time.monotonic()) > 0 and not enough():
+        time.sleep(min(left, _NAP))
 
 
 def throttled(status: int, retry_after: str | None) -> TryAgain:

@@ -15,6 +15,7 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewC
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
+from compat.steps import Cancelled
 from compat.upstream.answer_limits import AnswerLimits
 from compat.upstream.http_client import Attempt, OutOfStep
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
@@ -77,11 +78,14 @@ class Transport:
 
         Raises:
             LegacyError: as contract 2 says for what failed.
+            Cancelled: nobody waits for the answer any more, as ``options`` say.
         """
         retries = self.retries.wished(options.retries)
         deadline = retries.deadline(walk)
 
         def attempt() -> _T:
+            if options.cancelled():
+                raise Cancelled
             reply = self._answer(build, options, deadline)
             _raise_for_retry(reply)
             if options.retries is not None and options.retries.is_retry("GET", reply.status):
@@ -91,7 +95,7 @@ class Transport:
             except Unreadable as error:
                 raise TryAgain(error) from None
 
-        return retries.run(attempt, deadline)
+        return retries.run(attempt, deadline, options.cancelled)
 
     def write(
         self,
@@ -114,7 +118,7 @@ class Transport:
                     raise
                 raise failed.error from None
 
-        reply = self.retries.run(attempt, deadline)
+        reply = self.retries.run(attempt, deadline, options.cancelled)
         try:
             _raise_for_retry(reply)
         except TryAgain as failed:

@@ -71,7 +71,7 @@ class Calls:
         async def send(message: Mapping[str, Any]) -> None:
             sent.append(message)
 
-        named = {"authorization": f"Token token={self._sandbox.api_token}", **(headers or {})}
+        named = {"host": "gateway", "authorization": f"Token token={self._sandbox.api_token}", **(headers or {})}
         scope = {
             "type": "http",
             "http_version": "1.1",
