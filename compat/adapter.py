@@ -226,6 +226,7 @@ class ExamStudentsAdapter(BaseAdapter):
             body=_read(request),
             authorization=_text(request.headers.get("Authorization")),
             method=(request.method or "GET").upper(),
+            content_encoding=_text(request.headers.get("Content-Encoding")),
         )
 
     def _before(self, request: requests.PreparedRequest) -> BaseAdapter:

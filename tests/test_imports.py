@@ -27,6 +27,7 @@ HEAVY = (
     "concurrent.futures",
     "hypothesis",
     "marshmallow",
+    "multipart",
     "oauthlib",
     "packaging",
     "rich",

@@ -12,7 +12,8 @@ from compat.doctor.masks import masked
 from compat.doctor.requests_seen import SeenRequest, legacy_call
 from compat.doctor.search import MOST, documented, explain
 from compat.errors import InvalidParameter
-from compat.legacy.parameters import Parameters, check, gather
+from compat.legacy import bodies
+from compat.legacy.parameters import QUERY_CHARSET, Parameters, check, gather
 from compat.legacy.query import parse_query
 from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED, unreadable
 from compat.legacy.routes import INDEX_STUDENTS, ROUTES, LegacyCall, Route
@@ -121,9 +122,11 @@ def diagnose(
         *_parameter_findings(call, parameters, zone),
     )
     if not evidence.signature:
-        missing = _missing_signature(request)
+        missing = UNREAD[parameters.unread] if parameters.unread else _missing_signature(request)
         return Diagnosis((*findings, missing, *later), to_sign=to_sign)
     explanation = explain(evidence, most)
+    if explanation is None and parameters.unread is not None:
+        return Diagnosis((*findings, UNREAD[parameters.unread], *later), to_sign=to_sign)
     if explanation is None:
         return Diagnosis((*findings, UNEXPLAINED, *later), explained=False, to_sign=to_sign)
     findings += [deviation_finding(deviation) for deviation in explanation.deviations]
@@ -173,6 +176,43 @@ UNCLEAR = {
     ),
 }
 """The verifier's reason to what it means, where the signed text can be read in several ways."""
+
+
+_PLAIN = "Send a JSON object as application/json, a URL-encoded form or a multipart form, in UTF-8."
+UNREAD = {
+    bodies.TYPE: Finding("body-of-unknown-type", "The body has a Content-Type that is not read.", _PLAIN),
+    bodies.CHARSET: Finding("body-not-utf-8", "The body, or a part of it, is not UTF-8.", _PLAIN),
+    bodies.ENCODING: Finding(
+        "body-encoded",
+        "The body is compressed, or a part of it encoded, and nothing here undoes that.",
+        "Send the body as it is, without Content-Encoding and Content-Transfer-Encoding.",
+    ),
+    bodies.MARK: Finding(
+        "body-with-byte-order-mark",
+        "The body begins with a byte-order mark, which JSON and forms have none of (RFC 8259, section 8.1).",
+        "Write the body as UTF-8 without a mark: in .NET new UTF8Encoding(false), in PowerShell 7 utf8NoBOM.",
+    ),
+    bodies.NO_JSON: Finding(
+        "body-not-json", "The Content-Type says JSON, and the body is no JSON object.", "Send one JSON object."
+    ),
+    bodies.KEY_TWICE: Finding(
+        "body-key-twice", "A key stands twice in the JSON body.", "Send every parameter once, and sign that one."
+    ),
+    bodies.MULTIPART: Finding(
+        "body-not-multipart",
+        "The Content-Type says multipart/form-data, and the body is no such form, or its boundary is not named.",
+        "Let the HTTP library write the Content-Type of a multipart form, which names its boundary.",
+    ),
+    bodies.FILE: Finding(
+        "body-with-file",
+        "A part of the multipart form has a file's name, so it is a file and no parameter.",
+        "Send the part without a filename: in Python's requests files={'name': (None, value)}, in curl -F name=value.",
+    ),
+    QUERY_CHARSET: Finding(
+        "query-not-utf-8", "The query holds bytes that are not UTF-8.", "URL-encode the UTF-8 bytes of each value."
+    ),
+}
+"""Why a body or query cannot be read, to what it means: its parameters cannot be part of what was signed."""
 
 
 def _no_route(request: SeenRequest) -> Finding:

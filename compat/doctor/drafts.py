@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from compat.json_text import Number, loads_strictly
+from compat.json_text import Number
+from compat.legacy.bodies import media_type, read_body
 from compat.legacy.parameters import gather
 from compat.legacy.routes import LegacyCall
 
@@ -26,6 +28,9 @@ DIGESTS: Mapping[str, Callable[[bytes, bytes], bytes]] = {
     "text-alone": lambda key, text: hashlib.sha256(text).digest(),
 }
 """Name to the bytes of a signature, of a key and a text; the first is the right one."""
+
+
+_FORM = re.compile("(?:application/x-www-form-urlencoded)?")
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def evidence_of(
     """
     values = dict(gather(call).values)
     query = _pieces(call.query)
-    body = _pieces(call.body.decode("latin-1")) if _is_form(call) else _json_pieces(call.body)
+    body = _body_pieces(call)
     ids = [each["id"].value for each in (query, body) if "id" in each]
     return Evidence(
         values={name: text for name, text in values.items() if name != "signature"},
@@ -155,9 +160,13 @@ class _Piece(NamedTuple):
     raw: str | None
 
 
-def _is_form(call: LegacyCall) -> bool:
-    declared = (call.content_type or "").partition(";")[0].strip().lower()
-    return declared in ("application/x-www-form-urlencoded", "") and call.body.lstrip()[:1] != b"{"
+def _body_pieces(call: LegacyCall) -> dict[str, _Piece]:
+    if _FORM.fullmatch(media_type(call.content_type)) and call.body.lstrip()[:1] != b"{":
+        return _pieces(call.body.decode("latin-1"))
+    return {
+        name: _Piece(value.text if isinstance(value, Number) else str(value), None)
+        for name, value in read_body(call).pairs
+    }
 
 
 def _pieces(text: str) -> dict[str, _Piece]:
@@ -166,15 +175,3 @@ def _pieces(text: str) -> dict[str, _Piece]:
         for name, value in parse_qsl(piece, keep_blank_values=True):
             found[name] = _Piece(value, piece.partition("=")[2])
     return found
-
-
-def _json_pieces(body: bytes) -> dict[str, _Piece]:
-    try:
-        content = loads_strictly(body.decode())
-    except ValueError:
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {
-        name: _Piece(value.text if isinstance(value, Number) else str(value), None) for name, value in content.items()
-    }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from compat.doctor.choices import Deviation
-from compat.doctor.diagnosis import UNCLEAR, UNEXPLAINED, Diagnosis, Finding, deviation_finding, skew_finding
+from compat.doctor.diagnosis import UNCLEAR, UNEXPLAINED, UNREAD, Diagnosis, Finding, deviation_finding, skew_finding
 from compat.doctor.drafts import evidence_of
 from compat.doctor.requests_seen import UnreadableCall
 from compat.doctor.search import CHOICES, FORMS, explain
@@ -111,6 +111,8 @@ def diagnose_entry(entry: Mapping[str, Any]) -> Diagnosis:
         told = [known[name] for name in details.get("signed_as", ()) if name in known]
         findings = [deviation_finding(each) for each in told] or [UNEXPLAINED]
         return Diagnosis(tuple(findings), explained=bool(told))
+    if reason in UNREAD:
+        return Diagnosis((UNREAD[reason],))
     if reason in UNCLEAR:
         return Diagnosis((UNCLEAR[reason],))
     if reason not in _REASONS:

@@ -79,6 +79,7 @@ def legacy_call(request: SeenRequest) -> tuple[LegacyCall, bool] | None:
                 request.body,
                 headers.get("authorization"),
                 method,
+                headers.get("content-encoding"),
             )
             return call, method == request.method
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -277,10 +277,11 @@ class Request:
             route=route,
             exam_id=exam_id,
             query=self.scope["query_string"].decode("latin-1"),
-            content_type=_text(self.given.get(b"content-type")),
+            content_type=_all(self.scope["headers"], b"content-type"),
             body=await read_body(self.scope, self.given, self.receive, settings),
             authorization=_text(self.given.get(b"authorization")),
             method=self.scope["method"].upper(),
+            content_encoding=_all(self.scope["headers"], b"content-encoding"),
         )
 
 
@@ -355,6 +356,12 @@ async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
 def _of_the_old(answer: Answer) -> Answer:
     """An answer that says that the old endpoint gave it, or failed to."""
     return replace(answer, headers={**answer.headers, ANSWERED_BY: "legacy"})
+
+
+def _all(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """All values of a header that should come once, each once: whoever sent two that differ meant neither alone."""
+    values = dict.fromkeys(value.decode("latin-1") for given, value in headers if given.lower() == name)
+    return ", ".join(values) if values else None
 
 
 def _text(value: bytes | None) -> str | None:

@@ -6,17 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
 
 from compat.errors import InvalidParameter
-from compat.json_text import DuplicateKeyError, Number, dumps, loads_strictly
+from compat.json_text import Number, dumps
+from compat.legacy.bodies import Body, UnreadableBody, form_pairs, read_body, shown
 from compat.legacy.routes import LegacyCall, Route
 
-__all__ = ["FLAGS", "Parameters", "check", "gather", "missing", "number", "refusal", "shown"]
+__all__ = ["FLAGS", "QUERY_CHARSET", "Parameters", "check", "gather", "missing", "number", "refusal", "shown"]
 
 FLAGS = ("true", "false", "1", "0")
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _LONGEST_NUMBER = 4000
+_ENVELOPES = ("student", "student_session")
+
+QUERY_CHARSET = "the query is not UTF-8"
+"""Why a query cannot be read; the reasons of bodies are those of :mod:`compat.legacy.bodies`."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,12 @@ class Parameters:
     Attributes:
         values: name to text; the path's id wins over any other.
         problems: name to messages, of parameters that no one value can be told of.
+        unread: why the body or the query could not be read, in words that hold nothing of it; None where it could.
     """
 
     values: Mapping[str, str] = field(repr=False)
     problems: Mapping[str, list[str]]
-
-
-def shown(value: str) -> str:
-    """A caller's own value, short enough for a message that goes back to that caller."""
-    return value if len(value) <= 80 else value[:77] + "..."
+    unread: str | None = None
 
 
 def _told(name: str, value: str) -> str:
@@ -61,85 +62,62 @@ def gather(call: LegacyCall) -> Parameters:
     """
     problems: dict[str, list[str]] = {}
     merged: dict[str, str] = {}
-    for place, pairs in (("query", _pairs("query", call.query, problems)), ("body", _body(call, problems))):
-        for name, value in _once(place, pairs, problems).items():
+    body = read_body(call) if call.body else Body(())
+    unread = body.faults[0].reason if body.faults else None
+    for fault in body.faults:
+        _report(problems, fault.name, fault.message)
+    try:
+        query = form_pairs(call.query)
+    except UnreadableBody as fault:
+        _report(problems, "query", fault.message)
+        query, unread = [], QUERY_CHARSET
+    for place, pairs in (("query", query), ("body", body.pairs)):
+        for name, value in _once(place, call.route, pairs, problems).items():
             if name in merged and merged[name] != value and name != "id":
                 _report(problems, name, f"Must not differ between query and body: '{_told(name, value)}'.")
             merged[name] = value
     merged["id"] = call.exam_id
-    return Parameters(merged, problems)
+    return Parameters(merged, problems, unread)
 
 
-def _once(place: str, pairs: Iterable[tuple[str, str]], problems: dict[str, list[str]]) -> dict[str, str]:
+def _once(place: str, route: Route, pairs: Iterable[tuple[str, Any]], problems: dict[str, list[str]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in pairs:
+    for name, given in pairs:
+        value = given if isinstance(given, str) else _scalar(name, given, problems)
         if name in found:
             _report(problems, name, f"Must be given once in the {place}: '{_told(name, value)}'.")
         elif value == "":
             _report(problems, name, missing(name))
+        elif "[" in name and (meant := _within_brackets(route, name)):
+            form = "one parameter of stringified JSON" if meant in route.json else f"the parameter {meant}"
+            _report(problems, meant, f"Must be sent as {form}: brackets are not read in '{shown(name)}'.")
         found[name] = value
     return found
+
+
+def _within_brackets(route: Route, name: str) -> str | None:
+    """The parameter of the route that Rails would find in a name such as ``filter[name][eq]``; None for none.
+
+    It would be ignored as a name that nobody knows, and a list without its filter is a wrong list.
+    """
+    head, *inner = re.split(r"[\[\]]+", name.rstrip("]"))
+    if head in route.known:
+        return head
+    inner = inner if head in _ENVELOPES else []
+    return next((each for each in inner if each in route.known), None)
 
 
 def _report(problems: dict[str, list[str]], name: str, message: str) -> None:
     problems.setdefault(name, []).append(message)
 
 
-def _body(call: LegacyCall, problems: dict[str, list[str]]) -> list[tuple[str, str]]:
-    if not call.body.strip():
-        return []
-    declared = (call.content_type or "").partition(";")[0].strip().lower()
-    if declared == "application/json" or (not declared and call.body.lstrip()[:1] == b"{"):
-        return _json_body(call.body, problems)
-    if declared in ("application/x-www-form-urlencoded", ""):
-        return _pairs("body", call.body.decode("latin-1"), problems)
-    _report(problems, "body", f"Must be JSON or a form, not '{shown(declared)}'.")
-    return []
-
-
-def _pairs(place: str, text: str, problems: dict[str, list[str]]) -> list[tuple[str, str]]:
-    try:
-        return _decoded(text if text.isascii() else text.encode("latin-1").decode())
-    except UnicodeError:
-        _report(problems, place, "Must be UTF-8.")
-        return []
-
-
-def _decoded(text: str) -> list[tuple[str, str]]:
-    """Names and values, as ``urllib.parse.parse_qsl`` reads them; it looks for escapes where there are none too.
-
-    Raises:
-        UnicodeError: what is escaped is no UTF-8.
-    """
-    if "%" in text or "+" in text:
-        return parse_qsl(text, keep_blank_values=True, errors="strict")
-    pairs = [pair.partition("=") for pair in text.split("&") if pair]
-    return [(name, value) for name, _, value in pairs]
-
-
-def _json_body(body: bytes, problems: dict[str, list[str]]) -> list[tuple[str, str]]:
-    try:
-        content = loads_strictly(body.decode())
-    except DuplicateKeyError as error:
-        _report(problems, error.key, f"Must be given once in the body: the key '{shown(error.key)}' stands twice.")
-        return []
-    except ValueError:
-        _report(problems, "body", "Must be a JSON object: it is not JSON.")
-        return []
-    if not isinstance(content, dict):
-        _report(problems, "body", "Must be a JSON object.")
-        return []
-    return [(name, _scalar(name, value, problems)) for name, value in content.items()]
-
-
 def _scalar(name: str, value: Any, problems: dict[str, list[str]]) -> str:
-    if isinstance(value, str):
-        return value
     if isinstance(value, Number):
         return value.text
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
+        # As Ruby writes it; it is a parameter without a value.
         return ""
     _report(problems, name, f"Must be a String; JSON goes in stringified: '{shown(dumps(value))}'.")
     return dumps(value)

@@ -113,6 +113,7 @@ class LegacyCall:
         body: the body, empty where there is none.
         authorization: the header of that name; its digest tells callers apart.
         method: the HTTP method.
+        content_encoding: the body's declared encoding, or None.
     """
 
     route: Route
@@ -122,6 +123,7 @@ class LegacyCall:
     body: bytes = field(default=b"", repr=False)
     authorization: str | None = field(default=None, repr=False)
     method: str = "GET"
+    content_encoding: str | None = None
 
 
 def methods_of(path: str) -> tuple[str, ...]:

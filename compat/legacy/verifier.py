@@ -12,7 +12,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from compat.errors import NotAuthorized
 from compat.legacy.parameters import Parameters
@@ -80,13 +80,14 @@ class Verifier:
             Refused: it does not, for whatever reason.
         """
         caller = self._callers.get(self._digest(token_of(call.authorization)), self._stranger)
-        reason = self._refusal(caller, call.route, parameters.values)
+        reason = self._refusal(caller, call.route, parameters)
         if reason is not None:
             _log.warning("refused a call of %s by %s: %s", call.route.action, caller.name, reason)
             raise Refused(caller.name, reason)
         return caller
 
-    def _refusal(self, caller: Caller, route: Route, values: Mapping[str, str]) -> str | None:
+    def _refusal(self, caller: Caller, route: Route, parameters: Parameters) -> str | None:
+        values = parameters.values
         # The signature is computed for a stranger too, so that an unknown token takes as long as a wrong signature.
         expected = sign(base_string(values), caller.secret_key)
         given = values.get("signature", "")
@@ -94,7 +95,7 @@ class Verifier:
         if caller is self._stranger:
             return "unknown token"
         if not holds:
-            return "wrong signature"
+            return parameters.unread or "wrong signature"
         timestamp, nonce = values.get("timestamp", ""), values.get("nonce", "")
         if not _DIGITS.fullmatch(timestamp) or len(timestamp) > 15:
             return "no timestamp"
