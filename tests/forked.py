@@ -13,7 +13,7 @@ import pytest
 __all__ = ["fork", "in_child", "needs_fork", "right"]
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-_LONGEST = 120
+_LONGEST = 60
 """Seconds after which a child that hangs is ended by the kernel, and so has failed."""
 
 

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from asked_upstream import asked_upstream, names_of
 from forked import fork, in_child, needs_fork, right
-from support import OLD, mounted
+from support import FAST, OLD, mounted
 
 import compat
+from compat.shim import Shim
+from compat.testing.sandbox.settings import as_toml
 
 pytestmark = [
     needs_fork,
@@ -209,6 +214,70 @@ def test_a_later_page_is_read_anew_in_the_child_and_not_in_the_parent(names: Lis
     assert page(1) == whole[:30]
     assert in_child(lambda: page(2) == whole[30:] and page(1) == whole[:30])
     assert page(2) == whole[30:]
+
+
+def test_a_child_does_not_wait_for_locks_that_threads_of_its_parent_hold(base: str) -> None:
+    upstream = upstream_at(base, retries=FAST)
+    session = mounted(upstream)
+    adapter = session.get_adapter(OLD)
+    assert isinstance(adapter, compat.ExamStudentsAdapter)
+    names = _by_session(session)
+    assert work(names, 1)
+    shim: Shim = adapter._shim
+    walks, sender = shim._walks, upstream._transport._sender
+    locks = [walks._lock, sender._lock, upstream.pushdown._lock, adapter.dial.behind._change]  # type: ignore[attr-defined]
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        for lock in locks:
+            lock.acquire()
+        held.set()
+        leave.wait(120)
+        for lock in locks:
+            lock.release()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(30)
+    try:
+        assert in_child(lambda: work(names, 2) and in_child(lambda: work(names, 1)))
+        assert all(lock.locked() for lock in locks if hasattr(lock, "locked"))
+    finally:
+        leave.set()
+        thread.join()
+    assert work(names, 1)
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = {folders!r}
+import requests
+from test_forked_callers import _by_session, _many
+_many(_by_session(requests), {calls})
+_many(_by_session(requests.Session()), {calls})
+"""
+
+
+@pytest.mark.parametrize("calls", [2, pytest.param(125, marks=pytest.mark.soak)])
+def test_a_script_that_is_run_as_it_is(base: str, tmp_path: Path, calls: int) -> None:
+    settings = {
+        "upstream": {
+            "kind": "student_sessions",
+            "base_url": base,
+            "api_token": "t",
+            "secret_key": "s",
+            "scope": "exam",
+        },
+        "store": {"url": f"sqlite:///{tmp_path}/calls.db"},
+        "legacy": {"base_url": OLD},
+    }
+    config, script = tmp_path / "exam-compat.toml", tmp_path / "script.py"
+    config.write_text(as_toml(settings), encoding="utf-8")
+    folders = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+    script.write_text(SCRIPT.format(folders=folders, calls=calls), encoding="utf-8")
+    command = [sys.executable, "-m", "compat.cli", "--config", str(config), "run", str(script)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 _pooled: List

@@ -13,6 +13,7 @@ from support import KINDS, answered, edited, listed, mounted, rows_of, signed_ur
 
 import compat
 from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
+from compat.upstream.pushdown import SET_ASIDE_FOR, PushdownTrust
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -99,6 +100,34 @@ def test_a_pushed_down_part_is_ignored(scope: str, parameters: dict[str, str]) -
         # What it was seen to ignore is left to it no more.
         assert not upstream.capabilities & {"status", "filter"} & set(list(parameters)[:1])
         same(listed(session, **parameters), truth(sandbox, "student_sessions", **parameters))
+
+
+def test_a_status_that_a_fault_made_foreign_is_not_held_against_the_upstream_for_good(sandbox: Sandbox) -> None:
+    """One answer of another status, once: ours is right, and after a while the upstream is trusted again."""
+
+    def foreign(content: dict[str, Any]) -> None:
+        for row in rows_of(content):
+            row["status"] = "archived"
+
+    now = [0.0]
+    upstream = upstream_of(sandbox, "student_sessions")
+    upstream.pushdown = PushdownTrust(upstream.capabilities, "student sessions", lambda: now[0])
+    session = mounted(upstream)
+    expected = truth(sandbox, "student_sessions", status="exam_finished")
+    sandbox.intercept = first_times(
+        1, lambda request, answer: edited(answer, foreign), lambda request: "status" in request.parameters
+    )
+
+    def pushed() -> bool:
+        before = len(sandbox.calls)
+        same(listed(session, status="exam_finished"), expected)
+        return "status" in sandbox.calls[-1].parameters and len(sandbox.calls) > before
+
+    assert not pushed()
+    assert not pushed()
+    now[0] += SET_ASIDE_FOR
+    assert pushed()
+    assert pushed()
 
 
 def test_the_exam_scope_is_ignored(sandbox: Sandbox) -> None:

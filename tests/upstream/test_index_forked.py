@@ -1,0 +1,55 @@
+"""A fork while a walk is kept in SQLite, whose own locks nobody could give back in the child."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+
+from forked import in_child, needs_fork
+
+from compat.upstream.index import Entries
+from compat.upstream.index_on_disk import IndexOnDisk
+
+pytestmark = needs_fork
+
+FORKS = 25
+"""As many as show the fault nearly always: without the pause, one in five children hangs."""
+
+
+def uses_sqlite() -> bool:
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE kept (text)")
+    database.executemany("INSERT INTO kept VALUES (?)", [(str(number) * 50,) for number in range(500)])
+    [(count,)] = database.execute("SELECT count(*) FROM kept")
+    return bool(count == 500)
+
+
+def test_children_can_use_sqlite_and_the_walks_of_the_parent_go_on() -> None:
+    ending = threading.Event()
+    counts: list[bool] = []
+
+    def walk() -> None:
+        index, kept = IndexOnDisk((), 64 * 1024), 0
+        while not ending.is_set():
+            keys = [f"key {number}" for number in range(kept, kept + 300)]
+            index.add(Entries(0, 0, kept, keys, {}, range(300), (), kept, [7] * 300))
+            kept += 300
+            # Asked anew now and then, since it takes longer the more there is.
+            index = index if kept < 9000 else _closed(index, kept, counts)
+            kept %= 9000
+
+    def _closed(index: IndexOnDisk, kept: int, counts: list[bool]) -> IndexOnDisk:
+        counts.append(index.summary(0).distinct == kept)
+        index.close()
+        return IndexOnDisk((), 64 * 1024)
+
+    threads = [threading.Thread(target=walk) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert [in_child(uses_sqlite) for _ in range(FORKS)] == [True] * FORKS
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+    assert all(counts)
