@@ -67,6 +67,9 @@ class UpstreamSchema(Schema):
     )
     base_url = _Text(required=True)
     walk_deadline = fields.Float()
+    walk_pages = _count()
+    walk_bytes = _count()
+    walk_rate = fields.Float()
     unsettled = fields.String()
     keep_alive = fields.Float()
 

@@ -22,7 +22,7 @@ from compat.proof import Proofs
 from compat.steps import ASKS_UPSTREAM, Steps, finished
 from compat.upstream.interface import LegacySettings, Upstream
 from compat.upstream.noted import Noted
-from compat.upstream.reading import Begun, read_range, read_sources, walk_deadline
+from compat.upstream.reading import Begun, read_range, read_sources
 from compat.upstream.records import Chunk, Reading, Row, Source
 from compat.upstream.short_list import short_list, with_texts
 from compat.upstream.transport import CallOptions
@@ -151,7 +151,7 @@ class Shim:
         """One page of an upstream that does it all; None where it does not add up, or cannot be believed yet."""
         query = plan.query
         source = self.upstream.sources(query, plan.pushed, options, self._codec.page_rows)[0]
-        chunk = read_range(source, query.start, query.limit)
+        chunk = read_range(source, query.start, query.limit, self.upstream.walk)
         if chunk is None:
             return None
         body = self._at_once(plan, chunk) or self._looked_at(plan, chunk, source, options)
@@ -201,7 +201,7 @@ class Shim:
 
         if plan.columns or len(sources) != 1:
             return read_sources(sources, self.upstream.walk, note, plan.query.sort)
-        deadline = walk_deadline(self.upstream.walk)
+        deadline = self.upstream.walk.limit()
         first = sources[0].fetch_first(LARGEST_LIMIT, self._codec.page, deadline)
         short = short_list(self._codec, first, sources[0].person, plan.query.exam_id, plan.wants)
         return short or read_sources(sources, self.upstream.walk, note, begun=Begun(with_texts(first), deadline))

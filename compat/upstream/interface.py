@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from compat.errors import ConfigurationError, InvalidParameter
+from compat.errors import InvalidParameter
 from compat.legacy.answer import students
 from compat.upstream.pushdown import Capability, PushdownTrust
 from compat.upstream.records import One, Row, Source
 from compat.upstream.transport import CallOptions, Transport
+from compat.upstream.walk_limits import WalkSettings
 
 if TYPE_CHECKING:
     from compat.legacy.query import Query
     from compat.legacy.values import Comparable
     from compat.upstream.noted import Columns
 
-__all__ = ["Capability", "Codec", "LegacySettings", "Upstream", "WalkSettings"]
+__all__ = ["Capability", "Codec", "LegacySettings", "Upstream"]
 
 ExtraFields = Literal["all"] | tuple[str, ...]
 
@@ -35,25 +36,6 @@ class LegacySettings:
 
     zone: tzinfo = timezone.utc
     extra_fields: ExtraFields = ()
-
-
-@dataclass(frozen=True)
-class WalkSettings:
-    """How a reading of the whole list is bounded.
-
-    Attributes:
-        deadline: seconds that one may take.
-        unsettled: whether a list that kept changing is served and says so, or refused.
-    """
-
-    deadline: float = 900.0
-    unsettled: Literal["serve", "refuse"] = "serve"
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.deadline, int | float) or not self.deadline > 0:
-            raise ConfigurationError(f"walk_deadline = {self.deadline!r}: must be seconds above 0")
-        if self.unsettled not in ("serve", "refuse"):
-            raise ConfigurationError(f'unsettled = {self.unsettled!r}: must be "serve" or "refuse"')
 
 
 class Codec(ABC):

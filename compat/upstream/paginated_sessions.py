@@ -17,7 +17,7 @@ from compat.mapping.lens import NOBODY
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
 from compat.upstream.access_token import ClientCredentials, FixedToken, TokenSource
 from compat.upstream.answer_limits import AnswerLimits, LimitKeys
-from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream, WalkSettings
+from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream
 from compat.upstream.noted import Noted
 from compat.upstream.reading import read_sources
 from compat.upstream.records import Chunk, One, Row, Source
@@ -27,6 +27,7 @@ from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.session_pages import TokenRefused, raw_page, read_chunk
 from compat.upstream.transport import CallOptions, Transport, Unreadable
+from compat.upstream.walk_limits import WalkSettings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -54,6 +55,9 @@ class PaginatedSessions(Upstream):
         oauth_scope: the scope to ask for.
         bearer_token: a token that was given, instead of the three.
         walk_deadline: seconds that a reading of the whole list may take.
+        walk_pages: pages that one may read, all its attempts together; more is an error.
+        walk_bytes: bytes of records that one may read, all its attempts together; more is an error.
+        walk_rate: calls a second that readings of small pages, with fewer than 100 records, make together.
         unsettled: "serve" a list that kept changing and say so, or "refuse" it.
         session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
         retries: how often and how long to try.
@@ -78,12 +82,15 @@ class PaginatedSessions(Upstream):
         oauth_scope: str = READ_SCOPE,
         bearer_token: str | None = None,
         walk_deadline: float = 900,
+        walk_pages: int = WalkSettings.pages,
+        walk_bytes: int = WalkSettings.bytes,
+        walk_rate: float = WalkSettings.rate,
         unsettled: Literal["serve", "refuse"] = "serve",
         session: requests.Session | None = None,
         retries: RetryPolicy = RetryPolicy(),
         **limits: Unpack[LimitKeys],
     ) -> None:
-        super().__init__(frozenset(), WalkSettings(walk_deadline, unsettled))
+        super().__init__(frozenset(), WalkSettings(walk_deadline, unsettled, walk_pages, walk_bytes, walk_rate))
         self.base_url = checked_url("base_url", base_url)
         self.path = needed("path", path) if path.startswith("/") else "/" + needed("path", path)
         self.exams = checked_exams(exams)

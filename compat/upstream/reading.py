@@ -15,13 +15,13 @@ from typing import NamedTuple
 from compat.errors import UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, SortKey
 from compat.upstream.collected import Collected
-from compat.upstream.interface import WalkSettings
 from compat.upstream.noted import Noted
 from compat.upstream.page_threads import PageThreads
 from compat.upstream.records import Chunk, Source
 from compat.upstream.retries import Deadline
+from compat.upstream.walk_limits import FREE_PAGES, WalkMeter, WalkSettings
 
-__all__ = ["PAGES_AT_ONCE", "READINGS", "Begun", "page_length", "read_range", "read_sources", "walk_deadline"]
+__all__ = ["PAGES_AT_ONCE", "READINGS", "Begun", "page_length", "read_range", "read_sources"]
 
 PAGES_AT_ONCE = 4
 _HANDED_OVER = 3 * PAGES_AT_ONCE
@@ -42,11 +42,6 @@ class Begun(NamedTuple):
     deadline: Deadline
 
 
-def walk_deadline(settings: WalkSettings) -> Deadline:
-    """The end of a reading that begins now."""
-    return Deadline.after(settings.deadline, f"walk_deadline of {settings.deadline:g} seconds")
-
-
 def read_sources(
     sources: Sequence[Source],
     settings: WalkSettings,
@@ -58,22 +53,26 @@ def read_sources(
 
     Args:
         sources: the lists.
-        settings: the deadline, and what to do with a list that kept changing.
+        settings: the limits, and what to do with a list that kept changing.
         note: what to keep of each page's records.
         sort: the columns to sort the wanted ones by.
         begun: the first page of the only list, where it was read already.
 
     Raises:
         UpstreamError: an id that came twice in every reading of a list that stood still, two ids with one legacy
-            id, a list that kept changing where that is to be refused, or what a page failed with.
+            id, a list that kept changing where that is to be refused, a limit, or what a page failed with.
     """
-    deadline = walk_deadline(settings) if begun is None else begun.deadline
+    deadline = settings.limit() if begun is None else begun.deadline
+    meter = WalkMeter(settings)
     collected = Collected(sort, [source.person for source in sources])
     try:
         attempts: list[list[_Progress]] = []
         while len(attempts) < READINGS:
             first = begun.chunk if begun is not None and not attempts else None
-            attempts.append(_read_once(sources, note, deadline, collected, len(attempts), first))
+            keep = [partial(collected.add, len(attempts), index) for index in range(len(sources))]
+            progresses = [_Progress(source, kept, note, meter) for source, kept in zip(sources, keep, strict=True)]
+            attempts.append(progresses)
+            _read_once(progresses, deadline, first)
             if _whole(attempts[-1], collected, len(attempts) - 1):
                 collected.settle(len(attempts) - 1)
                 return collected
@@ -90,8 +89,10 @@ def read_sources(
 class _Progress:
     """How far one source has been read in one attempt."""
 
-    def __init__(self, source: Source, keep: Callable[[int, Noted], None], note: Note) -> None:
+    def __init__(self, source: Source, keep: Callable[[int, Noted], None], note: Note, meter: WalkMeter) -> None:
         self.source = source
+        self._meter = meter
+        self._rows = LARGEST_LIMIT
         self.totals: list[int] = []
         self.consistent = True
         self._keep = keep
@@ -102,6 +103,8 @@ class _Progress:
 
     def take(self, chunk: Chunk, end: int | None) -> Iterator[tuple[int, int]]:
         """Note a page, and say which pages to read next, as (start, end); the first page's end is None."""
+        self._meter.took(chunk.rows)
+        self._rows = len(chunk.rows)
         if self.totals and chunk.total < self.totals[-1]:
             self.consistent = False
         self.totals.append(chunk.total)
@@ -119,12 +122,15 @@ class _Progress:
             if rows and reached < due:
                 yield reached, due
         self._keep(chunk.start, self._note(Chunk(chunk.start, rows, chunk.total, chunk.limit), self.source))
+        if self.consistent:
+            self._meter.expect(-(-max(chunk.total - self._next, 0) // self._step))
         while self.consistent and self._next < chunk.total:
             start = self._next
             self._next += self._step
             yield start, self._next
 
     def fetch(self, start: int, end: int | None, deadline: Deadline) -> Chunk:
+        self._meter.wait(self._rows, deadline)
         limit = LARGEST_LIMIT if end is None or self.source.numbered else end - start
         return self.source.fetch(start, limit, self._step, deadline)
 
@@ -135,17 +141,7 @@ def page_length(source: Source, chunk: Chunk) -> int:
     return max(chunk.limit if source.numbered and not short else len(chunk.rows), 1)
 
 
-def _read_once(
-    sources: Sequence[Source],
-    note: Note,
-    deadline: Deadline,
-    collected: Collected,
-    attempt: int,
-    first: Chunk | None,
-) -> list[_Progress]:
-    progresses = [
-        _Progress(source, partial(collected.add, attempt, index), note) for index, source in enumerate(sources)
-    ]
+def _read_once(progresses: list[_Progress], deadline: Deadline, first: Chunk | None) -> None:
     waiting: list[tuple[_Progress, int, int | None]] = [(progress, 0, None) for progress in progresses]
     if len(waiting) == 1:
         # Most lists are one page: no thread is worth its start for that.
@@ -154,7 +150,6 @@ def _read_once(
         waiting = [(progress, *pages) for pages in progress.take(chunk, end)]
     if waiting:
         _read_concurrently(waiting, deadline)
-    return progresses
 
 
 def _read_concurrently(waiting: list[tuple[_Progress, int, int | None]], deadline: Deadline) -> None:
@@ -190,10 +185,10 @@ def _refuse_repeated(attempts: Sequence[Sequence[_Progress]], collected: Collect
             raise UpstreamError(f"The upstream lists the id {min(map(str, always))} twice.")
 
 
-def read_range(source: Source, start: int, limit: int) -> Chunk | None:
+def read_range(source: Source, start: int, limit: int, settings: WalkSettings) -> Chunk | None:
     """Read one legacy page of a source that selects and sorts by itself.
 
-    One request, or as many as the upstream's own limit makes of it.
+    One request, or as many as the upstream's own limit makes of it; these are a walk, though a short one.
 
     Returns:
         the page's rows, total and limit; None where its parts do not fit together.
@@ -208,12 +203,7 @@ def read_range(source: Source, start: int, limit: int) -> Chunk | None:
     # The first page was asked for by another length than the upstream has: where it begins is not known.
     step = first.limit
     starts = [index * step for index in range(start // step, -(-end // step))]
-    threads: PageThreads[Chunk] = PageThreads(PAGES_AT_ONCE)
-    try:
-        fetched = [threads.submit(source.fetch, begin, limit, step, None) for begin in starts]
-        chunks = [each.result() for each in fetched]
-    finally:
-        threads.shutdown()
+    chunks = _read_pages(source, starts, limit, step, settings)
     for chunk in chunks:
         if chunk.limit != step or chunk.total != first.total:
             return None
@@ -222,3 +212,18 @@ def read_range(source: Source, start: int, limit: int) -> Chunk | None:
     rows = [row for chunk in chunks for row in chunk.rows]
     skipped = start - starts[0] if starts else 0
     return Chunk(start, rows[skipped : skipped + max(end - start, 0)], first.total, limit)
+
+
+def _read_pages(source: Source, starts: list[int], limit: int, step: int, settings: WalkSettings) -> list[Chunk]:
+    deadline = settings.limit()
+
+    def fetch(begin: int) -> Chunk:
+        if begin - starts[0] >= FREE_PAGES * step:
+            settings.slow_down(step, deadline)
+        return source.fetch(begin, limit, step, deadline)
+
+    threads: PageThreads[Chunk] = PageThreads(PAGES_AT_ONCE)
+    try:
+        return [each.result() for each in [threads.submit(fetch, begin) for begin in starts]]
+    finally:
+        threads.shutdown()

@@ -12,7 +12,7 @@ from compat.errors import ConfigurationError, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
 from compat.settings_checks import checked_key, checked_token, checked_url
 from compat.upstream.answer_limits import AnswerLimits, LimitKeys
-from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream, WalkSettings
+from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream
 from compat.upstream.records import Chunk, One, Row, Source
 from compat.upstream.retries import Deadline, RetryPolicy
 from compat.upstream.senders import Outgoing
@@ -23,6 +23,7 @@ from compat.upstream.transport import (
     Transport,
     Unreadable,
 )
+from compat.upstream.walk_limits import WalkSettings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -47,6 +48,9 @@ class StudentSessions(Upstream):
             ``/exams/{id}/student_sessions``.
         pushdown: what is left to the upstream, of status, filter and sort; checked on what comes back.
         walk_deadline: seconds that a reading of the whole list may take.
+        walk_pages: pages that one may read, all its attempts together; more is an error.
+        walk_bytes: bytes of records that one may read, all its attempts together; more is an error.
+        walk_rate: calls a second that readings of small pages, with fewer than 100 records, make together.
         unsettled: "serve" a list that kept changing and say so, or "refuse" it.
         session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
         retries: how often and how long to try.
@@ -67,6 +71,9 @@ class StudentSessions(Upstream):
         scope: Literal["all", "exam"] = "all",
         pushdown: Iterable[str] = ("status",),
         walk_deadline: float = 900,
+        walk_pages: int = WalkSettings.pages,
+        walk_bytes: int = WalkSettings.bytes,
+        walk_rate: float = WalkSettings.rate,
         unsettled: Literal["serve", "refuse"] = "serve",
         session: requests.Session | None = None,
         retries: RetryPolicy = RetryPolicy(),
@@ -76,7 +83,7 @@ class StudentSessions(Upstream):
             raise ConfigurationError(f'scope = {scope!r}: must be "all" or "exam"')
         chosen = _checked_pushdown(pushdown)
         own_scope: frozenset[Capability] = frozenset({"exam"}) if scope == "exam" else frozenset()
-        super().__init__(chosen | own_scope, WalkSettings(walk_deadline, unsettled))
+        super().__init__(chosen | own_scope, WalkSettings(walk_deadline, unsettled, walk_pages, walk_bytes, walk_rate))
         self.base_url = checked_url("base_url", base_url)
         self.scope = scope
         self._api_token = checked_token("api_token", api_token)
