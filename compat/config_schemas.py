@@ -72,6 +72,11 @@ class UpstreamSchema(Schema):
     walk_rate = fields.Float()
     unsettled = fields.String()
     keep_alive = fields.Float()
+    answer_seconds = fields.Float()
+    answer_head_bytes = _count()
+    answer_body_bytes = _count()
+    answer_decoded_bytes = _count()
+    page_records = _count()
 
 
 class StudentSessionsSchema(UpstreamSchema):

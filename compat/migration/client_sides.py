@@ -15,7 +15,7 @@ from compat.legacy.signature import Caller, signed
 from compat.migration.answers_kept import kept_answer, kept_error
 from compat.migration.turns import Asker, Endpoint
 from compat.regression.pairs import Answered
-from compat.upstream.answer_limits import AnswerLimits
+from compat.upstream.answer_limits import USUAL_LIMITS
 from compat.upstream.retries import RetryPolicy
 from compat.upstream.senders import Outgoing
 from compat.upstream.transport import CallOptions, Reply, Transport, json_object, refused_parameters, unexpected
@@ -40,7 +40,7 @@ class OldEndpoint:
     def __init__(self, base_url: str, account: Caller, retries: RetryPolicy = RetryPolicy()) -> None:
         self._base_url = base_url
         self._account = account
-        self._transport = Transport(retries, None, "old", AnswerLimits())
+        self._transport = Transport(retries, None, "old", USUAL_LIMITS)
 
     def answer(self, call: LegacyCall, options: CallOptions = _OPTIONS) -> Answer:
         """The old endpoint's answer to a call, whose parameters are all in its query.

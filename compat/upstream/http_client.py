@@ -26,7 +26,7 @@ from urllib3.exceptions import HeaderParsingError
 from urllib3.util.response import assert_header_parsing
 
 from compat.errors import UpstreamError
-from compat.upstream.answer_limits import AnswerLimits
+from compat.upstream.answer_limits import USUAL_LIMITS, AnswerLimits, too_large
 from compat.upstream.retries import Deadline
 
 __all__ = ["Attempt", "InStepAdapter", "OutOfStep", "check_encoding", "keep_in_step"]
@@ -34,6 +34,9 @@ __all__ = ["Attempt", "InStepAdapter", "OutOfStep", "check_encoding", "keep_in_s
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _LONGEST_LINE = 1 << 16
+_MOST_LINES = 100
+"""Of one head; ``http.client`` reads no more either."""
+
 _ENCODINGS = {"identity": "", "x-gzip": "gzip"}
 _DECODED = tuple(HTTPResponse.CONTENT_DECODERS)
 _LINE_ENDS = bytes.maketrans(b"\x0b\x0c\x1c\x1d\x1e\x85", b"      ")
@@ -54,6 +57,7 @@ class Attempt:
         fresh: use no connection that was used before.
         reused: the connection had been used before.
         received: bytes that came.
+        head: bytes of them that are no body.
     """
 
     deadline: Deadline
@@ -61,6 +65,18 @@ class Attempt:
     fresh: bool = False
     reused: bool = False
     received: int = 0
+    head: int | None = None
+
+    def check_received(self) -> None:
+        """Let no body be sent without an end, its chunks' sizes and trailers included.
+
+        Raises:
+            UpstreamError: more came than an answer may have.
+        """
+        limits = self.limits
+        head = limits.answer_head_bytes if self.head is None else self.head
+        if self.received > head + limits.answer_body_bytes:
+            raise too_large("body", limits.answer_body_bytes, "answer_body_bytes", " as sent")
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -107,6 +123,7 @@ class _Wire(io.RawIOBase):
             attempt.deadline.remaining()
             raise
         attempt.received += count
+        attempt.check_received()
         return count
 
     def close(self) -> None:
@@ -132,14 +149,27 @@ class _Stream(io.BufferedReader):
 
 
 class _Head:
-    """The lines of a head, and of those before it."""
+    """The lines of a head, and of those before it, within the limit of the attempt that waits for it."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, limits: AnswerLimits) -> None:
         self._stream = stream
+        self._left = self._most = limits.answer_head_bytes
+        self._lines = 0
         self.close = stream.close
 
+    @property
+    def size(self) -> int:
+        """Bytes that were read of it."""
+        return self._most - self._left
+
     def readline(self, limit: int) -> bytes:
-        line: bytes = self._stream.readline(limit)
+        line: bytes = self._stream.readline(min(limit, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise too_large("head", self._most, "answer_head_bytes")
+        self._lines = self._lines + 1 if line.strip() else 0
+        if self._lines > _MOST_LINES:
+            raise UpstreamError(f"The upstream's answer has a head of more than {_MOST_LINES} lines.")
         if b"\r" in line.removesuffix(b"\r\n"):
             raise OutOfStep("a head with a bare carriage return")
         return line.translate(_LINE_ENDS)
@@ -152,10 +182,12 @@ class _Answer(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         raw: Any = self.fp
         self.fp: Any = _Stream(_Wire(raw.detach(), sock), connection)
+        self._attempt = _under_way.get()
+        self._limits = self._attempt.limits if self._attempt is not None else USUAL_LIMITS
 
     def begin(self) -> None:
+        stream, head = self.fp, _Head(self.fp, self._limits)
         while True:
-            stream, head = self.fp, _Head(self.fp)
             self.fp = head
             try:
                 super().begin()
@@ -168,6 +200,8 @@ class _Answer(http.client.HTTPResponse):
                 break
             # With headers, the next call would take this for the answer.
             self.headers = self.msg = None  # type: ignore[assignment]
+        if self._attempt is not None:
+            self._attempt.head = head.size
         self._check_framing()
 
     def _check_framing(self) -> None:
@@ -187,6 +221,8 @@ class _Answer(http.client.HTTPResponse):
         for length in lengths:
             if not _LENGTH.fullmatch(length):
                 raise OutOfStep("a Content-Length that is no number")
+            if int(length) > self._limits.answer_body_bytes and self._method != "HEAD":  # type: ignore[attr-defined]
+                raise too_large("body", self._limits.answer_body_bytes, "answer_body_bytes", " as sent")
             if self.length is None:
                 # The same length twice, which http.client does not read.
                 self.length = int(length)

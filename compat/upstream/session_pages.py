@@ -62,6 +62,7 @@ def read_chunk(reply: Reply, offset: int, decode: Callable[[bytes], Any] = raw_p
     if reply.status != 200:
         raise unexpected(reply)
     page = _page(reply, decode)
+    reply.limits.check_records(len(page.sessions))
     if page.offset != offset:
         raise Unreadable(f"The upstream's page begins at {page.offset}, though it was asked from {offset}.")
     if page.limit < 1 or page.total < 0:

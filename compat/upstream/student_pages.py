@@ -49,6 +49,7 @@ def read_chunk(reply: Reply, start: int, page_rows: PageRows) -> Chunk:
     if reply.status != 200:
         raise refused(reply)
     rows = _rows(reply, page_rows)
+    reply.limits.check_records(len(rows))
     total = _stated(reply, "X-Pagination-Item-Count", least=0)
     limit = _stated(reply, "X-Pagination-Limit", least=1)
     if not rows and total > start:

@@ -5,7 +5,6 @@ No message here holds a URL: a signed one is a secret.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,8 +15,9 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewC
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.json_text import loads
 from compat.steps import Cancelled
-from compat.upstream.answer_limits import AnswerLimits
+from compat.upstream.answer_limits import USUAL_LIMITS, AnswerLimits
 from compat.upstream.http_client import Attempt, OutOfStep
+from compat.upstream.large_answers import LargeAnswer
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
 from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool, Sender
 
@@ -38,6 +38,7 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    limits: AnswerLimits = USUAL_LIMITS
 
 
 class Transport:
@@ -86,14 +87,15 @@ class Transport:
         def attempt() -> _T:
             if options.cancelled():
                 raise Cancelled
-            reply = self._answer(build, options, deadline)
-            _raise_for_retry(reply)
-            if options.retries is not None and options.retries.is_retry("GET", reply.status):
-                raise TryAgain(unexpected(reply), reply.headers.get("Retry-After"))
-            try:
-                return accept(reply)
-            except Unreadable as error:
-                raise TryAgain(error) from None
+            with LargeAnswer() as room:
+                reply = self._answer(build, options, deadline, room)
+                _raise_for_retry(reply)
+                if options.retries is not None and options.retries.is_retry("GET", reply.status):
+                    raise TryAgain(unexpected(reply), reply.headers.get("Retry-After"))
+                try:
+                    return accept(reply)
+                except Unreadable as error:
+                    raise TryAgain(error) from None
 
         return retries.run(attempt, deadline, options.cancelled)
 
@@ -112,7 +114,8 @@ class Transport:
 
         def attempt() -> Reply:
             try:
-                return self._answer(build, options, deadline)
+                with LargeAnswer() as room:
+                    return self._answer(build, options, deadline, room)
             except TryAgain as failed:
                 if isinstance(failed.error, _NothingSent):
                     raise
@@ -125,25 +128,28 @@ class Transport:
             raise failed.error from None
         return accept(reply)
 
-    def _answer(self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline) -> Reply:
+    def _answer(
+        self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline, room: LargeAnswer
+    ) -> Reply:
         """The answer to one attempt, which a connection that died while it was idle does not count for."""
         request = build()
         # A write is sent once, so it does not go to a connection that may be dead already.
-        attempt = Attempt(deadline, self._limits, fresh=request.method != "GET")
+        limits = self._limits
+        attempt = Attempt(limits.within(deadline), limits, fresh=request.method != "GET")
         try:
-            return self._send(request, options, attempt)
+            return self._send(request, options, attempt, room)
         except _DiedWhileIdle:
             # Signed anew: the upstream may have seen the nonce.
-            return self._send(build(), options, Attempt(deadline, self._limits, fresh=True))
+            return self._send(build(), options, Attempt(limits.within(deadline), limits, fresh=True), room)
 
-    def _send(self, request: Outgoing, options: CallOptions, attempt: Attempt) -> Reply:
+    def _send(self, request: Outgoing, options: CallOptions, attempt: Attempt, room: LargeAnswer) -> Reply:
         deadline = attempt.deadline
         connect, read, limit = options.limits(deadline.remaining())
         answered: int | None = None
         try:
             with attempt.under_way():
                 incoming = self._sender.send(request, options, (connect, read))
-                reply = Reply(incoming.status, incoming.headers, _body(incoming, deadline))
+                reply = Reply(incoming.status, incoming.headers, _body(incoming, attempt, room), self._limits)
             answered = reply.status
             return reply
         except (requests.ConnectTimeout, ConnectTimeoutError) as error:
@@ -172,20 +178,25 @@ class _DiedWhileIdle(TryAgain):
     """A connection that was used before broke off without a byte."""
 
 
-def _body(incoming: Incoming, deadline: Deadline) -> bytes:
-    """Read to the end; a body that drips byte by byte does not outlive the deadline."""
+def _body(incoming: Incoming, attempt: Attempt, room: LargeAnswer) -> bytes:
+    """Read to the end, within the limits of the attempt."""
     parts: list[bytes] = []
+    size = 0
     try:
         # read would wait for as many bytes as it asks for, each of which may take a whole timeout; read1 does not.
         while part := incoming.read1(_CHUNK, decode_content=True):
             parts.append(part)
-            if time.monotonic() > deadline.at:
-                raise deadline.passed()
+            size += len(part)
+            attempt.deadline.remaining()
+            attempt.limits.check_decoded(size)
+            room.needed_for(size, attempt.deadline)
     except BaseException:
         incoming.close()
         raise
     incoming.drain_conn()
-    return b"".join(parts)
+    body = b"".join(parts)
+    attempt.limits.check_values(body)
+    return body
 
 
 def _too_slow(limit: str, deadline: Deadline) -> UpstreamTimeout:
