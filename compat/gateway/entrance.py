@@ -14,10 +14,11 @@ from compat.config import Configuration
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.aftermath import Aftermath
 from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, disconnected, send_answer
+from compat.gateway.bodies import Bodies
 from compat.gateway.counted import Counted, describe
 from compat.gateway.divided import Divided, Part
 from compat.gateway.exchange import Exchange, Observer, request_id
-from compat.gateway.limits import Slots, TooManyCalls, check_head, read_body
+from compat.gateway.limits import Slots, TooManyCalls, check_head
 from compat.gateway.logs import place_of
 from compat.gateway.passing import Passing
 from compat.gateway.settings import GatewaySettings
@@ -86,6 +87,7 @@ class Gateway:
         verifier = make_verifier(configuration, store, self._slots)
         self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
         self.dial = Dial.of(configuration, read_environment_once=True)
+        self._bodies = Bodies(self.settings)
         self._threads = Threads(self.settings.threads)
         self._inventory = inventory_of(configuration)
         observers = [] if observe is None else [observe]
@@ -95,10 +97,10 @@ class Gateway:
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
         self._new: Passing | None = None
-        if isinstance(upstream, StudentSessions):
-            self._new = Passing(upstream.base_url, "new")
+        if isinstance(upstream, StudentSessions) and self.settings.pass_through:
+            self._new = Passing(upstream.base_url, "new", self.settings.body_silence)
         # Where there is no old endpoint, no caller has a mode that leads there.
-        self._legacy = Passing(configuration.legacy_base_url or "", "legacy")
+        self._legacy = Passing(configuration.legacy_base_url or "", "legacy", self.settings.body_silence)
         self._divided = Divided(self.dial, self._shim, self._slots, self._legacy)
 
     @property
@@ -174,7 +176,7 @@ class Gateway:
         exchange.user_agent = _text(request.given.get(b"user-agent"))
         request.further += self._deprecation
         check_head(request.scope, self.settings)
-        call = request.asked = await request.call(route, exam_id, self.settings)
+        call = request.asked = await request.call(route, exam_id, self._bodies)
         running = self._threads.run(partial(self._called, call, exchange), self._unclaimed)
         answer = await _unless_gone(running, request.receive)
         if isinstance(answer, Answer):
@@ -186,7 +188,9 @@ class Gateway:
         if self._new is not None:
             return self._new
         methods = methods_of(path)
-        raise _MethodNotAllowed(methods) if methods else _NoSuchPath
+        if methods:
+            raise _MethodNotAllowed(methods)
+        raise _NoSuchPath if self.settings.pass_through else _NothingPassesThrough
 
     def _unclaimed(self, answer: Answer | Part) -> None:
         if isinstance(answer, Part):
@@ -267,18 +271,18 @@ class Request:
         if passing.answers_as == "new":
             self.exchange.attempted(status)
 
-    async def call(self, route: Route, exam_id: str, settings: GatewaySettings) -> LegacyCall:
+    async def call(self, route: Route, exam_id: str, bodies: Bodies) -> LegacyCall:
         """The deprecated call that it is.
 
         Raises:
-            LegacyError: its body is too long.
+            LegacyError: its body is too long or too slow.
         """
         return LegacyCall(
             route=route,
             exam_id=exam_id,
             query=self.scope["query_string"].decode("latin-1"),
             content_type=_all(self.scope["headers"], b"content-type"),
-            body=await read_body(self.scope, self.given, self.receive, settings),
+            body=await bodies.read(self.scope, self.given, self.receive),
             authorization=_text(self.given.get(b"authorization")),
             method=self.scope["method"].upper(),
             content_encoding=_all(self.scope["headers"], b"content-encoding"),
@@ -308,6 +312,16 @@ class _NoSuchPath(LegacyError):
         super().__init__(
             "There is no such path here: the deprecated exam students routes are answered from paginated sessions, "
             "and the old endpoint's other paths have no counterpart there."
+        )
+
+
+class _NothingPassesThrough(LegacyError):
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no such path here: this gateway answers the deprecated exam students routes and passes nothing "
+            "else through; call the new endpoint at its own address."
         )
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from compat.errors import LegacyError
 from compat.forks import renew_after_fork
-from compat.gateway.asgi import Headers, Receive, Scope, may_have_body
+from compat.gateway.asgi import Headers, Scope
 from compat.gateway.settings import GatewaySettings
 
-__all__ = ["Slots", "TooManyCalls", "check_head", "read_body"]
+__all__ = ["Slots", "TooManyCalls", "check_head"]
 
 _BETWEEN = 4
 """Bytes of a header beside its name and value, as HTTP/1.1 writes it."""
@@ -35,13 +35,6 @@ class _HeadersTooLarge(LegacyError):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"The headers are too large: they may have {most} bytes.")
-
-
-class _BodyTooLarge(LegacyError):
-    status = 413
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"The body is too large: it may have {most} bytes.")
 
 
 class _BadRequest(LegacyError):
@@ -71,10 +64,6 @@ class TooManyCalls(LegacyError):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Retry-After": "1"}
-
-
-class _BrokenOff(ConnectionError):
-    """The caller went away before its request was whole."""
 
 
 def check_head(scope: Scope, settings: GatewaySettings) -> None:
@@ -116,38 +105,6 @@ def _check_framing(scope: Scope) -> None:
 
 def _size(headers: Headers) -> int:
     return sum([len(name) + len(value) + _BETWEEN for name, value in headers])
-
-
-async def read_body(scope: Scope, given: Mapping[bytes, bytes], receive: Receive, settings: GatewaySettings) -> bytes:
-    """The whole body of a deprecated call.
-
-    Args:
-        scope: the request's.
-        given: its headers, :func:`compat.gateway.asgi.by_name`.
-        receive: gives the body.
-        settings: how long it may be.
-
-    Raises:
-        LegacyError: 413; what is announced as longer is not read at all.
-        ConnectionError: the caller went away before its end.
-    """
-    if not may_have_body(scope, given):
-        return b""
-    announced = given.get(b"content-length")
-    if announced is not None and announced.isdigit() and int(announced) > settings.max_body:
-        raise _BodyTooLarge(settings.max_body)
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _BrokenOff
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > settings.max_body:
-            raise _BodyTooLarge(settings.max_body)
-        if not message.get("more_body"):
-            return b"".join(parts)
 
 
 class Slots:

@@ -17,9 +17,10 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 from yarl import URL
 
-from compat.errors import LegacyError, UpstreamTimeout, UpstreamUnreachable
+from compat.errors import LegacyError, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.forks import renew_after_fork
 from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, disconnected, may_have_body
+from compat.gateway.bodies import Incoming
 from compat.gateway.environment import proxy_to, trusted_by
 
 __all__ = ["Cut", "Passing"]
@@ -44,6 +45,9 @@ _SILENCE = 120.0
 """Seconds without a byte after which an upstream counts as too slow."""
 _KEPT_OPEN = 4.0
 """Seconds that an idle connection is kept: less than servers do, so that they seldom close it just as it is used."""
+_SHOWN = 60
+"""Letters of what an upstream wrote that a message shows."""
+
 _LONGEST_LINE = 64 * 1024
 _inherited: list[aiohttp.ClientSession] = []
 """Of the parent of this process, kept as they are: to close them would write to its connections and its event loop."""
@@ -63,10 +67,12 @@ class Passing:
     Args:
         base_url: where to; nothing of a request gets into the URL but its path and query, behind this.
         answers_as: "new" or "legacy", which of the two interfaces is there.
+        silence: seconds for which nothing of a request's body may come.
     """
 
-    def __init__(self, base_url: str, answers_as: str) -> None:
+    def __init__(self, base_url: str, answers_as: str, silence: float) -> None:
         self._base_url = base_url
+        self._silence = silence
         self._below_a_path = urlsplit(base_url).path not in ("", "/")
         self.answers_as = answers_as
         self._name = {"new": "upstream", "legacy": "old endpoint"}[answers_as]
@@ -105,8 +111,11 @@ class Passing:
             Cut: the answer ended early.
         """
         sent = _forwarded(scope["headers"], (b"host",))
+        incoming = Incoming(receive, self._silence)
+        data: bytes | AsyncIterator[bytes] | None = body or None
+        if body is None and may_have_body(scope, by_name(scope["headers"])):
+            data = await incoming.opened()
         try:
-            data = body or None if body is not None else await _outgoing(scope, receive)
             response = await self._opened().request(
                 _AsWritten(scope["method"]),
                 self._url(scope),
@@ -119,10 +128,27 @@ class Passing:
         except asyncio.TimeoutError:
             raise UpstreamTimeout(f"The {self._name} was too slow: nothing came for {_SILENCE:g} seconds.") from None
         except (aiohttp.ClientError, OSError) as error:
+            if incoming.failure is not None:
+                raise incoming.failure from None
             raise UpstreamUnreachable(f"The {self._name} could not be reached: {type(error).__name__}.") from None
         async with response:
+            self._check_framing(response)
             await _send_back(response, receive, send, further)
             return response.status
+
+    def _check_framing(self, response: aiohttp.ClientResponse) -> None:
+        """Refuse an answer whose body would come out as something else (RFC 9112, section 6.1).
+
+        Raises:
+            UpstreamError: it does.
+        """
+        codings = [
+            value.strip().lower() for name, value in response.raw_headers if name.lower() == b"transfer-encoding"
+        ]
+        if codings not in ([], [b"chunked"]):
+            response.close()
+            coding = b", ".join(codings).decode("latin-1")[:_SHOWN]
+            raise UpstreamError(f"The {self._name} answered in Transfer-Encoding: {coding}, which nobody asked for.")
 
     def _url(self, scope: Scope) -> URL:
         path = scope["raw_path"].decode("latin-1")
@@ -171,28 +197,6 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise _BadRequest("A header that is not UTF-8 cannot be passed on.") from None
-
-
-async def _outgoing(scope: Scope, receive: Receive) -> bytes | AsyncIterator[bytes] | None:
-    """The body: none, all of it where it is there at once, or as it comes."""
-    if not may_have_body(scope, by_name(scope["headers"])):
-        return None
-    first = await receive()
-    if first.get("more_body"):
-        return _incoming(first.get("body", b""), receive)
-    return first.get("body") or None
-
-
-async def _incoming(first: bytes, receive: Receive) -> AsyncIterator[bytes]:
-    yield first
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Cut
-        if message.get("body"):
-            yield message["body"]
-        if not message.get("more_body"):
-            return
 
 
 async def _send_back(response: aiohttp.ClientResponse, receive: Receive, send: Send, further: Headers) -> None:

@@ -13,10 +13,11 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from email.utils import formatdate
 from functools import lru_cache, partial
-from typing import Any
+from operator import attrgetter
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -24,9 +25,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from compat.errors import LegacyError
 from compat.gateway.asgi import Receive, Scope, encoded, send_answer
 from compat.gateway.logs import place_of
+from compat.gateway.settings import GatewaySettings
 from compat.legacy.answer import failure
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "speaking"]
 
 _VERSIONS = ("1.0", "1.1")
 _BODILESS = frozenset((204, 304))
@@ -34,6 +36,9 @@ _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _LINGERING = 2.0
 """Seconds for which a caller may go on sending what nobody reads, so that it gets the answer."""
+
+_UNREAD = 60.0
+"""Seconds for which a caller may read nothing of its answer."""
 
 _RESET = struct.pack("ii", 1, 0)
 _log = logging.getLogger("compat.gateway")
@@ -47,6 +52,28 @@ class _VersionNotSupported(LegacyError):
     status = 505
 
 
+class _HeadTooSlow(LegacyError):
+    status = 408
+
+
+class _HeadTooLarge(LegacyError):
+    status = 431
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        super().__init__(f"The headers are too large: they may have {settings.max_headers} bytes.")
+
+
+class _TooManyConnections(LegacyError):
+    status = 503
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"Too many connections: {most} calls are being answered; come back later.")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "1"}
+
+
 class _Failed(LegacyError):
     status = 500
 
@@ -55,21 +82,83 @@ class _Failed(LegacyError):
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a caller, which may bring many requests."""
+    """One connection of a caller, which may bring many requests.
 
+    Attributes:
+        settings: what it may take.
+        since: when it began to wait for the request that it waits for, by the event loop's time.
+    """
+
+    settings = GatewaySettings()
+    since = 0.0
     _in_request_line = True
     _head_complete = False
     _lingering = False
+    _progressed = False
+    _without_progress = 0
+    _head_begun = False
+    _unwritten = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A caller has connected."""
+        super().connection_made(transport)
+        self.since = self._written_at = self.loop.time()
+        if len(self.connections) > self.settings.max_connections:
+            self._take_a_place()
+
+    def look(self, now: float) -> None:
+        """End what has lasted too long; called now and then.
+
+        Args:
+            now: the event loop's time.
+        """
+        unwritten = self.transport.get_write_buffer_size()
+        if unwritten != self._unwritten:
+            self._unwritten, self._written_at = unwritten, now
+        elif unwritten and now - self._written_at > _UNREAD:
+            self.transport.abort()
+        seconds = self.settings.head_timeout
+        if self.awaits_a_head and self.timeout_keep_alive_task is None and now - self.since > seconds:
+            if self._head_begun:
+                self.refuse(_HeadTooSlow(f"The head of the request did not come within {seconds} seconds."))
+            else:
+                self.transport.close()
+
+    @property
+    def awaits_a_head(self) -> bool:
+        """Whether no request of it is being answered."""
+        return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
+
+    def _take_a_place(self) -> None:
+        """Take the place of the connection that has waited longest for a request.
+
+        Who holds places with heads that do not end loses them to those who call; where every place has a request that
+        is answered, there is none.
+        """
+        everybody = cast("set[Connection]", self.connections)
+        waiting = [each for each in everybody if each is not self and each.awaits_a_head]
+        if waiting:
+            min(waiting, key=attrgetter("since")).transport.abort()
+        else:
+            self.refuse(_TooManyConnections(self.settings.max_connections))
 
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
         if self._lingering:
             return
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+            self.since = self.loop.time()
         if self._in_request_line:
             data = self._in_ascii(data)
+        size, self._progressed = len(data), False
         while data and self.parser is not None:
             data = self._left_of(data)
+        self._head_begun = not self._head_complete
+        self._without_progress = 0 if self._progressed else self._without_progress + size
+        if self._without_progress > self.settings.max_url + self.settings.max_headers:
+            # Of a head, a trailer or what frames a chunk, the parser keeps as much as comes.
+            self.refuse(_HeadTooLarge(self.settings))
 
     def _left_of(self, data: bytes) -> bytes:
         """What the parser leaves of what it is given."""
@@ -79,12 +168,19 @@ class Connection(HttpToolsProtocol):
             # Nothing is upgraded to: the request is answered as it is, and what follows is the next one.
             return data[asked.args[0] :]
         except httptools.HttpParserError as error:
-            if not self.transport.is_closing():
-                self.refuse(_BadRequest(f"This is no HTTP/1.1 request that could be read: {error}."))
+            self.refuse(_BadRequest(f"This is no HTTP/1.1 request that could be read: {error}."))
         return b""
 
     def refuse(self, error: LegacyError) -> None:
         """Answer what is not even a request, and close the connection."""
+        if self.transport.is_closing():
+            return
+        if not self.awaits_a_head:
+            if self.cycle.response_started:
+                # In the midst of an answer this would pass for a part of it.
+                self.transport.abort()
+                return
+            self.cycle.disconnected = True
         answer = failure(error)
         headers = [*encoded(answer.headers), (b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
         self.transport.write(_head(answer.status, headers) + answer.body)
@@ -92,6 +188,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._progressed = True
         self._head_complete = False
         super().on_message_begin()
 
@@ -102,6 +199,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request's head is whole."""
+        self._progressed = True
         self._head_complete = True
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
@@ -111,14 +209,21 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
+        self._progressed = True
         if self.cycle is not None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request is whole."""
+        self._progressed = True
         self._in_request_line = True
         if self.cycle is not None:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is whole."""
+        self.since = self.loop.time()
+        super().on_response_complete()
 
     def _in_ascii(self, data: bytes) -> bytes:
         """What has come, with the bytes beyond ASCII of its request line escaped.
@@ -158,9 +263,16 @@ class Connection(HttpToolsProtocol):
         """
         self._lingering = True
         self.flow.resume_reading()
+        if self.transport.is_closing():
+            return
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGERING, self.transport.close)
+
+
+def speaking(settings: GatewaySettings) -> type[Connection]:
+    """The protocol with the limits of some settings."""
+    return type("Connection", (Connection,), {"settings": settings})
 
 
 class _Answer:
@@ -207,7 +319,7 @@ class _Answer:
             lower = name.lower()
             if lower in (b"connection", b"transfer-encoding"):
                 # They are this connection's own matter.
-                if b"close" in value.lower():
+                if b"close" in value.lower() and not cycle.more_body:
                     cycle.keep_alive = False
                 continue
             if lower == b"content-length":

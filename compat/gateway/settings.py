@@ -19,6 +19,14 @@ class GatewaySettings:
         max_headers: bytes of all header names and values together; more is a 431.
         max_body: bytes of the body of a deprecated call; a longer one is a 413. Bodies that are passed through are not
             counted, since they are not kept.
+        max_bodies: bytes of all unfinished bodies of deprecated calls that a worker process holds; beyond, a 503.
+        body_silence: seconds for which nothing of a body may come, a passed one too; then a 408.
+        body_timeout: seconds that the whole body of a deprecated call may take; then a 408.
+        head_timeout: seconds that a request's head may take; then a 408.
+        idle_timeout: seconds that a connection of a caller stays open between two requests.
+        max_connections: connections of callers that a worker process keeps; one more takes the place of the one that
+            has waited longest for a request, and where all are busy it is a 503.
+        pass_through: whether other paths go on to the upstream; where not they are a 404.
         max_calls_per_caller: calls of one caller that a worker process has running at once; one more is a 429. None
             for as many as leave more than half of the threads to others, and one at least.
         threads: calls that a worker process asks the upstream for at once. Others wait.
@@ -31,6 +39,13 @@ class GatewaySettings:
     max_url: int = 16 * 1024
     max_headers: int = 32 * 1024
     max_body: int = 1024 * 1024
+    max_bodies: int = 32 * 1024 * 1024
+    body_silence: int = 20
+    body_timeout: int = 60
+    head_timeout: int = 20
+    idle_timeout: int = 75
+    max_connections: int = 1000
+    pass_through: bool = True
     max_calls_per_caller: int | None = None
     threads: int = 32
     workers: int = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -13,15 +14,23 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 
 from compat.gateway.entrance import Gateway
 from compat.gateway.logs import log_settings
-from compat.gateway.protocol import Connection
+from compat.gateway.protocol import Connection, speaking
+from compat.gateway.settings import GatewaySettings
+
+try:
+    import resource
+except ModuleNotFoundError:
+    # Windows has no such limits.
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["ALIVE", "ANSWERING", "OK", "STARTED", "WorkerSettings", "work"]
 
@@ -29,6 +38,13 @@ ALIVE = "does the event loop run"
 ANSWERING = "would a call be answered"
 OK = "ok"
 STARTED = "started"
+
+_OWN_FILES = 100
+"""Open files that a worker may need beside those for connections of callers."""
+
+_MANY_FILES = 65_536
+_TICKS = 10
+_log = logging.getLogger("compat.gateway.workers")
 
 _FAILED = 1
 _MADE_BETWEEN = 20_000
@@ -80,7 +96,8 @@ def work(settings: WorkerSettings, make: Callable[[], Gateway], listener: socket
 def _served(gateway: Gateway, settings: WorkerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         gateway,
-        http=Connection,
+        http=speaking(_within_descriptors(gateway.settings)),
+        timeout_keep_alive=gateway.settings.idle_timeout,
         ws="none",
         lifespan="on",
         log_config=log_settings(),
@@ -94,6 +111,25 @@ def _served(gateway: Gateway, settings: WorkerSettings) -> uvicorn.Config:
         ssl_keyfile=settings.tls_key,
         ssl_context_factory=None if settings.tls_certificate is None else _tls,
     )
+
+
+def _within_descriptors(settings: GatewaySettings) -> GatewaySettings:
+    """The settings, with no more connections than there can be open files for; a passed call takes two."""
+    if resource is None:
+        return settings
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        most = _MANY_FILES
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    possible = max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_FILES) // 2)
+    if possible < settings.max_connections:
+        _log.warning(
+            "max_connections = %d is more than the limit on open files allows; %d are kept",
+            settings.max_connections,
+            possible,
+        )
+    return replace(settings, max_connections=min(possible, settings.max_connections))
 
 
 def _tls(config: uvicorn.Config, usual: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
@@ -110,6 +146,14 @@ class _Server(uvicorn.Server):
         self._gateway = gateway
         self._parent = parent
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def on_tick(self, counter: int) -> bool:
+        """See to what is due; told ten times a second."""
+        if counter % _TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in tuple(self.server_state.connections):
+                cast(Connection, connection).look(now)
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""

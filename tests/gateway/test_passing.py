@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import socket
 import threading
 import time
@@ -19,8 +20,30 @@ _ODD_PATH = '/a%2Fb//../%e2%82%ac/./%41;v=1?q=%2f+%20&r&filter={"a":1}'.replace(
 _ZIPPED = gzip.compress(b"a body that is none of ours to unpack")
 
 
+_ODD_FRAMING = {
+    "/framed/gzip": b"Transfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "/framed/two": b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "/framed/closed": b"Transfer-Encoding: deflate\r\n\r\nabc",
+    "/framed/both": b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "/framed/lengths": b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+}
+_INFORMATION = {
+    "/informed/100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "/informed/103": b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n",
+    "/informed/often": b"HTTP/1.1 102 Processing\r\n\r\n" * 5 + b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n",
+}
+
+
 def _answer(sent: Sent, connection: socket.socket) -> None:
     path = sent.line.split(" ")[1].partition("?")[0]
+    if path in _ODD_FRAMING:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + _ODD_FRAMING[path])
+        connection.shutdown(socket.SHUT_RDWR)
+        return
+    if path in _INFORMATION:
+        connection.sendall(_INFORMATION[path])
+        connection.sendall(whole("200 OK", path.encode()))
+        return
     if path == "/cut/length":
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nonly this")
         connection.shutdown(socket.SHUT_RDWR)
@@ -193,6 +216,58 @@ def test_an_answer_that_is_cut_off_is_not_passed_off_as_whole(call: Call, gatewa
     answer = call(gateway, "GET", f"/cut/{framing}")
     with pytest.raises(http.client.IncompleteRead):
         answer.read()
+
+
+@pytest.mark.parametrize("path", list(_ODD_FRAMING))
+def test_an_answer_whose_body_would_come_out_as_another_is_a_502(call: Call, gateway: str, path: str) -> None:
+    answer = call(gateway, "GET", path)
+    assert answer.status == 502
+    message = json.loads(answer.read())["error"]
+    assert path in ("/framed/both", "/framed/lengths") or "Transfer-Encoding: " in message
+
+
+@pytest.mark.parametrize("path", list(_INFORMATION))
+def test_informational_answers_are_read_past(call: Call, gateway: str, path: str) -> None:
+    for _ in range(3):
+        answer = call(gateway, "GET", path)
+        assert (answer.status, answer.read()) == (200, path.encode())
+        assert call(gateway, "GET", "/plain").status == 299
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip\r\nTransfer-Encoding: chunked", "gzip", "identity"])
+def test_a_body_in_a_coding_of_its_own_does_not_go_on_as_another(gateway: str, wire: Wire, coding: str) -> None:
+    before = len(wire.sent)
+    head = f"PUT /up HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {coding}\r\nConnection: close\r\n\r\n".encode()
+    found = _raw(gateway, head + b"3\r\nabc\r\n0\r\n\r\n")
+    assert found.startswith((b"HTTP/1.1 501 ", b"HTTP/1.1 400 "))
+    assert b"Transfer-Encoding" in found.partition(b"\r\n\r\n")[2]
+    assert len(wire.sent) == before
+
+
+@pytest.mark.parametrize("length_first", [True, False])
+def test_a_body_of_two_lengths_does_not_go_on(gateway: str, wire: Wire, length_first: bool) -> None:
+    before = len(wire.sent)
+    lines = ["Content-Length: 3", "Transfer-Encoding: chunked"]
+    head = "\r\n".join(["PUT /up HTTP/1.1", "Host: h", *(lines if length_first else lines[::-1])]) + "\r\n\r\n"
+    found = _raw(gateway, head.encode() + b"3\r\nabc\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert found.count(b"\r\n\r\n") == 1
+    assert len(wire.sent) == before
+
+
+def test_nothing_passes_through_where_the_owner_says_so(call: Call, wire: Wire, tmp_path: Path) -> None:
+    upstream = {"kind": "student_sessions", "base_url": wire.base_url, "api_token": "t", "secret_key": "k"}
+    settings = {"upstream": upstream, "store": {"url": "memory://"}, "gateway": {"pass_through": False}}
+    before = len(wire.sent)
+    with running_gateway(written(tmp_path, settings, CALLERS)) as base:
+        for target in ("/api/v3/student_sessions", "/admin", "/", "/api/v3/exams/17/show_lti_student"):
+            answer = call(base, "GET", target)
+            assert answer.status == 404
+            assert "passes nothing else through" in json.loads(answer.read())["error"]
+        method = call(base, "OPTIONS", "/api/v3/exams/17/index_students")
+        assert (method.status, method.getheader("Allow")) == (405, "GET, HEAD")
+        assert call(base, "GET", "/api/v3/exams/17/index_students").status == 403
+    assert len(wire.sent) == before
 
 
 def test_an_upstream_that_hangs_up_is_a_502_in_the_documented_form(call: Call, gateway: str) -> None:
