@@ -97,10 +97,11 @@ class Gateway:
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
         self._new: Passing | None = None
+        silence = self.settings.body_silence
         if isinstance(upstream, StudentSessions) and self.settings.pass_through:
-            self._new = Passing(upstream.base_url, "new", self.settings.body_silence)
+            self._new = Passing(upstream.base_url, "new", silence, upstream.keep_alive)
         # Where there is no old endpoint, no caller has a mode that leads there.
-        self._legacy = Passing(configuration.legacy_base_url or "", "legacy", self.settings.body_silence)
+        self._legacy = Passing(configuration.legacy_base_url or "", "legacy", silence)
         self._divided = Divided(self.dial, self._shim, self._slots, self._legacy)
 
     @property

@@ -22,6 +22,7 @@ from compat.forks import renew_after_fork
 from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, disconnected, may_have_body
 from compat.gateway.bodies import Incoming
 from compat.gateway.environment import proxy_to, trusted_by
+from compat.upstream.answer_limits import AnswerLimits
 
 __all__ = ["Cut", "Passing"]
 
@@ -43,8 +44,6 @@ _ADDED_BY_THE_CLIENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent
 _CONNECT = 10.0
 _SILENCE = 120.0
 """Seconds without a byte after which an upstream counts as too slow."""
-_KEPT_OPEN = 4.0
-"""Seconds that an idle connection is kept: less than servers do, so that they seldom close it just as it is used."""
 _SHOWN = 60
 """Letters of what an upstream wrote that a message shows."""
 
@@ -68,11 +67,15 @@ class Passing:
         base_url: where to; nothing of a request gets into the URL but its path and query, behind this.
         answers_as: "new" or "legacy", which of the two interfaces is there.
         silence: seconds for which nothing of a request's body may come.
+        keep_alive: seconds that an idle connection is trusted; 0 opens one for each request.
     """
 
-    def __init__(self, base_url: str, answers_as: str, silence: float) -> None:
+    def __init__(
+        self, base_url: str, answers_as: str, silence: float, keep_alive: float = AnswerLimits.keep_alive
+    ) -> None:
         self._base_url = base_url
         self._silence = silence
+        self._keep_alive = keep_alive
         self._below_a_path = urlsplit(base_url).path not in ("", "/")
         self.answers_as = answers_as
         self._name = {"new": "upstream", "legacy": "old endpoint"}[answers_as]
@@ -165,7 +168,7 @@ class Passing:
             trusted = trusted_by(self._base_url)
             context = ssl.create_default_context(cafile=trusted) if self._base_url.startswith("https:") else True
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_OPEN, ssl=context),
+                connector=self._connector(context),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_SILENCE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -174,6 +177,11 @@ class Passing:
                 max_field_size=_LONGEST_LINE,
             )
         return self._session
+
+    def _connector(self, context: ssl.SSLContext | bool) -> aiohttp.TCPConnector:
+        if self._keep_alive == 0:
+            return aiohttp.TCPConnector(limit=0, force_close=True, ssl=context)
+        return aiohttp.TCPConnector(limit=0, keepalive_timeout=self._keep_alive, ssl=context)
 
 
 class _AsWritten(str):

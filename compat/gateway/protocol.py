@@ -30,6 +30,10 @@ from compat.legacy.answer import failure
 
 __all__ = ["Connection", "speaking"]
 
+if not hasattr(HttpToolsProtocol, "_start_asgi_task"):
+    # Without it, limits and names of headers would be another server's, and nobody would be told.
+    raise ImportError("compat.gateway.protocol does not fit this version of uvicorn; install one from 0.54")
+
 _VERSIONS = ("1.0", "1.1")
 _BODILESS = frozenset((204, 304))
 _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")

@@ -146,6 +146,7 @@ class _Server(uvicorn.Server):
         self._gateway = gateway
         self._parent = parent
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._trying: asyncio.Future[None] | None = None
 
     async def on_tick(self, counter: int) -> bool:
         """See to what is due; told ten times a second."""
@@ -181,7 +182,10 @@ class _Server(uvicorn.Server):
             # Each connection needs one.
             os.close(os.dup(self._parent.fileno()))
             if question == ANSWERING:
-                await self._gateway.would_answer()
+                if self._trying is None or self._trying.done():
+                    self._trying = asyncio.ensure_future(self._gateway.would_answer())
+                # Questions do not pile up behind one that cannot be answered.
+                await asyncio.shield(self._trying)
         except OSError as error:
             self._tell(number, f"no file can be opened: {error.strerror}")
             return

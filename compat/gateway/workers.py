@@ -215,12 +215,13 @@ class Workers:
         for place in range(self._number):
             worker = self._start()
             self._leaving.append(worker)
-            while not worker.started and worker.process.is_alive() and not self._stopping.is_set():
+            while not (worker.started or worker.is_silent() or self._stopping.is_set()) and worker.process.is_alive():
                 self._watch()
             if self._stopping.is_set():
                 return
             if not worker.started:
-                _log.error("the other workers stay as they are, since a new one ended before it had started")
+                self._end([worker])
+                _log.error("the other workers stay as they are, since a new one did not start")
                 return
             self._leaving.remove(worker)
             before, self._current[place] = self._current[place], worker

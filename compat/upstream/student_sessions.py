@@ -88,7 +88,9 @@ class StudentSessions(Upstream):
         self.scope = scope
         self._api_token = checked_token("api_token", api_token)
         self._secret_key = checked_key("secret_key", secret_key)
-        self._transport = Transport(retries, session, "student sessions", AnswerLimits.of(**limits))
+        taken = AnswerLimits.of(**limits)
+        self.keep_alive = taken.keep_alive
+        self._transport = Transport(retries, session, "student sessions", taken)
 
     def __repr__(self) -> str:
         return f"StudentSessions({self.base_url!r}, scope={self.scope!r})"
