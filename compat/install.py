@@ -13,7 +13,7 @@ from compat.adapter import ExamStudentsAdapter
 from compat.config import Configuration
 from compat.errors import ConfigurationError
 from compat.forks import ForkLock
-from compat.migration.stand_ins import network_is_stood_in_for
+from compat.mock_libraries import begun_mockers
 from compat.upstream.inherited import leave_in_children
 from compat.upstream.interface import Upstream
 
@@ -86,6 +86,7 @@ def uninstall() -> None:
         _installed = _awaited = None
         if _before is not None and requests.Session.get_adapter is _ours:
             requests.Session.get_adapter = _before  # type: ignore[method-assign,assignment]
+            _hand_to_mockers(_ours, _before)
             _ours = _before = None
     _note_handovers(False)
 
@@ -112,6 +113,14 @@ def _be_asked_first() -> None:
     if requests.Session.get_adapter is not _ours:
         _before = requests.Session.get_adapter
         requests.Session.get_adapter = _ours = _asking_first(_before)  # type: ignore[method-assign,assignment]
+        _hand_to_mockers(_before, _ours)
+
+
+def _hand_to_mockers(old: _GetAdapter, new: _GetAdapter) -> None:
+    """A mock of ``requests-mock`` that was begun before puts back what it found: let it find the new one."""
+    for mocker in begun_mockers():
+        if mocker._last_get_adapter is old:
+            mocker._last_get_adapter = new
 
 
 def _answering() -> ExamStudentsAdapter | None:
@@ -132,8 +141,6 @@ def _asking_first(before: _GetAdapter) -> _GetAdapter:
     def get_adapter(self: requests.Session, url: str) -> BaseAdapter:
         found, installed = before(self, url), _answering()
         if installed is None or isinstance(found, ExamStudentsAdapter | _Installed) or not installed.covers(url):
-            return found
-        if network_is_stood_in_for():
             return found
         leave_in_children(found)
         return _Installed(installed, found)
@@ -165,7 +172,7 @@ class _Installed(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        return self._installed.send_after(self._previous, request, stream, timeout, verify, cert, proxies)
+        return self._installed.send_behind_mocks(self._previous, request, stream, timeout, verify, cert, proxies)
 
     def close(self) -> None:
         self._previous.close()

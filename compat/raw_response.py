@@ -20,7 +20,7 @@ from urllib3 import HTTPResponse, Retry
 
 from compat.legacy.answer import Answer
 
-__all__ = ["response_of"]
+__all__ = ["raw_of", "response_of"]
 
 _REASONS = {422: "Unprocessable Entity"}
 """What Python 3.13 words in another way than the versions before, and than old servers."""
@@ -46,16 +46,25 @@ def response_of(
     response.encoding = get_encoding_from_headers(response.headers)
     response.url, response.request = request.url or "", request
     response.connection = connection  # type: ignore[assignment]  # any adapter will do, whatever its stubs say
-    response.raw = _raw(request, answer.status, response.reason, headers, answer.body)
+    response.raw = raw_of(request, answer.status, response.reason, headers, answer.body)
     if not stream and not request.hooks.get("response"):
         # What the session would read now, in pieces of ten kilobytes, is there already. A hook may read for itself.
         response._content = response.raw.read()
     return response
 
 
-def _raw(
+def raw_of(
     request: requests.PreparedRequest, status: int, reason: str, headers: Mapping[str, str], body: bytes
 ) -> HTTPResponse:
+    """What ``response.raw`` is, its body still to be read.
+
+    Args:
+        request: what was asked.
+        status: the answer's, like the next three.
+        reason: the words of the status.
+        headers: name to value.
+        body: as sent, before any decoding.
+    """
     received = _Received(request.method or "GET", status, reason, headers, body)
     return HTTPResponse(
         body=received,

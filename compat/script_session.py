@@ -20,6 +20,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import Retry
 
+from compat.mock_libraries import network_is_mocked
 from compat.upstream.call_options import CallOptions, timeout_of
 from compat.upstream.inherited import leave_in_children
 
@@ -57,7 +58,9 @@ class ScriptSession:
 
     def own_adapter(self, url: str) -> HTTPAdapter | None:
         """The session's adapter for a URL, where somebody made one that is more than a plain one: with certificates,
-        an address or a pace of its own, say."""
+        an address or a pace of its own, say. A test's mock would take that one's requests for the script's."""
+        if network_is_mocked():
+            return None
         found = next(
             (
                 each if isinstance(each, HTTPAdapter) and type(each) is not HTTPAdapter else None

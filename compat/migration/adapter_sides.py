@@ -74,7 +74,8 @@ class OldSide:
         return kept_error(error, time.perf_counter() - self.begun)
 
     def _send(self, request: requests.PreparedRequest, stream: bool, timeout: Any) -> requests.Response:
-        response = self.previous.send(request, stream, timeout, self.verify, self.cert, self.proxies)
+        told = {"timeout": timeout, "verify": self.verify, "cert": self.cert, "proxies": self.proxies}
+        response = self.previous.send(request, stream=stream, **told)
         response.headers[ANSWERED_BY] = "legacy"
         return response
 

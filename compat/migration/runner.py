@@ -74,14 +74,14 @@ class ForgivingAdapter(ExamStudentsAdapter):
             requests.RequestException: as the old call would have; and where a write failed of which something was sent.
             LegacyApiWarning: where a filter makes an error of it.
         """
-        rest = (stream, timeout, verify, cert, proxies)
-        if not self._deprecated(request):
-            return previous.send(request, *rest)
+        told = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
+        if not self.takes(request):
+            return previous.send(request, **told)
         caught()
         watched = _Watched(previous)
         self._calls.asked = False
         try:
-            return super().send_after(watched, request, *rest)
+            return super().send_after(watched, request, **told)
         except (requests.RequestException, Warning):
             raise
         except Exception as error:
@@ -94,11 +94,12 @@ class ForgivingAdapter(ExamStudentsAdapter):
                 text = f"{_told(error)}; it may have been carried out, so it is not sent again"
                 raise requests.ConnectionError(f"exam-compat: {text}", request=request) from None
             say(f"{_told(error)}; the call goes out as it was")
-        return previous.send(request, *rest)
+        return previous.send(request, **told)
 
-    def _deprecated(self, request: requests.PreparedRequest) -> bool:
+    def takes(self, request: requests.PreparedRequest) -> bool:
+        """As the parent's; where that fails, the call goes out as it was."""
         try:
-            return self.legacy_call(request) is not None
+            return super().takes(request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
             say(f"{_told(error)}; the call goes out as it was")
             return False
