@@ -39,6 +39,12 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
         "Set the client's clock by NTP, send milliseconds, and sign a call just before it is sent.",
     ),
     "no nonce": ("no-nonce", "The call has no nonce of digits.", "Send a random number as nonce."),
+    "signed before the store was made": (
+        "before-the-store",
+        "The timestamp is older than the store of nonces, which was made, emptied or replaced since: the call may have "
+        "been answered before.",
+        "Sign the call anew. A client whose clock is late succeeds once it has passed that moment: set it by NTP.",
+    ),
     "nonce or signature used before": (
         "used-before",
         "The nonce or the signature came before: the call was sent twice, or two calls have one nonce, as nonces in "

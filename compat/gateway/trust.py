@@ -44,7 +44,7 @@ def make_verifier(configuration: Configuration, store: Store, slots: Slots) -> V
                 slots.give_back(caller.name)
         return new
 
-    return Verifier([each.caller for each in callers], spend=spend)
+    return Verifier([each.caller for each in callers], spend=spend, born=store.born)
 
 
 def _refuse_twins(callers: tuple[CallerSettings, ...]) -> None:

@@ -58,6 +58,8 @@ class Verifier:
         spend: called last with the caller, the nonce and the signature; records them and returns whether both were
             new. None leaves replays to whoever stands before.
         clock: seconds since the epoch.
+        born: since when ``spend`` has recorded calls without a gap, in milliseconds since the epoch. What was signed
+            before is refused, as it may have been accepted and forgotten. None where nothing is forgotten.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class Verifier:
         *,
         spend: Callable[[Caller, str, str], bool] | None = None,
         clock: Callable[[], float] = time.time,
+        born: Callable[[], int] | None = None,
     ) -> None:
         self._salt = secrets.token_bytes(32)
         self._callers = {self._digest(caller.api_token): caller for caller in callers}
         self._stranger = Caller("unknown", secrets.token_hex(16), secrets.token_hex(32))
         self._spend = spend
         self._clock = clock
+        self._born = born
 
     def verify(self, call: LegacyCall, parameters: Parameters) -> Caller:
         """The caller of a call that holds.
@@ -106,6 +110,8 @@ class Verifier:
         unclear = unreadable(route, values)
         if unclear is not None:
             return unclear
+        if self._born is not None and int(timestamp) < self._born():
+            return "signed before the store was made"
         if self._spend is not None and not self._spend(caller, nonce, given):
             return "nonce or signature used before"
         return None

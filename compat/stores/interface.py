@@ -62,6 +62,18 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def born(self) -> int:
+        """Since when calls have been recorded here without a gap: those signed before may have been answered.
+
+        Returns:
+            milliseconds since the epoch; of a store that is new when it is opened the whole second, as some
+            clients sign the second alone.
+
+        Raises:
+            StoreUnavailable: it cannot be known.
+        """
+
+    @abstractmethod
     def ping(self) -> None:
         """Ask whether calls could be recorded now.
 

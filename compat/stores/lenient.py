@@ -35,6 +35,12 @@ class LenientStore(Store):
             _log.warning("a call is let through that may have been made before: the store is down")
             return True
 
+    def born(self) -> int:
+        try:
+            return self._store.born()
+        except StoreUnavailable:
+            return 0
+
     def ping(self) -> None:
         try:
             self._store.ping()

@@ -38,12 +38,16 @@ class MemoryStore(Store):
         self._spans: dict[int, set[int]] = {}
         self._lock = threading.Lock()
         self._forked = False
+        self._born = int(time.time()) * 1000
         renew_after_fork(self.renew)
 
     def renew(self) -> None:
         """Remember by oneself from now on, in a process that was forked, beside what was spent before."""
         self._lock = threading.Lock()
         self._forked = True
+
+    def born(self) -> int:
+        return self._born
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any, NoReturn
 
 import redis
@@ -27,6 +28,9 @@ PREFIX = "{exam-compat}:"
 """What all its keys begin with, so that a cluster has them in one place."""
 
 _BYTES = 16
+_LOOK_EVERY = 5.0
+"""Seconds after which a call looks whether Redis evicts."""
+
 _LOST_FOR = 600
 _log = logging.getLogger("compat.stores")
 
@@ -91,6 +95,8 @@ class RedisStore(Store):
     A Redis that forgot is noticed by whoever knew its earlier generation: calls are refused for ten minutes then, after
     which none that was answered before can hold any more.
 
+    One that evicts may forget any call at any time: none is recorded any more, once a call or a ping has seen it.
+
     Args:
         url: as redis-py takes it.
 
@@ -103,6 +109,9 @@ class RedisStore(Store):
         self._spend = self._client.register_script(_SPEND)
         self._generation = b""
         self._warned = False
+        self._looked = float("-inf")
+        self._evicts = ""
+        self._evicted: int | None = None
         # Not that of the walks: that one of them takes too long is no reason to refuse calls.
         self._patience = Patience()
         self.walks = RedisWalks(self._client, PREFIX)
@@ -111,6 +120,7 @@ class RedisStore(Store):
         keys = digests(token_digest, nonce, signature, _BYTES)
         try:
             with self._patience:
+                self._see_fit()
                 if not self._generation:
                     self._generation = self._ask([])
                 answer = self._ask(keys)
@@ -123,18 +133,30 @@ class RedisStore(Store):
         _log.error("Redis lost what it had recorded: calls are refused until those answered before are too old to hold")
         raise StoreUnavailable(retry_after=60)
 
+    def born(self) -> int:
+        try:
+            with self._patience:
+                if not self._generation:
+                    self._generation = self._ask([])
+        except redis.RedisError as error:
+            self._fail(error)
+        return int(self._generation.partition(b".")[0]) * 1000
+
     def ping(self) -> None:
         try:
             # Writes, since a Redis that is full, or a copy of another, can still be read.
             self._client.set(PREFIX + "pinged", "", ex=60)
-            found = {**self._client.info("memory"), **self._client.info("persistence")}
+            self._look()
+            found = self._client.info("persistence")
+            if not self._generation:
+                # Before the first call, which would be older than what it makes.
+                self._generation = self._ask([])
         except redis.RedisError as error:
             self._fail(error)
-        policy = found.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
+        if self._evicts:
             raise ConfigurationError(
-                f"[store] url: Redis has maxmemory-policy {policy} and may forget calls before their day is over; "
-                "set maxmemory-policy noeviction"
+                f"[store] url: Redis has maxmemory-policy {self._evicts} and may forget calls before their day is "
+                "over; set maxmemory-policy noeviction"
             )
         if not found.get("aof_enabled") and not self._warned:
             self._warned = True
@@ -142,6 +164,30 @@ class RedisStore(Store):
 
     def close(self) -> None:
         self._client.close()
+
+    def _see_fit(self) -> None:
+        """Look now and then whether Redis evicts.
+
+        Raises:
+            StoreUnavailable: it does.
+        """
+        if time.monotonic() - self._looked >= _LOOK_EVERY:
+            self._look()
+        if self._evicts:
+            _log.error("Redis has maxmemory-policy %s: calls are refused until it is noeviction", self._evicts)
+            raise StoreUnavailable
+
+    def _look(self) -> None:
+        found = {**self._client.info("memory"), **self._client.info("stats")}
+        self._looked = time.monotonic()
+        policy = str(found.get("maxmemory_policy", "noeviction"))
+        self._evicts = policy if policy != "noeviction" else ""
+        evicted, before = int(found.get("evicted_keys", 0)), self._evicted
+        self._evicted = evicted
+        if before is not None and evicted > before:
+            # What it evicted may be what was spent: every replica has to learn of it.
+            _log.error("Redis has evicted keys: what it had recorded counts as lost")
+            self._client.delete(PREFIX + "generation")
 
     def _ask(self, keys: list[bytes]) -> Any:
         return self._spend(keys=[PREFIX], args=[self._generation, _LOST_FOR, *keys])

@@ -36,6 +36,9 @@ class SqliteStore(Store):
     comes again, at least a day after the last call was recorded there. Which table a call goes into does not matter
     to whether it is found, so workers need not agree on the time.
 
+    The file knows since when it has all calls. It begins anew where it is made, where a table or a record is gone, and
+    where it is not the file that it was: a copy of it lacks the calls since it was copied.
+
     Args:
         path: the file; its folder must be there.
         on_disk: whether every call is on the disk before it is answered, so that a power cut forgets none.
@@ -57,15 +60,12 @@ class SqliteStore(Store):
         self._clock = clock
         self._span = -1
         self._turned: sqlite3.Connection | None = None
+        self._born = 0
         self._statements: dict[int, str] = {}
         self._file = SqliteFile(
             path,
             version=_VERSION,
-            tables=(
-                "CREATE TABLE IF NOT EXISTS turns (slot INTEGER PRIMARY KEY, span INTEGER NOT NULL)",
-                "CREATE TABLE IF NOT EXISTS pinged (one INTEGER PRIMARY KEY, at REAL)",
-                *(_CREATE.format(slot=slot) for slot in range(_TABLES)),
-            ),
+            tables=_SCHEMA.values(),
             pragmas=(
                 f"synchronous = {'full' if on_disk else 'normal'}",
                 "cache_size = -8192",
@@ -74,14 +74,15 @@ class SqliteStore(Store):
                 "secure_delete = off",
             ),
             busy_for=busy_for,
+            followed=True,
         )
         try:
             self._file.make()
         except OSError as error:
             raise ConfigurationError(f"[store] url: {self._file.path} cannot be made: {error.strerror}") from None
         try:
-            with self._file:
-                pass
+            with self._file as database:
+                self._look_at(database)
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"[store] url: {self._file.path} cannot be used: {error}") from None
         self.walks = self._walk_files = WalkFiles(Path(f"{self._file.path}-walks"))
@@ -90,24 +91,33 @@ class SqliteStore(Store):
         keys = digests(token_digest, nonce, signature, _BYTES)
         try:
             with self._file as database:
-                span = int(self._clock() // _SPAN)
-                if span != self._span or database is not self._turned:
-                    self._turn_to(database, span)
+                self._look_at(database)
                 try:
-                    done = database.execute(self._statements[len(keys)], keys * _TABLES)
+                    done = database.execute(self._statements[len(keys)], [*keys * _TABLES, self._born])
                 except sqlite3.IntegrityError:
                     # The table in use has one of them already; the connection is none the worse for it.
                     return False
+                if done.rowcount != len(keys):
+                    self._see_born(database)
                 return done.rowcount == len(keys)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
+            self._fail(error)
+
+    def born(self) -> int:
+        try:
+            with self._file as database:
+                self._look_at(database)
+                return self._born
+        except (OSError, sqlite3.Error) as error:
             self._fail(error)
 
     def ping(self) -> None:
         try:
             with self._file as database:
+                self._look_at(database)
                 # Writes, since a full disk can still be read.
                 database.execute("INSERT OR REPLACE INTO pinged VALUES (1, ?)", (self._clock(),))
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             self._fail(error)
 
     def setting(self, name: str) -> Any:
@@ -120,25 +130,71 @@ class SqliteStore(Store):
         self._file.close()
         self._walk_files.close()
 
+    def _look_at(self, database: sqlite3.Connection) -> None:
+        """See that the file is whole, and that calls are recorded in the table of this half day."""
+        span = int(self._clock() // _SPAN)
+        if span != self._span or database is not self._turned:
+            self._turn_to(database, span)
+
     def _turn_to(self, database: sqlite3.Connection, span: int) -> None:
         """Record in the table of that half day from now on, and empty the tables of those before their turn."""
         with Transaction(database):
+            self._begin_anew(database)
             turns = dict(database.execute("SELECT slot, span FROM turns").fetchall())
             for due in range(span - _TABLES + 1, span + 1):
                 slot = due % _TABLES
                 if turns.get(slot, -1) < due:
                     database.execute(f"DROP TABLE spent_{slot}")
-                    database.execute(_CREATE.format(slot=slot))
+                    database.execute(_SCHEMA[f"spent_{slot}"])
+                    database.execute(_SCHEMA[f"deleted_{slot}"])
                     database.execute("INSERT OR REPLACE INTO turns VALUES (?, ?)", (slot, due))
         self._statements = {keys: _recording(span % _TABLES, keys) for keys in (1, 2)}
         self._span, self._turned = span, database
 
-    def _fail(self, error: sqlite3.Error) -> NoReturn:
+    def _begin_anew(self, database: sqlite3.Connection) -> None:
+        """Note that nothing is known of the calls before now, unless the file is the one that it was, and whole."""
+        there = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        for statement in _SCHEMA.values():
+            database.execute(statement)
+        found = database.execute("SELECT at, file FROM birth").fetchone()
+        if found is None or found[1] != self._file.number or not _SCHEMA.keys() <= there:
+            # Until the first look at it nobody was answered; and there are clients that sign whole seconds.
+            now = self._clock()
+            found = int(now * 1000) if self._turned is not None else int(now) * 1000, self._file.number
+            database.execute("INSERT OR REPLACE INTO birth VALUES (1, ?, ?)", found)
+            _log.warning("%s begins anew: calls signed before now are refused", self._file.path)
+        self._born = found[0]
+
+    def _see_born(self, database: sqlite3.Connection) -> None:
+        """Look whether calls were deleted, which is why one is not recorded.
+
+        Raises:
+            sqlite3.DatabaseError: they were.
+        """
+        if database.execute("SELECT at FROM birth").fetchone() != (self._born,):
+            raise sqlite3.DatabaseError("calls that it had recorded were deleted")
+
+    def _fail(self, error: Exception) -> NoReturn:
         _log.error("%s cannot record calls: %s", self._file.path, error)
         raise StoreUnavailable from None
 
 
-_CREATE = "CREATE TABLE IF NOT EXISTS spent_{slot} (digest BLOB PRIMARY KEY) WITHOUT ROWID"
+_DELETED = """
+CREATE TRIGGER IF NOT EXISTS deleted_{slot} AFTER DELETE ON spent_{slot} BEGIN
+UPDATE birth SET at = max(at + 1, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)); END
+"""
+_SCHEMA = {
+    "turns": "CREATE TABLE IF NOT EXISTS turns (slot INTEGER PRIMARY KEY, span INTEGER NOT NULL)",
+    "pinged": "CREATE TABLE IF NOT EXISTS pinged (one INTEGER PRIMARY KEY, at REAL)",
+    "birth": "CREATE TABLE IF NOT EXISTS birth (one INTEGER PRIMARY KEY, at INTEGER NOT NULL, file INTEGER NOT NULL)",
+    **{
+        f"spent_{slot}": f"CREATE TABLE IF NOT EXISTS spent_{slot} (digest BLOB PRIMARY KEY) WITHOUT ROWID"
+        for slot in range(_TABLES)
+    },
+    # The store itself drops a table as a whole, so whoever deletes from one is somebody else.
+    **{f"deleted_{slot}": _DELETED.format(slot=slot) for slot in range(_TABLES)},
+}
+"""The names of the file's tables and triggers to what makes each."""
 
 
 def _recording(slot: int, keys: int) -> str:
@@ -148,8 +204,8 @@ def _recording(slot: int, keys: int) -> str:
     to costs half as much again. A refused row takes those before it along, as the whole transaction is rolled back.
     Each search elsewhere is for one digest, since ``IN`` makes a table of its own.
 
-    The digests are given once to be recorded and once for each other table: from Python 3.14 on, numbered marks are no
-    longer for sequences.
+    The digests are given once to be recorded and once for each other table, and last since when the file has all calls:
+    from Python 3.14 on, numbered marks are no longer for sequences.
     """
     rows = ",".join(["(?)"] * keys)
     unknown = " AND ".join(
@@ -158,4 +214,5 @@ def _recording(slot: int, keys: int) -> str:
         if each != slot
         for _ in range(keys)
     )
-    return f"INSERT OR ROLLBACK INTO spent_{slot} SELECT column1 FROM (VALUES {rows}) WHERE {unknown}"  # noqa: S608
+    whole = "AND (SELECT at FROM birth) IS ?"
+    return f"INSERT OR ROLLBACK INTO spent_{slot} SELECT column1 FROM (VALUES {rows}) WHERE {unknown} {whole}"  # noqa: S608

@@ -71,6 +71,11 @@ class SqliteFile:
             self._close()
         self._lock.release()
 
+    @property
+    def number(self) -> int:
+        """What the file system knows the opened file by: a copy of it has another."""
+        return 0 if self._opened is None else self._opened[1]
+
     def make(self) -> None:
         """Make the file where there is none, and see that its owner alone may read it.
 
