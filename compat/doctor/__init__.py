@@ -7,7 +7,7 @@ every set of up to three of them, the smaller sets first.
 
 from compat.doctor.curl import read_curl
 from compat.doctor.diagnosis import Diagnosis, Finding, diagnose
-from compat.doctor.log_entries import CLUED, clues, diagnose_entry, read_entry
+from compat.doctor.log_entries import CLUED, clues, diagnose_entry, read_entry, token_clue
 from compat.doctor.requests_seen import SeenRequest, UnreadableCall, token_seen
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "diagnose_entry",
     "read_curl",
     "read_entry",
+    "token_clue",
     "token_seen",
 ]

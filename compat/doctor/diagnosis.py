@@ -11,6 +11,7 @@ from compat.doctor.drafts import Draft, evidence_of
 from compat.doctor.masks import masked
 from compat.doctor.requests_seen import SeenRequest, legacy_call
 from compat.doctor.search import MOST, documented, explain
+from compat.doctor.signed_values import CUT
 from compat.errors import InvalidParameter
 from compat.legacy import bodies
 from compat.legacy.parameters import QUERY_CHARSET, Parameters, check, gather
@@ -101,12 +102,40 @@ def diagnose(
         zone: of times in a filter that have no offset.
         most: deviations of a signature that are looked for at once.
     """
+    given = _Given(caller, now, sent_at, known, other_keys, zone, most)
+    diagnosis = _diagnosed(request, given)
+    before, mark, behind = request.url.partition("#")
+    if mark and "?" in before and not diagnosis.accepted:
+        # What stands behind a # is signed and not sent.
+        meant = _diagnosed(replace(request, url=f"{before}%23{behind.replace('#', '%23')}"), given)
+        if meant.explained or "&" in behind:
+            return replace(meant, findings=(_HASH, *meant.findings))
+    return diagnosis
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What :func:`diagnose` is given beside the call."""
+
+    caller: Caller
+    now: float
+    sent_at: float | None
+    known: bool
+    other_keys: Mapping[str, str] | None
+    zone: tzinfo
+    most: int
+
+
+def _diagnosed(request: SeenRequest, given: _Given) -> Diagnosis:
+    caller = given.caller
     found = legacy_call(request)
     if found is None:
         return Diagnosis((_no_route(request),))
     call, method_fits = found
     findings = [] if method_fits else [_wrong_method(request, call)]
-    findings += _token_findings(request, caller if known else None)
+    findings += _token_findings(request, caller if given.known else None)
+    if any(blank in request.query for blank in " \t"):
+        findings.append(_BLANK)
     parameters = gather(call)
     evidence = evidence_of(
         call,
@@ -114,22 +143,25 @@ def diagnose(
         path=request.path,
         base_url=request.base_url,
         api_token=caller.api_token,
-        other_keys=other_keys,
+        other_keys=given.other_keys,
     )
     to_sign = documented(replace(evidence, values=_mended(evidence.values))).text(masked)
     later = (
-        *_time_findings(call.route, parameters.values, now, sent_at),
-        *_parameter_findings(call, parameters, zone),
+        *_time_findings(call.route, parameters.values, given.now, given.sent_at),
+        *_parameter_findings(call, parameters, given.zone),
     )
     if not evidence.signature:
         missing = UNREAD[parameters.unread] if parameters.unread else _missing_signature(request)
         return Diagnosis((*findings, missing, *later), to_sign=to_sign)
-    explanation = explain(evidence, most)
+    explanation = explain(evidence, given.most)
     if explanation is None and parameters.unread is not None:
         return Diagnosis((*findings, UNREAD[parameters.unread], *later), to_sign=to_sign)
     if explanation is None:
         return Diagnosis((*findings, UNEXPLAINED, *later), explained=False, to_sign=to_sign)
     findings += [deviation_finding(deviation) for deviation in explanation.deviations]
+    if any(deviation.name == CUT for deviation in explanation.deviations):
+        # What is wrong with the parameters that came is no more than that they were cut.
+        later = tuple(_time_findings(call.route, explanation.draft.values, given.now, given.sent_at))
     return Diagnosis((*findings, *later), signed=_shown(explanation.draft), to_sign=to_sign)
 
 
@@ -230,15 +262,28 @@ def _wrong_method(request: SeenRequest, call: LegacyCall) -> Finding:
     return Finding("wrong-method", f"The method is {request.method}.", f"Call {call.route.action} by {methods}.{curl}")
 
 
+_RIGHT = "Send the header Authorization: Token token=<the API token>."
+HEADERS = {
+    "none": Finding("no-token", "The call has no Authorization header.", _RIGHT),
+    "bearer": Finding("token-as-bearer", "The token is sent as Bearer, in place of Token token=.", _RIGHT),
+    "basic": Finding("token-as-basic", "The Authorization header is that of a user and a password.", _RIGHT),
+    "other": Finding("token-misspelt", "The Authorization header has another form.", _RIGHT),
+}
+"""The form of a header without a token to what it means."""
+
+
+def authorization_form(authorization: str | None) -> str:
+    """The form of a header that has no token as it should: one of :data:`HEADERS`."""
+    scheme = (authorization or "").strip().partition(" ")[0].lower()
+    return "none" if not scheme else scheme if scheme in HEADERS else "other"
+
+
 def _token_findings(request: SeenRequest, caller: Caller | None) -> Iterator[Finding]:
     if request.headers is None:
         return
     authorization = request.headers.get("authorization")
-    right = "Send the header Authorization: Token token=<the API token>."
-    if authorization is None:
-        yield Finding("no-token", "The call has no Authorization header.", right)
-    elif not token_of(authorization):
-        yield Finding("token-misspelt", "The Authorization header has another form.", right)
+    if not token_of(authorization):
+        yield HEADERS[authorization_form(authorization)]
     elif caller is not None and token_of(authorization) != caller.api_token:
         yield Finding("wrong-token", f"The token is not that of {caller.name}.", "Send the token of the same caller.")
 
@@ -250,7 +295,24 @@ def _missing_signature(request: SeenRequest) -> Finding:
             "The query's parameters are joined by ?, as in the signed text, so it holds one parameter alone.",
             "Join the parameters by & in the URL, and by ? only in the text that is signed.",
         )
-    return Finding("no-signature", "The call has no parameter signature.", "Send the signature as a parameter.")
+    return NO_SIGNATURE
+
+
+NO_SIGNATURE = Finding(
+    "no-signature",
+    "The call has no parameter signature.",
+    "Send the signature as a parameter. If it is sent, look for a # in the URL before it: nothing behind one is sent.",
+)
+_BLANK = Finding(
+    "blank-sent-bare",
+    "The query holds a blank as it is, where the URL of a request ends; a server refuses the call as no HTTP.",
+    "URL-encode every value when the call is sent, a blank as %20; the signed text stays as it is.",
+)
+_HASH = Finding(
+    "hash-sent-bare",
+    "A value with a # stands in the URL as it is, so nothing behind the # was sent.",
+    "URL-encode every value when the call is sent, a # as %23; the signed text stays as it is.",
+)
 
 
 def _time_findings(route: Route, values: Mapping[str, str], now: float, sent_at: float | None) -> Iterator[Finding]:

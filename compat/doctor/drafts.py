@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from compat.json_text import Number
-from compat.legacy.bodies import media_type, read_body
+from compat.legacy.bodies import UnreadableBody, form_pairs, media_type, read_body
 from compat.legacy.parameters import gather
 from compat.legacy.routes import LegacyCall
 
-__all__ = ["DIGESTS", "Draft", "Evidence", "evidence_of"]
+__all__ = ["DIGESTS", "Draft", "Evidence", "Rejoined", "evidence_of"]
 
 DIGESTS: Mapping[str, Callable[[bytes, bytes], bytes]] = {
     "hmac-sha256": lambda key, text: hmac.digest(key, text, "sha256"),
@@ -51,6 +51,8 @@ class Evidence:
         secret_key: the caller's key.
         api_token: the caller's token, or nothing.
         other_keys: other callers' names and keys.
+        rejoined: what the call holds if pieces of the query that look like no parameter belong to the value before.
+        older_signatures: signatures that were sent before this one, in this call or in earlier ones.
     """
 
     values: Mapping[str, str] = field(repr=False)
@@ -66,6 +68,20 @@ class Evidence:
     secret_key: str = field(repr=False)
     api_token: str = field(default="", repr=False)
     other_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rejoined: Rejoined = field(default_factory=lambda: Rejoined({}, frozenset()), repr=False)
+    older_signatures: tuple[str, ...] = field(default=(), repr=False)
+
+
+class Rejoined(NamedTuple):
+    """Values of a query that an unencoded & has cut.
+
+    Attributes:
+        whole: name to value, of the parameters that were cut.
+        rests: the names of what was cut off.
+    """
+
+    whole: Mapping[str, str]
+    rests: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -121,6 +137,7 @@ def evidence_of(
     base_url: str = "",
     api_token: str = "",
     other_keys: Mapping[str, str] | None = None,
+    earlier: Sequence[LegacyCall] = (),
 ) -> Evidence:
     """What a call shows of itself.
 
@@ -131,6 +148,7 @@ def evidence_of(
         base_url: what stands before the path.
         api_token: the caller's token.
         other_keys: other callers' names and keys, for a call whose token and key do not belong together.
+        earlier: calls that the same caller made before.
     """
     values = dict(gather(call).values)
     query = _pieces(call.query)
@@ -150,7 +168,40 @@ def evidence_of(
         secret_key=secret_key,
         api_token=api_token,
         other_keys=other_keys or {},
+        rejoined=_rejoined(call),
+        older_signatures=_older_signatures(call, earlier),
     )
+
+
+def _rejoined(call: LegacyCall) -> Rejoined:
+    known = call.route.known | {"signature"}
+    whole: dict[str, str] = {}
+    cut: set[str] = set()
+    rests: set[str] = set()
+    last = None
+    for piece in call.query.encode("latin-1").decode(errors="replace").split("&"):
+        name, equals, value = piece.partition("=")
+        if equals and unquote_plus(name) in known:
+            last = unquote_plus(name)
+            whole[last] = unquote(value)
+        elif last is not None:
+            whole[last] += f"&{unquote(piece)}"
+            cut.add(last)
+            rests.add(unquote_plus(name))
+    return Rejoined({name: whole[name] for name in cut}, frozenset(rests))
+
+
+def _older_signatures(call: LegacyCall, earlier: Sequence[LegacyCall]) -> tuple[str, ...]:
+    sent = [signature for each in (*earlier, call) for signature in _signatures(each)]
+    return tuple(dict.fromkeys(each for each in sent if each != (sent[-1] if sent else "")))
+
+
+def _signatures(call: LegacyCall) -> list[str]:
+    try:
+        pairs = [*form_pairs(call.query), *read_body(call).pairs]
+    except UnreadableBody:
+        return []
+    return [value for name, value in pairs if name == "signature" and isinstance(value, str)]
 
 
 class _Piece(NamedTuple):

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from compat.doctor.choices import Deviation
-from compat.doctor.diagnosis import UNCLEAR, UNEXPLAINED, UNREAD, Diagnosis, Finding, deviation_finding, skew_finding
+from compat.doctor.diagnosis import (
+    HEADERS,
+    NO_SIGNATURE,
+    UNCLEAR,
+    UNEXPLAINED,
+    UNREAD,
+    Diagnosis,
+    Finding,
+    authorization_form,
+    deviation_finding,
+    skew_finding,
+)
 from compat.doctor.drafts import evidence_of
 from compat.doctor.requests_seen import UnreadableCall
-from compat.doctor.search import CHOICES, FORMS, explain
+from compat.doctor.search import CHOICES, FORMS, LAST, explain
 from compat.legacy.parameters import gather
 from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import Caller
+from compat.legacy.verifier import token_of
 
-__all__ = ["CLUED", "clues", "diagnose_entry", "read_entry"]
+__all__ = ["CLUED", "clues", "diagnose_entry", "read_entry", "token_clue"]
 
 CLUED = ("wrong signature", "timestamp outside five minutes")
 """The verifier's reasons of which there is more to say than the reason."""
@@ -56,24 +68,32 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
 """The verifier's reason to what it means."""
 
 
-def clues(call: LegacyCall, caller: Caller, now: float) -> dict[str, Any]:
+def token_clue(authorization: str | None) -> dict[str, Any] | None:
+    """What a log may hold of an Authorization header without a token in the right form; None where it has one."""
+    return None if token_of(authorization) else {"authorization": authorization_form(authorization)}
+
+
+def clues(call: LegacyCall, caller: Caller, now: float, earlier: Sequence[LegacyCall] = ()) -> dict[str, Any]:
     """What a log may hold of a call that was refused for one of :data:`CLUED`, for :func:`diagnose_entry` to explain.
 
-    It takes a few milliseconds, so it belongs behind the answer: before it, a caller's token would be told from a
+    It takes some ten milliseconds, so it belongs behind the answer: before it, a caller's token would be told from a
     stranger's by the time that a refusal takes.
 
     Args:
         call: the call.
         caller: the caller whose token it bears; never a stranger.
         now: seconds since the epoch.
+        earlier: calls that the caller made a little before.
 
     Returns:
-        ``signed_as``, the names of the deviations that made the signature, which are absent where none did; and
-        ``skew``, the milliseconds by which the timestamp is ahead of the clock.
+        ``no_signature`` where there is none; ``signed_as``, the names of the deviations that made the signature, which
+        are absent where none did; and ``skew``, the milliseconds by which the timestamp is ahead of the clock.
     """
     values = gather(call).values
     found: dict[str, Any] = {}
-    explanation = explain(evidence_of(call, caller.secret_key, api_token=caller.api_token), _MOST)
+    if not values.get("signature"):
+        found["no_signature"] = True
+    explanation = explain(evidence_of(call, caller.secret_key, api_token=caller.api_token, earlier=earlier), _MOST)
     if explanation is not None:
         found["signed_as"] = [each.name for each in explanation.deviations]
     timestamp = values.get("timestamp", "")
@@ -112,6 +132,10 @@ def diagnose_entry(entry: Mapping[str, Any]) -> Diagnosis:
         entry: as :func:`read_entry` gives it.
     """
     reason, details = entry["refusal"], entry.get("details") or {}
+    if reason == "unknown token" and details.get("authorization") in HEADERS:
+        return Diagnosis((HEADERS[details["authorization"]],))
+    if reason == "wrong signature" and details.get("no_signature"):
+        return Diagnosis((NO_SIGNATURE,))
     if reason == "wrong signature":
         known = {each.name: each for each in _all_deviations()}
         told = [known[name] for name in details.get("signed_as", ()) if name in known]
@@ -131,4 +155,4 @@ def diagnose_entry(entry: Mapping[str, Any]) -> Diagnosis:
 
 
 def _all_deviations() -> Iterable[Deviation]:
-    return [*(each for choice in CHOICES for each in choice.deviations), *FORMS]
+    return [*(each for choice in CHOICES for each in choice.deviations), *FORMS, *LAST]

@@ -7,7 +7,8 @@ import binascii
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations, permutations, product
+from math import factorial
 from urllib.parse import unquote
 
 from compat.doctor.choices import Choice, Deviation
@@ -19,6 +20,7 @@ from compat.doctor.signed_values import BOOLEANS, EMPTIES, ENCODING, STRUCTURES,
 __all__ = [
     "CHOICES",
     "FORMS",
+    "LAST",
     "MOST",
     "Explanation",
     "SignatureForm",
@@ -49,6 +51,13 @@ CHOICES: tuple[Choice, ...] = (
 
 MOST = 3
 """Deviations that are looked for at once; three make 20,000 to 35,000 texts, a second's work."""
+
+_ATTEMPTS = 3
+"""Attempts of one call with the same time and nonce, each of which signed the signature of the one before."""
+
+_MOST_ORDERS = 50_000
+_MOST_ORDERS_AT_ONCE = 5_040
+"""Orders of parameters that are tried, by the command and behind a gateway's answer: eight and seven parameters."""
 
 _LENGTHS = {20: ("hmac-sha1",), 16: ("hmac-md5",), 64: ("hmac-sha512",)}
 _OF_SHA256 = tuple(name for name in DIGESTS if name not in ("hmac-sha1", "hmac-md5", "hmac-sha512"))
@@ -103,7 +112,7 @@ def explain(evidence: Evidence, most: int = MOST) -> Explanation | None:
     form = read_signature(evidence.signature)
     if not form.digest:
         return None
-    found = _found(evidence, form, most)
+    found = _found(evidence, form, most) or _signed_again(evidence, form, most) or _in_any_order(evidence, form, most)
     if found is not None:
         return found
     for name, key in evidence.other_keys.items():
@@ -112,6 +121,54 @@ def explain(evidence: Evidence, most: int = MOST) -> Explanation | None:
         if found is not None:
             return replace(found, deviations=(_key_of(name), *found.deviations))
     return None
+
+
+def _signed_again(evidence: Evidence, form: SignatureForm, most: int) -> Explanation | None:
+    """Whether a signature that was sent before was signed as a parameter of its own."""
+    for deviations in _sets(_telling(evidence), min(most - 1, 1)):
+        draft = draft_of(evidence, deviations)
+        older = [*evidence.older_signatures]
+        # Of calls that were sent again with the same time and nonce: each attempt signs the signature of the last.
+        values = draft.values
+        for _ in range(_ATTEMPTS):
+            text = replace(draft, values=values).encoded()
+            if text is None:
+                break
+            older.append(DIGESTS[draft.digest](draft.key, text).hex())
+            values = {**draft.values, "signature": older[-1]}
+        for signature in older:
+            again = replace(draft, values={**draft.values, "signature": signature})
+            if _made(again, form):
+                return Explanation((*deviations, SIGNED_AGAIN), again)
+    return None
+
+
+def _in_any_order(evidence: Evidence, form: SignatureForm, most: int) -> Explanation | None:
+    """Whether the parameters were signed in some order, beside one more deviation where that makes few texts."""
+    tried = 0
+    for deviations in _sets(_telling(evidence), min(most - 1, 1)):
+        draft = draft_of(evidence, deviations)
+        if draft.order is not None:
+            continue
+        tried += factorial(len(draft.values))
+        if tried > (_MOST_ORDERS_AT_ONCE if most < MOST else _MOST_ORDERS):
+            return None
+        # Written out, not by the draft's own text: there may be thousands of orders.
+        parameters = {f"{name}{draft.equals}{value}": name for name, value in draft.values.items()}
+        digest = DIGESTS[draft.digest]
+        for order in permutations(parameters):
+            text = f"{draft.before}{draft.joiner.join(order)}{draft.after}"
+            if digest(draft.key, text.encode(draft.charset, "replace")) == form.digest:
+                ordered = replace(draft, order=tuple(map(parameters.__getitem__, order)))
+                return Explanation((*deviations, ANY_ORDER), ordered) if _made(ordered, form) else None
+    return None
+
+
+def _made(draft: Draft, form: SignatureForm) -> bool:
+    text = draft.encoded()
+    if text is None or draft.digest not in _LENGTHS.get(len(form.digest), _OF_SHA256):
+        return False
+    return hmac.compare_digest(DIGESTS[draft.digest](draft.key, text), form.digest)
 
 
 def _key_of(name: str) -> Deviation:
@@ -198,5 +255,20 @@ _UPPER = _form("signature-in-upper-case", "wrote the signature in upper-case hex
 _SURROUNDED = _form("signature-with-more-around", "wrote more than the hex digits: a prefix, quotes or blanks.")
 _BASE64 = _form("signature-in-base64", "wrote the signature in base64.")
 _BASE64_OF_HEX = _form("signature-base64-of-hex", "wrote the signature's hex digits in base64.")
+SIGNED_AGAIN = Deviation(
+    "signature-signed-again",
+    "signed an earlier signature too, as a parameter: it was still among them when the call was signed again.",
+    "Take the signature out of the parameters before they are signed anew.",
+    lambda draft, evidence: draft,
+)
+ANY_ORDER = Deviation(
+    "order-of-its-own",
+    "signed the parameters in an order of its own, which changes from call to call where a map gives it, as in Go.",
+    "Sort the parameters by name.",
+    lambda draft, evidence: draft,
+)
+LAST = (SIGNED_AGAIN, ANY_ORDER)
+"""Looked for where no set of the others made the signature: each of them stands for many texts."""
+
 FORMS = (_UPPER, _SURROUNDED, _BASE64, _BASE64_OF_HEX)
 """How the text of a signature may differ; read off it, so never searched for."""

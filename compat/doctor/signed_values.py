@@ -13,7 +13,7 @@ from compat.doctor.drafts import Draft, Evidence
 from compat.json_text import Number, dumps, loads_strictly
 from compat.legacy.routes import ROUTES
 
-__all__ = ["BOOLEANS", "EMPTIES", "ENCODING", "STRUCTURES", "TIMES"]
+__all__ = ["BOOLEANS", "CUT", "EMPTIES", "ENCODING", "STRUCTURES", "TIMES"]
 
 _Apply = Callable[[Draft, Evidence], Draft]
 _FLAGS = frozenset(name for route in ROUTES for name in route.flags)
@@ -174,6 +174,15 @@ def _plus_kept(draft: Draft, evidence: Evidence) -> Draft:
     return _each(change)(draft, evidence)
 
 
+def _ampersand_kept(draft: Draft, evidence: Evidence) -> Draft:
+    whole, rests = evidence.rejoined
+    left = {name: value for name, value in draft.values.items() if name not in rests}
+    return replace(draft, values={**left, **{name: value for name, value in whole.items() if name in left}})
+
+
+CUT = "ampersand-sent-bare"
+"""The name of the deviation that makes one value several parameters."""
+
 _NOT_ENCODED = "Sign the values as they are, and URL-encode them only when the call is sent."
 ENCODING = Choice(
     "the encoding of values",
@@ -189,6 +198,12 @@ ENCODING = Choice(
             "sent a + of a value as it is, where a query means a space by it.",
             "Send a + as %2B and a space as %20; the signed text stays as it is.",
             _plus_kept,
+        ),
+        Deviation(
+            CUT,
+            "joined a value with an & into the URL as it is, so that the rest of the value came as other parameters.",
+            "URL-encode every value when the call is sent, an & as %26; the signed text stays as it is.",
+            _ampersand_kept,
         ),
         Deviation(
             "values-percent-encoded",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from compat.config import CallerSettings
-from compat.doctor import CLUED, clues
+from compat.doctor import CLUED, clues, token_clue
 from compat.forks import renew_after_fork
 from compat.gateway.exchange import Exchange, Observer
 from compat.gateway.logs import place_of
 from compat.legacy.routes import LegacyCall
+from compat.legacy.verifier import STRANGER
 
 __all__ = ["Aftermath"]
 
@@ -21,6 +23,10 @@ _log = logging.getLogger("compat.gateway")
 
 _TOLD_WITHIN = 0.02
 """Seconds from an answer's end until it is told of: told of one by one, they cost a twentieth of a call more."""
+
+_REMEMBERED = 4
+_SHORT = 16_384
+"""Calls of a caller that are remembered for the next clues, and bytes of a body beyond which one is not."""
 
 _MOST_WAITING = 16
 """Refused calls that wait to be looked at; where there are more, somebody tries keys, and no clue is of use."""
@@ -48,6 +54,7 @@ class Aftermath:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-clues")
         self._waiting: set[asyncio.Future[dict[str, Any]]] = set()
         self._ended: list[Exchange] = []
+        self._lately: dict[str, deque[LegacyCall]] = {}
 
     def ended(self, exchange: Exchange, call: LegacyCall | None) -> None:
         """A request has been answered.
@@ -57,13 +64,26 @@ class Aftermath:
             call: the deprecated call that it was, where it got that far.
         """
         caller = self._callers.get(exchange.caller or "")
+        if call is not None and exchange.refusal == STRANGER:
+            exchange.details = token_clue(call.authorization)
+        earlier = self._remembered(exchange, call)
         if call is None or caller is None or exchange.refusal not in CLUED or len(self._waiting) >= _MOST_WAITING:
             self._tell(exchange)
             return
         loop = asyncio.get_running_loop()
-        looking = loop.run_in_executor(self._thread, clues, call, caller, exchange.at)
+        looking = loop.run_in_executor(self._thread, clues, call, caller, exchange.at, earlier)
         self._waiting.add(looking)
         looking.add_done_callback(lambda done: self._found(exchange, done))
+
+    def _remembered(self, exchange: Exchange, call: LegacyCall | None) -> tuple[LegacyCall, ...]:
+        """The last calls of a caller, whose signatures it may have signed again; this one is kept for the next."""
+        if call is None or exchange.caller not in self._callers:
+            return ()
+        lately = self._lately.setdefault(exchange.caller, deque(maxlen=_REMEMBERED))
+        earlier = tuple(lately)
+        if len(call.body) <= _SHORT:
+            lately.append(call)
+        return earlier
 
     async def close(self) -> None:
         """Wait for what is being looked for, so that no request goes untold."""

@@ -20,10 +20,13 @@ from compat.legacy.readings import unreadable
 from compat.legacy.routes import LegacyCall, Route
 from compat.legacy.signature import Caller, base_string, sign
 
-__all__ = ["CLOCK_WINDOW", "Refused", "Verifier", "token_of"]
+__all__ = ["CLOCK_WINDOW", "STRANGER", "Refused", "Verifier", "token_of"]
 
 CLOCK_WINDOW = 5 * 60 * 1000
 """Milliseconds that a timestamp may lie before or after now."""
+
+STRANGER = "unknown token"
+"""The reason of a refusal by a token that is nobody's, or that has no token's form."""
 
 _TOKEN = re.compile(r"Token\s+token=(?P<quote>\"?)(?P<token>[^\"\s,]+)(?P=quote)\s*", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
@@ -97,7 +100,7 @@ class Verifier:
         given = values.get("signature", "")
         holds = hmac.compare_digest(expected.encode(), given.encode(errors="surrogatepass"))
         if caller is self._stranger:
-            return "unknown token"
+            return STRANGER
         if not holds:
             return parameters.unread or "wrong signature"
         timestamp, nonce = values.get("timestamp", ""), values.get("nonce", "")

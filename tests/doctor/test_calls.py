@@ -15,7 +15,7 @@ from compat.doctor import CLUED, SeenRequest, UnreadableCall, diagnose_entry, re
 from compat.doctor.masks import masked
 from compat.doctor.requests_seen import legacy_call
 from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED
-from compat.legacy.verifier import Verifier
+from compat.legacy.verifier import STRANGER, Verifier
 
 LINES = [
     "curl {url}",
@@ -138,9 +138,9 @@ REASONS = re.findall(r'^ +return (?:[\w.]+ or )?"(.+)"$', inspect.getsource(Veri
 
 
 def test_every_reason_of_the_verifier_is_known() -> None:
-    assert len(REASONS) == 6
+    assert len(REASONS) == 5
     assert set(CLUED) <= set(REASONS)
-    for reason in (*REASONS, AMBIGUOUS, BAD_NAME, MARKED):
+    for reason in (*REASONS, STRANGER, AMBIGUOUS, BAD_NAME, MARKED):
         diagnosis = diagnose_entry({"refusal": reason})
         assert diagnosis.findings[0].name != "other-reason", reason
 

@@ -72,7 +72,18 @@ def in_json(action: str, method: str, query: str = "", **parameters: Any) -> For
     return Form(send)
 
 
+def joined(action: str, **parameters: str) -> Form:
+    """The values joined into the URL as they are."""
+
+    def send(signature: str) -> SeenRequest:
+        query = "&".join(f"{name}={value}" for name, value in {**parameters, **TIMES, "signature": signature}.items())
+        return SeenRequest("GET", f"{BASE}/api/v3/exams/17/{action}?{query}", HEADERS)
+
+    return Form(send)
+
+
 FORMS = (
+    joined("index_students", filter='{"name":{"eq":"A&B=C"}}', limit="30"),
     in_query("index_students", filter=FILTER, limit="30"),
     in_query("index_students", id="16", exam="18", limit="30", status="exam_started"),
     in_form("add_student", "POST", name="Zoé Núñez", email="zoe+1@example.org", skip_requirements="true"),
