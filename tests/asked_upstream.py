@@ -1,4 +1,4 @@
-"""Student sessions whose records say what was asked, in a process of their own: whoever gets another's answer sees it.
+"""Student sessions, and the old list, in a process of their own: their records say what was asked.
 
 Run as a script, it prints its port and serves until its input ends.
 """
@@ -21,9 +21,10 @@ from urllib.parse import parse_qs, urlsplit
 __all__ = ["LIMIT", "asked_upstream", "names_of"]
 
 LIMIT = 20
-"""Records a page at most."""
+"""Records a page of student sessions at most."""
 
 _LIST = re.compile(r"/api/v3/exams/(\d+)/student_sessions")
+_OLD = re.compile(r"/api/v3/exams/(\d+)/index_students")
 _ONE = re.compile(r"/api/v3/student_sessions/(\d+)")
 
 
@@ -44,11 +45,12 @@ class _Answering(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         asked = {name: texts[0] for name, texts in parse_qs(parts.query).items()}
         headers: dict[str, int] = {}
-        if found := _LIST.fullmatch(parts.path):
+        old = _OLD.fullmatch(parts.path)
+        if found := old or _LIST.fullmatch(parts.path):
             exam, status = int(found[1]), asked.get("status", "registered")
             names = names_of(exam, status)
-            limit = min(int(asked["limit"]), LIMIT)
-            begin = (int(asked["page"]) - 1) * limit
+            limit = min(int(asked.get("limit", "300")), 300 if old else LIMIT)
+            begin = (int(asked.get("page", "1")) - 1) * limit
             rows = [_record(exam, status, name, place + 1) for place, name in enumerate(names)]
             headers = {"X-Pagination-Item-Count": len(names), "X-Pagination-Limit": limit}
             content: Any = {"students": rows[begin : begin + limit]}

@@ -112,7 +112,8 @@ def test_a_nonce_is_spent_once_between_all_of_them(children: Children) -> None:
             assert sorted(answers) == [200, 403, 403, 403]
 
 
-def test_each_call_gets_its_own_answer(children: Children) -> None:
+@pytest.mark.parametrize("calls", [100, pytest.param(2000, marks=pytest.mark.soak)])
+def test_each_call_gets_its_own_answer(children: Children, calls: int) -> None:
     def ask(number: int) -> bool:
         exam = number * 10 if number % 3 == 0 else number * 10 + 1
         status = STATUSES[number % 4]
@@ -124,5 +125,5 @@ def test_each_call_gets_its_own_answer(children: Children) -> None:
         names = [each["name"] for each in answer["students"]]
         return names == names_of(exam, status) and other["student"]["name"] == f"session {number}"
 
-    with ThreadPoolExecutor(8) as threads:
-        assert all(threads.map(ask, range(1, 101)))
+    with ThreadPoolExecutor(16) as threads:
+        assert all(threads.map(ask, range(calls)))

@@ -58,8 +58,8 @@ def _names(answer: requests.Response) -> list[str]:
     return [each["name"] for each in answer.json()["students"]]
 
 
-def _by_session(session: Any) -> List:
-    url = OLD + "/api/v3/exams/{}/index_students"
+def _by_session(session: Any, old: str = OLD) -> List:
+    url = old + "/api/v3/exams/{}/index_students"
     return lambda exam, asked: _names(session.get(url.format(exam), params=asked, timeout=60))
 
 
@@ -96,7 +96,35 @@ def _given(base: str) -> Iterator[List]:
         yield _by_session(session)
 
 
-ENTRANCES = {"mount": _mount, "install": _install, "client": _client, "new client": _new_client, "session": _given}
+@contextmanager
+def _old_endpoint(base: str) -> Iterator[List]:
+    """The old endpoint answers, by the connections of a session of the script's."""
+    with pytest.MonkeyPatch.context() as patch, mounted(upstream_at(base), base) as session:
+        patch.setenv("EXAM_COMPAT_MODE", "legacy")
+        yield _by_session(session, base)
+
+
+@contextmanager
+def _shadow(base: str) -> Iterator[List]:
+    """As above, and the new one is asked behind the calls."""
+    compat.install(base, upstream_at(base))
+    try:
+        with pytest.MonkeyPatch.context() as patch, requests.Session() as session:
+            patch.setenv("EXAM_COMPAT_MODE", "shadow")
+            yield _by_session(session, base)
+    finally:
+        compat.uninstall()
+
+
+ENTRANCES = {
+    "mount": _mount,
+    "install": _install,
+    "client": _client,
+    "new client": _new_client,
+    "session": _given,
+    "old endpoint": _old_endpoint,
+    "shadow": _shadow,
+}
 
 
 @pytest.fixture(params=ENTRANCES)
