@@ -70,6 +70,7 @@ class UpstreamSchema(Schema):
     walk_pages = _count()
     walk_bytes = _count()
     walk_rate = fields.Float()
+    breaker_failures = fields.Integer(strict=True)
     unsettled = fields.String()
     keep_alive = fields.Float()
     answer_seconds = fields.Float()

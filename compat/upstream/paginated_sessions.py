@@ -17,6 +17,7 @@ from compat.mapping.lens import NOBODY
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
 from compat.upstream.access_token import ClientCredentials, FixedToken, TokenSource
 from compat.upstream.answer_limits import AnswerLimits, LimitKeys
+from compat.upstream.circuit_breaker import BREAKER_FAILURES
 from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream
 from compat.upstream.noted import Noted
 from compat.upstream.reading import read_sources
@@ -58,6 +59,8 @@ class PaginatedSessions(Upstream):
         walk_pages: pages that one may read, all its attempts together; more is an error.
         walk_bytes: bytes of records that one may read, all its attempts together; more is an error.
         walk_rate: calls a second that readings of small pages, with fewer than 100 records, make together.
+        breaker_failures: attempts in a row that fail before one call at a time goes on trying, while others are told
+            at once; 0 for no such stop.
         unsettled: "serve" a list that kept changing and say so, or "refuse" it.
         session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
         retries: how often and how long to try.
@@ -85,6 +88,7 @@ class PaginatedSessions(Upstream):
         walk_pages: int = WalkSettings.pages,
         walk_bytes: int = WalkSettings.bytes,
         walk_rate: float = WalkSettings.rate,
+        breaker_failures: int = BREAKER_FAILURES,
         unsettled: Literal["serve", "refuse"] = "serve",
         session: requests.Session | None = None,
         retries: RetryPolicy = RetryPolicy(),
@@ -95,7 +99,7 @@ class PaginatedSessions(Upstream):
         self.path = needed("path", path) if path.startswith("/") else "/" + needed("path", path)
         self.exams = checked_exams(exams)
         self._people = self._read_people(roster)
-        self._transport = Transport(retries, session, "paginated sessions", AnswerLimits.of(**limits))
+        self._transport = Transport(retries, session, "paginated sessions", AnswerLimits.of(**limits), breaker_failures)
         self._tokens = self._token_source(token_url, client_id, client_secret, oauth_scope, bearer_token)
 
     def __repr__(self) -> str:

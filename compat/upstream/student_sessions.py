@@ -12,6 +12,7 @@ from compat.errors import ConfigurationError, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
 from compat.settings_checks import checked_key, checked_token, checked_url
 from compat.upstream.answer_limits import AnswerLimits, LimitKeys
+from compat.upstream.circuit_breaker import BREAKER_FAILURES
 from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream
 from compat.upstream.records import Chunk, One, Row, Source
 from compat.upstream.retries import Deadline, RetryPolicy
@@ -51,6 +52,8 @@ class StudentSessions(Upstream):
         walk_pages: pages that one may read, all its attempts together; more is an error.
         walk_bytes: bytes of records that one may read, all its attempts together; more is an error.
         walk_rate: calls a second that readings of small pages, with fewer than 100 records, make together.
+        breaker_failures: attempts in a row that fail before one call at a time goes on trying, while others are told
+            at once; 0 for no such stop.
         unsettled: "serve" a list that kept changing and say so, or "refuse" it.
         session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
         retries: how often and how long to try.
@@ -74,6 +77,7 @@ class StudentSessions(Upstream):
         walk_pages: int = WalkSettings.pages,
         walk_bytes: int = WalkSettings.bytes,
         walk_rate: float = WalkSettings.rate,
+        breaker_failures: int = BREAKER_FAILURES,
         unsettled: Literal["serve", "refuse"] = "serve",
         session: requests.Session | None = None,
         retries: RetryPolicy = RetryPolicy(),
@@ -90,7 +94,7 @@ class StudentSessions(Upstream):
         self._secret_key = checked_key("secret_key", secret_key)
         taken = AnswerLimits.of(**limits)
         self.keep_alive = taken.keep_alive
-        self._transport = Transport(retries, session, "student sessions", taken)
+        self._transport = Transport(retries, session, "student sessions", taken, breaker_failures)
 
     def __repr__(self) -> str:
         return f"StudentSessions({self.base_url!r}, scope={self.scope!r})"

@@ -16,6 +16,7 @@ from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, Upstre
 from compat.json_text import loads
 from compat.steps import Cancelled
 from compat.upstream.answer_limits import USUAL_LIMITS, AnswerLimits
+from compat.upstream.circuit_breaker import BREAKER_FAILURES, CircuitBreaker
 from compat.upstream.http_client import Attempt, OutOfStep
 from compat.upstream.large_answers import LargeAnswer
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
@@ -50,6 +51,7 @@ class Transport:
             which then follows the proxies and certificates of each old call.
         name: what the upstream is called in messages.
         limits: how much of one answer is taken.
+        breaker_failures: attempts in a row that fail before one call at a time goes on trying; 0 for no such stop.
     """
 
     def __init__(
@@ -58,11 +60,13 @@ class Transport:
         session: requests.Session | None,
         name: str,
         limits: AnswerLimits,
+        breaker_failures: int = BREAKER_FAILURES,
     ) -> None:
         self.retries = retries
         self._sender: Sender = OwnPool() if session is None else GivenSession(session)
         self._name = name
         self._limits = limits
+        self._breaker = CircuitBreaker(breaker_failures)
 
     def close(self) -> None:
         """Close the connections that nobody uses; a session that the user gave stays open."""
@@ -83,12 +87,11 @@ class Transport:
         """
         retries = self.retries.wished(options.retries)
         deadline = retries.deadline(walk)
+        call = object() if walk is None else walk
 
         def attempt() -> _T:
-            if options.cancelled():
-                raise Cancelled
             with LargeAnswer() as room:
-                reply = self._answer(build, options, deadline, room)
+                reply = self._try(build, options, deadline, room, call)
                 _raise_for_retry(reply)
                 if options.retries is not None and options.retries.is_retry("GET", reply.status):
                     raise TryAgain(unexpected(reply), reply.headers.get("Retry-After"))
@@ -97,7 +100,10 @@ class Transport:
                 except Unreadable as error:
                     raise TryAgain(error) from None
 
-        return retries.run(attempt, deadline, options.cancelled)
+        try:
+            return retries.run(attempt, deadline, self._enough(options, call))
+        finally:
+            self._breaker.ended(call)
 
     def write(
         self,
@@ -111,22 +117,54 @@ class Transport:
             LegacyError: as contract 2 says for what failed.
         """
         deadline = self.retries.deadline()
+        call = object()
 
         def attempt() -> Reply:
             try:
                 with LargeAnswer() as room:
-                    return self._answer(build, options, deadline, room)
+                    return self._try(build, options, deadline, room, call)
             except TryAgain as failed:
                 if isinstance(failed.error, _NothingSent):
                     raise
                 raise failed.error from None
 
-        reply = self.retries.run(attempt, deadline, options.cancelled)
+        try:
+            reply = self.retries.run(attempt, deadline, self._enough(options, call))
+        finally:
+            self._breaker.ended(call)
         try:
             _raise_for_retry(reply)
         except TryAgain as failed:
             raise failed.error from None
         return accept(reply)
+
+    def _enough(self, options: CallOptions, call: object) -> Callable[[], bool]:
+        """Whether a call should make no further attempt."""
+        return lambda: options.cancelled() or self._breaker.refuses(call)
+
+    def _try(
+        self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline, room: LargeAnswer, call: object
+    ) -> Reply:
+        """One attempt, unless nobody waits for it or the upstream keeps failing."""
+        if options.cancelled():
+            raise Cancelled
+        if self._breaker.refuses(call):
+            raise TryAgain(self._breaker.refusal())
+        try:
+            reply = self._answer(build, options, deadline, room)
+        except TryAgain as failed:
+            self._breaker.failed(failed.error)
+            raise
+        except UpstreamTimeout as error:
+            self._breaker.failed(error)
+            raise
+        if reply.status in (429, 503):
+            self._breaker.failed(throttled(reply.status, reply.headers.get("Retry-After")).error)
+        elif reply.status >= 500:
+            self._breaker.failed(unexpected(reply))
+        else:
+            self._breaker.succeeded()
+        return reply
 
     def _answer(
         self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline, room: LargeAnswer
