@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +58,11 @@ class Upstream(Wire):
 
 @contextmanager
 def gateway_before(
-    folder: Path, upstream: Wire, legacy: str = "http://127.0.0.1:9", **limits: int
+    folder: Path,
+    upstream: Wire,
+    legacy: str = "http://127.0.0.1:9",
+    environment: Mapping[str, str] | None = None,
+    **limits: int,
 ) -> Iterator[Gateway]:
     """A gateway of one worker with such limits."""
     settings: dict[str, Any] = {
@@ -74,7 +78,7 @@ def gateway_before(
         "store": {"url": "memory://"},
         "legacy": {"base_url": legacy},
     }
-    with serving(written(folder, settings, CALLERS)) as gateway:
+    with serving(written(folder, settings, CALLERS), environment=environment) as gateway:
         yield gateway
 
 
@@ -156,6 +160,38 @@ def test_who_waits_for_a_shared_reading_takes_no_place_of_others(tmp_path: Path,
             upstream.released.set()
         assert {each.result().status_code for each in slow} == {200}
         assert upstream.asked(SLOW) == 1
+
+
+def test_while_the_upstream_fails_calls_are_told_at_once_and_the_old_endpoint_answers(tmp_path: Path) -> None:
+    def old(sent: Sent, connection: socket.socket) -> None:
+        connection.sendall(whole("200 OK", b'{"students":[]}'))
+
+    def fail(sent: Sent, connection: socket.socket) -> None:
+        connection.sendall(whole("502 Bad Gateway"))
+
+    told, enough = list[str](), threading.Event()
+
+    def keep_asking(number: int) -> None:
+        while not enough.is_set():
+            answer = ask(gateway, QUICK, limit=str(number))
+            assert answer.status_code in (429, 502)
+            told.append(answer.json()["error"])
+
+    with (
+        Wire(old) as legacy,
+        Wire(fail) as upstream,
+        gateway_before(tmp_path, upstream, legacy.base_url, max_calls_per_caller=10) as gateway,
+        ThreadPoolExecutor(10) as callers,
+    ):
+        asking = [callers.submit(keep_asking, number) for number in range(1, 11)]
+        until(lambda: any("It keeps failing" in each for each in told))
+        assert ask(gateway, QUICK, "old").headers["X-Compat-Answered-By"] == "legacy"
+        assert ask(gateway, QUICK, "second", page="0").status_code == 422
+        enough.set()
+        for each in asking:
+            each.result()
+        # Alone, a call is tried as often as ever, and says what came of that.
+        assert "It keeps failing" not in ask(gateway, QUICK, "second").json()["error"]
 
 
 def going_away(gateway: Gateway, exam: int, **parameters: str) -> socket.socket:
