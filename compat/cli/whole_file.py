@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from compat.file_locks import lock_alone
+
 __all__ = ["whole_file"]
+
+_UNFINISHED = re.compile(r"\.exam-compat-[0-9a-f]{16}")
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file beside its old content, and put it in its place at the end; never at all if anything fails.
 
-    A link keeps pointing where it does. A device or a pipe is written to as it is.
+    A link keeps pointing where it does. A device or a pipe is written to as it is. Until the file is whole, only its
+    owner may read it; what a killed process left half written in the same directory is removed.
 
     Args:
         path: the file to write.
@@ -44,19 +50,58 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 def _replacing(target: Path) -> Iterator[BinaryIO]:
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     # In the same directory, since only within a file system one file can take another's place at once.
-    beside = target.with_name(f".exam-compat-{secrets.token_hex(8)}")
+    _sweep(target.parent)
+    beside, file = _unfinished(target.parent)
     try:
-        with beside.open("xb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if mode is not None:
-            beside.chmod(mode)
-        beside.replace(target)
+            beside.chmod(_usual_mode() if mode is None else mode)
+            if os.name != "posix":
+                file.close()
+            beside.replace(target)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
     _keep_name(target.parent)
+
+
+def _unfinished(directory: Path) -> tuple[Path, BinaryIO]:
+    """A new file that is locked while its writer lives, so that others can tell it from one that was left behind."""
+    while True:
+        path = directory / f".exam-compat-{secrets.token_hex(8)}"
+        file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600), "wb")
+        lock_alone(file.fileno())
+        if os.fstat(file.fileno()).st_nlink:
+            return path, file
+        # It was taken for one that was left behind, before it was locked.
+        file.close()
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what killed processes left half written."""
+    with suppress(OSError):
+        for entry in list(os.scandir(directory)):
+            if _UNFINISHED.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    _remove_if_left(entry.path)
+
+
+def _remove_if_left(path: str) -> None:
+    number = os.open(path, os.O_RDWR)
+    try:
+        if lock_alone(number):
+            os.unlink(path)
+    finally:
+        os.close(number)
+
+
+def _usual_mode() -> int:
+    """The mode of a new file."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _keep_name(directory: Path) -> None:

@@ -3,6 +3,9 @@
 One file a walk: its pages one after the other, where each begins, the head, and how long these are. It is written
 under another name and takes its own by a rename, so that nobody finds half of it, and whoever has the file of an
 earlier walk open reads that one to its end. The time of the last page asked is the file's own.
+
+Every process that uses the folder holds a shared lock of it, so that the last one to stop is known, and the first one
+to start after a crash: these remove all walks.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from compat.errors import StoreUnavailable
+from compat.file_locks import lock_alone, lock_shared
 from compat.forks import renew_after_fork
 from compat.stores.interface import KEPT_FOR, StoredPage, WalkKeeper
 
@@ -43,19 +47,24 @@ class WalkFiles(WalkKeeper):
         self._folder = folder
         self._kept_for = kept_for
         self._clock = clock
+        self._held: int | None = None
         self.renew()
         renew_after_fork(self.renew)
-        self.sweep()
+        self._clear_if_alone()
+        self._hold()
 
     def renew(self) -> None:
         """Look after the folder by oneself, in a process that was forked; the walks in it are for all."""
         self._lock = threading.Lock()
         self._watch: threading.Timer | None = None
+        # The parent's hold is its own; the next use of the folder takes another.
+        self._let_go()
 
     def put(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
         unfinished = self._folder / f"unfinished-{secrets.token_hex(8)}"
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._hold()
             self.sweep()
             with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
                 begins = array("Q", [0])
@@ -73,6 +82,7 @@ class WalkFiles(WalkKeeper):
         self._watch_over()
 
     def get(self, digest: str, number: int, unless: bytes | None = None) -> StoredPage | None:
+        self._hold()
         try:
             file = os.open(self._folder / digest, os.O_RDONLY)
         except FileNotFoundError:
@@ -114,11 +124,44 @@ class WalkFiles(WalkKeeper):
                         os.unlink(entry.path)
 
     def close(self) -> None:
-        """Stop looking after the folder."""
+        """Stop looking after the folder; whoever is the last to do so leaves nothing in it."""
         with self._lock:
             if self._watch is not None:
                 self._watch.cancel()
                 self._watch = None
+            self._let_go()
+        self.sweep()
+        self._clear_if_alone()
+
+    def _hold(self) -> None:
+        """Let others know that the folder is in use, once it is there."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._held is not None and os.fstat(self._held).st_nlink == 0:
+                self._let_go()
+            if self._held is None:
+                self._held = os.open(self._folder, os.O_RDONLY)
+                if not lock_shared(self._held):
+                    # Somebody who was alone is removing it; the next call looks again.
+                    self._let_go()
+                elif os.fstat(self._held).st_mode & 0o077:
+                    self._folder.chmod(0o700)
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
+
+    def _clear_if_alone(self) -> None:
+        """Remove the folder and all walks, unless a process uses them."""
+        with contextlib.suppress(OSError):
+            number = os.open(self._folder, os.O_RDONLY)
+            try:
+                if lock_alone(number):
+                    for entry in list(os.scandir(self._folder)):
+                        os.unlink(entry.path)
+                    self._folder.rmdir()
+            finally:
+                os.close(number)
         self.sweep()
 
     def _watch_over(self) -> None:

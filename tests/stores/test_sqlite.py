@@ -124,8 +124,9 @@ def test_walks_go_in_their_time(tmp_path: Path) -> None:
     (tmp_path / "walks" / "unfinished-1").write_bytes(b"what a killed process left")
     os.utime(tmp_path / "walks" / "unfinished-1", (clock.now, clock.now))
     clock.now += KEPT_FOR + 1
-    files.close()
+    files.sweep()
     assert list((tmp_path / "walks").iterdir()) == []
+    files.close()
 
 
 def test_an_abandoned_walk_goes_by_itself(tmp_path: Path) -> None:
