@@ -9,6 +9,7 @@ SQLite has locks of its own, within the library, which cannot be made new: no th
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import os
@@ -129,5 +130,12 @@ def _after_in_child() -> None:
                 _log.error("something of the parent process could not be left to it: %s", type(error).__name__)
 
 
+def _forget_all() -> None:
+    """Let go of what is registered while the interpreter is whole: later, each callback would say that it failed."""
+    _renewals.clear()
+    _pauses.clear()
+
+
+atexit.register(_forget_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after_in_child)
