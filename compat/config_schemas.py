@@ -175,6 +175,7 @@ class RegressionSchema(Schema):
     max_unexplained = _rate()
     confidence = _rate()
     min_calls = fields.Integer(strict=True, validate=validate.Range(min=0, error="Must be a number of calls, or 0."))
+    max_not_comparable = fields.Float(validate=validate.Range(min=0, max=1, error="Must be a share from 0 to 1."))
     max_slowdown = fields.Float(validate=validate.Range(min=1.0, error="Must be how many times as long, from 1."))
 
 

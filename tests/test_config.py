@@ -311,6 +311,7 @@ def test_a_store_that_cannot_be_used(table: dict[str, object], message: str) -> 
 
 def test_what_is_asked_of_checks() -> None:
     table = {"known": "known.toml", "max_unexplained": 0.01, "confidence": 0.99, "min_calls": 500, "max_slowdown": 2}
+    table |= {"max_not_comparable": 0.1}
     read = read_config({"upstream": STUDENT_SESSIONS, "regression": table}, folder=Path("/etc"))
     assert {name: read.regression[name] for name in table} == {**table, "known": "/etc/known.toml"}
 
@@ -321,6 +322,7 @@ def test_what_is_asked_of_checks() -> None:
         ({"max_unexplained": 0}, "[regression] max_unexplained: Must lie between 0 and 1."),
         ({"confidence": 95}, "[regression] confidence: Must lie between 0 and 1."),
         ({"min_calls": -1}, "[regression] min_calls: Must be a number of calls, or 0."),
+        ({"max_not_comparable": 5}, "[regression] max_not_comparable: Must be a share from 0 to 1."),
         ({"max_slowdown": 0.5}, "[regression] max_slowdown: Must be how many times as long, from 1."),
         ({"knwon": "x"}, "[regression] knwon: no such key; the nearest known one is known"),
     ],

@@ -21,9 +21,11 @@ from compat.cli.report_files import write_reports
 from compat.config import Configuration
 from compat.config_file import find_config
 from compat.errors import ConfigurationError
-from compat.regression.asking import NewEndpoint, OldEndpoint
+from compat.legacy.signature import Caller
+from compat.regression.asking import Asker, NewEndpoint, OldEndpoint
 from compat.regression.check_recordings import RecordingCheck
 from compat.regression.endpoints import Endpoints
+from compat.regression.headline import told_as_json
 from compat.regression.keys import KEY_VARIABLE, key_of
 from compat.regression.known import KnownDifferences, load_known
 from compat.regression.reading import open_recording, read_head
@@ -58,6 +60,8 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option("--max-age", callback=_age, metavar="AGE", help="Refuse older recordings: 30d, 12h.")
 @click.option("--max-unexplained", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="RATE",
               help="The rate of calls that the bound has to reach, such as 0.006.")  # fmt: skip
+@click.option("--max-not-comparable", type=click.FloatRange(0, 1), metavar="SHARE",
+              help="The share of calls that may be such that nothing can be compared, such as 0.05.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Ask neither endpoint: only what was recorded of both.")
 @click.option("--rereads", type=click.IntRange(0), default=RecordingCheck.rereads, show_default=True, metavar="N",
               help="Make no call again once the differences of N others of its recording stayed.")  # fmt: skip
@@ -79,6 +83,7 @@ def check(
     known: Path | None,
     max_age: int | None,
     max_unexplained: float | None,
+    max_not_comparable: float | None,
     offline: bool,
     rereads: int,
     key_file: Path | None,
@@ -121,8 +126,8 @@ def check(
     paths = _paths(recordings, given, live)
     _refuse_old(paths, max_age)
     settings = dict(given.regression) if given is not None else {}
-    if max_unexplained is not None:
-        settings["max_unexplained"] = max_unexplained
+    asked = {"max_unexplained": max_unexplained, "max_not_comparable": max_not_comparable}
+    settings |= {name: value for name, value in asked.items() if value is not None}
     rules = load_known(Path(known or settings["known"])) if known or "known" in settings else KnownDifferences()
     how = RecordingCheck(
         known=rules,
@@ -132,11 +137,14 @@ def check(
         rereads=rereads,
     )
     result = _checked(paths, how, jobs)
-    judged = judge(result, Thresholds.of(settings))
-    left = _left(given, judged, scripts) if callers or scripts else None
+    thresholds = Thresholds.of(settings)
+    judged, left = judge(result, thresholds), None
+    if callers or scripts:
+        left = _left(given, judged, scripts)
+        judged = judge(result, thresholds, {each.name: each.calls_a_day for each in left})
     write_reports(reports, result, judged, left or ())
     if as_json:
-        told = {"judgement": judged, "result": result} | ({} if left is None else {"callers_left": left})
+        told = told_as_json(result, judged) | ({} if left is None else {"callers_left": left})
         say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
         tell(result, judged, everything=more, left=left)
@@ -190,9 +198,18 @@ def _endpoints(given: Configuration, key_file: Path | None) -> Endpoints | None:
     if key_file is None and not (given.regression.get("key") or os.environ.get(KEY_VARIABLE) or path.is_file()):
         note("No key of pseudonyms: neither endpoint is asked, and what differs is not read again.")
         return None
-    account, base_url = given.legacy_account, given.legacy_base_url
-    old = OldEndpoint(base_url, account) if base_url is not None and account is not None else None
-    return Endpoints(key_of(given, key_file), NewEndpoint(given), old)
+    return Endpoints(key_of(given, key_file), NewEndpoint(given), _old_endpoints(given))
+
+
+def _old_endpoints(given: Configuration) -> dict[str | None, Asker]:
+    """Who asks the old endpoint, by the caller whose account that takes; nobody without an address."""
+    if given.legacy_base_url is None:
+        return {}
+    accounts: dict[str | None, Caller] = {each.caller.name: each.caller for each in given.callers}
+    ours = given.legacy_account or (given.callers[0].caller if len(given.callers) == 1 else None)
+    if ours is not None:
+        accounts |= {None: ours, ours.name: ours}
+    return {name: OldEndpoint(given.legacy_base_url, account) for name, account in accounts.items()}
 
 
 def _checked(paths: Sequence[Path], how: RecordingCheck, jobs: int) -> CheckResult:

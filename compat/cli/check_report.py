@@ -9,6 +9,7 @@ from compat.cli.console import note, plain, say, show_table
 from compat.legacy.routes import INDEX_STUDENTS
 from compat.plural import several
 from compat.regression.callers_left import sentence
+from compat.regression.headline import headline, next_step
 from compat.regression.repeat import command_of
 from compat.regression.report.content import CallerLeft
 from compat.regression.result import CheckResult, Sample
@@ -31,14 +32,16 @@ def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequ
         everything: all rows, and not only those that matter.
         left: the callers that are left; None where nobody asked for them.
     """
-    say(f"{judged.verdict.upper()}: {judged.all.sentence(judged.thresholds)}")
+    say(f"{judged.verdict.upper()}. {headline(judged)}")
+    say(next_step(judged))
     say(
-        f"{several(result.all.calls, 'call')}, {several(judged.distinct_questions, 'different question')}; "
-        f"{result.identical:,} answered "
-        f"alike, {result.all.explained:,} explained, {result.all.unexplained:,} not; {result.reread:,} made again."
+        f"{several(result.all.calls, 'call')} compared: {result.identical:,} alike, {result.all.explained:,} "
+        f"explained, {result.all.unexplained:,} not; {result.reread:,} made again. "
+        f"{several(judged.all.questions, 'different question')}, "
+        f"each counted {'by how often its caller calls' if judged.weighted else 'once'}."
     )
-    _tell_scores(judged, everything)
     _tell_differences(result, everything)
+    _tell_scores(judged, everything)
     _tell_latency(judged.latency)
     for sample in result.samples[: None if everything else _FEW]:
         _tell_sample(sample)
@@ -54,13 +57,13 @@ def _tell_scores(judged: Judgement, everything: bool) -> None:
         rows += [_row(what, each) for each in scores if everything or each.unexplained or each.explained]
     if rows:
         say()
-        show_table(("by", "name", "calls", "explained", "unexplained", "at most", "verdict", "missing"), rows)
+        show_table(("by", "name", "calls", "explained", "unexplained", "questions", "at most", "verdict"), rows)
 
 
 def _row(what: str, score: Score) -> Sequence[str]:
     counts = [f"{number:,}" for number in (score.calls, score.explained, score.unexplained)]
-    missing = f"{score.missing:,}" if score.missing else ""
-    return [what, plain(score.name) or "(not known)", *counts, percent(score.at_most), score.verdict, missing]
+    at_most = percent(score.at_most) if score.questions else ""
+    return [what, plain(score.name) or "(not known)", *counts, f"{score.questions:,}", at_most, score.verdict]
 
 
 def _tell_differences(result: CheckResult, everything: bool) -> None:

@@ -129,6 +129,7 @@ class LiveReport:
     def _checked(self) -> _Made:
         # Imported here: whoever never looks does not load what compares.
         from compat.regression.check_recordings import RecordingCheck
+        from compat.regression.headline import told_as_json
         from compat.regression.known import KnownDifferences, load_known
         from compat.regression.reading import open_recording
         from compat.regression.report.html import as_html
@@ -143,7 +144,7 @@ class LiveReport:
         result = reduce(CheckResult.merge, (self._result_of(path, check) for path in paths), CheckResult())
         judged = judge(result, Thresholds.of(settings))
         page = as_html(content_of(result, judged, self._left(judged))).encode()
-        return _Made(time.monotonic(), page, msgspec.json.encode({"judgement": judged, "result": result}))
+        return _Made(time.monotonic(), page, msgspec.json.encode(told_as_json(result, judged)))
 
     def _left(self, judged: Judgement) -> list[CallerLeft]:
         from compat.migration.census import census

@@ -9,6 +9,7 @@ from typing import Any
 
 from compat.json_text import Number, dumps, loads_strictly
 from compat.legacy.parameters import gather
+from compat.legacy.query import LARGEST_LIMIT
 from compat.legacy.routes import LegacyCall
 from compat.schemas import COLUMNS
 
@@ -16,6 +17,7 @@ __all__ = ["WITHHELD", "Asked"]
 
 _SIGNED = frozenset(("id", "timestamp", "nonce", "signature"))
 _SHOWN = frozenset(("status", "page", "limit", "sort", "student_session_id"))
+_DEFAULTS = {"page": "1", "limit": str(LARGEST_LIMIT)}
 WITHHELD = "…"
 """Stands where a filter compares with what may speak of a person."""
 
@@ -36,8 +38,14 @@ class Asked:
 
     @property
     def digest(self) -> int:
-        """What two calls have in common that ask the same, 52 bits."""
-        asked = [self._call.route.action, self._call.exam_id, self._caller, sorted(self._parameters.items())]
+        """What two calls have in common that ask the same, 52 bits.
+
+        A parameter that the old interface ignores, such as a number against caches, asks for nothing; neither does a
+        default that is written out.
+        """
+        counted = {name: text for name, text in self._parameters.items() if name in _SHOWN or name == "filter"}
+        stated = sorted(each for each in counted.items() if _DEFAULTS.get(each[0]) != each[1])
+        asked = [self._call.route.action, self._call.exam_id, self._caller, stated]
         digested = hashlib.blake2b(json.dumps(asked).encode(), digest_size=8).digest()
         return int.from_bytes(digested, "big") >> 12
 

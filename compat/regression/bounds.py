@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-__all__ = ["calls_needed", "quantile_ranks", "upper_bound"]
+__all__ = ["calls_needed", "lower_bound", "quantile_ranks", "upper_bound"]
 
 _STEPS = 200
 _TINY = 1e-300
@@ -18,19 +18,29 @@ _MOST_CALLS = 10**9
 
 
 @lru_cache(maxsize=4096)
-def upper_bound(found: int, calls: int, confidence: float = 0.95) -> float:
+def upper_bound(found: float, calls: float, confidence: float = 0.95) -> float:
     """The rate that is exceeded with no more than ``1 - confidence`` chance of finding so few.
 
     Args:
-        found: calls that showed it.
-        calls: all calls, independent of each other.
-        confidence: of this one bound, above 0 and below 1.
+        found: draws that showed it. Weighted draws have an effective number, which need not be whole (Korn and
+        Graubard). calls: all draws, independent of each other. confidence: of this one bound, above 0 and below 1.
     """
     if found >= calls:
         return 1.0
     if found == 0:
         return -math.expm1(math.log1p(-confidence) / calls)
     return _beta_quantile(confidence, found + 1, calls - found)
+
+
+def lower_bound(found: float, calls: float, confidence: float = 0.95) -> float:
+    """The rate below which no more than ``1 - confidence`` chance is of finding so many.
+
+    Args:
+        found: draws that showed it.
+        calls: all draws.
+        confidence: of this one bound.
+    """
+    return 1 - upper_bound(calls - found, calls, confidence)
 
 
 @lru_cache(maxsize=4096)

@@ -88,6 +88,7 @@ class _Checked:
         self._other_key = endpoints is not None and endpoints.key.id != head.key_id
         self._endpoints = None if self._other_key else endpoints
         self._replay = Replay(endpoints.key, zone, endpoints.new) if endpoints is not None else None
+        self._ours = head.source == "queries"
         self._rereads = check.rereads
         self.tally = Tally(check.known, pseudonymised=True)
 
@@ -97,16 +98,16 @@ class _Checked:
         pair = recorded.pair()
         if self._endpoints is not None and self._replay is not None and recorded.old is not None:
             if self._rereads:
-                again = RecordedAgain(recorded, self._replay, self._endpoints)
+                again = RecordedAgain(recorded, self._replay, self._endpoints, ours=self._ours)
             pair = pair or self._replay.pair(recorded)
         if pair is None:
-            self.tally.skip(self._why_not(recorded))
+            self.tally.skip(self._why_not(recorded), of=recorded.call(), caller=recorded.caller)
             return False
         outcome = self._explainer.outcome(pair, again)
         self._rereads -= outcome.reread and bool(outcome.unexplained)
         withheld = again is None and self._endpoints is not None
         self.tally.add(outcome, repeatable=recorded.exact, withheld=withheld)
-        return outcome.compared
+        return outcome.not_comparable is None
 
     def _why_not(self, recorded: RecordedCall) -> str:
         if recorded.old is None or self._endpoints is None:

@@ -20,6 +20,7 @@ from compat.legacy.query import SortKey, parse_query
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.values import comparable
 from compat.regression.alignment import Edges, membership, order
+from compat.regression.comparable import COMPARED_HEADERS, ITEM_COUNT, PAGE, PAGE_COUNT
 from compat.regression.contents import Content, ids_of, members, read_content
 from compat.regression.declared import NO_LOSSES, DeclaredLosses
 from compat.regression.differences import Difference
@@ -27,23 +28,10 @@ from compat.regression.pairs import Answered, Pair
 from compat.regression.values import change_of_value
 from compat.schemas import COLUMNS
 
-__all__ = ["COMPARED_HEADERS", "comparable_answer", "compare"]
+__all__ = ["compare"]
 
-COMPARED_HEADERS = (
-    "content-type",
-    "x-pagination-item-count",
-    "x-pagination-page-count",
-    "x-pagination-page",
-    "x-pagination-limit",
-)
-"""The headers of the old interface that old integrations read; all others are the server's own affair."""
-
-_ITEM_COUNT, _PAGE_COUNT, _PAGE = COMPARED_HEADERS[1:4]
-
-
-def comparable_answer(answered: Answered) -> bool:
-    """Whether an answer of the old endpoint says what the new one should: a failure of its own says nothing."""
-    return answered.failure is None and 200 <= answered.status < 500 and answered.status != 429
+_KEPT_OUT = (401, 403)
+"""The statuses by which an endpoint says that a caller may not see something."""
 
 
 def compare(pair: Pair, zone: tzinfo = timezone.utc, losses: DeclaredLosses = NO_LOSSES) -> list[Difference]:
@@ -58,7 +46,8 @@ def compare(pair: Pair, zone: tzinfo = timezone.utc, losses: DeclaredLosses = NO
     if new.failure is not None:
         return [Difference("no answer", None, None, f"{old.status}", new.failure)]
     if old.status != new.status:
-        return [Difference("status", None, None, f"{old.status}", f"{new.status}")]
+        kind = "access" if (old.status in _KEPT_OUT) != (new.status in _KEPT_OUT) else "status"
+        return [Difference(kind, None, None, f"{old.status}", f"{new.status}")]
     headers = _Headers(old), _Headers(new)
     found = _changes_of_headers(*headers)
     if old.body == new.body or pair.call.method == "HEAD":
@@ -194,9 +183,9 @@ class _Lists:
         return found
 
     def _edges(self, old: _Headers, new: _Headers) -> Edges:
-        page, pages = old.number(_PAGE) or 1, old.number(_PAGE_COUNT)
-        behind = pages is None or page < pages or page < (new.number(_PAGE_COUNT) or 0)
-        return Edges(page > 1, behind, old.values.get(_ITEM_COUNT) == new.values.get(_ITEM_COUNT))
+        page, pages = old.number(PAGE) or 1, old.number(PAGE_COUNT)
+        behind = pages is None or page < pages or page < (new.number(PAGE_COUNT) or 0)
+        return Edges(page > 1, behind, old.values.get(ITEM_COUNT) == new.values.get(ITEM_COUNT))
 
     def _sort_values(self, keys: Sequence[str]) -> list[object] | None:
         """What the call sorts by, of some records of the old list."""

@@ -10,6 +10,7 @@ import msgspec
 __all__ = ["ASPECTS", "KINDS", "Difference", "Place"]
 
 KINDS: Mapping[str, str] = {
+    "access": "access",
     "no answer": "status",
     "status": "status",
     "error message": "error",

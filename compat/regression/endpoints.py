@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from compat.legacy.routes import LegacyCall
 from compat.regression.asking import Asker
@@ -21,12 +22,13 @@ class Endpoints:
     Attributes:
         key: the key that recordings were made with.
         new: asks the new endpoint.
-        old: asks the old one; None where it cannot be asked.
+        old: caller to who asks the old endpoint with that caller's account, of those whose account is known; None as a
+            caller is the account of our own calls. What another account may see says nothing of a caller's answers.
     """
 
     key: PseudonymKey
     new: Asker
-    old: Asker | None = None
+    old: Mapping[str | None, Asker] = field(default_factory=dict)
 
 
 class RecordedAgain:
@@ -36,16 +38,19 @@ class RecordedAgain:
         recorded: the call, whose old answer was recorded.
         replay: knows which values its pseudonyms stand for.
         endpoints: who can be asked.
+        ours: whether a call without a caller was one of our own, as those of ``exam-compat record`` are.
     """
 
-    def __init__(self, recorded: RecordedCall, replay: Replay, endpoints: Endpoints) -> None:
+    def __init__(self, recorded: RecordedCall, replay: Replay, endpoints: Endpoints, *, ours: bool) -> None:
         self._recorded = recorded
         self._replay = replay
         self._endpoints = endpoints
+        known = recorded.caller is not None or ours
+        self._old = endpoints.old.get(recorded.caller) if known else None
 
     def old(self, call: LegacyCall) -> Answered | None:
         """What the old endpoint answers now; None where it cannot be asked."""
-        return self._asked(self._endpoints.old)
+        return self._asked(self._old)
 
     def new(self, call: LegacyCall) -> Answered | None:
         """What the new one answers now; None where the call cannot be made again."""

@@ -8,16 +8,19 @@ from typing import Literal
 
 import msgspec
 
-from compat.regression.compare import comparable_answer, compare
+from compat.regression.comparable import examine_pair
+from compat.regression.compare import compare
 from compat.regression.declared import DeclaredLosses
-from compat.regression.differences import Difference, Place
-from compat.regression.drift import Rereader, drifted
+from compat.regression.differences import Difference
+from compat.regression.drift import Reread, Rereader, read_again
+from compat.regression.evidence import Evidence, evidence_of
 from compat.regression.known import KnownDifference, KnownDifferences
 from compat.regression.pairs import Pair
 
 __all__ = ["By", "Explained", "Explainer", "Outcome"]
 
 By = Literal["loss", "known", "drift"]
+_ONCE = "seen once, and not when the call was made again"
 
 
 class Explained(msgspec.Struct, frozen=True, gc=False):
@@ -27,11 +30,14 @@ class Explained(msgspec.Struct, frozen=True, gc=False):
         difference: the difference.
         by: a declared loss, a known difference, or drift; None where nothing explains it.
         reason: in words; empty where nothing does.
+        once: whether nothing explains it, and it was not there when the call was made again. The list may have gone
+            another way and back, or the new endpoint answered wrongly once: neither can be told from the other.
     """
 
     difference: Difference
     by: By | None = None
     reason: str = ""
+    once: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -39,13 +45,15 @@ class Outcome(msgspec.Struct, frozen=True):
 
     Attributes:
         pair: the pair.
-        compared: whether the old answer says what the new one should; a failure of its own does not.
+        not_comparable: why nothing could be compared; None where something was.
+        evidence: what its answers could show.
         differences: each of them with its explanation.
         reread: whether the call was made again.
     """
 
     pair: Pair
-    compared: bool
+    not_comparable: str | None = None
+    evidence: Evidence = Evidence()
     differences: Sequence[Explained] = ()
     reread: bool = False
 
@@ -53,6 +61,11 @@ class Outcome(msgspec.Struct, frozen=True):
     def unexplained(self) -> list[Difference]:
         """Those that nothing explains."""
         return [each.difference for each in self.differences if each.by is None]
+
+    @property
+    def once(self) -> bool:
+        """Whether all of those were seen once, and not when the call was made again."""
+        return all(each.once for each in self.differences if each.by is None)
 
 
 class Explainer:
@@ -86,22 +99,37 @@ class Explainer:
             pair: the pair.
             rereader: makes this call again; None for who makes all.
         """
-        if not comparable_answer(pair.old):
-            return Outcome(pair, compared=False)
+        examined = examine_pair(pair)
+        if examined.why_not is not None:
+            return Outcome(pair, examined.why_not)
+        evidence = evidence_of(pair, examined.content)
         found = compare(pair, self._zone, self._losses)
         if not found:
-            return Outcome(pair, compared=True)
-        call = pair.call
-        rules = self._known.of_call(call.route.action, pair.caller, call.exam_id)
+            return Outcome(pair, None, evidence)
+        rules = self._known.of_call(pair.call.route.action, pair.caller, pair.call.exam_id)
         explained = [self._by_rule(each, rules) for each in found]
         left = [each.difference for each in explained if each.by is None]
         rereader = rereader or self._rereader
         if not left or rereader is None:
-            return Outcome(pair, True, explained)
-        moved = drifted(pair, left, rereader, self._zone)
-        if moved is None:
-            return Outcome(pair, True, explained)
-        return Outcome(pair, True, [_by_drift(each, moved) for each in explained], reread=True)
+            return Outcome(pair, None, evidence, explained)
+        again = read_again(pair, left, rereader, self._zone, self._losses)
+        if again is None:
+            return Outcome(pair, None, evidence, explained)
+        return Outcome(pair, None, evidence, self._after(explained, again, rules), reread=True)
+
+    def _after(
+        self, explained: Sequence[Explained], again: Reread, rules: Sequence[KnownDifference]
+    ) -> list[Explained]:
+        """What is to be said of a pair after its second reading: the differences of both, each with its explanation."""
+        first = [_by_drift(each, again) for each in explained]
+        said = {each.difference.place: each.by for each in first}
+        # What is explained at the first reading may be another difference at the second, which is not.
+        now = [self._by_rule(each, rules) for each in again.now]
+        return first + [
+            each
+            for each in now
+            if each.difference.place not in said or (each.by is None and said[each.difference.place] is not None)
+        ]
 
     def _by_rule(self, difference: Difference, rules: Sequence[KnownDifference]) -> Explained:
         loss = self._losses.reason(difference)
@@ -113,7 +141,11 @@ class Explainer:
         return Explained(difference)
 
 
-def _by_drift(explained: Explained, moved: set[Place]) -> Explained:
-    if explained.by is None and explained.difference.place in moved:
-        return Explained(explained.difference, "drift", "the old answer itself changed")
-    return explained
+def _by_drift(explained: Explained, again: Reread) -> Explained:
+    difference = explained.difference
+    if explained.by is not None:
+        return explained
+    if difference.place in again.drift:
+        return Explained(difference, "drift", "the old answer itself changed")
+    once = difference.aspect != "access" and all(each.place != difference.place for each in again.now)
+    return Explained(difference, None, _ONCE if once else "", once)

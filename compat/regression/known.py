@@ -58,6 +58,10 @@ class KnownDifference:
     aspect: str = "*"
 
     @property
+    def _names_access(self) -> bool:
+        return "access" in (self.kind, self.aspect) and not any(mark in self.caller for mark in "*?[")
+
+    @property
     def name(self) -> str:
         """What it fits and why, in a line."""
         fits = ", ".join(f"{each} {getattr(self, each)}" for each in _PATTERNS if getattr(self, each) != "*")
@@ -70,7 +74,12 @@ class KnownDifference:
         )
 
     def fits(self, difference: Difference) -> bool:
-        """Whether it speaks of such a difference, in a call that it speaks of."""
+        """Whether it speaks of such a difference, in a call that it speaks of.
+
+        Who may see what is excused by a rule alone that says ``access`` and names the caller, never by a pattern.
+        """
+        if difference.aspect == "access" and not self._names_access:
+            return False
         return (
             fnmatchcase(difference.kind, self.kind)
             and fnmatchcase(difference.aspect, self.aspect)

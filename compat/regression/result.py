@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from compat.regression.sketches import Distinct
+from compat.regression.evidence import Question, Questions
 
 __all__ = [
     "MOST_SAMPLES",
@@ -34,14 +34,26 @@ class Count(msgspec.Struct, frozen=True):
         calls: all that were compared.
         unexplained: those with a difference that nothing explains.
         explained: those with differences, each of them explained.
+        not_comparable: calls beside these with which nothing could be compared.
     """
 
     calls: int = 0
     unexplained: int = 0
     explained: int = 0
+    not_comparable: int = 0
 
     def __add__(self, other: Count) -> Count:
-        return Count(self.calls + other.calls, self.unexplained + other.unexplained, self.explained + other.explained)
+        return Count(
+            self.calls + other.calls,
+            self.unexplained + other.unexplained,
+            self.explained + other.explained,
+            self.not_comparable + other.not_comparable,
+        )
+
+    @property
+    def not_comparable_share(self) -> float:
+        """Of all calls, those with which nothing could be compared; from 0 to 1."""
+        return self.not_comparable / max(1, self.calls + self.not_comparable)
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -174,16 +186,15 @@ class CheckResult(msgspec.Struct, frozen=True):
         checked_at: when it was made, seconds since the epoch; the latest of several.
         all: the calls.
         identical: those of them whose answers were equal in everything that is compared.
-        with_records: those whose old answer had a record, so that fields were compared.
         reread: those that were made again.
         not_reread: those with unexplained differences that were not, as those of enough others of the recording stayed.
-        skipped: why calls were not compared, to how many.
-        distinct: digests of different questions, see :class:`~compat.regression.sketches.Distinct`.
+        not_comparable: why nothing could be compared, to how many calls.
+        questions: the different questions, by digest, see :class:`~compat.regression.evidence.Questions`.
         routes: by the action of the route.
         callers: by the caller's name; empty for calls whose caller is not known.
         exams: by the exam's id.
         aspects: by what of the answer differed; ``calls`` are those that differed there.
-        fields: by field; ``calls`` as for aspects, out of those with records.
+        fields: by field; ``calls`` as for aspects.
         days: by the day of the call in UTC, ISO 8601.
         times: by the route, how long the answers took.
         differences: all differences, by place, kind and explanation.
@@ -196,11 +207,10 @@ class CheckResult(msgspec.Struct, frozen=True):
     checked_at: float = 0.0
     all: Count = Count()
     identical: int = 0
-    with_records: int = 0
     reread: int = 0
     not_reread: int = 0
-    skipped: Mapping[str, int] = {}
-    distinct: tuple[int, ...] = ()
+    not_comparable: Mapping[str, int] = {}
+    questions: Mapping[int, Question] = {}
     routes: Mapping[str, Count] = {}
     callers: Mapping[str, Count] = {}
     exams: Mapping[str, Count] = {}
@@ -215,24 +225,23 @@ class CheckResult(msgspec.Struct, frozen=True):
 
     @property
     def distinct_questions(self) -> int:
-        """About how many different questions the calls asked."""
-        return Distinct(self.distinct).count
+        """How many different questions the calls asked, as far as they are kept apart."""
+        return len(self.questions)
 
     def merge(self, other: CheckResult) -> CheckResult:
         """The result of both; in whichever order and grouping several are merged, it is the same."""
-        distinct = Distinct(self.distinct)
-        for digest in other.distinct:
-            distinct.add(digest)
+        questions = Questions(self.questions)
+        for digest, question in other.questions.items():
+            questions.add(digest, question)
         return CheckResult(
             format=self.format,
             checked_at=max(self.checked_at, other.checked_at),
             all=self.all + other.all,
             identical=self.identical + other.identical,
-            with_records=self.with_records + other.with_records,
             reread=self.reread + other.reread,
             not_reread=self.not_reread + other.not_reread,
-            skipped=_sums(self.skipped, other.skipped),
-            distinct=distinct.kept,
+            not_comparable=_sums(self.not_comparable, other.not_comparable),
+            questions=questions.kept,
             routes=_merged(self.routes, other.routes),
             callers=_merged(self.callers, other.callers),
             exams=_merged(self.exams, other.exams),

@@ -1,58 +1,16 @@
-"""Summaries of many calls in little memory, which add up whichever process made them."""
+"""How long many calls took, in little memory; what several processes counted adds up."""
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from compat.regression.bounds import quantile_ranks
 
-__all__ = ["Distinct", "add_time", "quantile"]
+__all__ = ["add_time", "quantile"]
 
-_SMALLEST = 1024
-_RANGE = 1 << 52
 _GROWTH = math.log(1.02)
 _SHORTEST = 1e-6
-
-
-class Distinct:
-    """How many different digests there were: exactly up to a thousand, within some 3 % beyond.
-
-    The smallest digests are kept: the closer they lie together, the more there are.
-
-    Args:
-        kept: digests of another one's, to go on with.
-    """
-
-    def __init__(self, kept: Iterable[int] = ()) -> None:
-        self._known = set(kept)
-        self._largest_first = [-digest for digest in self._known]
-        heapq.heapify(self._largest_first)
-
-    def add(self, digest: int) -> None:
-        """Take note of one, of 52 bits."""
-        if digest in self._known:
-            return
-        if len(self._known) < _SMALLEST:
-            heapq.heappush(self._largest_first, -digest)
-        elif digest < -self._largest_first[0]:
-            self._known.discard(-heapq.heapreplace(self._largest_first, -digest))
-        else:
-            return
-        self._known.add(digest)
-
-    @property
-    def kept(self) -> tuple[int, ...]:
-        """What is to be kept of it, sorted."""
-        return tuple(sorted(self._known))
-
-    @property
-    def count(self) -> int:
-        """About how many there were."""
-        if len(self._known) < _SMALLEST:
-            return len(self._known)
-        return round((_SMALLEST - 1) * _RANGE / -self._largest_first[0])
 
 
 def add_time(times: dict[int, int], seconds: float) -> None:

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TypeVar
 
+from compat.legacy.routes import LegacyCall
 from compat.regression.asked import WITHHELD, Asked
 from compat.regression.differences import KINDS, Difference
+from compat.regression.evidence import Question, Questions, aspect_bits, field_bits
 from compat.regression.explain import By, Outcome
 from compat.regression.known import KnownDifferences
 from compat.regression.result import (
@@ -25,7 +27,7 @@ from compat.regression.result import (
     smallest,
 )
 from compat.regression.shapes import shown
-from compat.regression.sketches import Distinct, add_time
+from compat.regression.sketches import add_time
 from compat.schemas import COLUMNS
 
 __all__ = ["Tally"]
@@ -36,6 +38,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _UNDECLARED = "(undeclared)"
 _OTHERS = "(others)"
 _DAY = 86400
+_OF_FIELDS = ("fields", "values")
 
 _Kind = tuple[str | None, str, By | None, str]
 """Field, kind of difference, what explains it, and the reason."""
@@ -55,9 +58,9 @@ class Tally:
         self._known = known or KnownDifferences()
         self._pseudonymised = pseudonymised
         self._all = _Counting()
-        self._identical = self._with_records = self._reread = self._not_reread = 0
-        self._skipped: Counter[str] = Counter()
-        self._distinct = Distinct()
+        self._identical = self._reread = self._not_reread = 0
+        self._not_comparable: Counter[str] = Counter()
+        self._questions = Questions()
         self._routes: dict[str, _Counting] = {}
         self._callers: dict[str, _Counting] = {}
         self._exams: dict[str, _Counting] = {}
@@ -71,10 +74,22 @@ class Tally:
         self._rules: Counter[str] = Counter()
         self._recordings: dict[tuple[str, float], list[int]] = {}
 
-    def skip(self, why: str, calls: int = 1) -> None:
-        """Count calls that cannot be compared."""
-        if calls:
-            self._skipped[why] += calls
+    def skip(self, why: str, calls: int = 1, of: LegacyCall | None = None, caller: str | None = None) -> None:
+        """Count calls with which nothing can be compared.
+
+        Args:
+            why: the reason, the same for all of one kind.
+            calls: how many.
+            of: one of them; None where nothing is known of them.
+            caller: whose it is.
+        """
+        if not calls:
+            return
+        self._not_comparable[why] += calls
+        self._all.not_comparable += calls
+        if of is not None:
+            for counting in self._countings(of, caller):
+                counting.not_comparable += calls
 
     def note_recording(self, name: str, made_at: float, *, compared: bool | None) -> None:
         """Count a call of a recording; None for the recording itself."""
@@ -92,31 +107,44 @@ class Tally:
             withheld: whether it was not to be made again, since enough others were in vain.
         """
         pair = outcome.pair
-        if not outcome.compared:
-            self.skip("the old endpoint failed")
+        route, caller = pair.call.route.action, pair.caller
+        if outcome.not_comparable is not None:
+            self.skip(outcome.not_comparable, of=pair.call, caller=caller)
             return
         left = outcome.unexplained
         explained = bool(outcome.differences) and not left
-        route, caller = pair.call.route.action, pair.caller
-        for counting in (
-            self._all,
-            _of(self._routes, route),
-            _of(self._callers, caller or ""),
-            _of(self._exams, pair.call.exam_id),
-            _of(self._days, _day(pair.at)),
-        ):
+        for counting in (self._all, *self._countings(pair.call, caller), _of(self._days, _day(pair.at))):
             counting.add(bool(left), explained)
         self._identical += not outcome.differences
         self._reread += outcome.reread
         self._not_reread += withheld and bool(left)
-        self._with_records += b'"id"' in pair.old.body
         asked = Asked(pair.call, caller)
-        self._distinct.add(asked.digest)
+        evidence = outcome.evidence
+        wrong = wrong_fields = 0
+        if left:
+            wrong = aspect_bits([each.aspect for each in left])
+            wrong_fields = field_bits([each.field for each in left if each.field and each.aspect in _OF_FIELDS])
+        self._questions.add(
+            asked.digest,
+            Question(
+                route,
+                caller or "",
+                bool(left),
+                bool(left) and not outcome.once,
+                evidence.aspects | wrong,
+                evidence.fields | wrong_fields,
+                wrong,
+                wrong_fields,
+            ),
+        )
         self._add_times(route, outcome)
         if outcome.differences:
             self._add_differences(route, caller, outcome)
         if left:
             self._add_sample(outcome, asked, repeatable, left)
+
+    def _countings(self, call: LegacyCall, caller: str | None) -> tuple[_Counting, ...]:
+        return _of(self._routes, call.route.action), _of(self._callers, caller or ""), _of(self._exams, call.exam_id)
 
     def _add_times(self, route: str, outcome: Outcome) -> None:
         old, new = outcome.pair.old, outcome.pair.new
@@ -188,11 +216,10 @@ class Tally:
             checked_at=time.time(),
             all=self._all.count(),
             identical=self._identical,
-            with_records=self._with_records,
             reread=self._reread,
             not_reread=self._not_reread,
-            skipped=dict(self._skipped),
-            distinct=self._distinct.kept,
+            not_comparable=dict(self._not_comparable),
+            questions=self._questions.kept,
             routes=_counts(self._routes),
             callers=_counts(self._callers),
             exams=_counts(self._exams),
@@ -212,10 +239,10 @@ class Tally:
 class _Counting:
     """A count that goes on."""
 
-    __slots__ = ("calls", "explained", "unexplained")
+    __slots__ = ("calls", "explained", "not_comparable", "unexplained")
 
     def __init__(self) -> None:
-        self.calls = self.unexplained = self.explained = 0
+        self.calls = self.unexplained = self.explained = self.not_comparable = 0
 
     def add(self, unexplained: bool, explained: bool) -> None:
         self.calls += 1
@@ -223,7 +250,7 @@ class _Counting:
         self.explained += explained
 
     def count(self) -> Count:
-        return Count(self.calls, self.unexplained, self.explained)
+        return Count(self.calls, self.unexplained, self.explained, self.not_comparable)
 
 
 class _Row:
@@ -235,7 +262,7 @@ class _Row:
         field, self.kind, self.by, self.reason = kind
         self.aspect = KINDS[self.kind]
         self.name = _named(field, self.aspect)
-        self.part = self.name if self.aspect in ("values", "fields") else None
+        self.part = self.name if self.aspect in _OF_FIELDS else None
         self.differences = self.calls = 0
 
     def count(self, route: str, caller: str | None) -> DifferenceCount:

@@ -1,30 +1,46 @@
 """May the old endpoint be turned off for these calls? Ready, not ready, or not enough evidence, and what is missing.
 
-A call with a difference that nothing explains counts against the new endpoint, however many differences it has. The
-bound is one-sided and exact (:mod:`compat.regression.bounds`). It takes calls for independent draws of the calls that
-will come: a thousand repetitions of one question are a thousand calls, as they will be when the question goes on being
-asked, but they say little of other questions, so that the number of different ones stands beside it.
+A question with a difference that nothing explains counts against the new endpoint, however many differences and calls
+it has. The bound is one-sided and exact (:mod:`compat.regression.bounds`). It is one of different questions: the same
+call a thousand times is one. Each counts alike, or, where an inventory says how often callers call, as much as its
+caller's calls.
+
+Ready also needs evidence of every part: few answers with which nothing can be compared, at each route and caller, and
+as many values of each field that the old endpoint sends.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec.structs import replace
 
 from compat.plural import several
-from compat.regression.bounds import calls_needed, upper_bound
-from compat.regression.differences import ASPECTS
+from compat.regression.bounds import calls_needed, lower_bound, upper_bound
+from compat.regression.evidence import MOST_QUESTIONS, Question, named_aspects, named_fields
 from compat.regression.result import CheckResult, Count, Times
 from compat.regression.sketches import quantile
-from compat.schemas import COLUMNS
 
-__all__ = ["Judgement", "Latency", "Quantiles", "Score", "Thresholds", "Verdict", "judge", "percent", "score"]
+__all__ = [
+    "Judgement",
+    "Latency",
+    "PartVerdict",
+    "Quantiles",
+    "Score",
+    "Thresholds",
+    "Verdict",
+    "judge",
+    "percent",
+    "score",
+]
 
 Verdict = Literal["ready", "not ready", "not enough evidence"]
+PartVerdict = Literal["ready", "not ready", "no difference seen", "not compared"]
+"""A part has too few questions of its own for a verdict, long after all of them together have enough."""
 
 _QUANTILES = (0.5, 0.9, 0.99)
 
@@ -36,12 +52,16 @@ class Thresholds(msgspec.Struct, frozen=True):
         max_unexplained: the rate of calls with unexplained differences that the bound has to reach.
         confidence: of the bound.
         min_calls: how many calls there have to be in any case.
+        max_not_comparable: the share of calls, of all and of each route and caller, with which nothing could be
+        compared
+            and the rest is evidence still.
         max_slowdown: how many times as long the median answer may take; None where time does not matter.
     """
 
     max_unexplained: float = 0.006
     confidence: float = 0.95
     min_calls: int = 0
+    max_not_comparable: float = 0.05
     max_slowdown: float | None = None
 
     @classmethod
@@ -61,28 +81,26 @@ class Score(msgspec.Struct, frozen=True):
         calls: that were compared.
         unexplained: those with a difference that nothing explains.
         explained: those whose differences are all explained.
-        at_most: the upper bound of the rate of unexplained calls.
+        not_comparable: calls beside these with which nothing could be compared.
+        questions: the different questions that were asked, of which the bound is.
+        wrong: those with an unexplained difference.
+        once: those of them whose differences were seen once, and not when the call was made again.
+        at_most: the upper bound of the rate of such questions.
         verdict: by the thresholds.
-        missing: how many calls more, without an unexplained one, make it ready.
+        missing: how many different questions more, without an unexplained difference, bring the bound to the threshold.
     """
 
     name: str
     calls: int
     unexplained: int
     explained: int
+    not_comparable: int
+    questions: int
+    wrong: int
+    once: int
     at_most: float
-    verdict: Verdict
+    verdict: Verdict | PartVerdict
     missing: int
-
-    def sentence(self, thresholds: Thresholds) -> str:
-        """The score in words, such as "0 unexplained in 300 calls: at most 1.0 % at 95 %"."""
-        sure = f"{100 * thresholds.confidence:g} %"
-        seen = several(self.calls, "call")
-        text = f"{self.unexplained:,} unexplained in {seen}: at most {percent(self.at_most)} at {sure}"
-        if self.missing:
-            clean = " clean" if self.unexplained else ""
-            text += f"; {several(self.missing, f'more{clean} call')} for {100 * thresholds.max_unexplained:g} %"
-        return text
 
 
 class Quantiles(msgspec.Struct, frozen=True):
@@ -125,79 +143,228 @@ class Judgement(msgspec.Struct, frozen=True):
         verdict: of all calls; "not ready" also where a single caller or route is not.
         thresholds: by which.
         all: of all calls.
-        distinct_questions: about how many different questions they asked.
         routes: of each route.
         callers: of each caller.
         aspects: of each aspect of the answers.
         fields: of each field.
         latency: of each route.
+        gaps: what is missing before it can be ready, beside more questions.
+        weighted: whether questions count as much as their callers call, by an inventory; else each counts alike.
         notes: what whoever decides should know besides.
     """
 
     verdict: Verdict
     thresholds: Thresholds
     all: Score
-    distinct_questions: int
     routes: tuple[Score, ...]
     callers: tuple[Score, ...]
     aspects: tuple[Score, ...]
     fields: tuple[Score, ...]
     latency: tuple[Latency, ...]
+    gaps: tuple[str, ...] = ()
+    weighted: bool = False
     notes: tuple[str, ...] = ()
 
 
-def judge(result: CheckResult, thresholds: Thresholds = _DEFAULT) -> Judgement:
+def judge(
+    result: CheckResult, thresholds: Thresholds = _DEFAULT, calls_a_day: Mapping[str, float] | None = None
+) -> Judgement:
     """What a result says.
 
     Args:
         result: what a check found.
         thresholds: what is asked of it.
+        calls_a_day: how often each caller calls, by the inventory; without it every question counts alike.
     """
-    whole = score("", result.all, thresholds)
-    routes = _scores(result.routes, thresholds)
-    callers = _scores(result.callers, thresholds)
+    questions = list(result.questions.values())
+    weights = None if calls_a_day is None else _weights(questions, calls_a_day)
+    whole = score("", result.all, questions, thresholds, weights)
+    routes = tuple(
+        _part(name, count, [each for each in questions if each.route == name], thresholds)
+        for name, count in result.routes.items()
+    )
+    callers = tuple(
+        _part(name, count, [each for each in questions if each.caller == name], thresholds)
+        for name, count in result.callers.items()
+    )
+    aspects, fields = _aspects(result, questions, thresholds), _fields(result, questions, thresholds)
     latency = tuple(_latency(route, times, thresholds) for route, times in result.times.items())
-    verdict = whole.verdict
-    parts = [*routes, *callers]
-    if any(part.verdict == "not ready" for part in parts) or any(each.too_slow for each in latency):
+    gaps = _not_comparable(result, whole, (*routes, *callers), thresholds)
+    gaps += _uncovered(whole, aspects, fields, thresholds)
+    if calls_a_day is not None:
+        gaps += _unchecked(calls_a_day, callers)
+    verdict = cast("Verdict", whole.verdict)
+    if any(part.verdict == "not ready" for part in (*routes, *callers)) or any(each.too_slow for each in latency):
         verdict = "not ready"
+    elif verdict == "ready" and gaps:
+        verdict = "not enough evidence"
+    weighted = weights is not None
     return Judgement(
-        verdict,
-        thresholds,
-        whole,
-        result.distinct_questions,
-        routes,
-        callers,
-        _parts(ASPECTS, result.aspects, result.all.calls, thresholds),
-        _parts(COLUMNS, result.fields, result.with_records, thresholds),
-        latency,
-        _notes(result),
+        verdict, thresholds, whole, routes, callers, aspects, fields, latency, gaps, weighted, _notes(result)
     )
 
 
-def score(name: str, count: Count, thresholds: Thresholds) -> Score:
+def score(
+    name: str,
+    count: Count,
+    questions: Sequence[Question],
+    thresholds: Thresholds,
+    weights: Sequence[float] | None = None,
+) -> Score:
     """How sure one can be of some calls.
 
-    An unexplained difference that was seen makes them not ready, unless so many calls went well beside it that the
-    bound is kept all the same.
+    An unexplained difference that stays makes them not ready, unless so many questions went well beside it that the
+    bound is kept all the same. One that was seen once asks for more questions.
+
+    Args:
+        name: of what they are the calls.
+        count: the calls.
+        questions: what they asked, each different question once.
+        thresholds: what is asked of them.
+        weights: of each question; None for one each.
     """
-    bound = upper_bound(count.unexplained, count.calls, thresholds.confidence) if count.calls else 1.0
-    needed = max(
-        calls_needed(count.unexplained, thresholds.max_unexplained, thresholds.confidence), thresholds.min_calls
+    once = sum(each.unexplained and not each.stays for each in questions)
+    return _score(name, count, [each.unexplained for each in questions], thresholds, weights, once)
+
+
+def _score(
+    name: str,
+    count: Count,
+    wrong: Sequence[bool],
+    thresholds: Thresholds,
+    weights: Sequence[float] | None = None,
+    once: int = 0,
+) -> Score:
+    found, asked = _effective(wrong, weights)
+    rate, confidence = thresholds.max_unexplained, thresholds.confidence
+    bound = upper_bound(found, asked, confidence) if asked else 1.0
+    missing = max(0, math.ceil(calls_needed(math.ceil(found), rate, confidence) - asked)) if bound > rate else 0
+    enough = bound <= rate and count.calls >= thresholds.min_calls
+    # What was seen once counts in the bound; alone it shows that something is wrong where it is often seen.
+    is_wrong = sum(wrong) > once or (once and lower_bound(found, asked, confidence) > rate)
+    verdict: Verdict = "ready" if enough else "not ready" if is_wrong else "not enough evidence"
+    return Score(
+        name,
+        count.calls,
+        count.unexplained,
+        count.explained,
+        count.not_comparable,
+        len(wrong),
+        sum(wrong),
+        once,
+        bound,
+        verdict,
+        missing,
     )
-    verdict: Verdict = "ready" if count.calls >= needed else "not ready" if count.unexplained else "not enough evidence"
-    missing = max(0, needed - count.calls)
-    return Score(name, count.calls, count.unexplained, count.explained, bound, verdict, missing)
 
 
-def _scores(counts: Mapping[str, Count], thresholds: Thresholds) -> tuple[Score, ...]:
-    return tuple(score(name, count, thresholds) for name, count in counts.items())
+def _effective(wrong: Sequence[bool], weights: Sequence[float] | None) -> tuple[float, float]:
+    """How many questions were wrong, and how many there were, where some count for more than others (Kish)."""
+    if weights is None:
+        return sum(wrong), len(wrong)
+    total = sum(weights)
+    if not total:
+        return 0, 0
+    asked = total**2 / sum(weight**2 for weight in weights)
+    return asked * sum(weight for weight, each in zip(weights, wrong, strict=True) if each) / total, asked
 
 
-def _parts(names: Iterable[str], counts: Mapping[str, Count], calls: int, thresholds: Thresholds) -> tuple[Score, ...]:
-    """Of parts that every call has, whether anything differed there or not."""
-    found = {name: counts.get(name, Count()) for name in dict.fromkeys([*names, *counts])}
-    return _scores({name: replace(count, calls=calls) for name, count in found.items()}, thresholds)
+def _weights(questions: Sequence[Question], calls_a_day: Mapping[str, float]) -> list[float]:
+    """As much as a caller calls, spread over what it asked."""
+    asked = Counter(each.caller for each in questions)
+    return [calls_a_day.get(each.caller, 0.0) / asked[each.caller] for each in questions]
+
+
+def _part(name: str, count: Count, questions: Sequence[Question], thresholds: Thresholds) -> Score:
+    return _as_part(score(name, count, questions, thresholds))
+
+
+def _as_part(scored: Score) -> Score:
+    if scored.verdict != "not enough evidence":
+        return scored
+    return replace(scored, verdict="no difference seen" if scored.questions else "not compared")
+
+
+def _aspects(result: CheckResult, questions: Sequence[Question], thresholds: Thresholds) -> tuple[Score, ...]:
+    return tuple(
+        _compared(
+            result.aspects.get(name, Count()),
+            name,
+            [(each, bool(each.wrong_aspects & bit)) for each in questions if each.aspects & bit],
+            thresholds,
+        )
+        for name, bit in named_aspects()
+    )
+
+
+def _fields(result: CheckResult, questions: Sequence[Question], thresholds: Thresholds) -> tuple[Score, ...]:
+    found = {
+        name: [(each, bool(each.wrong_fields & bit)) for each in questions if each.fields & bit]
+        for name, bit in named_fields()
+    }
+    # A field that nobody declared is told by name, and its questions are not kept apart.
+    wrong = [(each, True) for each in questions if each.unexplained]
+    found |= {name: wrong[: count.unexplained] for name, count in result.fields.items() if name not in found}
+    return tuple(_compared(result.fields.get(name, Count()), name, asked, thresholds) for name, asked in found.items())
+
+
+def _compared(count: Count, name: str, asked: Sequence[tuple[Question, bool]], thresholds: Thresholds) -> Score:
+    """The score of what only some answers could show."""
+    once = sum(wrong and not each.stays for each, wrong in asked)
+    shown = replace(count, calls=len(asked))
+    return _as_part(_score(name, shown, [wrong for _, wrong in asked], replace(thresholds, min_calls=0), once=once))
+
+
+def _not_comparable(
+    result: CheckResult, whole: Score, parts: Sequence[Score], thresholds: Thresholds
+) -> tuple[str, ...]:
+    """Of what too many answers were such that nothing could be compared with them, and why."""
+    found = []
+    for each in (whole, *parts):
+        calls = each.calls + each.not_comparable
+        alike = each is not whole and (each.calls, each.not_comparable) == (whole.calls, whole.not_comparable)
+        if alike or each.not_comparable <= thresholds.max_not_comparable * calls:
+            continue
+        of = "" if each is whole else f" of {each.name or 'callers not known'}"
+        most = max(result.not_comparable.items(), key=lambda reason: reason[1], default=("", 0))[0]
+        why = f" ({most})" if each is whole and most else ""
+        found.append(
+            f"nothing could be compared in {each.not_comparable:,} of {several(calls, 'call')}{of}{why}; "
+            f"at most {100 * thresholds.max_not_comparable:g} % may be such"
+        )
+    return tuple(found)
+
+
+def _uncovered(
+    whole: Score, aspects: Sequence[Score], fields: Sequence[Score], thresholds: Thresholds
+) -> tuple[str, ...]:
+    """What too few of the calls could show, as many as there are."""
+    if not whole.calls:
+        return ()
+    if whole.calls < thresholds.min_calls:
+        return (f"{several(whole.calls, 'call')} of the {thresholds.min_calls:,} that min_calls asks for",)
+    records = next(each for each in aspects if each.name == "values")
+    if records.verdict != "not ready" and records.missing > whole.missing:
+        return (f"only {several(records.questions, 'question')} had a record in the answer",)
+    short = [each for each in fields if each.questions and each.missing > whole.missing and each.verdict != "not ready"]
+    if not short:
+        return ()
+    least = min(short, key=lambda each: each.questions)
+    return (
+        f"{several(len(short), 'field')} came in too few answers, such as {least.name} in those of "
+        f"{several(least.questions, 'question')}",
+    )
+
+
+def _unchecked(calls_a_day: Mapping[str, float], callers: Sequence[Score]) -> tuple[str, ...]:
+    """The callers of the inventory whose calls nobody has compared."""
+    total = sum(calls_a_day.values())
+    checked = {each.name for each in callers if each.questions}
+    return tuple(
+        f"no call of {name} was compared, who makes {math.ceil(100 * often / total)} % of all calls"
+        for name, often in sorted(calls_a_day.items(), key=lambda each: (-each[1], each[0]))
+        if name not in checked and often > 0
+    )
 
 
 def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
@@ -221,7 +388,11 @@ def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
 
 
 def _notes(result: CheckResult) -> tuple[str, ...]:
-    notes = [f"{several(count, 'call')} not compared: {why}" for why, count in result.skipped.items()]
+    notes = [
+        f"nothing could be compared in {several(count, 'call')}: {why}" for why, count in result.not_comparable.items()
+    ]
+    if len(result.questions) == MOST_QUESTIONS:
+        notes.append(f"the bound is of {MOST_QUESTIONS:,} different questions, drawn from all by chance")
     if result.not_reread:
         calls = several(result.not_reread, "call")
         notes.append(f"{calls} not made again: the differences of enough others stayed (--rereads)")

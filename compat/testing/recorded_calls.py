@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import compat
 from compat.config import Configuration
-from compat.plural import several
 
 if TYPE_CHECKING:
     from compat.regression.result import CheckResult, Sample
@@ -71,6 +70,7 @@ def replay(configuration: Configuration, *recordings: str | Path, known: Path | 
     from compat.regression.asking import NewEndpoint
     from compat.regression.check_recordings import RecordingCheck, check_recordings
     from compat.regression.endpoints import Endpoints
+    from compat.regression.headline import headline
     from compat.regression.keys import key_of
     from compat.regression.known import KnownDifferences, load_known
     from compat.regression.verdict import judge
@@ -84,10 +84,10 @@ def replay(configuration: Configuration, *recordings: str | Path, known: Path | 
         ),
     )
     judged = judge(result)
-    if result.all.unexplained or not result.all.calls:
-        why = [f"{several(count, 'call')} not compared: {reason}" for reason, count in result.skipped.items()]
+    too_few = judged.all.not_comparable > judged.thresholds.max_not_comparable * (judged.all.calls or 1)
+    if result.all.unexplained or not result.all.calls or too_few:
         shown = [line for sample in result.samples[:_SHOWN] for line in _lines(sample)]
-        raise AssertionError("\n".join([judged.all.sentence(judged.thresholds), *why, *shown]))
+        raise AssertionError("\n".join([headline(judged), *judged.notes, *shown]))
     return result
 
 

@@ -49,12 +49,12 @@ def test_a_clean_recording_lacks_evidence_until_it_is_enough(recorded: Path, inv
     result = invoke("check", recorded)
     assert result.exit_code == 3, result.output
     assert re.match(
-        r"NOT ENOUGH EVIDENCE: 0 unexplained in (\d+) calls: at most [\d.]+ % at 95 %; (\d+) more calls for 0.6 %",
+        r"NOT ENOUGH EVIDENCE. Not yet: (\d+) more calls that ask something new; of (\d+) calls compared, ",
         result.output,
     )
     enough = invoke("check", recorded, "--max-unexplained", 0.4)
     assert enough.exit_code == 0
-    assert enough.output.startswith("READY: ")
+    assert enough.output.startswith("READY. Yes: of ")
 
 
 def test_a_fault_is_found_shown_and_can_be_repeated(
@@ -63,7 +63,7 @@ def test_a_fault_is_found_shown_and_can_be_repeated(
     own.intercept = too_early
     result = invoke("check", recorded)
     assert result.exit_code == 1, result.output
-    assert result.output.startswith("NOT READY: ")
+    assert result.output.startswith("NOT READY. No: 1 field is wrong in ")
     row = re.search(r'│ text +│ (\d+) +│ status +│ "exam_finished" +│ "exam_started" +│', result.output)
     assert row is not None, result.output
     command = re.search(r"^  (exam-compat get .*)$", result.output, re.MULTILINE)
@@ -143,7 +143,7 @@ def test_nobody_is_asked_offline(recorded: Path, invoke: Invoke, own: Sandbox) -
     result = invoke("check", recorded, "--offline")
     assert result.exit_code == 3
     assert own.calls == []
-    assert "calls not compared: the other endpoint was not asked, and cannot be now" in result.output
+    assert "calls: the other endpoint was not asked, and cannot be now" in result.output
     assert "a recording proved nothing: old.ndjson.gz" in result.output
 
 
@@ -238,7 +238,7 @@ def test_reports_are_written_and_the_verdict_stays(
     assert f"| Calls compared | {calls} |" in text
     failure = ElementTree.fromstring(xml).find(".//failure")  # noqa: S314 - our own
     assert failure is not None
-    assert f"unexplained in {calls} calls" in failure.attrib["message"]
+    assert f"of {calls} calls." in failure.attrib["message"]
     assert "compat.regression.repeat index_students" in page
     for written in (page, text, xml):
         assert own.secret_key not in written

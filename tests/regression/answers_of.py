@@ -64,9 +64,9 @@ class Page:
         return Answered(self.status, given, b"" if self.failure else body, self.seconds, self.failure)
 
 
-def call_of(parameters: Mapping[str, Any], exam: str = "17") -> LegacyCall:
+def call_of(parameters: Mapping[str, Any], exam: str = "17", method: str = "GET") -> LegacyCall:
     """A list call."""
-    return LegacyCall(INDEX_STUDENTS, exam, urlencode(parameters))
+    return LegacyCall(INDEX_STUDENTS, exam, urlencode(parameters), method=method)
 
 
 def pair_of(

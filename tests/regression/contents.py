@@ -22,10 +22,11 @@ _KINDS = [
     ("membership", "drift", "", "the old endpoint answered otherwise a moment later"),
     ("field value", "explained", "email", NASTY),
 ]
+_NASTY_ROW = Row(NASTY, "no difference seen", 9, 0, 0, 0.3, 9)
 _ROWS = [
-    Row("start_time", "not ready", 5000, 12, 4, 0.0018, None),
-    Row("email", "not enough evidence", 300, 3, 0, 0.00993, 198),
-    Row("name", "ready", 5000, 0, 0, 0.0006, 0),
+    Row("start_time", "not ready", 5000, 12, 4, 0.0018, 4100),
+    Row("email", "not compared", 0, 0, 0, 1.0, 0),
+    Row("name", "ready", 5000, 0, 0, 0.0006, 4990),
 ]
 
 
@@ -34,7 +35,7 @@ def content(differences: int = 40, *, verdict: str = "not ready") -> Content:
     quantiles = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
     return Content(
         verdict=verdict,
-        sentence="4 unexplained in 5,000 calls: at most 0.18 % at 95 %",
+        sentence="No: 1 field is wrong in 4 of 5,000 calls.",
         made_at=_BEGAN + 90_000,
         version="0.1.0",
         sources=["exam 17.ndjson"],
@@ -45,7 +46,13 @@ def content(differences: int = 40, *, verdict: str = "not ready") -> Content:
         groups=[
             Group("By field", "Calls whose answers showed the field", "Field", "Calls", _ROWS),
             Group("By route", "Calls of the route", "Route", "Calls", []),
-            Group("By caller", "Calls of the caller", "Caller", "Calls", [Row(NASTY, "ready", 9, 0, 0, 0.3, 0)]),
+            Group(
+                "By caller",
+                "Calls of the caller",
+                "Caller",
+                "Calls",
+                [Row(NASTY, "no difference seen", 9, 0, 0, 0.3, 9)],
+            ),
         ],
         buckets=[Bucket(_BEGAN + 3600 * hour, 900 + hour, hour % 7, int(hour == 8)) for hour in range(24)],
         confidence=0.95,

@@ -219,5 +219,6 @@ FAULTS_OF_REFUSALS = (
         ("error parameters", None, None),
     ),
     ("served all the same", Page.of(WHOLE).answered(), ("status", None, None)),
+    ("kept out instead", Answered(403, {}, _failed("Not yours.")), ("access", None, None)),
     ("not found in its place", Answered(404, {}, _failed("Not found.")), ("status", None, None)),
 )

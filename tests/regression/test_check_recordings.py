@@ -56,8 +56,8 @@ def test_calls_that_a_recorder_lost_are_said(tmp_path: Path) -> None:
     path = tmp_path / "some.ndjson.gz"
     page = Page.of(WHOLE).answered()
     with Recorder(path, PseudonymKey(b"sixteen bytes or more"), sought=["a canary that sings"]) as recorder:
-        recorder.keep_pair(pair_of(call_of({}), page, page))
+        recorder.keep_pair(pair_of(call_of({"limit": 10}), page, page))
         with pytest.raises(SecretFound):
-            recorder.keep_pair(pair_of(call_of({}), page, page, caller="a canary that sings"))
+            recorder.keep_pair(pair_of(call_of({"limit": 10}), page, page, caller="a canary that sings"))
     result = check_recordings([path])
-    assert (result.all.calls, result.skipped) == (1, {"the recorder could not write them": 1})
+    assert (result.all.calls, result.not_comparable) == (1, {"the recorder could not write them": 1})

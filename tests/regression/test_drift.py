@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
 from random import Random
 
 import pytest
 from answers_of import Page, Record, call_of, pair_of, records
+from faults import FAULTS, WHOLE, Fault
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
+from compat.regression.compare import compare
+from compat.regression.declared import NO_LOSSES
+from compat.regression.differences import Place
+from compat.regression.explain import Explainer
 from compat.regression.pairs import Answered, Pair
-from compat.regression.verdict import judge
+from compat.regression.verdict import Thresholds, judge
 
 PAIRS = 10_000
 DRIFT = 0.05
@@ -78,8 +87,17 @@ class World:
     def pairs(self, count: int) -> Iterator[Pair]:
         """So many calls, each answered by the old endpoint and then by the new one."""
         for number in range(count):
-            call = call_of({"limit": LIMIT, "page": number % 8 + 1})
+            call = call_of({"limit": LIMIT, "page": number % 8 + 1}, exam=f"{number // 8}")
             yield pair_of(call, self.old(call), self.new(call), at=1.5e9 + number)
+
+    def recorded(self, count: int, changes: int) -> Iterator[Pair]:
+        """The old answers of so many calls, and those that the candidate gives after so many changes of the data."""
+        calls = [call_of({"limit": LIMIT, "page": number % 8 + 1}, exam=f"{number // 8}") for number in range(count)]
+        answers = [self.old(call) for call in calls]
+        for _ in range(changes):
+            self._change()
+        for call, answered in zip(calls, answers, strict=True):
+            yield pair_of(call, answered, self.new(call))
 
 
 def test_nothing_is_reported_on_ten_thousand_clean_pairs_of_moving_data() -> None:
@@ -95,6 +113,52 @@ def test_nothing_is_reported_on_ten_thousand_clean_pairs_of_moving_data() -> Non
 def test_without_a_second_reading_drift_is_not_explained_away() -> None:
     world = World(DRIFT)
     assert check_pairs(world.pairs(500)).all.unexplained > 0
+
+
+class WrongInEach(World):
+    """The same, with a candidate that is wrong about one record of each page, always in the same way."""
+
+    def __init__(self, chance: float, seed: int, field: str, value: object) -> None:
+        super().__init__(chance, seed)
+        self._field, self._value = field, value
+
+    def new(self, call: LegacyCall) -> Answered:
+        answered = super().new(call)
+        content = json.loads(answered.body)
+        if content["students"]:
+            content["students"][0][self._field] = self._value
+        return replace(answered, body=json.dumps(content).encode())
+
+
+def verdicts(number: int) -> tuple[str, str]:
+    """What a check says of a right candidate and of a wrong one, of data that moves since and meanwhile."""
+    chance = Random(number)
+    drift, changes = chance.choice([0.0, 0.002, 0.01]), chance.choice([0, 1, 5, 25])
+    field, value = chance.choice([("name", "WRONG"), ("email", None), ("start_time", None), ("attempt", -1)])
+    thresholds = Thresholds(max_unexplained=0.05)
+    worlds = World(drift, number), WrongInEach(drift, number, field, value)
+    right, wrong = (
+        judge(check_pairs(world.recorded(70, changes), rereader=world), thresholds).verdict for world in worlds
+    )
+    return right, wrong
+
+
+def judged_checks(checks: int) -> tuple[set[str], set[str]]:
+    right, wrong = zip(*map(verdicts, range(checks)), strict=True)
+    return set(right), set(wrong)
+
+
+def test_no_wrong_candidate_is_ready_and_no_right_one_is_not() -> None:
+    right, wrong = judged_checks(40)
+    assert "not ready" not in right
+    assert wrong == {"not ready"}
+
+
+@pytest.mark.soak
+def test_no_wrong_candidate_is_ready_and_no_right_one_is_not_in_a_thousand_checks() -> None:
+    right, wrong = judged_checks(1000)
+    assert "not ready" not in right
+    assert wrong == {"not ready"}
 
 
 class Faulty(World):
@@ -128,3 +192,119 @@ def test_who_cannot_be_asked_again_explains_nothing(silent: str) -> None:
     setattr(world, silent, world.again)
     result = check_pairs(pairs, rereader=world)
     assert result.all.unexplained == check_pairs(pairs).all.unexplained > 0
+
+
+FIELDS = ("name", "status")
+Dataset = dict[int, Record]
+Wrong = Callable[[list[Record]], list[Record]]
+
+
+def datasets() -> st.SearchStrategy[Dataset]:
+    """A few records by id."""
+    values = st.fixed_dictionaries(
+        {"name": st.sampled_from("abc"), "status": st.sampled_from("xy"), "attempt": st.just(0)}
+    )
+    return st.dictionaries(st.integers(1, 9), values, max_size=7)
+
+
+def wrongs() -> st.SearchStrategy[Wrong]:
+    """What a candidate may do wrong to a list: a field, a record, the order, or nothing."""
+
+    def of_field(field: str, ids: frozenset[int]) -> Wrong:
+        return lambda listed: [{**each, field: "WRONG"} if each["id"] in ids else each for each in listed]
+
+    def lost(ids: frozenset[int]) -> Wrong:
+        return lambda listed: [each for each in listed if each["id"] not in ids]
+
+    ids = st.frozensets(st.integers(1, 9), min_size=1)
+    return st.one_of(
+        st.builds(of_field, st.sampled_from(FIELDS), ids),
+        st.builds(lost, ids),
+        st.just(lambda listed: listed[::-1]),
+        st.just(lambda listed: listed),
+    )
+
+
+def shown(dataset: Dataset, wrong: Wrong = lambda listed: listed, limit: int = 4) -> Answered:
+    """The first page of a dataset."""
+    listed = wrong([{"id": key, **dataset[key]} for key in sorted(dataset)])
+    return Page.of(listed, 1, limit).answered()
+
+
+class Readings:
+    """Both endpoints, whose data goes through some states, one for each reading, and stays at the last."""
+
+    def __init__(self, states: list[Dataset], wrong: Wrong) -> None:
+        self._states, self._wrong = list(states), wrong
+
+    def old(self, call: LegacyCall) -> Answered:
+        return shown(self._state())
+
+    def new(self, call: LegacyCall) -> Answered:
+        return shown(self._state(), self._wrong)
+
+    def _state(self) -> Dataset:
+        return self._states.pop(0) if len(self._states) > 1 else self._states[0]
+
+
+def unexplained(pair: Pair, rereader: Readings) -> set[Place]:
+    outcome = Explainer(NO_LOSSES, rereader=rereader).outcome(pair)
+    return {each.place for each in outcome.unexplained}
+
+
+@settings(max_examples=400)
+@given(datasets(), datasets(), st.lists(datasets(), min_size=3, max_size=3), datasets(), wrongs())
+def test_what_differs_now_is_never_drift(
+    recorded: Dataset, asked: Dataset, moving: list[Dataset], now: Dataset, wrong: Wrong
+) -> None:
+    """For any data, any drift before the last reading, and any wrong field, record or order."""
+    call = call_of({"limit": 4})
+    pair = pair_of(call, shown(recorded), shown(asked, wrong))
+    persisting = {each.place for each in compare(pair_of(call, shown(now), shown(now, wrong)))}
+    # Where the old answers around the new one differ, the call is made once more.
+    moved = moving if shown(moving[0]) != shown(moving[2]) else []
+    if compare(pair):
+        assert unexplained(pair, Readings([*moved, now], wrong)) >= persisting
+
+
+@settings(max_examples=400)
+@given(datasets(), datasets())
+def test_a_right_answer_of_data_that_moved_since_is_drift(recorded: Dataset, now: Dataset) -> None:
+    pair = pair_of(call_of({"limit": 4}), shown(recorded), shown(now))
+    assert unexplained(pair, Readings([now], lambda listed: listed)) == set()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_of_a_record_that_the_recording_lacks_is_found(fault: Fault) -> None:
+    """The faulty records registered since: all that the recording has is right."""
+    wrong = Page.of(WHOLE, 2)
+    fault.tamper(wrong)
+    call = call_of({"page": 2, "limit": 10})
+    recorded = Page.of([*WHOLE[:10], *deepcopy(WHOLE[20:])], 2).answered()
+    now = Page.of(WHOLE, 2).answered()
+
+    class Now:
+        def old(self, call: LegacyCall) -> Answered:
+            return now
+
+        def new(self, call: LegacyCall) -> Answered:
+            return wrong.answered()
+
+    outcome = Explainer(NO_LOSSES, rereader=Now()).outcome(pair_of(call, recorded, wrong.answered()))
+    expected = {each.place for each in compare(pair_of(call, now, wrong.answered()))}
+    assert {each.place for each in outcome.unexplained} == expected != set()
+
+
+def test_who_may_see_what_is_never_drift() -> None:
+    call, kept_out = call_of({"limit": 10}), Answered(403, {}, b'{"error": "No."}')
+    seen = Page.of(WHOLE).answered()
+
+    class Now:
+        def old(self, call: LegacyCall) -> Answered:
+            return seen
+
+        def new(self, call: LegacyCall) -> Answered:
+            return seen
+
+    result = check_pairs([pair_of(call, kept_out, seen)], rereader=Now())
+    assert [(each.kind, each.by) for each in result.differences] == [("access", None)]

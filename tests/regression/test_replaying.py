@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timezone
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from compat.config_file import read_config
 from compat.legacy.routes import SHOW_STUDENT, LegacyCall
 from compat.regression.asked_for import listing
 from compat.regression.asking import NewEndpoint, OldEndpoint
+from compat.regression.endpoints import Endpoints, RecordedAgain
 from compat.regression.pairs import Answered, Pair
 from compat.regression.pseudonyms import PseudonymKey
 from compat.regression.reading import open_recording
-from compat.regression.recorded import RecordedCall
+from compat.regression.recorded import RecordedAnswer, RecordedCall
 from compat.regression.recording import Recorder
 from compat.regression.replaying import Replay
 from compat.testing import Sandbox
@@ -120,3 +122,33 @@ def test_without_a_recorded_answer_there_is_no_pair(shared: Sandbox) -> None:
     replay = Replay(KEY, timezone.utc, NewEndpoint(configured(shared, "student_sessions")))
     assert replay.pair(RecordedCall(route="index_students", exam_id="17")) is None
     assert replay.unasked == 0
+
+
+@pytest.mark.parametrize(
+    ("caller", "ours", "asked"),
+    [
+        ("registrar", False, ["registrar", "registrar"]),
+        ("somebody else", False, []),
+        (None, False, []),
+        (None, True, ["ours", "ours"]),
+    ],
+)
+def test_the_old_endpoint_is_asked_again_with_the_callers_own_account_or_not_at_all(
+    shared: Sandbox, caller: str | None, ours: bool, asked: list[str]
+) -> None:
+    used: list[str] = []
+
+    def asker(account: str) -> Callable[[LegacyCall], Answered]:
+        def ask(call: LegacyCall) -> Answered:
+            used.append(account)
+            return Answered(200, {}, b'{"students":[]}')
+
+        return ask
+
+    new = NewEndpoint(configured(shared, "student_sessions"))
+    endpoints = Endpoints(KEY, new, {None: asker("ours"), "registrar": asker("registrar")})
+    call = RecordedCall(route="index_students", exam_id="17", caller=caller, old=RecordedAnswer(status=200))
+    again = RecordedAgain(call, Replay(KEY, timezone.utc, new), endpoints, ours=ours)
+    answers = [again.old(call.call()) for _ in range(2)]
+    assert used == asked
+    assert all((each is not None) == bool(asked) for each in answers)

@@ -55,7 +55,7 @@ def test_the_page_says_what_the_json_says(result: CheckResult, open_page: Any) -
     for group in ("routes", "callers", "aspects", "fields"):
         for score in judged[group]:
             row = page.locator(f'[data-group=by-{group[:-1]}] tr[data-name="{score["name"] or "not known"}"]')
-            for part in ("calls", "explained", "unexplained", "missing"):
+            for part in ("calls", "explained", "unexplained", "questions"):
                 assert row.locator(f"[data-of={part}]").inner_text() == f"{score[part]:,}", (group, score)
     assert found["all"]["unexplained"] > 0
     assert sum(bucket.calls for bucket in content_of(result, judgement).buckets) == found["all"]["calls"]

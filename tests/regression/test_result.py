@@ -32,7 +32,7 @@ def pairs() -> Iterator[Pair]:
         caller = [None, "registrar", "payroll"][number % 3]
         for new in (page.answered(), old):
             yield pair_of(call, old, new, caller=caller, at=1.54e9 + 40_000 * number)
-    yield pair_of(call_of({}), Answered(503), old)
+    yield pair_of(call_of({"limit": 10}), Answered(503), old)
 
 
 ALL = list(pairs())
@@ -58,7 +58,7 @@ def test_a_result_is_json_and_comes_back() -> None:
     assert msgspec.json.decode(text, type=CheckResult) == result
     judged = msgspec.json.encode(judge(result))
     assert json.loads(judged)["verdict"] == "not ready"
-    assert result.skipped == {"the old endpoint failed": 1}
+    assert result.not_comparable == {"the old endpoint failed (status 503)": 1}
     assert result.all.calls == len(ALL) - 1
 
 
@@ -73,38 +73,44 @@ def test_no_value_that_speaks_of_a_person_gets_into_a_result() -> None:
 
 
 def test_what_a_filter_asks_about_a_person_is_left_out() -> None:
-    given = {"filter": '{"email": {"eq": "zoe@school.example"}, "archived": {"eq": false}}', "limit": 5}
+    given = {"filter": '{"email": {"eq": "zoe@school.example"}, "archived": {"eq": false}}', "limit": 10}
     old, new = Page.of(WHOLE).answered(), Page.of([]).answered()
     [sample] = check_pairs([pair_of(call_of(given), old, new)]).samples
-    assert sample.parameters == {"filter": '{"email":{"eq":"…"},"archived":{"eq":false}}', "limit": "5"}
+    assert sample.parameters == {"filter": '{"email":{"eq":"…"},"archived":{"eq":false}}', "limit": "10"}
 
 
 def test_a_name_that_nobody_declared_may_be_anything() -> None:
     old = Page.of(WHOLE)
     new = Page.of([{**record, "zoe@school.example": 1, "a_new_field": 1} for record in WHOLE])
-    [sample] = check_pairs([pair_of(call_of({}), old.answered(), new.answered())]).samples
+    [sample] = check_pairs([pair_of(call_of({"limit": 10}), old.answered(), new.answered())]).samples
     assert {each.field for each in sample.differences} == {"(undeclared)", "a_new_field"}
 
 
 @pytest.mark.parametrize("failed", [Answered(0, failure="timeout"), Answered(503), Answered(429), Answered(500)])
 def test_a_failure_of_the_old_endpoint_is_no_evidence(failed: Answered) -> None:
     page = Page.of(WHOLE).answered()
-    result = check_pairs([pair_of(call_of({}), failed, page), pair_of(call_of({}), page, page)])
-    assert (result.all.calls, result.all.unexplained, sum(result.skipped.values())) == (1, 0, 1)
+    result = check_pairs([pair_of(call_of({"limit": 10}), failed, page), pair_of(call_of({"limit": 10}), page, page)])
+    assert (result.all.calls, result.all.unexplained, sum(result.not_comparable.values())) == (1, 0, 1)
 
 
 def test_repeated_questions_are_counted_apart() -> None:
-    page = Page.of(WHOLE).answered()
+    pages = [Page.of(WHOLE, number + 1).answered() for number in range(3)]
     signed = {"timestamp": 1, "nonce": 2, "signature": "x"}
-    calls = [call_of({"page": number % 3 + 1, **signed, "nonce": number}) for number in range(30)]
-    result = check_pairs(pair_of(call, page, page) for call in calls)
+    calls = [
+        (number % 3, call_of({"page": number % 3 + 1, "limit": 10, **signed, "nonce": number, "_": number}))
+        for number in range(30)
+    ]
+    # A parameter that the old interface ignores asks for nothing.
+    result = check_pairs(pair_of(call, pages[place], pages[place]) for place, call in calls)
     assert (result.all.calls, result.distinct_questions) == (30, 3)
 
 
 def test_times_are_kept_of_answers_that_came() -> None:
     page = Page.of(WHOLE).answered()
     late = Answered(0, failure="timeout", seconds=30.0)
-    result = check_pairs([pair_of(call_of({}), page, late), pair_of(call_of({}), page, replace(page, seconds=0.5))])
+    result = check_pairs(
+        [pair_of(call_of({"limit": 10}), page, late), pair_of(call_of({"limit": 10}), page, replace(page, seconds=0.5))]
+    )
     [times] = result.times.values()
     assert sum(times.new.values()) == sum(times.old.values()) == 1
 

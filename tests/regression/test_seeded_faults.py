@@ -73,4 +73,4 @@ def test_every_kind_of_difference_has_a_fault_that_shows_it() -> None:
     shown = {kind for fault in FAULTS for kind, _, _ in fault.expected}
     shown |= {expected[0] for _, _, expected in FAULTS_OF_REFUSALS}
     assert set(KINDS) - shown == {"record once", "stand-in"}
-    assert len(FAULTS) >= 25
+    assert len(FAULTS) + len(FAULTS_OF_REFUSALS) >= 54

@@ -76,7 +76,7 @@ def test_a_replay_fails_by_what_became_otherwise(exam_compat_sandbox, exam_compa
 
     exam_compat_sandbox.intercept = worse
     listed(exam_compat_sandbox)
-    with pytest.raises(AssertionError, match='1 unexplained in 1 call') as caught:
+    with pytest.raises(AssertionError, match='No: 1 field is wrong in 1 of 1 call') as caught:
         exam_compat_replayer(exam_compat_recorder.finish())
     assert 'status: "exam_finished" became "exam_started"' in str(caught.value)
 

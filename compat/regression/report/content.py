@@ -24,12 +24,12 @@ class Row:
 
     Attributes:
         name: which one.
-        verdict: "ready", "not ready" or "not enough evidence".
+        verdict: "ready", "not ready", "no difference seen" where it has too few questions, or "not compared".
         calls: calls that were compared in it.
         explained: of them, those with differences that are all explained.
         unexplained: of them, those with one that is not.
-        at_most: the share of calls with an unexplained difference, at most; from 0 to 1.
-        missing: how many more clean calls it takes to get below the threshold; None where they cannot.
+        at_most: the share of different questions with an unexplained difference, at most; from 0 to 1.
+        questions: how many different ones there were.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Row:
     explained: int
     unexplained: int
     at_most: float
-    missing: int | None
+    questions: int
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Content:
 
     Attributes:
         verdict: "ready", "not ready" or "not enough evidence".
-        sentence: the verdict's reason, such as ``0 unexplained in 300 calls: at most 1.0 % at 95 %``.
+        sentence: the verdict in plain words, :func:`compat.regression.headline.headline`.
         made_at: seconds since the epoch.
         version: of this package.
         sources: the recordings, or "live".

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from compat._version import __version__
 from compat.plural import several
 from compat.regression.differences import KINDS
+from compat.regression.headline import headline
 from compat.regression.repeat import command_of
 from compat.regression.report.content import (
     Bucket,
@@ -29,7 +30,7 @@ __all__ = ["content_of"]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 _UNKNOWN = "not known"
-_VERDICTS = ("not ready", "not enough evidence", "ready")
+_VERDICTS = ("not ready", "not compared", "no difference seen", "ready")
 
 
 def content_of(
@@ -48,7 +49,7 @@ def content_of(
     confidence = judgement.thresholds.confidence
     return Content(
         verdict=judgement.verdict,
-        sentence=judgement.all.sentence(judgement.thresholds),
+        sentence=headline(judgement),
         made_at=time.time() if made_at is None else made_at,
         version=__version__,
         sources=[each.name for each in result.recordings] or ["calls as they came"],
@@ -78,14 +79,16 @@ def _totals(result: CheckResult) -> list[tuple[str, str, int]]:
         ("Explained", "explained", counted.explained),
         ("Unexplained", "unexplained", counted.unexplained),
         ("Made again", "reread", result.reread),
-        ("Different questions", "distinct_questions", result.distinct_questions),
+        ("Not comparable", "not_comparable", counted.not_comparable),
+        ("Different questions", "questions", result.distinct_questions),
     ]
 
 
 def _reasons(judgement: Judgement) -> list[str]:
     parts = {"route": judgement.routes, "caller": judgement.callers}
-    said = [
-        f"{what} {each.name or _UNKNOWN}: {each.sentence(judgement.thresholds)}"
+    said = list(judgement.gaps)
+    said += [
+        f"{what} {each.name or _UNKNOWN}: {each.unexplained:,} unexplained in {several(each.calls, 'call')}"
         for what, scores in parts.items()
         for each in scores
         if each.verdict == "not ready"
@@ -94,7 +97,7 @@ def _reasons(judgement: Judgement) -> list[str]:
 
 
 def _groups(judgement: Judgement) -> list[Group]:
-    with_records = "Calls whose answers had records in which the field could be compared"
+    with_records = "Different questions whose answers had records in which the field could be compared"
     return [
         Group("By route", "Calls of each route", "Route", "Calls", _rows(judgement.routes)),
         Group("By caller", "Calls of each caller", "Caller", "Calls", _rows(judgement.callers)),
@@ -114,7 +117,7 @@ def _rows(scores: Sequence[Score]) -> list[Row]:
             each.explained,
             each.unexplained,
             each.at_most,
-            each.missing,
+            each.questions,
         )
         for each in ordered
     ]
