@@ -46,8 +46,9 @@ def renew_after_fork(renew: _Renewal) -> None:
     Args:
         renew: takes no argument.
     """
-    number = next(_numbers)
-    _renewals[number] = _held(renew, lambda: _renewals.pop(number, None))
+    # At the end of a process a module's names are gone before the last owners are: the dictionary is named here.
+    number, renewals = next(_numbers), _renewals
+    renewals[number] = _held(renew, lambda: renewals.pop(number, None))
 
 
 def pause_around_fork(pause: _Renewal, resume: _Renewal) -> None:
@@ -60,12 +61,22 @@ def pause_around_fork(pause: _Renewal, resume: _Renewal) -> None:
         pause: takes no argument.
         resume: takes no argument.
     """
-    number = next(_numbers)
-    _pauses[number] = _held(pause, lambda: _pauses.pop(number, None)), _held(resume, lambda: None)
+    number, pauses = next(_numbers), _pauses
+    pauses[number] = _held(pause, lambda: pauses.pop(number, None)), _held(resume, lambda: None)
 
 
 def _held(call: _Renewal, gone: Callable[[], object]) -> _Held:
-    return weakref.WeakMethod(call, lambda _: gone()) if isinstance(call, MethodType) else lambda: call
+    if not isinstance(call, MethodType):
+        return lambda: call
+    # WeakMethod writes a traceback where its owner and the owner's class go together, at the end of a process.
+    function: Callable[..., object] = call.__func__
+    owner = weakref.ref(call.__self__, lambda _: gone())
+
+    def held() -> _Renewal | None:
+        alive = owner()
+        return None if alive is None else MethodType(function, alive)
+
+    return held
 
 
 class ForkLock:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -146,3 +148,24 @@ def test_registering_keeps_nothing_alive() -> None:
     gc.collect()
     assert [each() for each in seen] == [None, None]
     assert in_child(lambda: True)
+
+
+_WITH_ITS_CLASS = """
+import gc
+from compat.forks import renew_after_fork
+
+def make():
+    class Owner:
+        def renew(self): pass
+    owner = Owner()
+    owner.itself = owner
+    renew_after_fork(owner.renew)
+
+make()
+gc.collect()
+"""
+
+
+def test_an_owner_that_goes_with_its_class_says_nothing() -> None:
+    ended = subprocess.run([sys.executable, "-c", _WITH_ITS_CLASS], capture_output=True, check=True, timeout=60)
+    assert ended.stderr == b""
