@@ -24,7 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from compat.raw_response import raw_of
 
-__all__ = ["Sending", "answer_behind_mocks", "begun_mockers", "network_is_mocked"]
+__all__ = ["Sending", "answer_behind_mocks", "begun_mockers", "every_session_is_mocked", "network_is_mocked"]
 
 
 @dataclass
@@ -50,6 +50,11 @@ class Sending:
 def network_is_mocked(adapter: BaseAdapter | None = None) -> bool:
     """Whether one of them is answering at this moment, for all or as the adapter that is given."""
     return _send_is_replaced() or _cassette() is not None or _is_mock(adapter)
+
+
+def every_session_is_mocked() -> bool:
+    """Whether one of them is answering for whatever ``requests`` sends."""
+    return network_is_mocked() or next(begun_mockers(), None) is not None
 
 
 def answer_behind_mocks(previous: BaseAdapter, sending: Sending) -> requests.Response:

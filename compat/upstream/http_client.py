@@ -309,7 +309,9 @@ class _Pool:
 def _in_step(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
     if issubclass(pool, _Pool):
         return pool
-    connection = type("ConnectionInStep", (_Connection, pool.ConnectionCls), {})
+    # While a cassette of vcrpy is in use, its own class stands there, and names the real one.
+    real = getattr(pool.ConnectionCls, "_baseclass", pool.ConnectionCls)
+    connection = type("ConnectionInStep", (_Connection, real), {})
     return type("PoolInStep", (_Pool, pool), {"ConnectionCls": connection})
 
 

@@ -24,6 +24,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeou
 from urllib3.exceptions import ProtocolError
 
 from compat.forks import renew_after_fork
+from compat.mock_libraries import every_session_is_mocked, network_is_mocked
 from compat.upstream.call_options import CallOptions
 from compat.upstream.http_client import InStepAdapter, OutOfStep, check_encoding, keep_in_step
 from compat.upstream.inherited import leave_to_parent
@@ -133,7 +134,8 @@ class GivenSession:
 
 def _sent_by(adapter: BaseAdapter, proxy: str | None, send: Callable[[], requests.Response]) -> Incoming:
     """Send by an adapter that is not ours, with its connections kept in step."""
-    for manager in _managers_of(adapter, proxy):
+    # A test's mock that answers for connections opens them itself.
+    for manager in () if network_is_mocked() else _managers_of(adapter, proxy):
         keep_in_step(manager)
     response = send()
     if response.status_code < HTTPStatus.OK:
@@ -221,6 +223,9 @@ class OwnPool:
 
     def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request that is signed and complete: nothing is added but the usual headers."""
+        if options.adapter_for is None and every_session_is_mocked():
+            # No script's call is behind it that a test's mocks have let through: it is for them to answer itself.
+            return GivenSession(_Uninstalled()).send(request, options, timeout)
         url = whole_url_of(request)
         own = options.adapter_for(url) if options.adapter_for is not None else None
         if own is not None:
@@ -282,6 +287,13 @@ class OwnPool:
             raise TypeError(f"requests gave {type(pool).__name__} for connections")
         self._adapter.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]  # untyped in its stubs
         return pool, not self._adapter.request_url(prepared, proxies).startswith("/")
+
+
+class _Uninstalled(requests.Session):
+    """A plain session, also for calls of the old endpoint, which are not to come back to us where we are installed."""
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        return next(adapter for prefix, adapter in self.adapters.items() if url.lower().startswith(prefix))
 
 
 def _without_retries(adapter: HTTPAdapter) -> HTTPAdapter:

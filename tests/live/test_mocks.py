@@ -305,3 +305,19 @@ def test_a_timeout_of_ours_is_one_behind_them_too(side: Side, tmp_path: Path) ->
     for begin in (passing_responses, passing_requests_mock, recording_vcr, recording_betamax):
         with begin(side.session, tmp_path), pytest.raises(requests.ReadTimeout):
             side.session.get(LIST, timeout=0.2)
+
+
+def test_what_mocks_forbid_the_clients_reaches_nobody(side: Side, tmp_path: Path) -> None:
+    once = compat.RetryPolicy(attempts=1)
+    upstream = compat.StudentSessions(side.server.base_url, api_token="t", secret_key="s3cret", retries=once)
+    old, new = compat.ExamStudentsClient(upstream), compat.StudentSessionsClient(upstream)
+    asks: list[Callable[[], Any]] = [
+        lambda: old.index_students(17).students[0]["name"],
+        lambda: next(iter(new.sessions(17)))["name"],
+    ]
+    for ask in asks:
+        for begin in (of_responses, of_requests_mock, of_vcr):
+            with begin(side.session, tmp_path), pytest.raises(Exception):  # noqa: B017, PT011 - each has its own
+                ask()
+    assert side.asked == 0
+    assert [ask() for ask in asks] == ["Ann", "Ann"]
