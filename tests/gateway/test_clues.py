@@ -42,7 +42,7 @@ def test_the_log_tells_the_doctor(config: Path) -> None:
             ask(gateway, "{}\n", SECRET),
             ask(gateway, "{}", "another key"),
             ask(gateway, "{}", SECRET, age=3600),
-            ask(gateway, "{}", SECRET, "a stranger's token"),
+            ask(gateway, "{}", SECRET, "the-token-of-a-stranger"),
         ]
         until(lambda: len([each for each in gateway.entries() if each.get("refusal")]) >= len(asked), gateway)
         lines = [line for line in gateway.log.read_text().splitlines() if '"refusal"' in line]
