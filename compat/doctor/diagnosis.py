@@ -17,7 +17,7 @@ from compat.legacy import bodies
 from compat.legacy.parameters import QUERY_CHARSET, Parameters, check, gather
 from compat.legacy.query import parse_query
 from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED, unreadable
-from compat.legacy.routes import INDEX_STUDENTS, ROUTES, LegacyCall, Route
+from compat.legacy.routes import CASE, DOTTED, FORMAT, INDEX_STUDENTS, ROUTES, LegacyCall, Route, misspelt_route
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import CLOCK_WINDOW, token_of
 
@@ -130,7 +130,8 @@ def _diagnosed(request: SeenRequest, given: _Given) -> Diagnosis:
     caller = given.caller
     found = legacy_call(request)
     if found is None:
-        return Diagnosis((_no_route(request),))
+        misspelt = misspelt_route(request.path)
+        return Diagnosis((MISSPELT[misspelt] if misspelt is not None else _no_route(request),))
     call, method_fits = found
     findings = [] if method_fits else [_wrong_method(request, call)]
     findings += _token_findings(request, caller if given.known else None)
@@ -247,12 +248,21 @@ UNREAD = {
 """Why a body or query cannot be read, to what it means: its parameters cannot be part of what was signed."""
 
 
+_ACTIONS = ", ".join(route.action for route in ROUTES)
+_PATH = f"Call /api/v3/exams/<id>/ and one of {_ACTIONS}."
+MISSPELT = {
+    CASE: Finding("path-in-capitals", "The path is that of a deprecated route but for capital letters.", _PATH),
+    DOTTED: Finding("path-with-dots", "The path leads to a deprecated route by way of . or .. in it.", _PATH),
+    FORMAT: Finding("path-of-another-format", "The path asks a deprecated route for another format than JSON.", _PATH),
+}
+"""The gateway's reason to what it means, where a path is almost that of a deprecated route."""
+
+
 def _no_route(request: SeenRequest) -> Finding:
-    actions = ", ".join(route.action for route in ROUTES)
     return Finding(
         "no-deprecated-route",
         "The path is none of the deprecated routes, so the gateway neither checks nor answers it itself.",
-        f"Call /api/v3/exams/<id>/ and one of {actions}.",
+        _PATH,
     )
 
 

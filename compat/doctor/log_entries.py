@@ -9,6 +9,7 @@ from typing import Any
 from compat.doctor.choices import Deviation
 from compat.doctor.diagnosis import (
     HEADERS,
+    MISSPELT,
     NO_SIGNATURE,
     UNCLEAR,
     UNEXPLAINED,
@@ -141,10 +142,9 @@ def diagnose_entry(entry: Mapping[str, Any]) -> Diagnosis:
         told = [known[name] for name in details.get("signed_as", ()) if name in known]
         findings = [deviation_finding(each) for each in told] or [UNEXPLAINED]
         return Diagnosis(tuple(findings), explained=bool(told))
-    if reason in UNREAD:
-        return Diagnosis((UNREAD[reason],))
-    if reason in UNCLEAR:
-        return Diagnosis((UNCLEAR[reason],))
+    for meanings in (UNREAD, UNCLEAR, MISSPELT):
+        if reason in meanings:
+            return Diagnosis((meanings[reason],))
     if reason not in _REASONS:
         says = "The gateway refused the call for a reason that is not about its signature; the entry says it."
         return Diagnosis((Finding("other-reason", says),), explained=False)

@@ -26,7 +26,7 @@ from compat.gateway.threads import Threads
 from compat.gateway.trust import make_verifier
 from compat.gateway.wire import deprecation_headers
 from compat.legacy.answer import ANSWERED_BY, Answer, failure
-from compat.legacy.routes import LegacyCall, Route, match_route, methods_of
+from compat.legacy.routes import ROUTES, LegacyCall, Route, match_route, methods_of, misspelt_route
 from compat.legacy.verifier import Refused
 from compat.migration.counting import inventory_of
 from compat.migration.dial import Dial
@@ -169,6 +169,9 @@ class Gateway:
         matched = match_route(request.scope["method"], path)
         if matched is None:
             check_head(request.scope, self.settings)
+            request.exchange.refusal = misspelt_route(path)
+            if request.exchange.refusal is not None:
+                raise _MisspeltPath(request.exchange.refusal)
             await request.pass_on(self._for_other_paths(path))
             return
         route, exam_id = matched
@@ -304,6 +307,16 @@ class _Failed(LegacyError):
 
     def __init__(self) -> None:
         super().__init__("The gateway failed; its log says where.")
+
+
+class _MisspeltPath(LegacyError):
+    """Passed on, it would be asked of an endpoint that may read it as the route and does not check who calls."""
+
+    status = 404
+
+    def __init__(self, reason: str) -> None:
+        actions = ", ".join(route.action for route in ROUTES)
+        super().__init__(f"There is no such path: {reason}; it is /api/v3/exams/<id>/ and one of {actions}.")
 
 
 class _NoSuchPath(LegacyError):

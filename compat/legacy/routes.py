@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -10,7 +10,10 @@ from compat.forks import cached_property
 
 __all__ = [
     "ADD_STUDENT",
+    "CASE",
     "DELETE_STUDENT",
+    "DOTTED",
+    "FORMAT",
     "INDEX_STUDENTS",
     "ROUTES",
     "SHOW_STUDENT",
@@ -18,12 +21,18 @@ __all__ = [
     "Route",
     "match_route",
     "methods_of",
+    "misspelt_route",
 ]
 
 SIGNED = ("id", "nonce", "timestamp")
 """The parameters of every signed call, beside the signature."""
 
-_PATH = re.compile(r"/api/v3/exams/(?P<id>[^/]+)/(?P<action>[a-z_]+)/?")
+_BEGINNING = ("api", "v3", "exams")
+_LENGTH = 5
+
+CASE = "the path of a deprecated route is written in capitals"
+DOTTED = "the path of a deprecated route has . or .. in it"
+FORMAT = "the path of a deprecated route asks for another format than .json"
 
 
 @dataclass(frozen=True)
@@ -128,17 +137,45 @@ class LegacyCall:
 
 def methods_of(path: str) -> tuple[str, ...]:
     """The methods that a deprecated path below the base URL answers; none where it is no such path."""
-    matched = _PATH.fullmatch(path)
-    route = _BY_ACTION.get(matched["action"]) if matched else None
-    return route.methods if route else ()
+    found = _route_of(_segments(path))
+    return found[0].methods if found else ()
 
 
 def match_route(method: str, path: str) -> tuple[Route, str] | None:
-    """The deprecated route of a path below the base URL, and the id in it; None where there is none."""
-    matched = _PATH.fullmatch(path)
-    if matched is None:
+    """The deprecated route of a path below the base URL, and the id in it; None where there is none.
+
+    As Rails reads a path: slashes that come twice count once, one may come last, and ``.json`` may stand behind. An
+    escaped letter is the letter (RFC 3986, section 6.2.2.2).
+    """
+    found = _route_of(_segments(path))
+    return found if found is not None and method.upper() in found[0].methods else None
+
+
+def misspelt_route(path: str) -> str | None:
+    """Why a path that looks like a deprecated one is none: a reason that holds nothing of it; None for other paths."""
+    segments = _segments(path)
+    if _route_of(segments) is not None:
         return None
-    route = _BY_ACTION.get(matched["action"])
-    if route is None or method.upper() not in route.methods:
+    plain: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            plain = plain[:-1]
+        elif segment != ".":
+            plain.append(segment)
+    small = [segment.lower() for segment in plain]
+    if not small or _route_of([*small[:-1], small[-1].partition(".")[0]]) is None:
         return None
-    return route, unquote(matched["id"])
+    if len(plain) != len(segments):
+        return DOTTED
+    return FORMAT if small == plain else CASE
+
+
+def _segments(path: str) -> list[str]:
+    return [unquote(segment) for segment in path.split("/") if segment] if path.startswith("/") else []
+
+
+def _route_of(segments: Sequence[str]) -> tuple[Route, str] | None:
+    if len(segments) != _LENGTH or tuple(segments[:3]) != _BEGINNING or segments[3] in (".", ".."):
+        return None
+    route = _BY_ACTION.get(segments[4].removesuffix(".json"))
+    return None if route is None else (route, segments[3])

@@ -138,7 +138,7 @@ REASONS = re.findall(r'^ +return (?:[\w.]+ or )?"(.+)"$', inspect.getsource(Veri
 
 
 def test_every_reason_of_the_verifier_is_known() -> None:
-    assert len(REASONS) == 5
+    assert {"wrong signature", "no timestamp", "no nonce"} <= set(REASONS)
     assert set(CLUED) <= set(REASONS)
     for reason in (*REASONS, STRANGER, AMBIGUOUS, BAD_NAME, MARKED):
         diagnosis = diagnose_entry({"refusal": reason})
