@@ -6,6 +6,7 @@ With ``mount`` as with ``install``, whichever of the two was begun first.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -307,7 +308,7 @@ def test_a_timeout_of_ours_is_one_behind_them_too(side: Side, tmp_path: Path) ->
             side.session.get(LIST, timeout=0.2)
 
 
-def test_what_mocks_forbid_the_clients_reaches_nobody(side: Side, tmp_path: Path) -> None:
+def test_the_clients_requests_are_for_mocks_to_answer(side: Side, tmp_path: Path) -> None:
     once = compat.RetryPolicy(attempts=1)
     upstream = compat.StudentSessions(side.server.base_url, api_token="t", secret_key="s3cret", retries=once)
     old, new = compat.ExamStudentsClient(upstream), compat.StudentSessionsClient(upstream)
@@ -315,9 +316,18 @@ def test_what_mocks_forbid_the_clients_reaches_nobody(side: Side, tmp_path: Path
         lambda: old.index_students(17).students[0]["name"],
         lambda: next(iter(new.sessions(17)))["name"],
     ]
+    everywhere = re.compile(re.escape(side.server.base_url))
+    headers = {"X-Pagination-Item-Count": "1", "X-Pagination-Limit": "300"}
+    page = json.dumps({"students": [{**RECORD, "name": "mocked"}]})
     for ask in asks:
         for begin in (of_responses, of_requests_mock, of_vcr):
             with begin(side.session, tmp_path), pytest.raises(Exception):  # noqa: B017, PT011 - each has its own
                 ask()
+        with responses.RequestsMock() as mocking:
+            mocking.get(everywhere, body=page, headers=headers)
+            assert ask() == "mocked"
+        with requests_mock.Mocker() as mocker:
+            mocker.get(everywhere, text=page, headers=headers)
+            assert ask() == "mocked"
     assert side.asked == 0
     assert [ask() for ask in asks] == ["Ann", "Ann"]
