@@ -139,7 +139,9 @@ def test_too_large_to_share(
     first, second = replica(), replica(max_walk=1000)
     first.ids(1)
     gone = second.ids(1)[0]
-    assert caplog.messages == ["a walk of 20 records is too large to share: max_walk is 1000"]
+    # A new SQLite file says that it is one.
+    found = [message for message in caplog.messages if "begins anew" not in message]
+    assert found == ["a walk of 20 records is too large to share: max_walk is 1000"]
     assert sandbox.dataset.remove(gone)
     sandbox.clear_calls()
     kept = second.ids(2)
