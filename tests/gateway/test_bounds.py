@@ -261,6 +261,23 @@ def test_an_answer_that_is_not_read_is_not_held(passing: Gateway) -> None:
         assert size > 300_000_000
 
 
+@pytest.mark.soak
+def test_a_caller_that_never_reads_is_cut_off(passing: Gateway) -> None:
+    with _connected(passing, b"GET /much HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") as connection:
+        # Until the gateway has closed it, as its own side of the connection says.
+        port = connection.getsockname()[1]
+        until(lambda: f":{port:04X} " not in _taken(passing), passing, within=120)
+        assert len(_all_of(connection)) < 300_000_000
+    assert passing.ready()["ready"]
+
+
+def _taken(gateway: Gateway) -> str:
+    """The connections that the gateway has open, as the system lists them: its own address, then the other side's."""
+    port = f":{int(gateway.base.rpartition(':')[2]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return "".join(f"{row[2]} " for row in rows if row[1].endswith(port) and row[3] == "01")
+
+
 def test_a_body_that_the_upstream_does_not_read_is_not_held(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as upstream:
         host, port = upstream.getsockname()[:2]
