@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 
+import pytest
 from forked import fork, in_child, needs_fork, right
 
 from compat.forks import ForkLock, cached_property, pause_around_fork, renew_after_fork
@@ -125,6 +126,8 @@ def test_a_fork_waits_for_what_cannot_be_made_new_and_lets_both_go_on() -> None:
     paused.busy.release()
 
 
+# From Python 3.12 on a fork beside threads warns; what each thread ignores for itself, another's end undoes.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_threads_that_fork_at_once_do_not_end_each_others_pauses() -> None:
     paused = Paused()
 
