@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import entrances
-import psutil
 import pytest
+from attacked import COUNTS, HONEST, MIB, attacked_gateway, exam_of, resident
 from gateways import written
-from hostile import HOSTILE, hostile, prepare
-from serving import Gateway, serving
+from hostile import HOSTILE, hostile
+from serving import Gateway
 from support import FAST
 from wires import Sent, Wire, whole
 
@@ -42,10 +42,6 @@ KEYS = {
     "": "answer_body_bytes",
 }
 """Part of an attack's name to what the error has to name; the first that fits."""
-
-MIB = 1 << 20
-COUNTS = ("X-Pagination-Item-Count: 1", "X-Pagination-Limit: 300")
-HONEST = json.dumps({"students": [{"id": 1, "exam_id": 18, "name": "Ada"}]}).encode()
 
 
 def upstream_at(base_url: str, **settings: Any) -> compat.StudentSessions:
@@ -154,42 +150,21 @@ def test_large_answers_wait_for_a_place_and_small_ones_do_not(monkeypatch: pytes
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway whose upstream answers exam 18 honestly, and exam 100 + n by attack n."""
-    attacks = list(HOSTILE.values())
-    prepare()
-
-    def answer(sent: Sent, connection: socket.socket) -> None:
-        exam = int(sent.line.partition("/exams/")[2].partition("/")[0])
-        if exam == 18:
-            connection.sendall(whole("200 OK", HONEST, *COUNTS))
-            return
-        attacks[exam - 100](wire, connection)
-        connection.shutdown(socket.SHUT_RDWR)
-
-    with Wire(answer) as wire:
-        upstream = {"kind": "student_sessions", "base_url": wire.base_url, "api_token": "a", "secret_key": "b"}
-        upstream |= {"scope": "exam", "answer_seconds": 5}
-        settings = {"upstream": upstream, "store": {"url": "memory://"}}
-        with serving(written(tmp_path_factory.mktemp("attacked"), settings)) as gateway:
-            yield gateway
-
-
-def _resident(gateway: Gateway) -> int:
-    family = [psutil.Process(gateway.process.pid)]
-    family += family[0].children(recursive=True)
-    return sum(each.memory_info().rss for each in family)
+    """A gateway that gives up an answer after five seconds."""
+    with attacked_gateway(tmp_path_factory.mktemp("attacked"), answer_seconds=5) as gateway:
+        yield gateway
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_gateway_stays_small_and_answers_others(attacked: Gateway, name: str) -> None:
-    exam = 100 + list(HOSTILE).index(name)
+    exam = exam_of(name)
     assert attacked.listed(18).status_code == 200
-    usual = _resident(attacked)
+    usual = resident(attacked)
     with ThreadPoolExecutor(8) as threads:
         attacks = [threads.submit(attacked.listed, exam) for _ in range(8)]
         highest = usual
         while not all(each.done() for each in attacks):
-            highest = max(highest, _resident(attacked))
+            highest = max(highest, resident(attacked))
             time.sleep(0.02)
     assert {each.result().status_code for each in attacks} <= {502, 503, 504}
     assert attacked.listed(18).status_code == 200
