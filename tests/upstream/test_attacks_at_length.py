@@ -1,7 +1,7 @@
 """Hostile upstreams for a minute at 32 connections: what a gateway holds, how others fare, how it recovers.
 
-Times are printed and not asserted, since they depend on what else the machine does: the upstream and all callers of this
-test share one process, and most of what an upstream without an end costs is its own sending.
+Times are printed and not asserted, since they depend on what else the machine does: the upstream and all callers of
+this test share one process, and most of what an upstream without an end costs is its own sending.
 """
 
 from __future__ import annotations
