@@ -25,8 +25,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from compat.legacy.routes import ROUTES, Route
+from compat.legacy.parameters import refusal
+from compat.legacy.routes import ROUTES, SIGNED, Route
 from compat.legacy.signature import base_string
+from compat.schemas.student import STATUSES
 
 __all__ = ["AMBIGUOUS", "BAD_NAME", "MARKED", "unreadable"]
 
@@ -55,7 +57,7 @@ def unreadable(route: Route, values: Mapping[str, str]) -> str | None:
     if any("?" in values.get(name, "") for name in route.lines):
         return MARKED
     text = _Text.of(values)
-    own = _readings(route, text)
+    own = _readings(route, text, lenient=True)
     if own and _SAME not in own:
         return AMBIGUOUS
     rivals = [own, *(_readings(each, text) for each in _others(route) if not each.texts)]
@@ -159,8 +161,14 @@ class _Ended(NamedTuple):
     way: _Way
 
 
-def _readings(route: Route, text: _Text) -> frozenset[_Way]:
-    """How the readings of a text by a route compare with what came; nothing where it has none."""
+def _readings(route: Route, text: _Text, *, lenient: bool = False) -> frozenset[_Way]:
+    """How the readings of a text by a route compare with what came; nothing where it has none.
+
+    Args:
+        route: how it is read.
+        text: the text, and what came.
+        lenient: whether a parameter that came may break its rule: the answer to it is a 422, and no other reading.
+    """
     walk = _Walk(route)
     sent = frozenset(text.sent)
     for number, piece in enumerate(text.pieces):
@@ -169,16 +177,32 @@ def _readings(route: Route, text: _Text) -> frozenset[_Way]:
         begun = walk.beginning(number, name, number in sent) if equals and name not in ("", "signature") else ()
         if number in sent:
             walk.cross()
+        end = number + 1
+        if begun and name in route.known and not (lenient and number in sent):
+            begun = begun if _well_formed(route, name, text, number) else ()
         for way in begun:
             if name in route.json:
                 end = text.piece_behind(number, text.begins[number] + len(name) + 1)
                 skipped = way.coarser or text.sent_between(number, end)
                 walk.end(end, _Ended(name, _Way(way.finer, skipped)))
             elif name in route.known and name not in route.texts:
-                walk.end(number + 1, _Ended(name, way))
+                walk.end(end, _Ended(name, way))
             else:
                 walk.open(name, way)
     return walk.whole(len(text.pieces))
+
+
+def _well_formed(route: Route, name: str, text: _Text, number: int) -> bool:
+    """Whether a parameter that the route knows can have a value that begins at a piece."""
+    begin = text.begins[number] + len(name) + 1
+    value = text.whole[begin : text.begins[number] + len(text.pieces[number])]
+    if name in route.json:
+        return _json_end(text.whole, begin) is not None
+    if name in route.words:
+        return value in STATUSES
+    if name in SIGNED:
+        return value.isascii() and value.isdigit()
+    return name in route.texts or (value != "" and refusal(route, name, value) is None)
 
 
 class _Open(NamedTuple):
