@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,6 +42,7 @@ class Wire:
     """Answers each request by a function that writes to the socket; one thread a connection."""
 
     answer: Answer
+    tls: ssl.SSLContext | None = None
     sent: list[Sent] = field(default_factory=list)
 
     def __enter__(self) -> Wire:
@@ -78,6 +80,8 @@ class Wire:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(20)
+        if self.tls is not None:
+            connection = self.tls.wrap_socket(connection, server_side=True)
         with connection, connection.makefile("rb") as stream:
             try:
                 while (line := stream.readline()) and not self.ending.is_set():

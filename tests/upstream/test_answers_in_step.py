@@ -8,17 +8,20 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import entrances
 import pytest
 import requests
+import trustme
 from requests.adapters import BaseAdapter, HTTPAdapter
 from wires import Sent, Wire
 
@@ -316,3 +319,22 @@ def test_an_error_says_what_was_wrong(name: str, says: str, session: requests.Se
     upstream = Upstream(WRONG[name])
     with Wire(upstream.answer) as upstream.wire, pytest.raises(compat.UpstreamError, match=says):
         list(compat.StudentSessionsClient(upstream.made(session=session)).sessions(17))
+
+
+@pytest.mark.parametrize(
+    "name", ["103 late", "two answers", "several, byte by byte", "gzip, chunked", "closed afterwards"]
+)
+def test_the_same_over_tls(name: str, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    upstream = Upstream(RIGHT[name], odd=2)
+    with Wire(upstream.answer, context) as upstream.wire, requests.Session() as session:
+        session.verify = str(tmp_path / "ca.pem")
+        base = upstream.wire.base_url.replace("http://127.0.0.1", "https://localhost")
+        once = compat.RetryPolicy(attempts=1)
+        sessions = StudentSessions(base, api_token="a", secret_key="b", scope="exam", retries=once, session=session)
+        with entrances.client(sessions) as call:
+            for _ in range(4):
+                assert call() == upstream.last
