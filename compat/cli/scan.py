@@ -53,11 +53,14 @@ def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None) ->
       exam-compat scan . --sarif > exam-compat.sarif
     """
     require_extra("migration")
-    from compat.migration.scan import sarif
+    from compat.migration.scan import left_out, sarif
 
     finds, problems = found_below(paths, exclude, quiet=False)
     if form == "sarif":
-        say(json.dumps(sarif(finds, problems), indent=2, ensure_ascii=False))
+        log = sarif(finds, problems)
+        say(json.dumps(log, indent=2, ensure_ascii=False))
+        for each in left_out(log):
+            note(f"Note: {each}")
     elif form == "json":
         told = [{"path": each.path, "reason": each.reason} for each in problems]
         say(json.dumps({"finds": [each.as_dict() for each in finds], "problems": told}, indent=2, ensure_ascii=False))

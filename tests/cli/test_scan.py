@@ -65,6 +65,15 @@ def test_json_and_sarif(invoke: Invoke, scripts: Path) -> None:
     assert [each["ruleId"] for each in log["runs"][0]["results"]] == ["index-students-route"] * 2
 
 
+def test_what_a_code_host_would_not_take_is_said(invoke: Invoke, scripts: Path) -> None:
+    (scripts / "many.sh").write_text("curl $U/exams/1/index_students\n" * 25_001)
+    result = invoke("scan", "--sarif", ".")
+    assert [each["message"]["text"].rpartition(". ")[2] for each in json.loads(result.stdout)["runs"][0]["results"]][
+        :1
+    ] == ["`exam-compat migrate` rewrites it."]
+    assert "Note: 25,000 of 25,003 finds are in this log" in result.stderr
+
+
 def test_a_diff_changes_nothing(invoke: Invoke, scripts: Path) -> None:
     result = invoke("migrate", ".")
     assert result.exit_code == 0

@@ -2,8 +2,8 @@
 
 from compat.migration.scan.files import Problem, Source, sources
 from compat.migration.scan.finds import Find
-from compat.migration.scan.report import sarif
+from compat.migration.scan.report import left_out, sarif
 from compat.migration.scan.rules import RULES, Rule
 from compat.migration.scan.uses import finds_in
 
-__all__ = ["RULES", "Find", "Problem", "Rule", "Source", "finds_in", "sarif", "sources"]
+__all__ = ["RULES", "Find", "Problem", "Rule", "Source", "finds_in", "left_out", "sarif", "sources"]
