@@ -7,7 +7,7 @@ route reads it; at most one set of parameters keeps them, for every text and ove
 2. A number, a flag, a status, a name and an email hold no question mark. A JSON value ends where its JSON ends.
 3. A text (``individual_info``) ends only where a name begins that the route knows: a link with a query stays whole.
 4. The value of a name that the route does not know may hold question marks, and ends where any name may begin.
-5. Of readings that differ the finest counts: what can have been sent as a parameter of its own was.
+5. Of well-formed readings that differ the finest counts: what can have been sent as a parameter of its own was.
 6. A text that ``add_student`` can read is its own; other routes take it only as the very same parameters.
 
 One walk over the text says whether the parameters that came are the reading that counts. It notes, for each question
