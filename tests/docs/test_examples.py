@@ -46,19 +46,20 @@ def vendors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox
         monkeypatch.setenv("PLATFORM_CLIENT_ID", sandbox.client_id)
         monkeypatch.setenv("PLATFORM_CLIENT_SECRET", sandbox.client_secret)
         shutil.copy(sandbox.settings("paginated_sessions", fan_out=True)["upstream"]["roster"], "roster.csv")
-        monkeypatch.setattr(HTTPAdapter, "send", _moved(sandbox.base_url))
+        monkeypatch.setattr(HTTPAdapter, "get_connection_with_tls_context", _moved(sandbox.base_url))
         monkeypatch.setattr(OwnPool, "send", _moved_upstream(sandbox.base_url))
         yield sandbox
         compat.uninstall()
 
 
 def _moved(base_url: str) -> Any:
-    send = HTTPAdapter.send
+    """Connects elsewhere, below what mocks take the place of: one in that place would be asked before the shim."""
+    connection = HTTPAdapter.get_connection_with_tls_context
 
-    def moved(self: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+    def moved(self: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
         elsewhere = request.copy()
         elsewhere.url = _at_the_sandbox(base_url, request.url or "")
-        return send(self, elsewhere, *args, **options)
+        return connection(self, elsewhere, *args, **options)
 
     return moved
 
