@@ -9,15 +9,16 @@ import click
 
 from compat.cli.console import counting, note, say
 from compat.cli.options import config_option, configuration
+from compat.cli.record_har import HarRecording, base_urls_of
 from compat.config import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.query import STATUSES
 from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import Caller
+from compat.plural import several
 from compat.regression.asked_for import calls_in, listing
 from compat.regression.asking import Asker, NewEndpoint, OldEndpoint, pages_of
 from compat.regression.errors import SecretFound
-from compat.regression.har import calls_of_har
 from compat.regression.keys import key_of
 from compat.regression.pairs import Answered
 from compat.regression.recording import Recorder
@@ -43,7 +44,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--as",
     "name",
     metavar="CALLER",
-    help="Whose account of [[callers]] asks the old endpoint.  [default: that of [legacy]]",
+    help="Whose account of [[callers]] asks the old endpoint, or whose the calls of --har are where neither token nor "
+    "signature tells it.  [default: that of [legacy]; with --har, nobody's]",
+)
+@click.option(
+    "--base-url",
+    "base_urls",
+    multiple=True,
+    metavar="URL",
+    help="Where the calls of --har went; may be given again.  [default: base_url of [legacy]]",
 )
 @click.option("--key-file", type=_FILE, help="The key of the pseudonyms; made where it is not there.")
 @click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that must not get in, in any form.")
@@ -59,6 +68,7 @@ def record(
     har: Path | None,
     ask: str,
     name: str | None,
+    base_urls: tuple[str, ...],
     key_file: Path | None,
     canaries: tuple[str, ...],
 ) -> int:
@@ -71,7 +81,11 @@ def record(
     A list is asked page by page to its end, unless the call names its page. A line of --queries is a call such as
     17?status=exam_finished, the URL of one, or a JSON object such as {"exam": 17, "sort": [{"name": "asc"}]}.
 
-    Exit status: 0 recorded; 1 some call was left out, or nothing was recorded.
+    Of a --har file the deprecated reads of --base-url are recorded. What became of every other entry is said at the
+    end, by reason and number.
+
+    Exit status: 0 recorded; 1 some call was left out, one of another address or an entry that may be a call among
+    them, or nothing was recorded.
 
     \b
     Examples:
@@ -83,6 +97,9 @@ def record(
     calls = _calls(exams, {"status": status, "filter": filter_, "sort": sort, "limit": limit}, queries)
     if (har is not None) == bool(calls):
         raise click.UsageError("Say what to record: --exam or --queries, or else --har.")
+    seen = None if har is None else _seen(given, har, base_urls, name)
+    if base_urls and seen is None:
+        raise click.UsageError("--base-url goes with --har.")
     askers = {} if har is not None else _askers(given, ask, name)
     place = output or Path(given.regression.get("record", "recordings"))
     recorder = Recorder(
@@ -94,8 +111,18 @@ def record(
         sought=[*given.secrets, *canaries],
     )
     with recorder:
-        tally = _record_har(recorder, har) if har is not None else _record_asked(recorder, calls, askers, name)
-    return _told(recorder, *tally)
+        kept, left_out = _record_asked(recorder, calls, askers, name) if seen is None else seen.record(recorder)
+    say(f"Recorded {several(kept, 'call')} in {recorder.path}; pseudonyms by the key {recorder.key_id}.")
+    if seen is not None:
+        seen.tell()
+    elif left_out:
+        note(f"{left_out} left out, since a secret stood in what would have been written.")
+    return 0 if kept and not left_out else 1
+
+
+def _seen(given: Configuration, har: Path, base_urls: tuple[str, ...], name: str | None) -> HarRecording:
+    otherwise = None if name is None else _account(given, name).name
+    return HarRecording(given, har, base_urls_of(given, base_urls), otherwise)
 
 
 def _calls(exams: tuple[str, ...], parameters: dict[str, str | None], queries: TextIO | None) -> list[LegacyCall]:
@@ -152,32 +179,13 @@ def _record_asked(
                 asked += 1
                 left_out += not _kept(recorder, page, answers, name)
                 progress.update(bar, advance=1 if page is call else 0)
-    return asked, left_out
+    return asked - left_out, left_out
 
 
-def _record_har(recorder: Recorder, har: Path) -> tuple[int, int]:
-    asked = left_out = 0
-    for seen in calls_of_har(har):
-        asked += 1
-        side = "new" if seen.by_shim else "old"
-        left_out += not _kept(recorder, seen.call, {side: seen.answered}, None, seen.at)
-    return asked, left_out
-
-
-def _kept(
-    recorder: Recorder, call: LegacyCall, answers: dict[str, Answered], name: str | None, at: float | None = None
-) -> bool:
+def _kept(recorder: Recorder, call: LegacyCall, answers: dict[str, Answered], name: str | None) -> bool:
     try:
-        recorder.keep(call, old=answers.get("old"), new=answers.get("new"), caller=name, at=at)
+        recorder.keep(call, old=answers.get("old"), new=answers.get("new"), caller=name)
     except SecretFound as error:
         note(str(error))
         return False
     return True
-
-
-def _told(recorder: Recorder, asked: int, left_out: int) -> int:
-    kept = asked - left_out
-    say(f"Recorded {kept} call{'' if kept == 1 else 's'} in {recorder.path}; pseudonyms by the key {recorder.key_id}.")
-    if left_out:
-        note(f"{left_out} left out, since a secret stood in what would have been written.")
-    return 0 if kept and not left_out else 1

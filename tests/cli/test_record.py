@@ -147,7 +147,8 @@ def har(sandbox: Sandbox, records: list[dict[str, Any]]) -> dict[str, Any]:
 def test_a_har_file(invoke: Invoke, sandbox: Sandbox, paginated: Path, tmp_path: Path) -> None:
     records = sandbox.dataset.students[:4]
     (tmp_path / "saved.har").write_text(json.dumps(har(sandbox, records)), encoding="utf-8")
-    assert invoke("record", "seen.ndjson.gz", "--har", "saved.har", "--config", paginated).exit_code == 0
+    elsewhere = ("--base-url", "https://acme.example")
+    assert invoke("record", "seen.ndjson.gz", "--har", "saved.har", *elsewhere, "--config", paginated).exit_code == 0
     old, new, lost = read(tmp_path / "seen.ndjson.gz")
     assert (old.at, old.new, new.old) == (1794906000.0, None, None)
     assert old.old is not None
@@ -181,6 +182,9 @@ def test_a_canary_is_left_out_and_said(invoke: Invoke, sandbox: Sandbox, tmp_pat
     [
         ((), "Say what to record: --exam or --queries, or else --har."),
         (("--exam", 17, "--har", "x"), "Say what to record: --exam or --queries, or else --har."),
+        (("--exam", 17, "--base-url", "https://acme.example"), "--base-url goes with --har."),
+        (("--har", "absent.har", "--base-url", "acme.example"), "--base-url 'acme.example': no http or https URL"),
+        (("--har", "absent.har", "--as", "nobody"), "--as 'nobody': [[callers]] has no such name"),
         (("--limit", 5), "--status, --filter, --sort and --limit go with --exam."),
         (("--exam", 17, "--as", "nobody"), "--as 'nobody': [[callers]] has no such name"),
         (("--har", "absent.har"), "absent.har: No such file or directory"),

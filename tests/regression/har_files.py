@@ -1,0 +1,92 @@
+"""HAR files of deprecated calls, with whatever is odd about them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from compat.regression.har import HarCalls
+from compat.regression.har_entry import SeenCall
+
+OLD = "https://acme.example"
+URL = f"{OLD}/api/v3/exams/17/index_students"
+TEXT = '{"students":[{"id":1,"name":"José Ümlaut","email":"jose@example.com"}]}'
+STARTED = "2026-11-17T10:00:00.000Z"
+STARTED_AT = 1794909600.0
+
+
+def pairs(given: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in given]
+
+
+def entry(
+    *,
+    request: dict[str, Any] | None = None,
+    response: dict[str, Any] | None = None,
+    content: Any = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """A call as the specification has it, with other parts where those are given."""
+    asked = {
+        "method": "GET",
+        "url": f"{URL}?limit=5",
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": pairs([("Accept", "application/json")]),
+        "queryString": pairs([("limit", "5")]),
+        "headersSize": -1,
+        "bodySize": 0,
+    }
+    answered = {
+        "status": 200,
+        "statusText": "OK",
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": pairs([("Content-Type", "application/json"), ("X-Pagination-Limit", "5")]),
+        "content": {"size": len(TEXT.encode()), "mimeType": "application/json", "text": TEXT},
+        "redirectURL": "",
+        "headersSize": -1,
+        "bodySize": -1,
+    }
+    if content is not None:
+        answered["content"] = content
+    return {
+        "startedDateTime": STARTED,
+        "time": 81.5,
+        "request": {**asked, **(request or {})},
+        "response": {**answered, **(response or {})},
+        "cache": {},
+        "timings": {"send": 0, "wait": 81.5, "receive": 0},
+        **changes,
+    }
+
+
+def har_of(*entries: Any) -> dict[str, Any]:
+    return {"log": {"version": "1.2", "creator": {"name": "tests", "version": "1"}, "entries": list(entries)}}
+
+
+def read(path: Path, content: bytes | dict[str, Any], *base_urls: str) -> tuple[list[SeenCall], HarCalls]:
+    """The calls of such a file, and what was counted."""
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    found = HarCalls(path, base_urls or (OLD,))
+    return list(found), found
+
+
+def counted(found: HarCalls) -> int:
+    """The entries that were passed over."""
+    return sum(sum(each.values()) for each in (found.others, found.elsewhere, found.left_out))
+
+
+def based(octets: bytes) -> dict[str, str]:
+    """How binary bodies stand in such a file."""
+    return {"text": base64.b64encode(octets).decode(), "encoding": "base64"}
+
+
+def only(tmp_path: Path, given: Any) -> SeenCall:
+    """The call that an entry is, where it is one."""
+    (seen,), found = read(tmp_path / "seen.har", har_of(given))
+    assert counted(found) == 0
+    return seen
