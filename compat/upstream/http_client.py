@@ -1,251 +1,32 @@
 """urllib3's connections, kept in step: an answer belongs to its question (contract, section 4).
 
-``http.client``, which urllib3 reads heads with, reads past 100 alone: after any other informational answer each answer
-of the connection is the one before (https://github.com/urllib3/urllib3/issues/3336). It also drops what came after an
-answer, takes the first of two lengths, and starts its time limit anew with each byte. What is added here is that and
-no more; pools, proxies, TLS, chunks and compression are urllib3's.
+A connection on which anything was out of step is not used again, and an idle one not for long. Pools, proxies, TLS,
+chunks and compression are urllib3's.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
-import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
+from http.client import HTTP_PORT
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager
-from urllib3.exceptions import HeaderParsingError
-from urllib3.util.response import assert_header_parsing
 
 from compat.errors import UpstreamError
-from compat.upstream.answer_limits import USUAL_LIMITS, AnswerLimits, too_large
-from compat.upstream.retries import Deadline
+from compat.upstream.answers_in_step import AnswerInStep, Attempt
 
-__all__ = ["Attempt", "InStepAdapter", "OutOfStep", "check_encoding", "keep_in_step"]
-
-_LENGTH = re.compile(r"[0-9]{1,15}")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
-_LONGEST_LINE = 1 << 16
-_MOST_LINES = 100
-"""Of one head; ``http.client`` reads no more either."""
+__all__ = ["ConnectionInStep", "InStepAdapter", "check_encoding", "keep_in_step"]
 
 _ENCODINGS = {"identity": "", "x-gzip": "gzip"}
 _DECODED = tuple(HTTPResponse.CONTENT_DECODERS)
-_LINE_ENDS = bytes.maketrans(b"\x0b\x0c\x1c\x1d\x1e\x85", b"      ")
-"""What the parser of heads takes for the end of a line, and HTTP for a part of a value."""
 
 
-class OutOfStep(http.client.HTTPException):
-    """An answer after which nobody can tell where the next one begins; the text says why."""
-
-
-@dataclass
-class Attempt:
-    """One request, as its connection has to know it.
-
-    Attributes:
-        deadline: when its answer has to be there, body included.
-        limits: how much of an answer is taken.
-        fresh: use no connection that was used before.
-        reused: the connection had been used before.
-        received: bytes that came.
-        head: bytes of them that are no body.
-    """
-
-    deadline: Deadline
-    limits: AnswerLimits
-    fresh: bool = False
-    reused: bool = False
-    received: int = 0
-    head: int | None = None
-
-    def check_received(self) -> None:
-        """Let no body be sent without an end, its chunks' sizes and trailers included.
-
-        Raises:
-            UpstreamError: more came than an answer may have.
-        """
-        limits = self.limits
-        head = limits.answer_head_bytes if self.head is None else self.head
-        if self.received > head + limits.answer_body_bytes:
-            raise too_large("body", limits.answer_body_bytes, "answer_body_bytes", " as sent")
-
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Let the connections that this thread uses know of it."""
-        token = _under_way.set(self)
-        try:
-            yield
-        finally:
-            _under_way.reset(token)
-
-
-_under_way: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
-
-
-class _Wire(io.RawIOBase):
-    """What comes from a socket, within the limits of the attempt that waits for it.
-
-    Args:
-        raw: the socket's bytes.
-        sock: the socket; its timeout is how long is waited for each byte.
-    """
-
-    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
-        self._raw = raw
-        self._sock = sock
-        self._silence: float | None = sock.gettimeout()
-        self._attempt = _under_way.get()
-        self.ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self.ended:
-            return 0
-        attempt = self._attempt
-        if attempt is None:
-            return self._raw.readinto(buffer)
-        left = attempt.deadline.remaining()
-        self._sock.settimeout(left if self._silence is None else min(left, self._silence))
-        try:
-            count = self._raw.readinto(buffer) or 0
-        except TimeoutError:
-            attempt.deadline.remaining()
-            raise
-        attempt.received += count
-        attempt.check_received()
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Stream(io.BufferedReader):
-    """Tells, when an answer has ended, whether more has come than the answer."""
-
-    def __init__(self, wire: _Wire, connection: Any) -> None:
-        super().__init__(wire)
-        self._wire = wire
-        self._connection = connection
-
-    def close(self) -> None:
-        if not self.closed:
-            self._wire.ended = True
-            pending = getattr(self._connection.sock, "pending", None)
-            if self.peek(1) or (pending is not None and pending()):
-                self._connection.out_of_step = True
-        super().close()
-
-
-class _Head:
-    """The lines of a head, and of those before it, within the limit of the attempt that waits for it."""
-
-    def __init__(self, stream: Any, limits: AnswerLimits) -> None:
-        self._stream = stream
-        self._left = self._most = limits.answer_head_bytes
-        self._lines = 0
-        self.close = stream.close
-
-    @property
-    def size(self) -> int:
-        """Bytes that were read of it."""
-        return self._most - self._left
-
-    def readline(self, limit: int) -> bytes:
-        line: bytes = self._stream.readline(min(limit, self._left + 1))
-        self._left -= len(line)
-        if self._left < 0:
-            raise too_large("head", self._most, "answer_head_bytes")
-        self._lines = self._lines + 1 if line.strip() else 0
-        if self._lines > _MOST_LINES:
-            raise UpstreamError(f"The upstream's answer has a head of more than {_MOST_LINES} lines.")
-        if b"\r" in line.removesuffix(b"\r\n"):
-            raise OutOfStep("a head with a bare carriage return")
-        return line.translate(_LINE_ENDS)
-
-
-class _Answer(http.client.HTTPResponse):
-    """An answer whose beginning and end are certain."""
-
-    def __init__(self, sock: Any, *args: Any, connection: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        raw: Any = self.fp
-        self.fp: Any = _Stream(_Wire(raw.detach(), sock), connection)
-        self._attempt = _under_way.get()
-        self._limits = self._attempt.limits if self._attempt is not None else USUAL_LIMITS
-
-    def begin(self) -> None:
-        stream, head = self.fp, _Head(self.fp, self._limits)
-        while True:
-            self.fp = head
-            try:
-                super().begin()
-            finally:
-                if self.fp is head:
-                    self.fp = stream
-            if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
-                raise OutOfStep("another protocol, which nobody asked for")
-            if self.status >= 200:
-                break
-            # With headers, the next call would take this for the answer.
-            self.headers = self.msg = None  # type: ignore[assignment]
-        if self._attempt is not None:
-            self._attempt.head = head.size
-        self._check_framing()
-
-    def _check_framing(self) -> None:
-        try:
-            assert_header_parsing(self.msg)
-        except HeaderParsingError:
-            raise OutOfStep("a head that cannot be read") from None
-        codings = [text.strip().lower() for text in self.headers.get_all("Transfer-Encoding", [])]
-        stated = self.headers.get_all("Content-Length", [])
-        lengths = {text.strip() for each in stated for text in each.split(",")}
-        if codings and codings != ["chunked"]:
-            raise OutOfStep("a Transfer-Encoding other than chunked")
-        if codings and lengths:
-            raise OutOfStep("both a Transfer-Encoding and a Content-Length")
-        if len(lengths) > 1:
-            raise OutOfStep("two lengths")
-        for length in lengths:
-            if not _LENGTH.fullmatch(length):
-                raise OutOfStep("a Content-Length that is no number")
-            if int(length) > self._limits.answer_body_bytes and self._method != "HEAD":  # type: ignore[attr-defined]
-                raise too_large("body", self._limits.answer_body_bytes, "answer_body_bytes", " as sent")
-            if self.length is None:
-                # The same length twice, which http.client does not read.
-                self.length = int(length)
-                self.will_close = self._check_close()  # type: ignore[attr-defined]
-
-    def _read_next_chunk_size(self) -> int:
-        line = self.fp.readline(_LONGEST_LINE + 1)
-        if not line:
-            raise http.client.IncompleteRead(b"")
-        found = _CHUNK_SIZE.fullmatch(line)
-        if found is None:
-            raise OutOfStep("a chunk without a size")
-        return int(found[1], 16)
-
-    def _safe_read(self, amt: int) -> bytes:
-        data: bytes = super()._safe_read(amt)  # type: ignore[misc]
-        at_end_of_chunk = self.chunked and self.chunk_left == 0
-        if at_end_of_chunk and data != b"\r\n":
-            raise OutOfStep("a chunk that is longer than its size")
-        return data
-
-
-class _Connection:
+class ConnectionInStep:
     """Mixed into a connection of urllib3's.
 
     Attributes:
@@ -260,26 +41,74 @@ class _Connection:
     keep_alive: float | None = None
     kept_at = 0.0
     out_of_step = False
+    _written: bytes | None = None
+    _head: tuple[dict[str, str], bytes] | None = None
 
     def connect(self) -> None:
         self.answered, self.out_of_step = 0, False
         super().connect()  # type: ignore[misc]
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
-        attempt = _under_way.get()
+    def request(
+        self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> Any:
+        self._begin_request()
+        self._written = self._head = None
+        result = super().request(method, url, body, headers, **kwargs)  # type: ignore[misc]
+        line, _, others = (self._written or b"").partition(b"\r\n")
+        if body is None and line.startswith(b"GET ") and line.endswith(b" HTTP/1.1"):
+            self._head = dict(headers or {}), others
+        return result
+
+    def send(self, data: Any) -> None:
+        # What is written first is the whole head; a proxy's CONNECT is written while that is under way.
+        if self._written is None and isinstance(data, bytes):
+            self._written = data
+        super().send(data)  # type: ignore[misc]
+
+    def head_again(self, headers: Mapping[str, str]) -> bytes | None:
+        """What the library writes after the first line of a GET with these headers.
+
+        Returns:
+            None where it did not do so on this connection, or where opening or checking the connection is to be done.
+        """
+        open_and_usual = self.sock is not None and self.answered and not self.debuglevel  # type: ignore[attr-defined]
+        if not open_and_usual or self._head is None or self._head[0] != headers:
+            return None
+        if self.proxy is not None or not (self.is_verified or self.default_port == HTTP_PORT):  # type: ignore[attr-defined]
+            # urllib3 warns of each request that goes out unverified.
+            return None
+        return self._head[1]
+
+    def ask(self, head: bytes, silence: float) -> AnswerInStep:
+        """Send a head on the open connection, and wait so many seconds for each byte of that of the answer."""
+        self._begin_request()
+        self.sock.settimeout(silence)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            # The answer may have come before, as urllib3 has it.
+            self.send(head)
+        answer = self.response_class(self.sock, method="GET")
+        try:
+            answer.begin()
+        except BaseException:
+            answer.close()
+            raise
+        self.answered += 1
+        return answer
+
+    def _begin_request(self) -> None:
+        attempt = Attempt.current()
         if attempt is not None:
             # One that was closed is opened while the request is sent.
             attempt.reused = self.sock is not None and self.answered > 0
             self.keep_alive = attempt.limits.keep_alive
-        return super().request(*args, **kwargs)  # type: ignore[misc]
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
         self.answered += 1
         return response
 
-    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> _Answer:
-        return _Answer(sock, *args, connection=self, **kwargs)
+    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> AnswerInStep:
+        return AnswerInStep(sock, *args, connection=self, **kwargs)
 
     def may_be_used(self, attempt: Attempt | None) -> bool:
         """Whether it is as good as a new one."""
@@ -293,7 +122,7 @@ class _Pool:
 
     def _get_conn(self, *args: Any, **kwargs: Any) -> Any:
         connection = super()._get_conn(*args, **kwargs)  # type: ignore[misc]
-        if connection.answered and not connection.may_be_used(_under_way.get()):
+        if connection.answered and not connection.may_be_used(Attempt.current()):
             connection.close()
         return connection
 
@@ -311,7 +140,7 @@ def _in_step(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
         return pool
     # While a cassette of vcrpy is in use, its own class stands there, and names the real one.
     real = getattr(pool.ConnectionCls, "_baseclass", pool.ConnectionCls)
-    connection = type("ConnectionInStep", (_Connection, real), {})
+    connection = type("ConnectionInStep", (ConnectionInStep, real), {})
     return type("PoolInStep", (_Pool, pool), {"ConnectionCls": connection})
 
 

@@ -13,9 +13,9 @@ from compat.errors import UpstreamThrottled
 from compat.forks import renew_after_fork
 from compat.upstream.retries import Deadline
 
-__all__ = ["LargeAnswer"]
+__all__ = ["SMALL", "LargeAnswer"]
 
-_SMALL = 2 << 20
+SMALL = 2 << 20
 """Bytes that an answer may have without a place."""
 
 _PLACES = 2
@@ -60,9 +60,9 @@ class LargeAnswer:
         Raises:
             UpstreamThrottled: none came free.
         """
-        if size <= _SMALL or self._place is not None:
+        if size <= SMALL or self._place is not None:
             return
         free = _places.free
         if not free.acquire(timeout=deadline.remaining()):
-            raise UpstreamThrottled(f"Too many answers of more than {_SMALL} bytes are being read at once.", "1")
+            raise UpstreamThrottled(f"Too many answers of more than {SMALL} bytes are being read at once.", "1")
         self._place = free

@@ -20,14 +20,16 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import default_headers, select_proxy
-from urllib3 import HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import ProtocolError
 
 from compat.forks import renew_after_fork
 from compat.mock_libraries import every_session_is_mocked, network_is_mocked
+from compat.upstream.answers_in_step import OutOfStep
 from compat.upstream.call_options import CallOptions
-from compat.upstream.http_client import InStepAdapter, OutOfStep, check_encoding, keep_in_step
+from compat.upstream.http_client import InStepAdapter, check_encoding, keep_in_step
 from compat.upstream.inherited import leave_to_parent
+from compat.upstream.kept_connection import WholeAnswer, ask_again
 
 __all__ = ["CallOptions", "GivenSession", "Incoming", "Outgoing", "OwnPool", "Sender", "whole_url_of"]
 
@@ -233,17 +235,25 @@ class OwnPool:
         pool, whole_url = self._pool_of(url, options)
         _, _, beyond = url.partition("://")
         target = url if whole_url else "/" + beyond.partition("/")[2]
-        response = pool.urlopen(
-            request.method,
-            target,
-            body=request.data,
-            headers={**self._headers, **request.headers},
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            preload_content=False,
-            timeout=Timeout(connect=timeout[0], read=timeout[1], total=options.total),
-        )
+        headers = {**self._headers, **request.headers}
+        response: BaseHTTPResponse | None = None
+        if request.method == "GET" and request.data is None and options.total is None:
+            again = ask_again(pool, target, headers, timeout[1])
+            if isinstance(again, WholeAnswer):
+                return again
+            response = again
+        if response is None:
+            response = pool.urlopen(
+                request.method,
+                target,
+                body=request.data,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                timeout=Timeout(connect=timeout[0], read=timeout[1], total=options.total),
+            )
         check_encoding(response)
         return response
 

@@ -16,8 +16,8 @@ from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, Upstre
 from compat.json_text import loads
 from compat.steps import Cancelled
 from compat.upstream.answer_limits import USUAL_LIMITS, AnswerLimits
+from compat.upstream.answers_in_step import Attempt, OutOfStep
 from compat.upstream.circuit_breaker import BREAKER_FAILURES, CircuitBreaker
-from compat.upstream.http_client import Attempt, OutOfStep
 from compat.upstream.large_answers import LargeAnswer
 from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
 from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool, Sender

@@ -93,6 +93,10 @@ RIGHT: dict[str, Script] = {
     "chunked, byte by byte": lambda body: each_byte(HINTS + chunked(body)),
     "chunked with trailers": lambda body: [chunked(body, end=b"0\r\nExpires: never\r\nX-Sum: 1\r\n\r\n")],
     "chunked with extensions": lambda body: [chunked(body, extension=b';a="b"')],
+    "chunked with spaces after it": lambda body: [chunked(body).replace(b": chunked", b": chunked \t")],
+    "the same with lines of LF": lambda body: [
+        chunked(body).replace(b": chunked", b": chunked ").replace(b"\r\n", b"\n", 5)
+    ],
     "the length twice": lambda body: [head(length(body), length(body)) + body],
     "the length twice in a line": lambda body: [head(b"Content-Length: %d, %d" % (len(body), len(body))) + body],
     "up to the end of the connection": lambda body: [head() + body, None],

@@ -1,0 +1,311 @@
+"""Answers whose beginning and end are certain, within the limits of whoever waits for them (contract, section 4).
+
+``http.client``, which urllib3 reads heads with, reads past 100 alone: after any other informational answer each answer
+of the connection is the one before (https://github.com/urllib3/urllib3/issues/3336). It also drops what came after an
+answer, takes the first of two lengths, and starts its time limit anew with each byte. What is added here is that and
+no more.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from urllib3.exceptions import HeaderParsingError
+from urllib3.util.response import assert_header_parsing
+
+from compat.errors import UpstreamError
+from compat.upstream.answer_limits import USUAL_LIMITS, AnswerLimits, too_large
+from compat.upstream.retries import Deadline
+
+__all__ = ["AnswerInStep", "Attempt", "OutOfStep"]
+
+_LENGTH = re.compile(r"[0-9]{1,15}")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_LONGEST_LINE = 1 << 16
+_MOST_LINES = 100
+"""Of one head; ``http.client`` reads no more either."""
+
+_FRAMING = frozenset(("connection", "content-length", "transfer-encoding"))
+_USUAL_HEAD = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9]{2}) ([ -~]*)\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n){1,99})\r\n"
+)
+_LINE = re.compile(r"([^:\r]+):[\t ]*([^\r]*)\r\n")
+_BUFFER = 1 << 15
+_TRAILING = re.compile(rb"(?<=[^ \t])[ \t]+(?=\r?\n\Z)")
+_FOLDED = re.compile(r"[ \t]*\r?\n[ \t]+")
+_LINE_ENDS = bytes.maketrans(b"\x0b\x0c\x1c\x1d\x1e\x85", b"      ")
+"""What the parser of heads takes for the end of a line, and HTTP for a part of a value."""
+
+
+class OutOfStep(http.client.HTTPException):
+    """An answer after which nobody can tell where the next one begins; the text says why."""
+
+
+@dataclass
+class Attempt:
+    """One request, as its connection has to know it.
+
+    Attributes:
+        deadline: when its answer has to be there, body included.
+        limits: how much of an answer is taken.
+        fresh: use no connection that was used before.
+        reused: the connection had been used before.
+        received: bytes that came.
+        head: bytes of them that are no body.
+    """
+
+    deadline: Deadline
+    limits: AnswerLimits
+    fresh: bool = False
+    reused: bool = False
+    received: int = 0
+    head: int | None = None
+
+    def check_received(self) -> None:
+        """Let no body be sent without an end, its chunks' sizes and trailers included.
+
+        Raises:
+            UpstreamError: more came than an answer may have.
+        """
+        limits = self.limits
+        head = limits.answer_head_bytes if self.head is None else self.head
+        if self.received > head + limits.answer_body_bytes:
+            raise too_large("body", limits.answer_body_bytes, "answer_body_bytes", " as sent")
+
+    @staticmethod
+    def current() -> Attempt | None:
+        """The one that this thread makes."""
+        return _under_way.get()
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Let the connections that this thread uses know of it."""
+        token = _under_way.set(self)
+        try:
+            yield
+        finally:
+            _under_way.reset(token)
+
+
+_under_way: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+
+
+class _Wire(io.RawIOBase):
+    """What comes from a socket, within the limits of the attempt that waits for it.
+
+    Args:
+        raw: the socket's bytes.
+        sock: the socket; its timeout is how long is waited for each byte.
+    """
+
+    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._silence: float | None = sock.gettimeout()
+        self._attempt = _under_way.get()
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return 0
+        attempt = self._attempt
+        if attempt is None:
+            return self._raw.readinto(buffer)
+        left = attempt.deadline.remaining()
+        self._sock.settimeout(left if self._silence is None else min(left, self._silence))
+        try:
+            count = self._raw.readinto(buffer) or 0
+        except TimeoutError:
+            attempt.deadline.remaining()
+            raise
+        attempt.received += count
+        attempt.check_received()
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Stream(io.BufferedReader):
+    """Tells, when an answer has ended, whether more has come than the answer."""
+
+    def __init__(self, wire: _Wire, connection: Any) -> None:
+        super().__init__(wire, _BUFFER)
+        self._wire = wire
+        self._connection = connection
+
+    def close(self) -> None:
+        if not self.closed:
+            self._wire.ended = True
+            pending = getattr(self._connection.sock, "pending", None)
+            if self.peek(1) or (pending is not None and pending()):
+                self._connection.out_of_step = True
+        super().close()
+
+
+class _Head:
+    """The lines of a head, and of those before it, within the limit of the attempt that waits for it."""
+
+    def __init__(self, stream: Any, limits: AnswerLimits) -> None:
+        self._stream = stream
+        self._left = self._most = limits.answer_head_bytes
+        self._lines = 0
+        self.close = stream.close
+
+    @property
+    def size(self) -> int:
+        """Bytes that were read of it."""
+        return self._most - self._left
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._stream.readline(min(limit, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise too_large("head", self._most, "answer_head_bytes")
+        self._lines = self._lines + 1 if line.strip() else 0
+        if self._lines > _MOST_LINES:
+            raise UpstreamError(f"The upstream's answer has a head of more than {_MOST_LINES} lines.")
+        if b"\r" in line.removesuffix(b"\r\n"):
+            raise OutOfStep("a head with a bare carriage return")
+        return _TRAILING.sub(b"", line.translate(_LINE_ENDS))
+
+
+class _Socket:
+    """Opens a file for ``http.client`` as this module reads one."""
+
+    def __init__(self, sock: Any, connection: Any) -> None:
+        self._sock = sock
+        self._connection = connection
+
+    def makefile(self, mode: str) -> _Stream:
+        return _Stream(_Wire(self._sock.makefile(mode, buffering=0), self._sock), self._connection)
+
+
+class AnswerInStep(http.client.HTTPResponse):
+    """An answer whose beginning and end are certain.
+
+    Attributes:
+        pairs: name and value of each line of its head.
+    """
+
+    fp: Any
+    pairs: list[tuple[str, str]]
+
+    def __init__(self, sock: Any, *args: Any, connection: Any, **kwargs: Any) -> None:
+        super().__init__(_Socket(sock, connection), *args, **kwargs)  # type: ignore[arg-type]
+        self._attempt = _under_way.get()
+        self._limits = self._attempt.limits if self._attempt is not None else USUAL_LIMITS
+
+    def begin(self) -> None:
+        if not self._begin_usual():
+            self._begin()
+
+    def _begin_usual(self) -> bool:
+        """Read a head that is written as nearly all are: ``http.client`` takes a parser of mail for it.
+
+        Returns:
+            False for any other, of which nothing is read then: whatever is wrong with it is told by the other way.
+        """
+        found = _USUAL_HEAD.match(self.fp.peek(1))
+        if found is None or found.end() > self._limits.answer_head_bytes:
+            return False
+        message = http.client.HTTPMessage()
+        framing: dict[str, str] = {}
+        pairs = _LINE.findall(found[3].decode("ascii"))
+        for name, value in pairs:
+            message.set_raw(name, value)
+            lower = name.lower()
+            if lower in _FRAMING:
+                if lower in framing:
+                    return False
+                framing[lower] = value.strip(" \t").lower()
+        length, coding = framing.get("content-length"), framing.get("transfer-encoding")
+        if coding is not None and (coding != "chunked" or length is not None):
+            return False
+        if length is not None and not (_LENGTH.fullmatch(length) and int(length) <= self._limits.answer_body_bytes):
+            return False
+        self.fp.read(found.end())
+        if self._attempt is not None:
+            self._attempt.head = found.end()
+        self.version, self.reason, self.headers = 11, found[2].decode("ascii").strip(), message
+        self.code = self.status = int(found[1])
+        self.msg, self.pairs = message, pairs
+        self.chunked, self.chunk_left = coding is not None, None
+        self.length = None if length is None else int(length)
+        if self.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED) or self._method == "HEAD":  # type: ignore[attr-defined]
+            self.length = 0
+        ends = coding is not None or self.length is not None
+        self.will_close = not ends or "close" in framing.get("connection", "")
+        return True
+
+    def _begin(self) -> None:
+        stream, head = self.fp, _Head(self.fp, self._limits)
+        while True:
+            self.fp = head
+            try:
+                super().begin()
+            finally:
+                if self.fp is head:
+                    self.fp = stream
+            if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise OutOfStep("another protocol, which nobody asked for")
+            if self.status >= 200:
+                break
+            # With headers, the next call would take this for the answer.
+            self.headers = self.msg = None  # type: ignore[assignment]
+        if self._attempt is not None:
+            self._attempt.head = head.size
+        self._check_framing()
+        self.pairs = [(name, _FOLDED.sub(" ", value)) for name, value in self.headers.items()]
+
+    def _check_framing(self) -> None:
+        try:
+            assert_header_parsing(self.msg)
+        except HeaderParsingError:
+            raise OutOfStep("a head that cannot be read") from None
+        codings = [text.strip().lower() for text in self.headers.get_all("Transfer-Encoding", [])]
+        stated = self.headers.get_all("Content-Length", [])
+        lengths = {text.strip() for each in stated for text in each.split(",")}
+        if codings and codings != ["chunked"]:
+            raise OutOfStep("a Transfer-Encoding other than chunked")
+        if codings and lengths:
+            raise OutOfStep("both a Transfer-Encoding and a Content-Length")
+        if len(lengths) > 1:
+            raise OutOfStep("two lengths")
+        for length in lengths:
+            if not _LENGTH.fullmatch(length):
+                raise OutOfStep("a Content-Length that is no number")
+            if int(length) > self._limits.answer_body_bytes and self._method != "HEAD":  # type: ignore[attr-defined]
+                raise too_large("body", self._limits.answer_body_bytes, "answer_body_bytes", " as sent")
+            if self.length is None:
+                # The same length twice, which http.client does not read.
+                self.length = int(length)
+                self.will_close = self._check_close()  # type: ignore[attr-defined]
+
+    def _read_next_chunk_size(self) -> int:
+        line = self.fp.readline(_LONGEST_LINE + 1)
+        if not line:
+            raise http.client.IncompleteRead(b"")
+        found = _CHUNK_SIZE.fullmatch(line)
+        if found is None:
+            raise OutOfStep("a chunk without a size")
+        return int(found[1], 16)
+
+    def _safe_read(self, amt: int) -> bytes:
+        data: bytes = super()._safe_read(amt)  # type: ignore[misc]
+        at_end_of_chunk = self.chunked and self.chunk_left == 0
+        if at_end_of_chunk and data != b"\r\n":
+            raise OutOfStep("a chunk that is longer than its size")
+        return data
