@@ -33,5 +33,4 @@ def left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) ->
     callers = [each for each in census(counted_in(given).usages, names, time.time()) if each.left]
     if not scripts:
         return callers_left(callers, judged)
-    finds, _ = found_below(scripts, (), quiet=False)
-    return callers_left(callers, judged, finds)
+    return callers_left(callers, judged, found_below(scripts, (), quiet=False).uses())

@@ -75,7 +75,7 @@ def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, as_jso
 
 def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> _Run:
     from compat.migration.codemod import Importers, RewriteFailed, migrate_source
-    from compat.migration.scan import Problem, sources
+    from compat.migration.scan import Problem, Source, sources
 
     run, configured, importers = _Run(), kind_of_upstream(), Importers()
     with counting("files") as progress:
@@ -84,8 +84,9 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
         progress.update(task, total=len(found))
         for source in found:
             progress.advance(task)
-            if isinstance(source, Problem):
-                run.problems.append(source)
+            if not isinstance(source, Source):
+                # What holds no text is nothing to rewrite.
+                run.problems += [source] if isinstance(source, Problem) else []
                 continue
             try:
                 migrated = migrate_source(source, configured, importers)

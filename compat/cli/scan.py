@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +17,12 @@ from compat.errors import ConfigurationError
 from compat.plural import several
 
 if TYPE_CHECKING:
-    from compat.migration.scan import Find, Problem, Source
+    from compat.migration.scan import Grade, Scanned
 
 __all__ = ["exclude_option", "found_below", "kind_of_upstream", "paths_argument", "scan"]
 
-_HEADINGS = ("where", "uses", "by", "instead", "migrate")
+_HEADINGS = ("where", "grade", "uses", "by", "instead", "migrate")
+_GRADES = ("certain", "likely", "mention")
 _NONE, _FOUND = 0, 1
 
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -30,61 +31,65 @@ exclude_option = click.option(
 )
 
 
+_existing = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+
+
 @click.command(short_help="Find uses of the old interface in files.")
-@paths_argument
+@_existing
 @exclude_option
 @click.option("--json", "form", flag_value="json", help="As a JSON object.")
 @click.option("--sarif", "form", flag_value="sarif", help="As SARIF 2.1.0, for code hosts and editors.")
+@click.option("--fail-on", "least", type=click.Choice(_GRADES), default="likely", show_default=True,
+              help="The lowest grade that makes the exit status 1.")  # fmt: skip
 @config_option
-def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None) -> int:
+def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None, least: Grade) -> int:
     """Find the deprecated routes and names in files and trees.
 
     Python and its notebooks are read by their syntax: addresses in any string form, the old client's names and
-    methods, whatever library sends the call. Files in other languages are searched by their lines. What a .gitignore
-    names is left out, as are virtual environments and node_modules. A file that cannot be read is reported.
+    methods, whatever library sends the call. All other files that hold text are searched by their lines, with or
+    without an ending. What a .gitignore names is left out, as are virtual environments and node_modules. A file that
+    is not read is reported.
 
-    Exit status: 0 no use; 1 at least one; 2 wrong usage. What only keeps old calls working (compat.install and
-    compat.mount) is listed as a note and is no use.
+    A find is certain (the route, or a name of the old client), likely (the route's name without its address) or a
+    mention (a comment, prose, a route or a template of the program's own). Mentions are listed and are no use, and so
+    is what only keeps old calls working (compat.install and compat.mount).
+
+    Exit status: 0 no use; 1 at least one of the grade of --fail-on, or a surer one; 2 wrong usage.
 
     \b
     Examples:
       exam-compat scan .
       exam-compat scan src jobs --exclude 'tests/fixtures/'
       exam-compat scan . --sarif > exam-compat.sarif
+      exam-compat scan . --fail-on certain
     """
     require_extra("migration")
     from compat.migration.scan import left_out, sarif
 
-    finds, problems = found_below(paths, exclude, quiet=False)
+    scanned = found_below(paths, exclude, quiet=False)
     if form == "sarif":
-        log = sarif(finds, problems)
+        log = sarif(scanned.finds, scanned.problems, scanned.unread())
         say(json.dumps(log, indent=2, ensure_ascii=False))
         for each in left_out(log):
             note(f"Note: {each}")
     elif form == "json":
-        told = [{"path": each.path, "reason": each.reason} for each in problems]
-        say(json.dumps({"finds": [each.as_dict() for each in finds], "problems": told}, indent=2, ensure_ascii=False))
+        say(json.dumps(_as_json(scanned), indent=2, ensure_ascii=False))
     else:
-        _tell(finds, problems)
-    return _FOUND if any(each.of.level == "warning" for each in finds) else _NONE
+        _tell(scanned, least)
+    return _FOUND if scanned.uses(least) else _NONE
 
 
-def found_below(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool) -> tuple[list[Find], list[Problem]]:
+def found_below(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool) -> Scanned:
     """The uses in all files below some paths, and what hindered looking for them."""
     from compat.migration.codemod import Importers, refused_lines
-    from compat.migration.scan import Find, finds_in
+    from compat.migration.scan import scan_files, sources
 
     refusals = partial(refused_lines, configured=kind_of_upstream(), importers=Importers())
-
-    finds: list[Find] = []
-    problems: list[Problem] = []
-    for source in _read_all(paths, exclude, "Scanning", problems, quiet=quiet):
-        for found in finds_in(source, refusals):
-            if isinstance(found, Find):
-                finds.append(found)
-            else:
-                problems.append(found)
-    return finds, problems
+    with counting("files", quiet=quiet) as progress:
+        task = progress.add_task("Scanning", total=None)
+        found = list(sources(paths, exclude))
+        progress.update(task, total=len(found))
+        return scan_files(found, refusals, done=partial(progress.advance, task))
 
 
 def kind_of_upstream() -> str:
@@ -99,44 +104,43 @@ def kind_of_upstream() -> str:
         return ""
 
 
-def _read_all(
-    paths: Sequence[Path], exclude: Sequence[str], doing: str, problems: list[Problem], *, quiet: bool = False
-) -> Iterator[Source]:
-    """The files below some paths, one by one, under a progress bar; what cannot be opened goes to the problems."""
-    from compat.migration.scan import Problem, sources
-
-    with counting("files", quiet=quiet) as progress:
-        task = progress.add_task(doing, total=None)
-        found = list(sources(paths, exclude))
-        progress.update(task, total=len(found))
-        for source in found:
-            if isinstance(source, Problem):
-                problems.append(source)
-            else:
-                yield source
-            progress.advance(task)
+def _as_json(scanned: Scanned) -> dict[str, object]:
+    return {
+        "finds": [each.as_dict() for each in scanned.finds],
+        "problems": [{"path": each.path, "reason": each.reason, "read": each.read} for each in scanned.problems],
+        "not_read": [{"path": each.path, "reason": each.reason} for each in scanned.not_read],
+        "files_read": len(scanned.read),
+    }
 
 
-def _tell(finds: Sequence[Find], problems: Sequence[Problem]) -> None:
-    if finds:
+def _tell(scanned: Scanned, least: Grade) -> None:
+    if scanned.finds:
         rows = [
             (
                 plain(each.place),
+                each.grade if each.of.level == "warning" else "note",
                 each.of.title,
                 each.library,
                 each.of.instead,
                 "yes" if each.rewritable else each.why_not,
             )
-            for each in finds
+            for each in scanned.finds
         ]
         show_table(_HEADINGS, rows)
-    for problem in problems:
-        note(f"{problem.path}: not looked at: {problem.reason}")
-    uses = [each for each in finds if each.of.level == "warning"]
-    files = len({each.path for each in uses})
+    for problem in scanned.problems:
+        note(problem.told)
+    if scanned.unread():
+        note(f"{scanned.unread()}.")
+    say(_summary(scanned, least))
+
+
+def _summary(scanned: Scanned, least: Grade) -> str:
+    uses = scanned.uses(least)
+    less = len(scanned.uses("mention")) - len(uses)
+    mentions = f" (and {several(less, 'find')} below --fail-on)" if less else ""
+    if not uses:
+        return f"No use of the old interface in {several(len(scanned.read), 'file')} read{mentions}."
+    files = several(len({each.path for each in uses}), "file")
     ready = sum(each.rewritable for each in uses)
-    if uses:
-        found = f"{several(len(uses), 'use')} of the old interface in {several(files, 'file')}"
-        say(f"{found}; exam-compat migrate rewrites {ready} of them.")
-    else:
-        say("No use of the old interface.")
+    found = f"{several(len(uses), 'use')} of the old interface in {files}{mentions}"
+    return f"{found}; exam-compat migrate rewrites {ready} of them."

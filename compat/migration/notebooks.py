@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-__all__ = ["Cell", "Notebook", "read_notebook"]
+__all__ = ["Cell", "Notebook", "all_cells", "as_python", "is_for_ipython", "read_notebook"]
 
-_MAGIC = re.compile(r"^([ \t]*)([%!?].*)$", re.MULTILINE)
+_TO_THE_END = r"(?:[^\n]*\\\n)*[^\n]*"
+_MAGIC = re.compile(
+    rf"^(?P<indent>[ \t]*)(?:(?P<target>[\w.,\[\]'\"() *]+=[ \t]*)(?=[!%]+[ \t]*\w)(?P<assigned>{_TO_THE_END})"
+    rf"|(?P<line>(?:!|\?|%%?(?=\w)){_TO_THE_END}|[%!]?[\w.*]+(?:\[[^\]\n]*\])*\?\??;?[ \t]*(?:\#[^\n]*)?))$",
+    re.MULTILINE,
+)
+"""What IPython alone reads: a magic, a shell command or a question, with its further lines; also assigned."""
 _HIDDEN = "#exam-compat-magic:"
-_SHOWN = re.compile(rf"^([ \t]*)(?:pass  )?{_HIDDEN}", re.MULTILINE)
+_VALUE = "get_ipython()  "
+_SHOWN = re.compile(rf"^([ \t]*)(?:pass  )?{_HIDDEN}|(?<==)([ \t]*){re.escape(_VALUE)}{_HIDDEN}", re.MULTILINE)
 _MARK = "#exam-compat-cell\n"
+_NO_NOTEBOOK = "not a Jupyter notebook of format 4"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell in Python.
+    """A cell.
 
     Attributes:
         number: from 1, counting all cells.
-        source: its code.
-        start: where the value of its source begins in the file.
+        source: its code, or its text.
+        start: where the value of its source begins in the file; 0 where nobody asked.
         end: where it ends.
+        kind: "code", "markdown" or "raw".
     """
 
     number: int
     source: str
-    start: int
-    end: int
+    start: int = 0
+    end: int = 0
+    kind: str = "code"
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class Notebook:
     @property
     def code(self) -> str:
         """All code cells, one behind the other; lines for IPython alone are comments in it."""
-        return "".join(f"{_MARK}{_MAGIC.sub(_hidden, cell.source)}\n" for cell in self.cells)
+        return "".join(f"{_MARK}{as_python(cell.source)}\n" for cell in self.cells)
 
     def place(self, line: int) -> tuple[int, int]:
         """The cell, and the line in it from 1, of a line of :attr:`code`."""
@@ -70,7 +82,7 @@ class Notebook:
         parts[1] = parts[0] + parts[1]
         text = self.text
         for cell, part in reversed(list(zip(self.cells, parts[1:], strict=True))):
-            source = _SHOWN.sub(r"\1", part.removesuffix("\n"))
+            source = _SHOWN.sub(lambda match: match[1] or match[2] or "", part.removesuffix("\n"))
             if source != cell.source:
                 text = text[: cell.start] + _written(source, text[cell.start : cell.end]) + text[cell.end :]
         return text
@@ -87,11 +99,45 @@ def read_notebook(text: str) -> Notebook:
         language = _language(content)
         cells = list(_code_cells(text, content["cells"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ValueError("not a Jupyter notebook of format 4") from None
+        raise ValueError(_NO_NOTEBOOK) from None
     if language != "python":
         raise ValueError(f"a notebook in {language}, not in Python")
     # A cell that begins so is in another language, or not for Python to read.
     return Notebook(text, [cell for cell in cells if not cell.source.lstrip().startswith("%%")])
+
+
+def all_cells(text: str) -> tuple[str, list[Cell]]:
+    """A notebook's language, and every cell of it, also those that are no code.
+
+    Raises:
+        ValueError: it is no notebook.
+    """
+    try:
+        content = json.loads(text)
+        cells = [
+            Cell(number, "".join(cell["source"]), kind=str(cell["cell_type"]))
+            for number, cell in enumerate(content["cells"], 1)
+        ]
+        return _language(content), cells
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError(_NO_NOTEBOOK) from None
+
+
+def as_python(source: str) -> str:
+    """A cell's code, line for line, with what IPython alone reads as comments."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # A percent sign or a question in a string, or a division that goes on, is no magic.
+            ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return _MAGIC.sub(_hidden, source)
+    return source
+
+
+def is_for_ipython(line: str) -> bool:
+    """Whether a line of :func:`as_python` is for IPython alone."""
+    return _HIDDEN in line
 
 
 def _language(content: Any) -> str:
@@ -120,7 +166,10 @@ def _code_cells(text: str, cells: Sequence[Any]) -> Iterator[Cell]:
 
 def _hidden(match: re.Match[str]) -> str:
     # Within a block a comment alone might leave it empty.
-    return f"{match[1]}{'pass  ' if match[1] else ''}{_HIDDEN}{match[2]}"
+    before = match["target"] or ("pass  " if match["indent"] else "")
+    value = _VALUE if match["target"] else ""
+    first, *more = (match["assigned"] or match["line"]).split("\n")
+    return "\n".join([f"{match['indent']}{before}{value}{_HIDDEN}{first}", *(_HIDDEN + line for line in more)])
 
 
 def _written(source: str, before: str) -> str:

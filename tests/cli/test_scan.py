@@ -44,7 +44,7 @@ def test_the_table_and_the_status(invoke: Invoke, scripts: Path) -> None:
     assert "old.py:12:22" in result.stdout
     assert "2 uses of the old interface in 2 files; exam-compat migrate rewrites 1 of them." in result.stdout
     result = invoke("scan", "new.py")
-    assert (result.exit_code, result.stdout) == (0, "No use of the old interface.\n")
+    assert (result.exit_code, result.stdout) == (0, "No use of the old interface in 1 file read.\n")
 
 
 def test_the_shim_alone_is_a_note(invoke: Invoke, scripts: Path) -> None:

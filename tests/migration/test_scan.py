@@ -10,9 +10,9 @@ import pytest
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as SarifLog
 
 from compat.migration.codemod import refused_lines
-from compat.migration.scan import Find, Problem, Source, finds_in, left_out, sarif, sources
+from compat.migration.scan import Find, Problem, Scanned, Source, finds_in, left_out, sarif, scan_files, sources
 from compat.migration.scan.python_uses import python_uses
-from compat.migration.scan.text_uses import mentions
+from compat.migration.scan.text_uses import text_uses
 
 LIST = "index-students-route"
 
@@ -106,12 +106,12 @@ def test_our_deprecated_names_under_any_alias() -> None:
     ],
 )
 def test_other_languages_by_their_lines(line: str) -> None:
-    ((number, column, rule, _),) = mentions("\n" + line)
-    assert (number, line[column - 1 :].split("_")[0]) == (2, rule.split("-")[0])
+    (use,) = text_uses("\n" + line)
+    assert (use.line, line[use.column - 1 :].split("_")[0]) == (2, use.rule.split("-")[0])
 
 
 def test_a_method_of_somebody_elses_class_is_no_route() -> None:
-    assert list(mentions("exams.each { |exam| exam.add_student(pupil) }")) == []
+    assert list(text_uses("exams.each { |exam| exam.add_student(pupil) }")) == []
 
 
 @pytest.fixture
@@ -131,24 +131,24 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "latin.py").write_bytes(b"# \xe9\nx = 'exams/1/index_students'\n")
     (tmp_path / "declared.py").write_bytes(b"# coding: latin-1\nx = '\xe9', 'exams/1/index_students'\n")
     (tmp_path / "job.sh").write_text("curl $U/api/v3/exams/1/index_students\n")
-    (tmp_path / "picture.png").write_bytes(b"exams/1/index_students")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\0exams/1/index_students")
     (tmp_path / "loop").symlink_to(tmp_path)
     return tmp_path
 
 
 def scanned(*paths: Path, exclude: tuple[str, ...] = ()) -> tuple[list[Find], list[Problem]]:
-    found = [
-        each
-        for source in sources(paths, exclude)
-        for each in ([source] if isinstance(source, Problem) else finds_in(source, refused_lines))
-    ]
-    return [each for each in found if isinstance(each, Find)], [each for each in found if isinstance(each, Problem)]
+    found = looked_at(*paths, exclude=exclude)
+    return found.finds, found.problems
+
+
+def looked_at(*paths: Path, exclude: tuple[str, ...] = ()) -> Scanned:
+    return scan_files(sources(paths, exclude), refused_lines)
 
 
 def test_a_tree_without_what_its_owner_ignores(tree: Path) -> None:
     finds, problems = scanned(tree)
     assert [Path(each.path).relative_to(tree).as_posix() for each in finds] == [
-        *("broken.py", "declared.py", "deep/er/own.py", "job.sh", "kept.log.py", "own.py")
+        *("broken.py", "declared.py", "deep/er/own.py", "job.sh", "kept.log.py", "latin.py", "own.py")
     ]
     assert [(Path(each.path).name, each.reason.partition(":")[0]) for each in problems] == [
         ("broken.py", "not read as Python"),
@@ -164,7 +164,7 @@ def test_exclusions_and_names(tree: Path) -> None:
     finds, problems = scanned(tree, tree / "none", exclude=("*.sh", "/deep", "broken.py", "latin.py"))
     assert [Path(each.path).name for each in finds] == ["declared.py", "kept.log.py", "own.py"]
     assert [each.reason for each in problems] == ["no such file or directory"]
-    assert len(scanned(tree / "picture.png")[0]) == 1
+    assert looked_at(tree / "picture.png").unread() == "1 file was not read: 1 binary"
 
 
 def test_each_find_says_whether_it_is_rewritten(tree: Path) -> None:

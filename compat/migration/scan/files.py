@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tokenize
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-__all__ = ["LANGUAGES", "Problem", "Source", "sources"]
+from compat.migration.scan.decoding import decoded
 
-LANGUAGES = (
-    *(".py", ".pyi", ".pyw", ".ipynb", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx", ".vue", ".svelte"),
-    *(".php", ".java", ".kt", ".kts", ".scala", ".groovy", ".rb", ".erb", ".go", ".rs", ".cs", ".vb", ".fs", ".swift"),
-    *(".c", ".cc", ".cpp", ".h", ".hpp", ".m", ".pl", ".pm", ".r", ".lua", ".dart", ".ex", ".exs", ".sql"),
-    *(".sh", ".bash", ".zsh", ".fish", ".ps1", ".psm1", ".bat", ".cmd", ".yaml", ".yml", ".json", ".toml", ".ini"),
-    *(".cfg", ".conf", ".env", ".properties", ".xml", ".http", ".rest", ".tf", ".j2", ".tmpl", ".html"),
-)
-"""Endings of the files that are read; a file that is named outright is read whatever its ending."""
-_NAMES = ("Dockerfile", "Makefile", "Jenkinsfile", "crontab", ".env", "Procfile")
+__all__ = ["NotRead", "Problem", "Source", "sources"]
+
+_PYTHON = (".py", ".pyi", ".pyw")
 _SKIPPED = {
     *(".git", ".hg", ".svn", "node_modules", "__pycache__", "site-packages", ".tox", ".nox", ".eggs"),
     *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints"),
 }
 _LARGEST = 10_000_000
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+
+_Ignored = Sequence[tuple[str, GitIgnoreSpec]]
+"""An absolute directory, its slash at the end, and what is ignored below it."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that could not be looked at.
+    """A file that was not looked at as it should be.
 
     Attributes:
         path: the file.
         reason: why.
+        read: whether its lines were read all the same.
+    """
+
+    path: str
+    reason: str
+    read: bool = False
+
+    @property
+    def told(self) -> str:
+        """The sentence for people."""
+        return f"{self.path}: {self.reason}" if self.read else f"{self.path}: not looked at: {self.reason}"
+
+
+@dataclass(frozen=True)
+class NotRead:
+    """Something in a tree that holds no text to look at, such as a picture or a named pipe.
+
+    Attributes:
+        path: the file.
+        reason: what it is.
     """
 
     path: str
@@ -51,12 +73,12 @@ class Source:
     """
 
     path: Path
-    _text: list[str] = field(default_factory=list, repr=False, compare=False)
+    _content: list[bytes] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def is_python(self) -> bool:
         """Whether it is a module or a script in Python, by its ending or its first line."""
-        return self.path.suffix in (".py", ".pyi", ".pyw") or (not self.path.suffix and self._begins_as_python())
+        return self.path.suffix in _PYTHON or (not self.path.suffix and self._begins_as_python())
 
     @property
     def is_notebook(self) -> bool:
@@ -64,94 +86,147 @@ class Source:
         return self.path.suffix == ".ipynb"
 
     @property
-    def text(self) -> str:
-        """What it says, in the encoding that it declares where it is Python, else in UTF-8.
+    def content(self) -> bytes:
+        """Its bytes; kept, so that one look at a file reads it once.
 
         Raises:
-            ValueError: it cannot be read so; the text says why.
+            ValueError: it is too large.
+            OSError: it cannot be read, or is no regular file.
+        """
+        if not self._content:
+            self._content.append(_read(self.path))
+        return self._content[0]
+
+    def forget(self) -> None:
+        """Let go of what it says: a tree is larger than the memory."""
+        self._content.clear()
+
+    @property
+    def text(self) -> str:
+        """What it says, in the encoding that it declares where it is Python.
+
+        Raises:
+            ValueError: it is binary, too large, or Python that cannot be read so; the text says why.
             OSError: it cannot be opened.
         """
-        if not self._text:
-            self._text.append(_read(self.path))
-        return self._text[0]
+        text, doubt = self.reading()
+        if doubt and (self.is_python or self.is_notebook):
+            raise ValueError(doubt)
+        return text
+
+    def reading(self) -> tuple[str, str]:
+        """What it says, and why its encoding is in doubt; the second is empty where it is not.
+
+        Raises:
+            ValueError: it is binary, or too large.
+            OSError: it cannot be opened.
+        """
+        return decoded(self.content, is_python=self.is_python)
 
     def _begins_as_python(self) -> bool:
-        return self.text.startswith("#!") and "python" in self.text.partition("\n")[0]
-
-
-def _read(path: Path) -> str:
-    if path.stat().st_size > _LARGEST:
-        raise ValueError(f"larger than {_LARGEST // 1_000_000} MB")
-    content = path.read_bytes()
-    encoding = "utf-8-sig"
-    if path.suffix in (".py", ".pyi", ".pyw"):
         try:
-            encoding = tokenize.detect_encoding(io.BytesIO(content).readline)[0]
-        except SyntaxError:
-            raise ValueError("neither UTF-8 nor in the encoding that it declares") from None
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not {error.encoding} at byte {error.start}") from None
+            first = self.content[:200].partition(b"\n")[0]
+        except (OSError, ValueError):
+            return False
+        return first.startswith(b"#!") and b"python" in first
 
 
-def sources(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Source | Problem]:
-    """Every file below some paths that may use the old interface, in the order of their names.
+def _read(path: Path) -> bytes:
+    status = path.stat()
+    # A named pipe would be waited for, without end.
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(_kind(status.st_mode))
+    if status.st_size > _LARGEST:
+        raise ValueError(f"larger than {_LARGEST // 1_000_000} MB")
+    return path.read_bytes()
+
+
+def _kind(mode: int) -> str:
+    return next((name for is_one, name in _KINDS if is_one(mode)), "no regular file")
+
+
+def sources(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Source | Problem | NotRead]:
+    """Every file below some paths that may use the old interface, in the order of their names, each once.
 
     Args:
         paths: files and directories; what a ``.gitignore`` names is left out, and directories of other people's code.
         exclude: further patterns, as in a ``.gitignore``.
     """
     own = GitIgnoreSpec.from_lines(exclude)
+    seen: set[str] = set()
+    roots = [os.path.realpath(path) for path in paths]
     for path in paths:
         if path.is_dir():
-            yield from _below(path, [(path, own), *_ignored_above(path)])
+            found = _below(path, [(_absolute(path), own), *_ignored_above(path)], roots)
         elif path.exists():
-            yield Source(path)
+            found = iter([Source(path)])
         else:
-            yield Problem(str(path), "no such file or directory")
+            found = iter([Problem(str(path), "no such file or directory")])
+        for each in found:
+            absolute = os.path.abspath(each.path)
+            if absolute not in seen:
+                seen.add(absolute)
+                yield each
 
 
-def _below(directory: Path, ignored: list[tuple[Path, GitIgnoreSpec]]) -> Iterator[Source | Problem]:
+def _below(directory: Path, ignored: _Ignored, roots: Sequence[str]) -> Iterator[Source | Problem | NotRead]:
     try:
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError as error:
         yield Problem(str(directory), error.strerror or str(error))
         return
     ignored = [*ignored, *_ignored_in(directory)]
+    here = _absolute(directory)
     for entry in entries:
         path = directory / entry.name
-        if _matches(path, entry.is_dir(), ignored):
-            continue
         # A link to a directory is followed by nobody who does not want to walk in circles.
         if entry.is_dir(follow_symlinks=False):
-            if entry.name not in _SKIPPED and not (path / "pyvenv.cfg").exists():
-                yield from _below(path, ignored)
-        elif entry.is_file() and _may_use(path):
-            yield Source(path)
+            own = entry.name not in _SKIPPED and not (path / "pyvenv.cfg").exists()
+            if own and not _matches(f"{here}{entry.name}/", ignored):
+                yield from _below(path, ignored, roots)
+        elif not _matches(here + entry.name, ignored):
+            yield from _one(path, entry, roots)
 
 
-def _may_use(path: Path) -> bool:
-    return path.suffix.lower() in LANGUAGES or path.name in _NAMES or path.name.startswith(".env.")
+def _one(path: Path, entry: os.DirEntry[str], roots: Sequence[str]) -> Iterator[Source | NotRead]:
+    """What is no directory: a file, or what is none."""
+    try:
+        mode = entry.stat().st_mode
+    except OSError:
+        yield NotRead(str(path), "a link that leads nowhere")
+        return
+    if stat.S_ISREG(mode):
+        yield Source(path)
+    elif not stat.S_ISDIR(mode):
+        yield NotRead(str(path), _kind(mode))
+    elif not _is_below(os.path.realpath(path), roots):
+        yield NotRead(str(path), "a link to a directory elsewhere")
 
 
-def _matches(path: Path, is_directory: bool, ignored: Sequence[tuple[Path, GitIgnoreSpec]]) -> bool:
-    ending = "/" if is_directory else ""
-    absolute = path.absolute()
-    return any(spec.match_file(absolute.relative_to(base.absolute()).as_posix() + ending) for base, spec in ignored)
+def _is_below(target: str, roots: Sequence[str]) -> bool:
+    return any(target == root or target.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
 
 
-def _ignored_in(directory: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+def _absolute(directory: Path) -> str:
+    return directory.absolute().as_posix().rstrip("/") + "/"
+
+
+def _matches(absolute: str, ignored: _Ignored) -> bool:
+    return any(spec.match_file(absolute[len(base) :]) for base, spec in ignored)
+
+
+def _ignored_in(directory: Path) -> list[tuple[str, GitIgnoreSpec]]:
     file = directory / ".gitignore"
     try:
-        return [(directory, GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8", errors="replace").splitlines()))]
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
     except OSError:
         return []
+    return [(_absolute(directory), GitIgnoreSpec.from_lines(lines))] if lines else []
 
 
-def _ignored_above(directory: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+def _ignored_above(directory: Path) -> list[tuple[str, GitIgnoreSpec]]:
     """What the directories above ignore, up to the one that is the repository."""
-    found: list[tuple[Path, GitIgnoreSpec]] = []
+    found: list[tuple[str, GitIgnoreSpec]] = []
     here = directory.absolute()
     for above in (here, *here.parents):
         if above != here:

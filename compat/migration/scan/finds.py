@@ -1,13 +1,44 @@
-"""One use of the old interface, as reports show it."""
+"""One use of the old interface, as reports show it, and how sure it is that it is one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from compat.migration.scan.rules import RULES, Rule
 
-__all__ = ["Find"]
+__all__ = ["CERTAIN", "GRADES", "LIKELY", "MENTION", "Find", "Grade", "Use"]
+
+Grade = Literal["certain", "likely", "mention"]
+CERTAIN: Grade = "certain"
+LIKELY: Grade = "likely"
+MENTION: Grade = "mention"
+GRADES: tuple[Grade, ...] = (CERTAIN, LIKELY, MENTION)
+"""How sure it is that a line calls the old interface: by its route; by its name; not at all (a comment, prose)."""
+
+_LEVELS = {CERTAIN: "error", LIKELY: "warning", MENTION: "note"}
+
+
+class Use(NamedTuple):
+    """A use in a text.
+
+    Attributes:
+        line: from 1.
+        column: from 1, in characters.
+        rule: the id of its :class:`~compat.migration.scan.rules.Rule`.
+        library: what sends the call, where that can be seen.
+        grade: how sure it is.
+        last: its last line.
+        why_not: why it is not rewritten, where that is known already.
+    """
+
+    line: int
+    column: int
+    rule: str
+    library: str
+    grade: Grade
+    last: int
+    why_not: str = ""
 
 
 @dataclass(frozen=True, order=True)
@@ -23,6 +54,8 @@ class Find:
         library: what sends the call, such as ``httpx``, where that can be seen.
         rewritable: whether ``exam-compat migrate`` can do it.
         why_not: why it cannot; empty where it can.
+        grade: how sure it is that it is a use.
+        digest: of the path's last part and the text of its lines, which stays the same when the lines move.
     """
 
     path: str
@@ -33,11 +66,22 @@ class Find:
     library: str = ""
     rewritable: bool = False
     why_not: str = ""
+    grade: Grade = CERTAIN
+    digest: str = ""
 
     @property
     def of(self) -> Rule:
         """What it is a use of."""
         return RULES[self.rule]
+
+    @property
+    def level(self) -> str:
+        """The level as SARIF has it: "error" for certain, "warning" for likely, "note" for what is no use."""
+        return "note" if self.of.level == "note" else _LEVELS[self.grade]
+
+    def counts(self, least: Grade = LIKELY) -> bool:
+        """Whether it is a use, as sure as a grade at least; what only keeps old calls working is none."""
+        return self.of.level != "note" and GRADES.index(self.grade) <= GRADES.index(least)
 
     @property
     def place(self) -> str:
@@ -53,7 +97,8 @@ class Find:
             "line": self.line,
             "column": self.column,
             "rule": self.rule,
-            "level": self.of.level,
+            "grade": self.grade,
+            "level": self.level,
             "uses": self.of.title,
             "library": self.library or None,
             "instead": self.of.instead,

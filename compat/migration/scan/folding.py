@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["UNKNOWN", "Constants", "folded"]
+__all__ = ["UNKNOWN", "Constants", "dotted", "folded"]
 
 UNKNOWN = "\x00"
 """Stands for a part that only the run of the program can tell."""
@@ -23,7 +23,8 @@ def folded(node: ast.expr, constants: Constants, depth: int = 0) -> str | None:
 
     Args:
         node: the expression.
-        constants: name to what it is bound to, of the names that the file binds once.
+        constants: name to what it is bound to, of the names that the file binds once, and ``settings.NAME`` of those
+            that other modules bind.
         depth: how many names lie between.
     """
     if depth > _DEEPEST:
@@ -34,13 +35,23 @@ def folded(node: ast.expr, constants: Constants, depth: int = 0) -> str | None:
     if isinstance(node, ast.JoinedStr):
         return "".join(_part(value, constants, depth) for value in node.values)
     if isinstance(node, ast.Name | ast.Attribute):
-        bound = constants.get(_named(node))
+        bound = constants.get(dotted(node)) or constants.get(_named(node))
         return folded(bound, constants, depth + 1) if bound is not None else None
     if isinstance(node, ast.BinOp):
         return _operation(node, constants, depth)
     if isinstance(node, ast.Call):
         return _call(node, constants, depth)
     return None
+
+
+def dotted(node: ast.expr) -> str:
+    """``settings.urls.STUDENTS`` of names joined by dots; empty where it is something else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        left = dotted(node.value)
+        return f"{left}.{node.attr}" if left else ""
+    return ""
 
 
 def _part(node: ast.expr, constants: Constants, depth: int) -> str:

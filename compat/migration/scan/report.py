@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from compat._version import __version__
 from compat.migration.scan.files import Problem
-from compat.migration.scan.finds import Find
+from compat.migration.scan.finds import GRADES, Find
 from compat.migration.scan.rules import RULES, Rule
 from compat.plural import several
 
@@ -38,6 +38,7 @@ _FILE = {"startLine": 1}
 def sarif(
     finds: Sequence[Find],
     problems: Sequence[Problem],
+    unread: str = "",
     *,
     most_results: int = MOST_RESULTS,
     most_bytes: int = MOST_BYTES,
@@ -47,16 +48,17 @@ def sarif(
     Args:
         finds: the uses.
         problems: what hindered looking for them.
+        unread: how many files were not read, and why.
         most_results: how many finds the log may have.
         most_bytes: how large it may be, compressed.
     """
     root = _repository(Path.cwd())
     ordered = sorted(finds, key=_least_certain)
     kept = min(len(ordered), most_results)
-    log = _log(ordered, kept, problems, root)
+    log = _log(ordered, kept, problems, unread, root)
     while kept and len(gzip.compress(json.dumps(log, ensure_ascii=False).encode(), 6)) > most_bytes:
         kept = kept * 3 // 4
-        log = _log(ordered, kept, problems, root)
+        log = _log(ordered, kept, problems, unread, root)
     return log
 
 
@@ -68,14 +70,18 @@ def left_out(log: dict[str, Any]) -> list[str]:
 
 def _least_certain(find: Find) -> tuple[Any, ...]:
     """Where a find stands: a use before a note, what was understood before what was only found."""
-    return find.of.level != "warning", not find.rewritable, not find.library, find
+    return find.of.level == "note", GRADES.index(find.grade), not find.rewritable, not find.library, find
 
 
-def _log(ordered: Sequence[Find], kept: int, problems: Sequence[Problem], root: Path | None) -> dict[str, Any]:
+def _log(
+    ordered: Sequence[Find], kept: int, problems: Sequence[Problem], unread: str, root: Path | None
+) -> dict[str, Any]:
     driver = {"name": "exam-compat scan", "version": __version__, "rules": [_rule(rule) for rule in RULES.values()]}
     notes = [_not_looked_at(problem, root) for problem in problems[:MOST_NOTES]]
     if len(problems) > MOST_NOTES:
         notes.append(_left_out(f"{several(len(problems) - MOST_NOTES, 'more file')} were not looked at"))
+    if unread:
+        notes.append({"level": "note", "message": {"text": f"{unread}."}})
     if kept < len(ordered):
         rules = Counter(find.rule for find in ordered[kept:])
         named = ", ".join(f"{number:,} of {rule}" for rule, number in rules.most_common())
@@ -116,10 +122,10 @@ def _result(find: Find, root: Path | None) -> dict[str, Any]:
     return {
         "ruleId": find.rule,
         "ruleIndex": list(RULES).index(find.rule),
-        "level": find.of.level,
+        "level": find.level,
         "message": {"text": f"{cell}{find.of.title}: use {find.of.instead}. {told}".strip()},
         "locations": [_location(find.path, region, root)],
-        "properties": {"migrate": find.rewritable},
+        "properties": {"migrate": find.rewritable, "grade": find.grade},
     }
 
 
@@ -129,8 +135,8 @@ def _location(path: str, region: dict[str, int], root: Path | None) -> dict[str,
 
 def _not_looked_at(problem: Problem, root: Path | None) -> dict[str, Any]:
     return {
-        "level": "error",
-        "message": {"text": f"Not looked at: {problem.reason}"},
+        "level": "note" if problem.read else "error",
+        "message": {"text": problem.reason if problem.read else f"Not looked at: {problem.reason}"},
         "locations": [_location(problem.path, _FILE, root)],
     }
 

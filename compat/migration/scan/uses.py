@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from compat.migration.notebooks import Notebook, read_notebook
-from compat.migration.scan.files import Problem, Source
-from compat.migration.scan.finds import Find
-from compat.migration.scan.python_uses import Use, python_uses
+from compat.migration.notebooks import read_notebook
+from compat.migration.scan.decoding import NotText, lines_of
+from compat.migration.scan.files import NotRead, Problem, Source
+from compat.migration.scan.finds import MENTION, Find, Use
+from compat.migration.scan.notebook_uses import NotebookLines
+from compat.migration.scan.python_uses import graded_uses, parsed
 from compat.migration.scan.rules import ACTIONS
-from compat.migration.scan.text_uses import mentions
+from compat.migration.scan.text_uses import text_uses
 
 __all__ = ["Refusals", "finds_in", "may_use"]
 
@@ -20,6 +24,13 @@ Refusals = Callable[[Source, str], Mapping[int, str]]
 
 _NOT_PYTHON = "only Python is rewritten: change it by hand, or let it call the gateway"
 _HINTS = (*ACTIONS, "ExamStudentsClient", "StudentsPage", "compat")
+_IN_BYTES = re.compile("|".join(_HINTS).encode())
+_REPORT = re.compile(rb"\s*\{\s*(?:\"finds\": \[|\"\$schema\": \"[^\"]*sarif)")
+_PYTHON_2 = re.compile(
+    r"""^\s*(?:print\s+[^\s=(.,\[)]|print\s*>>|exec\s+[\w"']|except\s+[\w.() ,]+,\s*\w+\s*:|raise\s+[\w.]+\s*,)"""
+    r"""|\bur["']|<>|(?<![\w.])0[0-7]+L?\b|\b\d+[lL]\b|^\#!.*python2""",
+    re.MULTILINE,
+)
 
 
 def may_use(text: str) -> bool:
@@ -27,7 +38,7 @@ def may_use(text: str) -> bool:
     return any(hint in text for hint in _HINTS)
 
 
-def finds_in(source: Source, refusals: Refusals | None = None) -> list[Find | Problem]:
+def finds_in(source: Source, refusals: Refusals | None = None) -> list[Find | Problem | NotRead]:
     """The uses in a file, and what hindered looking for them.
 
     Args:
@@ -35,49 +46,113 @@ def finds_in(source: Source, refusals: Refusals | None = None) -> list[Find | Pr
         refusals: asked for each Python file with uses; without it no find says that it can be rewritten.
     """
     try:
-        text = source.text
+        content = source.content
+        if not _may_hold(content):
+            # Decoded only where it may be binary.
+            return [NotRead(str(source.path), "binary")] if b"\0" in content and not _is_text(source) else []
+        text, doubt = source.reading()
+    except NotText as error:
+        return [NotRead(str(source.path), str(error))]
     except (OSError, ValueError) as error:
         return [Problem(str(source.path), getattr(error, "strerror", None) or str(error))]
-    if "\0" in text or not may_use(text):
-        return []
+    if _REPORT.match(content):
+        return [NotRead(str(source.path), "a report of a scan")]
+    return [*_in_file(source, text, doubt, refusals)]
+
+
+def _may_hold(content: bytes) -> bool:
+    # Without their zeros, UTF-16 and UTF-32 are the bytes of ASCII.
+    return bool(_IN_BYTES.search(content.replace(b"\0", b"")))
+
+
+def _is_text(source: Source) -> bool:
     try:
-        if source.is_notebook:
-            return [*_in_notebook(source, read_notebook(text), refusals)]
-        if source.is_python:
-            return [*_finds(source, python_uses(text), partial(_asked, source, text, refusals))]
+        return bool(source.reading()[0])
+    except NotText:
+        return False
+
+
+def _in_file(source: Source, text: str, doubt: str, refusals: Refusals | None) -> Iterator[Find | Problem]:
+    path, lines = str(source.path), lines_of(text)
+    if source.is_notebook:
+        yield from _in_notebook(source, text, refusals)
+        return
+    if not source.is_python:
+        yield from _as_finds(path, lines, text_uses(text, path), lambda: None, _NOT_PYTHON)
+        return
+    try:
+        tree = parsed(text)
     except (SyntaxError, ValueError, RecursionError) as error:
         # Its lines can be read all the same.
-        return [Problem(str(source.path), _told(error)), *_in_text(source, text)]
-    return [*_in_text(source, text)]
+        yield Problem(path, _why_by_lines(text, error), read=True)
+        yield from _as_finds(path, lines, text_uses(text, path), lambda: None, "not read as Python: change it by hand")
+        return
+    if doubt:
+        yield Problem(path, f"{doubt}: read as Latin-1" if "neither" in doubt else doubt, read=True)
+    uses = graded_uses(tree, text)
+    ask = partial(refusals, source, text) if refusals and not doubt else lambda: None
+    yield from _as_finds(path, lines, [*uses, *_said(text, path, uses)], ask, doubt)
 
 
-def _in_text(source: Source, text: str) -> Iterable[Find]:
-    return [
-        Find(str(source.path), line, column, rule, library=library, why_not=_NOT_PYTHON)
-        for line, column, rule, library in mentions(text)
-    ]
-
-
-def _in_notebook(source: Source, notebook: Notebook, refusals: Refusals | None) -> Iterable[Find]:
-    for find in _finds(source, python_uses(notebook.code), partial(_asked, source, notebook.code, refusals)):
-        cell, line = notebook.place(find.line)
+def _in_notebook(source: Source, text: str, refusals: Refusals | None) -> Iterator[Find | Problem]:
+    path = str(source.path)
+    try:
+        notebook = NotebookLines.of(text)
+    except ValueError as error:
+        yield Problem(path, f"{error}: read by lines", read=True)
+        yield from _as_finds(path, lines_of(text), text_uses(text, path), lambda: None, _NOT_PYTHON)
+        return
+    by_hand = "" if notebook.language == "python" else _NOT_PYTHON
+    ask = partial(_refused_in, source, text, notebook, refusals) if not by_hand else lambda: None
+    for find in _as_finds(path, notebook.lines, notebook.uses(), ask, by_hand):
+        cell, line = notebook.places[find.line - 1]
         yield replace(find, line=line, cell=cell)
 
 
-def _asked(source: Source, code: str, refusals: Refusals | None) -> Mapping[int, str] | None:
-    return None if refusals is None else refusals(source, code)
+def _refused_in(
+    source: Source, text: str, notebook: NotebookLines, refusals: Refusals | None
+) -> Mapping[int, str] | None:
+    if refusals is None:
+        return None
+    try:
+        return notebook.refused(text, refusals(source, read_notebook(text).code))
+    except (SyntaxError, ValueError, RecursionError):
+        # A cell that is no Python keeps all from being rewritten.
+        return dict.fromkeys(range(1, len(notebook.lines) + 1), "a cell of the notebook is not read as Python")
 
 
-def _finds(source: Source, uses: Iterable[Use], ask: Callable[[], Mapping[int, str] | None]) -> Iterable[Find]:
-    found = list(uses)
+def _said(text: str, path: str, uses: Sequence[Use]) -> Iterator[Use]:
+    """What a module only says: in its comments, in docstrings and in names of its own."""
+    code = {line for use in uses for line in range(use.line, use.last + 1)}
+    for use in text_uses(text, path):
+        if use.line not in code:
+            yield use._replace(grade=MENTION)
+
+
+def _as_finds(
+    path: str, lines: Sequence[str], uses: Iterable[Use], ask: Callable[[], Mapping[int, str] | None], by_hand: str
+) -> Iterator[Find]:
+    found = sorted(uses)
     # Rewriting takes a hundred times as long as looking: only what has a use is rewritten.
-    refused = ask() if found else None
-    for line, column, rule, library in found:
-        why_not = "" if refused is None else refused.get(line, "")
-        yield Find(str(source.path), line, column, rule, 0, library, refused is not None and not why_not, why_not)
+    refused = ask() if any(use.grade != MENTION for use in found) else None
+    for use in found:
+        why_not = use.why_not or by_hand
+        if use.grade == MENTION:
+            why_not = "only mentioned"
+        elif refused is not None:
+            why_not = why_not or refused.get(use.line, "")
+        rewritable = refused is not None and not why_not
+        digest = _digest(lines[use.line - 1 : use.last])
+        yield Find(path, use.line, use.column, use.rule, 0, use.library, rewritable, why_not, use.grade, digest)
 
 
-def _told(error: Exception) -> str:
-    if isinstance(error, SyntaxError):
-        return f"not read as Python: {error.msg}, line {error.lineno}"
-    return str(error) or type(error).__name__
+def _digest(lines: Iterable[str]) -> str:
+    """Of lines' text, so that it can be known again and not be read."""
+    return hashlib.sha256("\n".join(line.strip() for line in lines).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _why_by_lines(text: str, error: Exception) -> str:
+    if isinstance(error, SyntaxError) and (isinstance(error, TabError) or _PYTHON_2.search(text)):
+        return "Python 2: read by lines"
+    told = f"{error.msg}, line {error.lineno}" if isinstance(error, SyntaxError) else str(error) or type(error).__name__
+    return f"not read as Python: {told}: read by lines"

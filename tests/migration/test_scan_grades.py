@@ -1,0 +1,162 @@
+"""How sure a find is: calls in every language are found, and names that only look alike do not fail a gate."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import stranger
+
+from compat.migration.scan import Problem, Scanned, scan_files, sources
+
+URL = stranger.URL
+
+
+def scanned(folder: Path) -> Scanned:
+    return scan_files(sources([folder]))
+
+
+def grades(found: Scanned, folder: Path) -> dict[str, dict[int, str]]:
+    told: dict[str, dict[int, str]] = {}
+    for find in found.finds:
+        told.setdefault(Path(find.path).relative_to(folder).as_posix(), {})[find.line] = find.grade
+    return told
+
+
+def test_a_strangers_repository(tmp_path: Path) -> None:
+    found = scanned(stranger.write(tmp_path))
+    assert grades(found, tmp_path) == stranger.EXPECTED
+    assert [(Path(each.path).name, each.reason, each.read) for each in found.problems] == [
+        ("old.py", "Python 2: read by lines", True)
+    ]
+    assert (found.not_read, found.unread()) == ([], "")
+    (postman,) = [each for each in found.finds if each.rule == "show-student-route" and each.path.endswith(".json")]
+    assert postman.grade == "certain"
+    assert {each.path for each in found.uses("mention")} > {each.path for each in found.uses("likely")}
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "grade"),
+    [
+        ("a.sh", f'curl "{URL}" # the old list', "certain"),
+        ("a.sh", f'echo "# $x"; curl {URL}', "certain"),
+        ("a.js", f"fetch('{URL}'); // index_students", "certain"),
+        ("a.js", "fetch(base + '/api/v3/exams/' + id + '/index_students')", "certain"),
+        ("a.js", "const url = `${base}/index_students`", "likely"),
+        ("a.js", "app.get('/exams/:id/index_students', (req, res) => {})", "mention"),
+        ("a.js", "api.get('/exams/' + id + '/index_students').then(show)", "certain"),
+        ("a.php", "Route::get('/exams/{id}/index_students', 'Exams@students');", "mention"),
+        ("a.php", "$url = 'exams\\/17\\/index_students';", "certain"),
+        ("a.go", 'mux.HandleFunc("/exams/{id}/index_students", students)', "mention"),
+        ("a.url", f"https://proxy.example/?to={URL.replace('/', '%2F')}", "certain"),
+        ("a.c", "/* exams/17/index_students */", "mention"),
+        ("a.c", '/* old */ get("/exams/17/index_students");', "certain"),
+        ("a.py", "x = client.index_students(17)", "mention"),
+        ("a.py", "# exams/17/index_students", "mention"),
+        ("a.py", 'x = get(url + "index_students")', "likely"),
+        ("a.py", 'x = app.add_url_rule("/exams/<id>/index_students", view_func=f)', "mention"),
+        ("a.py", 'x = path("https://a/api/v3/exams/1/index_students")', "certain"),
+        ("a.py", 'class V:\n template_name = "exams/index_students.html"', "mention"),
+        ("a.unknown", f"GET {URL}", "certain"),
+    ],
+)
+def test_one_line(tmp_path: Path, name: str, line: str, grade: str) -> None:
+    (tmp_path / name).write_text(line + "\n")
+    assert [each.grade for each in scanned(tmp_path).finds] == [grade]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [
+        ("latin-1", b""),
+        ("utf-8-sig", b""),
+        ("utf-16", b""),
+        ("utf-16-le", b""),
+        ("utf-16-be", b""),
+        ("utf-32", b""),
+        ("utf-16-le", b"\xff\xfe"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.ps1", "a", "a.py"])
+def test_every_encoding(tmp_path: Path, encoding: str, mark: bytes, name: str) -> None:
+    text = f"x = 'é'\r\ny = '{URL}'\r\n"
+    (tmp_path / name).write_bytes(mark + text.encode(encoding))
+    (find,) = scanned(tmp_path).finds
+    assert (find.line, find.column > 5 or name == "a.py", find.grade, find.rewritable) == (2, True, "certain", False)
+
+
+def test_lines_are_those_of_an_editor(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"x = 1\n\x0c\ny = '\x85 {URL}'\n", encoding="utf-8")
+    (tmp_path / "b.sh").write_text(f"x=\x0b\u2028\ncurl {URL}\n", encoding="utf-8")
+    assert [(each.line) for each in scanned(tmp_path).finds] == [3, 2]
+
+
+def test_what_is_no_text_is_told_and_waited_for_by_nobody(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\0" + URL.encode())
+    (tmp_path / "b.jpg").write_bytes(b"\xff\xd8\0\0\1\2")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "round").symlink_to("round")
+    (tmp_path / "nowhere").symlink_to("gone")
+    (tmp_path / "here").symlink_to(".")
+    (tmp_path / "away").symlink_to("/usr")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "large.log").touch()
+    os.truncate(tmp_path / "large.log", 10_000_001)
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(tmp_path / "socket"))
+        found = scanned(tmp_path)
+    assert {Path(each.path).name: each.reason for each in (*found.not_read, *found.problems)} == {
+        "a.png": "binary",
+        "b.jpg": "binary",
+        "pipe": "a named pipe",
+        "round": "a link that leads nowhere",
+        "nowhere": "a link that leads nowhere",
+        "away": "a link to a directory elsewhere",
+        "zero": "a device",
+        "socket": "a socket",
+        "large.log": "larger than 10 MB",
+    }
+    assert found.unread().startswith("9 files were not read: 2 ")
+    (named,) = scan_files(sources([tmp_path / "pipe"])).problems
+    assert named.reason == "a named pipe"
+
+
+def test_a_file_and_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    (tmp_path / "closed").mkdir(mode=0)
+    (tmp_path / "a.sh").touch(mode=0)
+    assert [(Path(each.path).name, each.reason) for each in scanned(tmp_path).problems] == [
+        ("a.sh", "Permission denied"),
+        ("closed", "Permission denied"),
+    ]
+
+
+def test_each_file_is_looked_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.sh").write_text(f"curl {URL}\n")
+    assert len(scan_files(sources([tmp_path, tmp_path / "a.sh", tmp_path])).finds) == 1
+
+
+def test_a_report_of_an_earlier_scan_is_not_scanned(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{\n  "finds": [\n    {"uses": "GET exams/:id/index_students"}]}')
+    (tmp_path / "a.sarif").write_text('{\n  "$schema": "https://a/sarif-2.1.0.json", "x": "exams/1/index_students"}')
+    found = scanned(tmp_path)
+    assert (found.finds, found.unread()) == ([], "2 files were not read: 2 a report of a scan")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("print 'x'", "print >>f, x; print 'x'", "try: f()\nexcept (A, B), e: pass", "raise E, 'x'", "x = 0777"),
+        *("if a <> b: pass", "exec 'x'", "x = ur'a'", "x = 10L"),
+    ],
+)
+def test_python_2_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.py").write_text(f"get('{URL}')\n{line}\n")
+    found = scanned(tmp_path)
+    if line.startswith("try") and not found.problems:
+        return  # Python 3.14 reads it.
+    assert found.problems == [Problem(str(tmp_path / "a.py"), "Python 2: read by lines", read=True)]
+    assert [each.grade for each in found.finds] == ["certain"]
