@@ -1,25 +1,29 @@
-"""What a check found, at a terminal: the verdict, what it rests on, and the first differences side by side."""
+"""What a check found, at a terminal: the verdict and why, the differences side by side, and what it all rests on."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from compat.cli.console import note, plain, say, show_table
+from compat.cli.console import LINE, note, plain, say, say_folded, show_table
 from compat.legacy.routes import INDEX_STUDENTS
 from compat.plural import several
 from compat.regression.callers_left import sentence
-from compat.regression.headline import headline, next_step
+from compat.regression.columns import DIFFERENCES, NOT_COMPARABLE, SCORES, explained, fold
+from compat.regression.headline import grounds, headline, next_step
+from compat.regression.rates import milliseconds, moment, percent, share
+from compat.regression.remedies import remedy
 from compat.regression.repeat import command_of
 from compat.regression.report.content import CallerLeft
 from compat.regression.result import CheckResult, Sample
-from compat.regression.verdict import Judgement, Latency, Score, percent
+from compat.regression.verdict import Judgement, Latency, Score
 
 __all__ = ["tell"]
 
 _FEW = 3
 _SOME = 10
 _BY = {"loss": "declared loss", "known": "known", "drift": "drift", None: "UNEXPLAINED"}
+_COUNTED = ("route", "caller")
 _OPTIONS = ("status", "page", "limit", "sort", "filter")
 
 
@@ -32,38 +36,71 @@ def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequ
         everything: all rows, and not only those that matter.
         left: the callers that are left; None where nobody asked for them.
     """
-    say(f"{judged.verdict.upper()}. {headline(judged)}")
-    say(next_step(judged))
-    say(
-        f"{several(result.all.calls, 'call')} compared: {result.identical:,} alike, {result.all.explained:,} "
-        f"explained, {result.all.unexplained:,} not; {result.reread:,} made again. "
-        f"{several(judged.all.questions, 'different question')}, "
-        f"each counted {'by how often its caller calls' if judged.weighted else 'once'}."
-    )
+    say_folded(f"{judged.verdict.upper()}. {headline(judged)}")
+    say_folded(f"Next: {next_step(judged)}")
+    say()
+    _tell_totals(result, judged)
     _tell_differences(result, everything)
-    _tell_scores(judged, everything)
-    _tell_latency(judged.latency)
     for sample in result.samples[: None if everything else _FEW]:
         _tell_sample(sample)
+    _tell_not_comparable(judged)
+    _tell_scores(judged, everything)
+    _tell_latency(judged.latency, judged.thresholds.confidence)
     if left is not None:
         _tell_callers(left)
     for each in judged.notes:
         note(f"Note: {each}.")
 
 
+def _tell_totals(result: CheckResult, judged: Judgement) -> None:
+    counted = result.all
+    first, last = moment(result.began_at), moment(result.ended_at)
+    when = "" if result.began_at is None else f", made {first}" if first == last else f", made {first} to {last}"
+    once = (
+        f"; {several(judged.all.once, 'question')} differed once, and not when asked again" if judged.all.once else ""
+    )
+    say_folded(
+        f"{several(counted.calls, 'call')} compared{when}: {result.identical:,} alike, {counted.explained:,} "
+        f"explained, {counted.unexplained:,} unexplained; {result.reread:,} made again; "
+        f"{counted.not_comparable:,} more not comparable{once}."
+    )
+    say_folded(grounds(judged))
+
+
+def _tell_not_comparable(judged: Judgement) -> None:
+    if judged.not_comparable:
+        rows = [[f"{calls:,}", plain(reason), remedy(reason)] for reason, calls in judged.not_comparable.items()]
+        _tell_table(NOT_COMPARABLE, rows)
+
+
 def _tell_scores(judged: Judgement, everything: bool) -> None:
-    rows = [_row("route", each) for each in judged.routes] + [_row("caller", each) for each in judged.callers]
-    for what, scores in (("aspect", judged.aspects), ("field", judged.fields)):
-        rows += [_row(what, each) for each in scores if everything or each.unexplained or each.explained]
+    groups = {"route": judged.routes, "caller": judged.callers, "aspect": judged.aspects, "field": judged.fields}
+    rows, folded = [], []
+    for what, scores in groups.items():
+        found = fold(scores, alike=what in {"aspect", "field"} and not everything)
+        rows += [_row(what, each) for each in found.shown]
+        folded += found.in_words(what)
     if rows:
-        say()
-        show_table(("by", "name", "calls", "explained", "unexplained", "questions", "at most", "verdict"), rows)
+        shown = [name for name in SCORES if name != "Explained"]
+        _tell_table({name: SCORES[name] for name in shown}, rows, first=("Of",))
+    for each in folded:
+        say_folded(each)
 
 
 def _row(what: str, score: Score) -> Sequence[str]:
-    counts = [f"{number:,}" for number in (score.calls, score.explained, score.unexplained)]
-    at_most = percent(score.at_most) if score.questions else ""
-    return [what, plain(score.name) or "(not known)", *counts, f"{score.questions:,}", at_most, score.verdict]
+    # Of an aspect or a field only the questions are known that could show it.
+    calls = f"{score.calls:,}" if what in _COUNTED else ""
+    counts = [calls, f"{score.unexplained:,}", f"{score.questions:,}"]
+    name = plain(score.name) or "not known"
+    # In the order of their explanations.
+    return [f"{what} {name}", score.verdict, *counts, percent(score.at_most)]
+
+
+def _tell_table(columns: Mapping[str, str], rows: Sequence[Sequence[str]], first: Sequence[str] = ()) -> None:
+    """A table as wide as everybody's terminal, and below it what its columns say."""
+    say()
+    show_table([*first, *columns], rows, widest=LINE)
+    say_folded(explained(columns))
 
 
 def _tell_differences(result: CheckResult, everything: bool) -> None:
@@ -71,37 +108,33 @@ def _tell_differences(result: CheckResult, everything: bool) -> None:
     shown = found if everything else found[:_SOME]
     if not shown:
         return
-    say()
-    show_table(
-        ("differences", "calls", "kind", "field", "why"),
+    rows = [
         [
-            [
-                f"{each.differences:,}",
-                f"{each.calls:,}",
-                each.kind,
-                plain(each.field or ""),
-                plain(": ".join(filter(None, (_BY[each.by], each.reason)))),
-            ]
-            for each in shown
-        ],
-    )
+            f"{each.differences:,}",
+            f"{each.calls:,}",
+            each.kind,
+            plain(each.field or ""),
+            plain(": ".join(filter(None, (_BY[each.by], each.reason)))),
+        ]
+        for each in shown
+    ]
+    _tell_table(DIFFERENCES, rows)
     if len(found) > len(shown):
         say(f"and {len(found) - len(shown):,} rows more: --more")
 
 
-def _tell_latency(latency: Iterable[Latency]) -> None:
+def _tell_latency(latency: Iterable[Latency], confidence: float) -> None:
     for each in latency:
-        said = "; ".join(
-            f"{quantile.part:.0%} within {_milliseconds(quantile.old)} old, {_milliseconds(quantile.new)} new"
-            for quantile in each.quantiles
-        )
         say()
-        say(f"{each.route}, {several(each.calls, 'call')}: {said}. {each.verdict[0].upper()}{each.verdict[1:]}.")
+        say(f"Time of {each.route}, {several(each.calls, 'call')}: {each.verdict}{', too slow' * each.too_slow}.")
+        rows = [[share(of.part), _interval(of.old), _interval(of.new)] for of in each.quantiles]
+        show_table(("Of the calls", "Old: within ms", "New: within ms"), rows, widest=LINE)
+        say(f"In parentheses: between which values each lies, as sure as {share(confidence)}.")
 
 
-def _milliseconds(interval: Sequence[float]) -> str:
-    value, low, high = (f"{1000 * seconds:.3g}" for seconds in interval)
-    return f"{value} ms ({low}–{high})"
+def _interval(interval: Sequence[float]) -> str:
+    value, low, high = (milliseconds(1000 * seconds) for seconds in interval)
+    return f"{value} ({low} to {high})"
 
 
 def _tell_callers(left: Sequence[CallerLeft]) -> None:
@@ -122,6 +155,7 @@ def _tell_sample(sample: Sample) -> None:
             [each.kind, *(plain(text) for text in (each.record or "", each.field or "", each.old, each.new))]
             for each in sample.differences
         ],
+        widest=LINE,
     )
     if sample.more:
         say(f"and {sample.more:,} more in this call")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,9 +25,23 @@ from rich.text import Text
 
 from compat.json_text import dumps
 
-__all__ = ["cell", "complain", "counting", "measuring", "note", "plain", "say", "show_lines", "show_table"]
+__all__ = [
+    "LINE",
+    "cell",
+    "complain",
+    "counting",
+    "measuring",
+    "note",
+    "plain",
+    "say",
+    "say_folded",
+    "show_lines",
+    "show_table",
+]
 
 _WIDEST = 10_000
+LINE = 80
+"""Columns of a terminal that everybody has."""
 _JOINER = "\u200d"
 _BARE_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -64,13 +79,21 @@ def complain(text: str) -> None:
     note(f"Error: {text}")
 
 
-def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
+def say_folded(text: str) -> None:
+    """Write a text of sentences to the standard output, in lines of at most 80 columns."""
+    say(textwrap.fill(plain(text), LINE, break_long_words=False, break_on_hyphens=False))
+
+
+def show_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False, widest: int = _WIDEST
+) -> None:
     """Write a table, as wide as the terminal; where there is none, as wide as its content.
 
     Args:
         headings: of its columns.
         rows: texts, which are printed as they are.
         err: to the standard error instead.
+        widest: columns that it may have where there is no terminal.
     """
     table = Table(header_style="bold")
     for heading in headings:
@@ -81,7 +104,7 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, err: b
     terminal = stream.isatty()
     # Drawn first and written afterwards, so that a closed pipe is met in one place, for tables and all else.
     drawing = io.StringIO()
-    width = None if terminal else _WIDEST
+    width = None if terminal else widest
     console = Console(file=drawing, force_terminal=terminal, width=width, emoji=False)
     console.print(table)
     click.echo(drawing.getvalue(), nl=False, err=err)

@@ -184,6 +184,8 @@ class CheckResult(msgspec.Struct, frozen=True):
     Attributes:
         format: the version of this form.
         checked_at: when it was made, seconds since the epoch; the latest of several.
+        began_at: when the first call that was compared came, seconds since the epoch; None for none.
+        ended_at: when the last one did.
         all: the calls.
         identical: those of them whose answers were equal in everything that is compared.
         reread: those that were made again.
@@ -205,6 +207,8 @@ class CheckResult(msgspec.Struct, frozen=True):
 
     format: int = 1
     checked_at: float = 0.0
+    began_at: float | None = None
+    ended_at: float | None = None
     all: Count = Count()
     identical: int = 0
     reread: int = 0
@@ -236,6 +240,8 @@ class CheckResult(msgspec.Struct, frozen=True):
         return CheckResult(
             format=self.format,
             checked_at=max(self.checked_at, other.checked_at),
+            began_at=min((each for each in (self.began_at, other.began_at) if each is not None), default=None),
+            ended_at=max((each for each in (self.ended_at, other.ended_at) if each is not None), default=None),
             all=self.all + other.all,
             identical=self.identical + other.identical,
             reread=self.reread + other.reread,

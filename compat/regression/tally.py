@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -57,6 +58,7 @@ class Tally:
     def __init__(self, known: KnownDifferences | None = None, *, pseudonymised: bool = False) -> None:
         self._known = known or KnownDifferences()
         self._pseudonymised = pseudonymised
+        self._began, self._ended = math.inf, -math.inf
         self._all = _Counting()
         self._identical = self._reread = self._not_reread = 0
         self._not_comparable: Counter[str] = Counter()
@@ -115,6 +117,7 @@ class Tally:
         explained = bool(outcome.differences) and not left
         for counting in (self._all, *self._countings(pair.call, caller), _of(self._days, _day(pair.at))):
             counting.add(bool(left), explained)
+        self._began, self._ended = min(self._began, pair.at), max(self._ended, pair.at)
         self._identical += not outcome.differences
         self._reread += outcome.reread
         self._not_reread += withheld and bool(left)
@@ -214,6 +217,8 @@ class Tally:
         rules += [RuleUse(rule.name, f"{rule.expires}", expired=True) for rule in known.expired]
         counted = CheckResult(
             checked_at=time.time(),
+            began_at=self._began if self._all.calls else None,
+            ended_at=self._ended if self._all.calls else None,
             all=self._all.count(),
             identical=self._identical,
             reread=self._reread,

@@ -34,12 +34,11 @@ __all__ = [
     "Thresholds",
     "Verdict",
     "judge",
-    "percent",
     "score",
 ]
 
 Verdict = Literal["ready", "not ready", "not enough evidence"]
-PartVerdict = Literal["ready", "not ready", "no difference seen", "not compared"]
+PartVerdict = Literal["ready", "not ready", "seen once", "no difference seen", "not compared"]
 """A part has too few questions of its own for a verdict, long after all of them together have enough."""
 
 _QUANTILES = (0.5, 0.9, 0.99)
@@ -53,8 +52,7 @@ class Thresholds(msgspec.Struct, frozen=True):
         confidence: of the bound.
         min_calls: how many calls there have to be in any case.
         max_not_comparable: the share of calls, of all and of each route and caller, with which nothing could be
-        compared
-            and the rest is evidence still.
+            compared and the rest is evidence still.
         max_slowdown: how many times as long the median answer may take; None where time does not matter.
     """
 
@@ -78,7 +76,7 @@ class Score(msgspec.Struct, frozen=True):
 
     Attributes:
         name: of the route, the caller, the field or the aspect; empty for all calls.
-        calls: that were compared.
+        calls: that were compared; of an aspect or a field the questions whose answers could show it.
         unexplained: those with a difference that nothing explains.
         explained: those whose differences are all explained.
         not_comparable: calls beside these with which nothing could be compared.
@@ -87,7 +85,8 @@ class Score(msgspec.Struct, frozen=True):
         once: those of them whose differences were seen once, and not when the call was made again.
         at_most: the upper bound of the rate of such questions.
         verdict: by the thresholds.
-        missing: how many different questions more, without an unexplained difference, bring the bound to the threshold.
+        missing: how many different questions more, without an unexplained difference, bring the bound to the
+            threshold; 0 where something has to be mended first.
     """
 
     name: str
@@ -149,6 +148,8 @@ class Judgement(msgspec.Struct, frozen=True):
         fields: of each field.
         latency: of each route.
         gaps: what is missing before it can be ready, beside more questions.
+        not_comparable: why nothing could be compared, to how many calls; the commonest reason first.
+        unchecked: the callers of the inventory of whom no call was compared, the busiest first.
         weighted: whether questions count as much as their callers call, by an inventory; else each counts alike.
         notes: what whoever decides should know besides.
     """
@@ -162,6 +163,8 @@ class Judgement(msgspec.Struct, frozen=True):
     fields: tuple[Score, ...]
     latency: tuple[Latency, ...]
     gaps: tuple[str, ...] = ()
+    not_comparable: Mapping[str, int] = {}
+    unchecked: tuple[str, ...] = ()
     weighted: bool = False
     notes: tuple[str, ...] = ()
 
@@ -191,16 +194,27 @@ def judge(
     latency = tuple(_latency(route, times, thresholds) for route, times in result.times.items())
     gaps = _not_comparable(result, whole, (*routes, *callers), thresholds)
     gaps += _uncovered(whole, aspects, fields, thresholds)
-    if calls_a_day is not None:
-        gaps += _unchecked(calls_a_day, callers)
+    unchecked = _unchecked(calls_a_day or {}, callers)
+    gaps += tuple(f"no call of {name} was compared, who makes {of} % of all calls" for name, of in unchecked.items())
     verdict = cast("Verdict", whole.verdict)
     if any(part.verdict == "not ready" for part in (*routes, *callers)) or any(each.too_slow for each in latency):
         verdict = "not ready"
     elif verdict == "ready" and gaps:
         verdict = "not enough evidence"
-    weighted = weights is not None
     return Judgement(
-        verdict, thresholds, whole, routes, callers, aspects, fields, latency, gaps, weighted, _notes(result)
+        verdict,
+        thresholds,
+        whole,
+        routes,
+        callers,
+        aspects,
+        fields,
+        latency,
+        gaps,
+        dict(sorted(result.not_comparable.items(), key=lambda each: (-each[1], each[0]))),
+        tuple(unchecked),
+        weights is not None,
+        _notes(result),
     )
 
 
@@ -243,6 +257,8 @@ def _score(
     # What was seen once counts in the bound; alone it shows that something is wrong where it is often seen.
     is_wrong = sum(wrong) > once or (once and lower_bound(found, asked, confidence) > rate)
     verdict: Verdict = "ready" if enough else "not ready" if is_wrong else "not enough evidence"
+    if verdict == "not ready":
+        missing = 0
     return Score(
         name,
         count.calls,
@@ -282,7 +298,8 @@ def _part(name: str, count: Count, questions: Sequence[Question], thresholds: Th
 def _as_part(scored: Score) -> Score:
     if scored.verdict != "not enough evidence":
         return scored
-    return replace(scored, verdict="no difference seen" if scored.questions else "not compared")
+    seen: PartVerdict = "seen once" if scored.wrong else "no difference seen"
+    return replace(scored, verdict=seen if scored.questions else "not compared")
 
 
 def _aspects(result: CheckResult, questions: Sequence[Question], thresholds: Thresholds) -> tuple[Score, ...]:
@@ -339,7 +356,7 @@ def _uncovered(
     whole: Score, aspects: Sequence[Score], fields: Sequence[Score], thresholds: Thresholds
 ) -> tuple[str, ...]:
     """What too few of the calls could show, as many as there are."""
-    if not whole.calls:
+    if not whole.calls or whole.verdict == "not ready":
         return ()
     if whole.calls < thresholds.min_calls:
         return (f"{several(whole.calls, 'call')} of the {thresholds.min_calls:,} that min_calls asks for",)
@@ -356,15 +373,15 @@ def _uncovered(
     )
 
 
-def _unchecked(calls_a_day: Mapping[str, float], callers: Sequence[Score]) -> tuple[str, ...]:
-    """The callers of the inventory whose calls nobody has compared."""
+def _unchecked(calls_a_day: Mapping[str, float], callers: Sequence[Score]) -> dict[str, int]:
+    """The callers of the inventory whose calls nobody has compared, and how much of a hundred calls they make."""
     total = sum(calls_a_day.values())
     checked = {each.name for each in callers if each.questions}
-    return tuple(
-        f"no call of {name} was compared, who makes {math.ceil(100 * often / total)} % of all calls"
+    return {
+        name: math.ceil(100 * often / total)
         for name, often in sorted(calls_a_day.items(), key=lambda each: (-each[1], each[0]))
         if name not in checked and often > 0
-    )
+    }
 
 
 def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
@@ -388,9 +405,7 @@ def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
 
 
 def _notes(result: CheckResult) -> tuple[str, ...]:
-    notes = [
-        f"nothing could be compared in {several(count, 'call')}: {why}" for why, count in result.not_comparable.items()
-    ]
+    notes = []
     if len(result.questions) == MOST_QUESTIONS:
         notes.append(f"the bound is of {MOST_QUESTIONS:,} different questions, drawn from all by chance")
     if result.not_reread:
@@ -403,10 +418,3 @@ def _notes(result: CheckResult) -> tuple[str, ...]:
             notes.append(f"a rule explained nothing: {rule.name}")
     notes += [f"a recording proved nothing: {each.name}" for each in result.recordings if not each.compared]
     return tuple(notes)
-
-
-def percent(rate: float) -> str:
-    """A bound to two digits that count, never rounded to less than it is."""
-    percent = 100 * rate
-    digits = 1 if percent > 0.99 else 2 if percent > 0.099 else 3
-    return f"{math.ceil(percent * 10**digits - 1e-9) / 10**digits:.{digits}f} %"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import compat
 from compat.config import Configuration
+from compat.plural import several
 
 if TYPE_CHECKING:
     from compat.regression.result import CheckResult, Sample
@@ -87,7 +88,11 @@ def replay(configuration: Configuration, *recordings: str | Path, known: Path | 
     too_few = judged.all.not_comparable > judged.thresholds.max_not_comparable * (judged.all.calls or 1)
     if result.all.unexplained or not result.all.calls or too_few:
         shown = [line for sample in result.samples[:_SHOWN] for line in _lines(sample)]
-        raise AssertionError("\n".join([headline(judged), *judged.notes, *shown]))
+        reasons = [
+            f"nothing could be compared in {several(calls, 'call')}: {why}"
+            for why, calls in judged.not_comparable.items()
+        ]
+        raise AssertionError("\n".join([headline(judged), *reasons, *judged.notes, *shown]))
     return result
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import Result
 
 from compat.testing import Sandbox
 from compat.testing.sandbox.messages import SandboxAnswer, SandboxRequest
@@ -45,12 +46,17 @@ def too_early(request: SandboxRequest, answer: SandboxAnswer) -> SandboxAnswer:
     return dataclasses.replace(answer, body=body)
 
 
+def unfolded(result: Result) -> str:
+    """What it wrote, without the ends of lines and the frames of tables."""
+    return re.sub(r"[\s│]+", " ", result.output)
+
+
 def test_a_clean_recording_lacks_evidence_until_it_is_enough(recorded: Path, invoke: Invoke) -> None:
     result = invoke("check", recorded)
     assert result.exit_code == 3, result.output
     assert re.match(
-        r"NOT ENOUGH EVIDENCE. Not yet: (\d+) more calls that ask something new; of (\d+) calls compared, ",
-        result.output,
+        r"NOT ENOUGH EVIDENCE. Not yet: (\d+) more calls that ask something new are needed; of (\d+) calls compared, ",
+        unfolded(result),
     )
     enough = invoke("check", recorded, "--max-unexplained", 0.4)
     assert enough.exit_code == 0
@@ -104,7 +110,7 @@ def test_a_known_difference_is_accepted_until_it_expires(
     (tmp_path / "known.toml").write_text(rule)
     result = invoke("check", recorded, "--known", "known.toml")
     assert result.exit_code == 3
-    assert "known: field status: a late status is fine" in result.output
+    assert "a late status is fine" in unfolded(result)
     (tmp_path / "known.toml").write_text(rule.replace("2999", "2019"))
     expired = invoke("check", recorded, "--known", "known.toml")
     assert expired.exit_code == 1
@@ -143,7 +149,7 @@ def test_nobody_is_asked_offline(recorded: Path, invoke: Invoke, own: Sandbox) -
     result = invoke("check", recorded, "--offline")
     assert result.exit_code == 3
     assert own.calls == []
-    assert "calls: the other endpoint was not asked, and cannot be now" in result.output
+    assert "calls (the other endpoint was not asked, and cannot be now)" in unfolded(result)
     assert "a recording proved nothing: old.ndjson.gz" in result.output
 
 

@@ -24,4 +24,4 @@ def test_every_kind_of_difference_is_named_under_its_aspect() -> None:
 
 
 def test_every_verdict_has_its_exit_status() -> None:
-    assert {verdict: int(status) for verdict, status, _ in rows_of("Three verdicts")} == STATUSES
+    assert {verdict: int(status) for verdict, status, *_ in rows_of("Three verdicts")} == STATUSES

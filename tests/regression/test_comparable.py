@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from compat.legacy.routes import SHOW_STUDENT, LegacyCall
 from compat.regression.check import check_pairs
 from compat.regression.comparable import examine
-from compat.regression.headline import headline
+from compat.regression.headline import headline, next_step
 from compat.regression.pairs import Answered
+from compat.regression.remedies import REMEDIES, remedy
 from compat.regression.verdict import judge
 
 LIMIT = 10
@@ -104,7 +105,9 @@ def test_a_recording_of_odd_answers_is_not_enough_evidence(odd: Answered, reason
         assert headline(judged) == (
             f"Not yet: nothing could be compared in 600 of 600 calls ({reason}); at most 5 % may be such."
         )
-        assert judged.notes == (f"nothing could be compared in 600 calls: {reason}",)
+        assert judged.not_comparable == {reason: 600}
+        assert next_step(judged) == f"{remedy(reason)} This would mend 600 of 600 calls."
+        assert any(reason.startswith(begins) for begins in REMEDIES)
 
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.04, "ready"), (0.06, "not enough evidence")])

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from contents import NASTY, content
 from playwright.sync_api import Browser, Page
 
+from compat.regression.rates import percent
 from compat.regression.report.html import as_html
 
 
@@ -26,9 +27,11 @@ def test_its_numbers_are_those_of_the_content(page: Page) -> None:
     assert shown == {name: f"{number:,}" for _, name, number in made.totals}
     for row in made.groups[0].rows:
         cells = page.locator(f"[data-group=by-field] tr[data-name={row.name}]")
+        assert cells.locator("[data-of=at_most]").inner_text() == percent(row.at_most)
         assert cells.locator("[data-of=calls]").inner_text() == f"{row.calls:,}"
         assert cells.locator("[data-of=unexplained]").inner_text() == f"{row.unexplained:,}"
     assert page.locator("[data-group=by-route]").count() == 0
+    assert page.locator("[data-group=not-comparable] tbody tr").count() == len(made.not_comparable)
     assert page.locator("#list > li").count() == len(made.differences)
 
 
@@ -54,7 +57,7 @@ def test_it_is_used_by_keyboard(page: Page) -> None:
 
 
 def test_a_value_in_it_is_nothing_but_text(page: Page) -> None:
-    assert page.title() == "not ready: old and new endpoint compared"
+    assert page.title() == "NOT READY: old and new endpoint compared"
     assert page.locator("script").count() == 1
     assert page.locator("#list pre").first.inner_text() == NASTY
 
@@ -67,6 +70,8 @@ def test_it_is_accessible_and_fits(page: Page, scheme: str, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for each in page.locator("details").all():
         each.evaluate("details => details.open = true")
+    for caption in page.locator("caption").all():
+        assert caption.evaluate("caption => caption.getBoundingClientRect().right") <= width
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
@@ -80,6 +85,45 @@ def test_without_scripts_all_is_there(browser: Browser, tmp_path: Path) -> None:
     assert opened.locator("#list > li:visible").count() == 40
     assert opened.locator("#filters:visible").count() == 0
     context.close()
+
+
+def test_the_bound_stands_beside_what_is_allowed(open_page: Callable[[str], Page]) -> None:
+    for at_most, enough in ((0.0018, True), (0.0075, False), (1.0, False)):
+        made = content()
+        opened = open_page(as_html(replace(made, bound=replace(made.bound, at_most=at_most))))
+        gauge = opened.get_by_role("img", name=f"At most {percent(at_most)} may differ, 0.6 % is allowed")
+        bar, mark = gauge.locator("rect").nth(1).bounding_box(), gauge.locator("line").bounding_box()
+        assert bar is not None
+        assert mark is not None
+        assert (bar["x"] + bar["width"] <= mark["x"] + 1) == enough
+
+
+def test_differences_stand_before_tables_and_rows_that_say_nothing_fold(page: Page) -> None:
+    headings = page.locator("main h2").all_inner_texts()
+    assert headings[:4] == ["All calls", "Differences", "Not comparable", "Parity over time"]
+    fields = page.locator("section[data-group=by-field]")
+    assert fields.locator("summary").all_inner_texts() == ["2 fields alike", "1 field not compared"]
+    assert not fields.get_by_text("browser").is_visible()
+    # A keyboard opens what folds.
+    fields.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert fields.get_by_text("browser").is_visible()
+
+
+def test_every_column_is_explained_where_it_stands(page: Page) -> None:
+    for each in page.locator("details").all():
+        each.evaluate("details => details.open = true")
+    for table in page.locator("[data-group^=by-] table, [data-group=not-comparable]").all():
+        caption = table.locator("caption").inner_text()
+        for heading in table.locator("thead th").all_inner_texts():
+            assert heading in {"Field", "Caller"} or f"{heading}: " in caption, heading
+
+
+def test_a_printed_page_has_nothing_cut_off(page: Page) -> None:
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    assert not page.locator("#filters").is_visible()
 
 
 def test_a_report_without_anything_to_show(open_page: Callable[[str], Page]) -> None:

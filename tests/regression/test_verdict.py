@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from compat.regression.bounds import calls_needed, quantile_ranks, upper_bound
 from compat.regression.differences import ASPECTS
 from compat.regression.evidence import MOST_QUESTIONS, Question, Questions, aspect_bits, field_bits
-from compat.regression.headline import headline
+from compat.regression.headline import grounds, headline
 from compat.regression.result import CheckResult, Count, Times
 from compat.regression.sketches import add_time, quantile
 from compat.regression.verdict import Thresholds, judge, score
@@ -114,9 +114,13 @@ def test_the_sentence_of_a_clean_check_of_three_hundred_calls() -> None:
     judged = judge(result_of(asked(300)))
     assert judged.verdict == "not enough evidence"
     assert judged.all.missing == 198
-    assert headline(judged).startswith(
-        "Not yet: 198 more calls that ask something new; of 300 calls compared, of 300 different questions, none "
-        "differed, and at most 1.0 % may, where 0.6 % is asked for"
+    assert headline(judged) == (
+        "Not yet: 198 more calls that ask something new are needed; of 300 calls compared, of 300 different questions, "
+        "none differed."
+    )
+    assert grounds(judged) == (
+        "300 different questions, each counted once: at most 1 % of such may differ (1 in 100), as sure as 95 %; 0.6 % "
+        "is allowed."
     )
 
 
@@ -311,4 +315,6 @@ def test_what_was_seen_once_asks_for_more_questions_until_it_is_seen_often(once:
     seen = Question("index_students", "registrar", True, False, *EVERYTHING)
     judged = judge(result_of([seen] * once + asked(500)))
     assert (judged.verdict, judged.all.once) == (verdict, once)
+    parts = {each.verdict for each in (*judged.aspects, *judged.fields)}
+    assert not parts & {"no difference seen", "not enough evidence"}
     assert judge(result_of([seen, *asked(2_000)])).verdict == "ready"

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compat.plural import several
-from compat.regression.report.content import Bucket, QuantileShown
+from compat.regression.report.content import Bound, Bucket, QuantileShown
 
-__all__ = ["Bar", "Line", "Part", "Tick", "bars", "largest_share", "lines", "ticks"]
+__all__ = ["Bar", "Gauge", "Line", "Part", "Tick", "bars", "gauge", "largest_share", "lines", "ticks"]
 
 _LEFT, _RIGHT, _BOTTOM, _HEIGHT = 40.0, 632.0, 150.0, 140.0
+_GAUGE = 320.0
 _SMALLEST = 3.0
 """However rare they are, calls with a difference are seen."""
 _LARGEST = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -53,6 +54,22 @@ class Line:
     name: str
     points: str
     label_y: float
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """The bound as a bar, and where the threshold stands beside it."""
+
+    width: float
+    threshold: float
+    enough: bool
+
+
+def gauge(bound: Bound) -> Gauge:
+    """How far the bound is from what is allowed; the axis begins at 0 and ends a little beyond both."""
+    end = 1.15 * max(bound.at_most, bound.allowed)
+    width, threshold = (round(_GAUGE * value / end, 2) for value in (bound.at_most, bound.allowed))
+    return Gauge(width, threshold, bound.at_most <= bound.allowed)
 
 
 def largest_share(buckets: Sequence[Bucket]) -> float:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compat.plural import several
+
 __all__ = [
+    "Bound",
     "Bucket",
     "CallerLeft",
     "Content",
@@ -24,7 +27,8 @@ class Row:
 
     Attributes:
         name: which one.
-        verdict: "ready", "not ready", "no difference seen" where it has too few questions, or "not compared".
+        verdict: "ready", "not ready", "seen once", "no difference seen" where it has too few questions, or "not
+            compared".
         calls: calls that were compared in it.
         explained: of them, those with differences that are all explained.
         unexplained: of them, those with one that is not.
@@ -49,20 +53,34 @@ class Group:
         title: of the table.
         caption: what it counts, in a sentence.
         column: the heading of the names: Field, Route, Caller or Aspect.
-        counted: the heading of the numbers of calls.
         rows: the worst first.
+        alike: rows without any difference, where these fold.
+        not_compared: rows of which nothing was compared.
+        counts_calls: whether it is known how many calls could show it; of a field or an aspect the questions are.
     """
 
     title: str
     caption: str
     column: str
-    counted: str
     rows: Sequence[Row]
+    alike: Sequence[Row] = ()
+    not_compared: Sequence[Row] = ()
+    counts_calls: bool = True
 
     @property
     def most(self) -> int:
         """The greatest number of calls with a difference, for bars."""
         return max((max(row.explained, row.unexplained) for row in self.rows), default=0)
+
+    @property
+    def alike_in_words(self) -> str:
+        """How many rows fold, such as "57 fields alike"."""
+        return f"{several(len(self.alike), self.column.lower())} alike"
+
+    @property
+    def not_compared_in_words(self) -> str:
+        """How many rows nothing is known of, such as "2 aspects not compared"."""
+        return f"{several(len(self.not_compared), self.column.lower())} not compared"
 
 
 @dataclass(frozen=True)
@@ -112,12 +130,14 @@ class LatencyShown:
     Attributes:
         route: its action.
         verdict: in words, such as ``no difference seen``.
+        too_slow: whether that is more than is allowed.
         quantiles: from the quickest calls to the slowest.
     """
 
     route: str
     verdict: str
     quantiles: Sequence[QuantileShown]
+    too_slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,12 +191,29 @@ class DifferenceShown:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """What share of the questions may differ, at most, beside what is allowed.
+
+    Attributes:
+        at_most: the upper bound, from 0 to 1.
+        allowed: the threshold.
+        sentence: the same in words, :func:`compat.regression.headline.grounds`.
+    """
+
+    at_most: float
+    allowed: float
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Content:
     """All of it.
 
     Attributes:
         verdict: "ready", "not ready" or "not enough evidence".
         sentence: the verdict in plain words, :func:`compat.regression.headline.headline`.
+        next_step: what to do next, :func:`compat.regression.headline.next_step`.
+        bound: what the verdict rests on.
         made_at: seconds since the epoch.
         version: of this package.
         sources: the recordings, or "live".
@@ -192,10 +229,13 @@ class Content:
         differences: the first ones.
         differences_in_all: how many there are.
         notices: rules and recordings that were not used, and what else is to be known.
+        not_comparable: why nothing could be compared, with how many calls, and what to do; the commonest first.
     """
 
     verdict: str
     sentence: str
+    next_step: str
+    bound: Bound
     made_at: float
     version: str
     sources: Sequence[str]
@@ -211,6 +251,7 @@ class Content:
     differences: Sequence[DifferenceShown]
     differences_in_all: int
     notices: Sequence[str]
+    not_comparable: Sequence[tuple[str, int, str]] = ()
 
     @property
     def busiest(self) -> float:

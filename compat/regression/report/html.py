@@ -10,9 +10,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from compat.regression.report.charts import bars, largest_share, lines, ticks
+from compat.regression.rates import milliseconds, moment
+from compat.regression.report.charts import bars, gauge, largest_share, lines, ticks
 from compat.regression.report.content import Content, QuantileShown
-from compat.regression.report.wording import environment, milliseconds, moment
+from compat.regression.report.wording import environment
 
 __all__ = ["as_html"]
 
@@ -45,6 +46,7 @@ class _Drawn:
         self._content = content
         self.bars = bars(content.buckets)
         self.largest = largest_share(content.buckets)
+        self.gauge = gauge(content.bound)
         self.curves = [_Curve(each.quantiles) for each in content.latency]
 
     def __getattr__(self, name: str) -> Any:

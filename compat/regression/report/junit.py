@@ -5,28 +5,31 @@ from __future__ import annotations
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from compat.plural import several
-from compat.regression.report.content import Content, Row
-from compat.regression.report.wording import share
+from compat.regression.rates import percent
+from compat.regression.report.content import Content, Group, Row
 
 __all__ = ["as_junit"]
 
 _CLASS = "compat.check"
+_LACKING = ("not compared", "seen once")
 
 
 def as_junit(content: Content) -> str:
-    """The report as XML: what is not ready failed, and a row that lacks evidence was skipped.
+    """The report as XML: what is not ready failed, and what lacks evidence was skipped.
 
     Args:
         content: what it says.
     """
     whole = JUnitXml("exam-compat check")
     overall = TestCase("All calls", classname=_CLASS)
+    overall.system_out = f"{content.sentence}\n{content.next_step}\n{content.bound.sentence}"
     if content.verdict != "ready":
         kind = Failure if content.verdict == "not ready" else Skipped
-        overall.result = [kind(content.sentence, content.verdict)]
+        overall.result = [kind(f"{content.sentence} {content.next_step}", content.verdict)]
     whole.add_testsuite(_suite("All calls", [overall]))
     for group in content.groups:
-        whole.add_testsuite(_suite(group.title, [_case(group.column.lower(), row, content) for row in group.rows]))
+        whole.add_testsuite(_suite(group.title, _cases(group, content)))
+    whole.add_testsuite(_suite("Latency", [_time(each.route, each.verdict, each.too_slow) for each in content.latency]))
     whole.update_statistics()  # type: ignore[no-untyped-call]
     text: bytes = whole.tostring()  # type: ignore[no-untyped-call]
     return text.decode()
@@ -38,9 +41,14 @@ def _suite(name: str, cases: list[TestCase]) -> TestSuite:
     return suite
 
 
+def _cases(group: Group, content: Content) -> list[TestCase]:
+    rows = [*group.rows, *group.alike, *group.not_compared]
+    return [_case(group.column.lower(), row, content) for row in rows]
+
+
 def _case(column: str, row: Row, content: Content) -> TestCase:
     case = TestCase(row.name, classname=f"{_CLASS}.{column}")
-    said = f"{row.unexplained:,} unexplained in {several(row.calls, 'call')}: at most {share(row.at_most)}"
+    said = f"{row.unexplained:,} unexplained in {several(row.calls, 'call')}: at most {percent(row.at_most)}"
     if row.verdict == "not ready":
         failure = Failure(said, row.verdict)
         failure.text = "\n".join(
@@ -49,6 +57,13 @@ def _case(column: str, row: Row, content: Content) -> TestCase:
             if each.state == "unexplained" and getattr(each, column) == row.name
         )
         case.result = [failure]
-    elif row.verdict == "not compared":
-        case.result = [Skipped(said)]
+    elif row.verdict in _LACKING:
+        case.result = [Skipped(said, row.verdict)]
+    return case
+
+
+def _time(route: str, verdict: str, too_slow: bool) -> TestCase:
+    case = TestCase(route, classname=f"{_CLASS}.latency")
+    if too_slow:
+        case.result = [Failure(f"{route} is too slow: {verdict}", "too slow")]
     return case

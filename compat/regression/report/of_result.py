@@ -8,10 +8,13 @@ from datetime import datetime, timezone
 
 from compat._version import __version__
 from compat.plural import several
+from compat.regression.columns import fold
 from compat.regression.differences import KINDS
-from compat.regression.headline import headline
+from compat.regression.headline import grounds, headline, next_step
+from compat.regression.remedies import remedy
 from compat.regression.repeat import command_of
 from compat.regression.report.content import (
+    Bound,
     Bucket,
     CallerLeft,
     Content,
@@ -30,7 +33,6 @@ __all__ = ["content_of"]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 _UNKNOWN = "not known"
-_VERDICTS = ("not ready", "not compared", "no difference seen", "ready")
 
 
 def content_of(
@@ -50,28 +52,31 @@ def content_of(
     return Content(
         verdict=judgement.verdict,
         sentence=headline(judgement),
+        next_step=next_step(judgement),
+        bound=Bound(judgement.all.at_most, judgement.thresholds.max_unexplained, grounds(judgement)),
         made_at=time.time() if made_at is None else made_at,
         version=__version__,
         sources=[each.name for each in result.recordings] or ["calls as they came"],
-        began_at=_start_of(days[0]) if days else None,
-        ended_at=_start_of(days[-1]) if days else None,
-        totals=_totals(result),
+        began_at=result.began_at,
+        ended_at=result.ended_at,
+        totals=_totals(result, judgement),
         reasons=_reasons(judgement),
         groups=_groups(judgement),
         buckets=[_bucket(day, result.days[day]) for day in days],
         confidence=confidence,
         latency=[
-            LatencyShown(each.route, each.verdict, _quantiles(result.times[each.route], confidence))
+            LatencyShown(each.route, each.verdict, _quantiles(result.times[each.route], confidence), each.too_slow)
             for each in judgement.latency
         ],
         callers_left=callers_left,
         differences=shown,
         differences_in_all=sum(each.differences for each in result.differences),
         notices=judgement.notes,
+        not_comparable=[(reason, calls, remedy(reason)) for reason, calls in judgement.not_comparable.items()],
     )
 
 
-def _totals(result: CheckResult) -> list[tuple[str, str, int]]:
+def _totals(result: CheckResult, judgement: Judgement) -> list[tuple[str, str, int]]:
     counted = result.all
     return [
         ("Calls compared", "calls", counted.calls),
@@ -80,13 +85,15 @@ def _totals(result: CheckResult) -> list[tuple[str, str, int]]:
         ("Unexplained", "unexplained", counted.unexplained),
         ("Made again", "reread", result.reread),
         ("Not comparable", "not_comparable", counted.not_comparable),
-        ("Different questions", "questions", result.distinct_questions),
+        ("Different questions", "questions", judgement.all.questions),
+        ("Differed once, and not again", "once", judgement.all.once),
     ]
 
 
 def _reasons(judgement: Judgement) -> list[str]:
     parts = {"route": judgement.routes, "caller": judgement.callers}
-    said = list(judgement.gaps)
+    # What "not yet" means, the headline says already.
+    said = list(judgement.gaps) if judgement.verdict == "not ready" else []
     said += [
         f"{what} {each.name or _UNKNOWN}: {each.unexplained:,} unexplained in {several(each.calls, 'call')}"
         for what, scores in parts.items()
@@ -97,18 +104,20 @@ def _reasons(judgement: Judgement) -> list[str]:
 
 
 def _groups(judgement: Judgement) -> list[Group]:
-    with_records = "Different questions whose answers had records in which the field could be compared"
     return [
-        Group("By route", "Calls of each route", "Route", "Calls", _rows(judgement.routes)),
-        Group("By caller", "Calls of each caller", "Caller", "Calls", _rows(judgement.callers)),
-        Group("By aspect", "What of the answers differed", "Aspect", "Calls", _rows(judgement.aspects)),
-        Group("By field", with_records, "Field", "Calls", _rows(judgement.fields)),
+        _group("By route", "Calls of each route", "Route", judgement.routes),
+        _group("By caller", "Calls of each caller", "Caller", judgement.callers),
+        _group("By aspect", "What of the answers differed", "Aspect", judgement.aspects, folds=True),
+        _group("By field", "Questions whose answers had records with the field", "Field", judgement.fields, folds=True),
     ]
 
 
+def _group(title: str, caption: str, column: str, scores: Sequence[Score], *, folds: bool = False) -> Group:
+    shown, alike, not_compared = (_rows(each) for each in fold(scores, alike=folds))
+    return Group(title, caption, column, shown, alike, not_compared, counts_calls=not folds)
+
+
 def _rows(scores: Sequence[Score]) -> list[Row]:
-    """The worst first."""
-    ordered = sorted(scores, key=lambda each: (_VERDICTS.index(each.verdict), -each.unexplained, -each.explained))
     return [
         Row(
             each.name or _UNKNOWN,
@@ -119,7 +128,7 @@ def _rows(scores: Sequence[Score]) -> list[Row]:
             each.at_most,
             each.questions,
         )
-        for each in ordered
+        for each in scores
     ]
 
 

@@ -1,16 +1,18 @@
-"""How numbers and moments are written in reports."""
+"""How templates write numbers, moments and names."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-__all__ = ["environment", "milliseconds", "moment", "share"]
+from compat.regression.columns import NOT_COMPARABLE, SCORES, explained
+from compat.regression.rates import milliseconds, moment, percent, share
+from compat.regression.report.content import Group
+
+__all__ = ["environment"]
 
 
 def environment(*, autoescape: bool) -> Environment:
@@ -23,30 +25,17 @@ def environment(*, autoescape: bool) -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= _FILTERS
+    made.globals |= {"explained": _explained, "not_comparable_explained": explained(NOT_COMPARABLE)}
     return made
 
 
-def moment(seconds: float | None) -> str:
-    """A moment to the minute; ``never`` for none."""
-    if seconds is None:
-        return "never"
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def milliseconds(value: float) -> str:
-    """A number of milliseconds."""
-    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+def _explained(group: Group) -> str:
+    """What the columns of a group's table say."""
+    return explained(SCORES, *(name for name in SCORES if group.counts_calls or name != "Calls"))
 
 
 def _number(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
-
-
-def share(value: float) -> str:
-    """A share of 1 as a percentage, with two digits that count."""
-    percent = value * 100
-    digits = 0 if percent == round(percent) else max(1, 1 - math.floor(math.log10(percent)))
-    return f"{percent:.{digits}f} %"
 
 
 def _rate(value: float) -> str:
@@ -68,6 +57,7 @@ _FILTERS: Mapping[str, Callable[[Any], str]] = {
     "milliseconds": milliseconds,
     "moment": moment,
     "number": _number,
+    "percent": percent,
     "rate": _rate,
     "share": share,
     "slug": _slug,
