@@ -5,18 +5,22 @@ nobody reads to their end, and queues without the threads behind them. Whatever 
 where it is made. The child makes it new before any other Python code runs there; the parent keeps its own.
 
 SQLite has locks of its own, within the library, which cannot be made new: no thread may be inside it during a fork.
+Nor may one be importing: a child waits for ever for a module that a thread of its parent has half imported.
 """
 
 from __future__ import annotations
 
+import _imp
 import atexit
 import functools
 import logging
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
+from importlib import _bootstrap
 from itertools import count
 from types import MethodType
 from typing import Any, TypeVar
@@ -33,6 +37,8 @@ _pauses: dict[int, tuple[_Held, _Held]] = {}
 _paused: list[_Renewal] = []
 _forking = threading.Lock()
 """Held during a fork: one that another thread makes would end the pauses of this one."""
+_longest_import = 5.0
+"""Seconds that a fork waits for modules that other threads import: one of those may wait for the thread that forks."""
 
 
 def renew_after_fork(renew: _Renewal) -> None:
@@ -122,9 +128,25 @@ def _before() -> None:
         if pause is not None and resume is not None:
             pause()
             _paused.append(resume)
+    _pause_imports()
+
+
+def _pause_imports() -> None:
+    """Wait until no other thread imports a module, and let none begin."""
+    own, ends = threading.get_ident(), time.monotonic() + _longest_import
+    while True:
+        _imp.acquire_lock()
+        held = [lock() for lock in list(getattr(_bootstrap, "_module_locks", {}).values())]
+        others = any(getattr(lock, "owner", None) not in (None, own) for lock in held)
+        del held
+        if not others or time.monotonic() > ends:
+            return
+        _imp.release_lock()
+        time.sleep(0.001)
 
 
 def _after() -> None:
+    _imp.release_lock()
     while _paused:
         _paused.pop()()
     _forking.release()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from forked import fork, in_child, needs_fork, right
 
+from compat import forks
 from compat.forks import ForkLock, cached_property, pause_around_fork, renew_after_fork
 
 pytestmark = needs_fork
@@ -124,6 +130,70 @@ def test_a_fork_waits_for_what_cannot_be_made_new_and_lets_both_go_on() -> None:
     assert paused.seen == expected
     assert paused.busy.acquire(blocking=False)
     paused.busy.release()
+
+
+MODULE = """
+import half_imported_support as support
+support.begun.set()
+support.go_on.wait(SECONDS)
+whole = True
+"""
+
+
+def imported_in_a_thread(name: str) -> bool:
+    sys.modules.pop(name, None)
+    thread = threading.Thread(target=importlib.import_module, args=(name,), daemon=True)
+    thread.start()
+    thread.join(30)
+    return name in sys.modules
+
+
+@pytest.fixture
+def half_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], Any]]:
+    """Begins the import of a module in a thread, which goes on with it after so many seconds, or when it is told to."""
+    support: Any = ModuleType("half_imported_support")
+    support.begun, support.go_on = threading.Event(), threading.Event()
+    monkeypatch.setitem(sys.modules, support.__name__, support)
+    monkeypatch.syspath_prepend(tmp_path)
+    thread = threading.Thread(target=lambda: importlib.import_module("half_imported"))
+
+    def begin(seconds: float) -> Any:
+        (tmp_path / "half_imported.py").write_text(MODULE.replace("SECONDS", str(seconds)))
+        thread.start()
+        assert support.begun.wait(30)
+        return support
+
+    yield begin
+    support.go_on.set()
+    thread.join()
+    sys.modules.pop("half_imported", None)
+
+
+def test_a_fork_waits_for_a_module_that_another_thread_imports(half_imported: Callable[[float], Any]) -> None:
+    half_imported(0.2)
+    assert in_child(lambda: importlib.import_module("half_imported").whole)
+
+
+def test_a_fork_does_not_wait_for_ever_for_an_import(
+    half_imported: Callable[[float], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forks, "_longest_import", 0.01)
+    support = half_imported(30)
+    assert in_child(lambda: not support.go_on.is_set())
+    assert not support.go_on.is_set()
+    # Both sides import as before, in other threads too.
+    assert in_child(lambda: imported_in_a_thread("zipapp"))
+    assert imported_in_a_thread("zipapp")
+
+
+def test_a_module_may_fork_while_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "forking_module.py").write_text(
+        "import forked\nchild = forked.in_child(lambda: __import__('zipapp'))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    # Longer than a child may take.
+    monkeypatch.setattr(forks, "_longest_import", 600.0)
+    assert importlib.import_module("forking_module").child
 
 
 # From Python 3.12 on a fork beside threads warns; what each thread ignores for itself, another's end undoes.

@@ -7,7 +7,7 @@ chunks and compression are urllib3's.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
@@ -36,6 +36,7 @@ class ConnectionInStep:
         out_of_step: more came than was asked for.
     """
 
+    close: Callable[[], None]
     sock: Any
     answered = 0
     keep_alive: float | None = None
@@ -117,17 +118,29 @@ class ConnectionInStep:
         return self.keep_alive is None or time.monotonic() - self.kept_at < self.keep_alive
 
 
+@cache
+def _connection_in_step(connection: type) -> type:
+    return type("ConnectionInStep", (ConnectionInStep, connection), {})
+
+
 class _Pool:
     """Mixed into a pool of urllib3's: gives and keeps no connection that is out of step, or was idle for long."""
 
+    @property
+    def ConnectionCls(self) -> Any:  # noqa: N802 - urllib3's name
+        """Asked for anew with each connection: a cassette of vcrpy puts a class of its own where urllib3's was."""
+        usual = super().ConnectionCls  # type: ignore[misc]
+        return usual if hasattr(usual, "cassette") else _connection_in_step(usual)
+
     def _get_conn(self, *args: Any, **kwargs: Any) -> Any:
         connection = super()._get_conn(*args, **kwargs)  # type: ignore[misc]
-        if connection.answered and not connection.may_be_used(Attempt.current()):
+        kept = isinstance(connection, ConnectionInStep) and connection.answered
+        if kept and not connection.may_be_used(Attempt.current()):
             connection.close()
         return connection
 
     def _put_conn(self, connection: Any) -> None:
-        if connection is not None:
+        if isinstance(connection, ConnectionInStep):
             connection.kept_at = time.monotonic()
             if not connection.may_be_used(None):
                 connection.close()
@@ -138,10 +151,7 @@ class _Pool:
 def _in_step(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
     if issubclass(pool, _Pool):
         return pool
-    # While a cassette of vcrpy is in use, its own class stands there, and names the real one.
-    real = getattr(pool.ConnectionCls, "_baseclass", pool.ConnectionCls)
-    connection = type("ConnectionInStep", (ConnectionInStep, real), {})
-    return type("PoolInStep", (_Pool, pool), {"ConnectionCls": connection})
+    return type("PoolInStep", (_Pool, pool), {})
 
 
 def keep_in_step(manager: PoolManager) -> None:

@@ -331,3 +331,29 @@ def test_the_clients_requests_are_for_mocks_to_answer(side: Side, tmp_path: Path
             assert ask() == "mocked"
     assert side.asked == 0
     assert [ask() for ask in asks] == ["Ann", "Ann"]
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["no session", "a session"])
+def test_a_client_that_has_called_before_keeps_to_a_cassette(side: Side, own: bool, tmp_path: Path) -> None:
+    """Its connections are older than the cassette, and those that the cassette opens do not outlive it."""
+    given = {"session": requests.Session()} if own else {}
+    once = compat.RetryPolicy(attempts=1)
+    upstream = compat.StudentSessions(side.server.base_url, api_token="t", secret_key="s", retries=once, **given)
+    client = compat.ExamStudentsClient(upstream)
+
+    def ask() -> Any:
+        return client.index_students(17).students[0]["name"]
+
+    ignoring = {"match_on": ["method", "path"]}
+    assert ask() == "Ann"
+    with vcr.use_cassette(str(tmp_path / "none.yaml"), record_mode="none"), pytest.raises(Exception):  # noqa: B017, PT011
+        ask()
+    assert side.asked == 1
+    with vcr.use_cassette(str(tmp_path / "once.yaml"), record_mode="once", **ignoring):
+        assert ask() == "Ann"
+    assert side.asked == 2
+    with vcr.use_cassette(str(tmp_path / "once.yaml"), record_mode="none", **ignoring):
+        assert ask() == "Ann"
+    assert side.asked == 2
+    assert [ask(), ask()] == ["Ann", "Ann"]
+    assert side.asked == 4

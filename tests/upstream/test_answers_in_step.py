@@ -123,6 +123,20 @@ RIGHT: dict[str, Script] = {
     "two answers": lambda body: [whole(body) + whole(body.replace(b"answer", b"foreign"))],
     "two chunked answers": lambda body: [chunked(body) + chunked(body.replace(b"answer", b"foreign"))],
     "a second answer a little later": lambda body: [whole(body), 0.05, whole(body.replace(b"answer", b"foreign"))],
+    "spaces after values": lambda body: [
+        head(b"Transfer-Encoding:  CHUNKED \t").replace(b"Limit: 300", b"Limit:300 ")
+        + chunked(body).split(b"\r\n\r\n", 1)[1]
+    ],
+    "spaces after an encoding": lambda body: [chunked(gzip.compress(body), b"Content-Encoding:gzip \t")],
+    "a value on two lines, and a line of spaces": lambda body: [whole(body, b"X: a \r\n \r\n b")],
+    "names in odd cases": lambda body: [
+        whole(body).replace(b"Content-", b"cONTENT-").replace(b"X-Pagination", b"x-PAGINATION")
+    ],
+    "HTTP/1.0 that stays open": lambda body: [
+        head(length(body), b"Connection: Keep-Alive", status=b"HTTP/1.0 200 OK") + body
+    ],
+    "gzip and zeros": encoded(b"gzip", lambda body: gzip.compress(body) + bytes(9)),
+    "hints with a length": lambda body: [HINTS.replace(b"rel", b"x\r\nContent-Length: 9\r\nY: rel") + whole(body)],
     "closed afterwards": lambda body: [whole(body), None],
     "a connection that dies without a byte": lambda body: [None],
     "one that is reset without a byte": lambda body: ["reset"],
