@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,12 @@ import click
 from compat.cli.console import counting, note, plain, say, show_table
 from compat.cli.extras import require_extra
 from compat.cli.options import config_option, named_config
+from compat.cli.whole_file import whole_file
 from compat.errors import ConfigurationError
 from compat.plural import several
 
 if TYPE_CHECKING:
-    from compat.migration.scan import Grade, Scanned
+    from compat.migration.scan import Baseline, Find, Grade, Scanned
 
 __all__ = ["exclude_option", "found_below", "kind_of_upstream", "paths_argument", "scan"]
 
@@ -41,8 +43,18 @@ _existing = click.argument("paths", nargs=-1, required=True, type=click.Path(pat
 @click.option("--sarif", "form", flag_value="sarif", help="As SARIF 2.1.0, for code hosts and editors.")
 @click.option("--fail-on", "least", type=click.Choice(_GRADES), default="likely", show_default=True,
               help="The lowest grade that makes the exit status 1.")  # fmt: skip
+@click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Let the finds pass that this file has.")  # fmt: skip
+@click.option("--write-baseline", is_flag=True, help="Write all that is found to the file of --baseline.")
 @config_option
-def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None, least: Grade) -> int:
+def scan(
+    paths: tuple[Path, ...],
+    exclude: tuple[str, ...],
+    form: str | None,
+    least: Grade,
+    baseline: Path | None,
+    write_baseline: bool,
+) -> int:
     """Find the deprecated routes and names in files and trees.
 
     Python and its notebooks are read by their syntax: addresses in any string form, the old client's names and
@@ -54,6 +66,9 @@ def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None, le
     mention (a comment, prose, a route or a template of the program's own). Mentions are listed and are no use, and so
     is what only keeps old calls working (compat.install and compat.mount).
 
+    A comment "exam-compat: ignore" with a reason lets its line pass, or the next one where it stands alone. A
+    baseline lets many pass: it keeps a digest of each line and no text, and a find that moves stays known.
+
     Exit status: 0 no use; 1 at least one of the grade of --fail-on, or a surer one; 2 wrong usage.
 
     \b
@@ -62,11 +77,18 @@ def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None, le
       exam-compat scan src jobs --exclude 'tests/fixtures/'
       exam-compat scan . --sarif > exam-compat.sarif
       exam-compat scan . --fail-on certain
+      exam-compat scan . --baseline scan-baseline.json --write-baseline
     """
     require_extra("migration")
     from compat.migration.scan import left_out, sarif
 
-    scanned = found_below(paths, exclude, quiet=False)
+    kept = _baseline(baseline, write=write_baseline)
+    scanned = found_below(paths, exclude, quiet=False, leaving=baseline)
+    if kept and write_baseline:
+        return _write(kept, scanned.uses(least), paths)
+    found = scanned.finds
+    if kept:
+        scanned.finds, scanned.known = kept.sorted_out(found)
     if form == "sarif":
         log = sarif(scanned.finds, scanned.problems, scanned.unread())
         say(json.dumps(log, indent=2, ensure_ascii=False))
@@ -76,18 +98,57 @@ def scan(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str | None, le
         say(json.dumps(_as_json(scanned), indent=2, ensure_ascii=False))
     else:
         _tell(scanned, least)
+    for gone in kept.gone(found, scanned.read, paths) if kept else ():
+        note(f"{gone.path}: a find of the baseline ({gone.rule}) is gone: write the file anew with --write-baseline")
     return _FOUND if scanned.uses(least) else _NONE
 
 
-def found_below(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool) -> Scanned:
-    """The uses in all files below some paths, and what hindered looking for them."""
+def _baseline(file: Path | None, *, write: bool) -> Baseline | None:
+    """The baseline that is named.
+
+    Raises:
+        click.UsageError: it cannot be used.
+    """
+    from compat.migration.scan import Baseline
+
+    if file is None:
+        if write:
+            raise click.UsageError("--write-baseline writes the file of --baseline: name it.")
+        return None
+    if not file.exists():
+        if not write:
+            raise click.UsageError(f"The baseline {file} does not exist: --write-baseline writes it.")
+        return Baseline(file)
+    try:
+        return Baseline.read(file)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"The baseline {file} cannot be used: {error}.") from None
+
+
+def _write(kept: Baseline, uses: Sequence[Find], paths: Sequence[Path]) -> int:
+    with whole_file(kept.file) as file:
+        file.write(kept.text(uses, paths).encode())
+    say(f"{several(len(uses), 'find')} written to {kept.file}.")
+    return _NONE
+
+
+def found_below(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool, leaving: Path | None = None) -> Scanned:
+    """The uses in all files below some paths, and what hindered looking for them.
+
+    Args:
+        paths: files and directories.
+        exclude: patterns of what is left out.
+        quiet: without a progress bar.
+        leaving: a file that is not looked at.
+    """
     from compat.migration.codemod import Importers, refused_lines
     from compat.migration.scan import scan_files, sources
 
     refusals = partial(refused_lines, configured=kind_of_upstream(), importers=Importers())
     with counting("files", quiet=quiet) as progress:
         task = progress.add_task("Scanning", total=None)
-        found = list(sources(paths, exclude))
+        left = leaving and os.path.realpath(leaving)
+        found = [each for each in sources(paths, exclude) if not left or os.path.realpath(each.path) != left]
         progress.update(task, total=len(found))
         return scan_files(found, refusals, done=partial(progress.advance, task))
 
@@ -107,6 +168,8 @@ def kind_of_upstream() -> str:
 def _as_json(scanned: Scanned) -> dict[str, object]:
     return {
         "finds": [each.as_dict() for each in scanned.finds],
+        "marked": [{**each.as_dict(), "reason": each.mark} for each in scanned.marked],
+        "baseline": [each.as_dict() for each in scanned.known],
         "problems": [{"path": each.path, "reason": each.reason, "read": each.read} for each in scanned.problems],
         "not_read": [{"path": each.path, "reason": each.reason} for each in scanned.not_read],
         "files_read": len(scanned.read),
@@ -137,7 +200,10 @@ def _tell(scanned: Scanned, least: Grade) -> None:
 def _summary(scanned: Scanned, least: Grade) -> str:
     uses = scanned.uses(least)
     less = len(scanned.uses("mention")) - len(uses)
-    mentions = f" (and {several(less, 'find')} below --fail-on)" if less else ""
+    told = [f"{several(less, 'find')} below --fail-on"] if less else []
+    told += [f"{len(scanned.marked):,} marked"] if scanned.marked else []
+    told += [f"{len(scanned.known):,} of the baseline"] if scanned.known else []
+    mentions = f" (and {', '.join(told)})" if told else ""
     if not uses:
         return f"No use of the old interface in {several(len(scanned.read), 'file')} read{mentions}."
     files = several(len({each.path for each in uses}), "file")

@@ -1,5 +1,6 @@
 """Where a tree of files still uses the old interface: in Python by its syntax, in other languages by their text."""
 
+from compat.migration.scan.baseline import Baseline
 from compat.migration.scan.files import NotRead, Problem, Source, sources
 from compat.migration.scan.finds import GRADES, LIKELY, Find, Grade
 from compat.migration.scan.report import left_out, sarif
@@ -11,6 +12,7 @@ __all__ = [
     "GRADES",
     "LIKELY",
     "RULES",
+    "Baseline",
     "Find",
     "Grade",
     "NotRead",

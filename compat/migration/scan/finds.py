@@ -55,7 +55,8 @@ class Find:
         rewritable: whether ``exam-compat migrate`` can do it.
         why_not: why it cannot; empty where it can.
         grade: how sure it is that it is a use.
-        digest: of the path's last part and the text of its lines, which stays the same when the lines move.
+        digest: of the text of its lines, which stays the same when they move.
+        mark: the reason of the mark that lets it pass, perhaps empty; None where it has none.
     """
 
     path: str
@@ -68,6 +69,7 @@ class Find:
     why_not: str = ""
     grade: Grade = CERTAIN
     digest: str = ""
+    mark: str | None = None
 
     @property
     def of(self) -> Rule:

@@ -20,12 +20,16 @@ class Scanned:
 
     Attributes:
         finds: in the order of the files.
+        marked: those that a mark in their file lets pass.
+        known: those that a baseline has.
         problems: files that were not looked at as they should be.
         not_read: what holds no text.
         read: the files that were read, whether or not anything is in them.
     """
 
     finds: list[Find] = field(default_factory=list)
+    marked: list[Find] = field(default_factory=list)
+    known: list[Find] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     not_read: list[NotRead] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
@@ -47,7 +51,7 @@ class Scanned:
     def take(self, found: Find | Problem | NotRead) -> None:
         """Put a find, or what hindered one, where it belongs."""
         if isinstance(found, Find):
-            self.finds.append(found)
+            (self.finds if found.mark is None else self.marked).append(found)
         elif isinstance(found, Problem):
             self.problems.append(found)
         else:

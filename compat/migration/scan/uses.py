@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from compat.migration.notebooks import read_notebook
 from compat.migration.scan.decoding import NotText, lines_of
 from compat.migration.scan.files import NotRead, Problem, Source
 from compat.migration.scan.finds import MENTION, Find, Use
+from compat.migration.scan.marks import Marks
 from compat.migration.scan.notebook_uses import NotebookLines
 from compat.migration.scan.python_uses import graded_uses, parsed
 from compat.migration.scan.rules import ACTIONS
@@ -23,6 +23,7 @@ Refusals = Callable[[Source, str], Mapping[int, str]]
 """From a file and its Python code to why a rewrite leaves what is in a line; a line that is not in it is rewritten."""
 
 _NOT_PYTHON = "only Python is rewritten: change it by hand, or let it call the gateway"
+_NOT_READ = "not read as Python: change it by hand"
 _HINTS = (*ACTIONS, "ExamStudentsClient", "StudentsPage", "compat")
 _IN_BYTES = re.compile("|".join(_HINTS).encode())
 _REPORT = re.compile(rb"\s*\{\s*(?:\"finds\": \[|\"\$schema\": \"[^\"]*sarif)")
@@ -78,19 +79,19 @@ def _in_file(source: Source, text: str, doubt: str, refusals: Refusals | None) -
         yield from _in_notebook(source, text, refusals)
         return
     if not source.is_python:
-        yield from _as_finds(path, lines, text_uses(text, path), lambda: None, _NOT_PYTHON)
+        yield from _as_finds(path, lines, text_uses(text, path), by_hand=_NOT_PYTHON)
         return
     try:
         tree = parsed(text)
     except (SyntaxError, ValueError, RecursionError) as error:
         # Its lines can be read all the same.
         yield Problem(path, _why_by_lines(text, error), read=True)
-        yield from _as_finds(path, lines, text_uses(text, path), lambda: None, "not read as Python: change it by hand")
+        yield from _as_finds(path, lines, text_uses(text, path), by_hand=_NOT_READ)
         return
     if doubt:
         yield Problem(path, f"{doubt}: read as Latin-1" if "neither" in doubt else doubt, read=True)
     uses = graded_uses(tree, text)
-    ask = partial(refusals, source, text) if refusals and not doubt else lambda: None
+    ask = partial(refusals, source, text) if refusals and not doubt else None
     yield from _as_finds(path, lines, [*uses, *_said(text, path, uses)], ask, doubt)
 
 
@@ -100,25 +101,15 @@ def _in_notebook(source: Source, text: str, refusals: Refusals | None) -> Iterat
         notebook = NotebookLines.of(text)
     except ValueError as error:
         yield Problem(path, f"{error}: read by lines", read=True)
-        yield from _as_finds(path, lines_of(text), text_uses(text, path), lambda: None, _NOT_PYTHON)
+        yield from _as_finds(path, lines_of(text), text_uses(text, path), by_hand=_NOT_PYTHON)
         return
     by_hand = "" if notebook.language == "python" else _NOT_PYTHON
-    ask = partial(_refused_in, source, text, notebook, refusals) if not by_hand else lambda: None
-    for find in _as_finds(path, notebook.lines, notebook.uses(), ask, by_hand):
-        cell, line = notebook.places[find.line - 1]
-        yield replace(find, line=line, cell=cell)
+    ask = partial(_refused_in, source, text, notebook, refusals) if refusals and not by_hand else None
+    yield from _as_finds(path, notebook.lines, notebook.uses(), ask, by_hand, notebook.places)
 
 
-def _refused_in(
-    source: Source, text: str, notebook: NotebookLines, refusals: Refusals | None
-) -> Mapping[int, str] | None:
-    if refusals is None:
-        return None
-    try:
-        return notebook.refused(text, refusals(source, read_notebook(text).code))
-    except (SyntaxError, ValueError, RecursionError):
-        # A cell that is no Python keeps all from being rewritten.
-        return dict.fromkeys(range(1, len(notebook.lines) + 1), "a cell of the notebook is not read as Python")
+def _refused_in(source: Source, text: str, notebook: NotebookLines, refusals: Refusals) -> Mapping[int, str]:
+    return notebook.refused(text, refusals(source, read_notebook(text).code))
 
 
 def _said(text: str, path: str, uses: Sequence[Use]) -> Iterator[Use]:
@@ -130,20 +121,50 @@ def _said(text: str, path: str, uses: Sequence[Use]) -> Iterator[Use]:
 
 
 def _as_finds(
-    path: str, lines: Sequence[str], uses: Iterable[Use], ask: Callable[[], Mapping[int, str] | None], by_hand: str
-) -> Iterator[Find]:
-    found = sorted(uses)
+    path: str,
+    lines: Sequence[str],
+    uses: Iterable[Use],
+    ask: Callable[[], Mapping[int, str]] | None = None,
+    by_hand: str = "",
+    places: Sequence[tuple[int, int]] | None = None,
+) -> Iterator[Find | Problem]:
+    """The finds of a file, and the marks in it that let nothing pass.
+
+    Args:
+        path: the file.
+        lines: of it.
+        uses: what is in them.
+        ask: says why a rewrite leaves a line; None where nothing is rewritten.
+        by_hand: why nothing is rewritten.
+        places: the notebook's cell, and the line in it, of each line.
+    """
+    found, marks = sorted(uses), Marks(lines)
     # Rewriting takes a hundred times as long as looking: only what has a use is rewritten.
-    refused = ask() if any(use.grade != MENTION for use in found) else None
+    refused = _asked(ask, len(lines)) if ask and any(use.grade != MENTION for use in found) else None
     for use in found:
-        why_not = use.why_not or by_hand
-        if use.grade == MENTION:
-            why_not = "only mentioned"
-        elif refused is not None:
-            why_not = why_not or refused.get(use.line, "")
-        rewritable = refused is not None and not why_not
-        digest = _digest(lines[use.line - 1 : use.last])
-        yield Find(path, use.line, use.column, use.rule, 0, use.library, rewritable, why_not, use.grade, digest)
+        why_not = use.why_not or by_hand or (refused or {}).get(use.line, "")
+        why_not = "only mentioned" if use.grade == MENTION else why_not
+        cell, line = places[use.line - 1] if places else (0, use.line)
+        yield Find(
+            *(path, line, use.column, use.rule, cell, use.library),
+            rewritable=refused is not None and not why_not,
+            why_not=why_not,
+            grade=use.grade,
+            digest=_digest(lines[use.line - 1 : use.last]),
+            mark=marks.over(use.line, use.last),
+        )
+    for number in marks.unused():
+        cell, line = places[number - 1] if places else (0, number)
+        where = f"cell {cell}, line {line}" if cell else f"line {line}"
+        yield Problem(path, f"{where}: the mark exam-compat: ignore lets nothing pass; remove it", read=True)
+
+
+def _asked(ask: Callable[[], Mapping[int, str]], lines: int) -> Mapping[int, str]:
+    try:
+        return ask()
+    except (SyntaxError, ValueError, RecursionError):
+        # A cell that is no Python keeps a notebook from being rewritten, and new syntax a module.
+        return dict.fromkeys(range(1, lines + 1), "the rewrite cannot read it as Python: change it by hand")
 
 
 def _digest(lines: Iterable[str]) -> str:
