@@ -54,8 +54,7 @@ def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequ
 
 def _tell_totals(result: CheckResult, judged: Judgement) -> None:
     counted = result.all
-    first, last = moment(result.began_at), moment(result.ended_at)
-    when = "" if result.began_at is None else f", made {first}" if first == last else f", made {first} to {last}"
+    when = "" if result.began_at is None else f", made from {moment(result.began_at)} to {moment(result.ended_at)}"
     once = (
         f"; {several(judged.all.once, 'question')} differed once, and not when asked again" if judged.all.once else ""
     )
@@ -127,13 +126,15 @@ def _tell_latency(latency: Iterable[Latency], confidence: float) -> None:
     for each in latency:
         say()
         say(f"Time of {each.route}, {several(each.calls, 'call')}: {each.verdict}{', too slow' * each.too_slow}.")
-        rows = [[share(of.part), _interval(of.old), _interval(of.new)] for of in each.quantiles]
-        show_table(("Of the calls", "Old: within ms", "New: within ms"), rows, widest=LINE)
+        for of in each.quantiles:
+            part = f"{share(of.part)} within: "
+            say(f"  {part}old {_interval(of.old)}")
+            say(f"  {' ' * len(part)}new {_interval(of.new)}")
         say(f"In parentheses: between which values each lies, as sure as {share(confidence)}.")
 
 
 def _interval(interval: Sequence[float]) -> str:
-    value, low, high = (milliseconds(1000 * seconds) for seconds in interval)
+    value, low, high = (f"{milliseconds(1000 * seconds)} ms" for seconds in interval)
     return f"{value} ({low} to {high})"
 
 
@@ -148,7 +149,7 @@ def _tell_callers(left: Sequence[CallerLeft]) -> None:
 def _tell_sample(sample: Sample) -> None:
     asked = " ".join(f"{name}={text}" for name, text in sample.parameters.items())
     say()
-    say(plain(f"{sample.route} of exam {sample.exam}, {sample.caller or 'caller not known'}: {asked}".rstrip(": ")))
+    say_folded(f"{sample.route} of exam {sample.exam}, {sample.caller or 'caller not known'}: {asked}".rstrip(": "))
     show_table(
         ("kind", "record", "field", "old", "new"),
         [

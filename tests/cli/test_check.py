@@ -70,6 +70,11 @@ def test_a_fault_is_found_shown_and_can_be_repeated(
     result = invoke("check", recorded)
     assert result.exit_code == 1, result.output
     assert result.output.startswith("NOT READY. No: 1 field is wrong in ")
+    # A command is one line, however long.
+    assert max(len(line) for line in result.output.splitlines() if not line.startswith("  ")) <= 80
+    assert (
+        result.output.index("UNEXPLAINED") < result.output.index("exam-compat get") < result.output.index("Questions")
+    )
     row = re.search(r'│ text +│ (\d+) +│ status +│ "exam_finished" +│ "exam_started" +│', result.output)
     assert row is not None, result.output
     command = re.search(r"^  (exam-compat get .*)$", result.output, re.MULTILINE)
