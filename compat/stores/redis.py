@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from compat.errors import ConfigurationError, StoreUnavailable
@@ -33,6 +34,18 @@ _LOOK_EVERY = 5.0
 
 _LOST_FOR = 600
 _log = logging.getLogger("compat.stores")
+
+# Asked where Redis does not know the script below, since a new process never does. Such a process has all calls only
+# where it read them from an append-only file of its own: a snapshot is older, and a replica may lack the last ones.
+_SEE_RUN = """
+local prefix = KEYS[1]
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if run == redis.call('GET', prefix .. 'run') then return end
+redis.call('SET', prefix .. 'run', run)
+local all = string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true)
+  and string.find(redis.call('INFO', 'replication'), 'second_repl_offset:-1', 1, true)
+if not all then redis.call('DEL', prefix .. 'generation') end
+"""
 
 # Nothing is recorded for whoever knows no generation yet: it is told which one this is.
 _SPEND = """
@@ -92,8 +105,8 @@ def connected(url: str) -> Any:
 class RedisStore(Store):
     """Remembers in Redis 6.2 or later, which has to be told to evict nothing.
 
-    A Redis that forgot is noticed by whoever knew its earlier generation: calls are refused for ten minutes then, after
-    which none that was answered before can hold any more.
+    A Redis that forgot, or may have, is noticed by whoever knew its earlier generation: calls are refused for ten
+    minutes then, after which none that was answered before can hold any more.
 
     One that evicts may forget any call at any time: none is recorded any more, once a call or a ping has seen it.
 
@@ -106,7 +119,7 @@ class RedisStore(Store):
 
     def __init__(self, url: str) -> None:
         self._client: Any = connected(url)
-        self._spend = self._client.register_script(_SPEND)
+        self._spend = self._client.register_script(_SPEND).sha
         self._generation = b""
         self._warned = False
         self._looked = float("-inf")
@@ -190,7 +203,13 @@ class RedisStore(Store):
             self._client.delete(PREFIX + "generation")
 
     def _ask(self, keys: list[bytes]) -> Any:
-        return self._spend(keys=[PREFIX], args=[self._generation, _LOST_FOR, *keys])
+        asked = [self._spend, 1, PREFIX, self._generation, _LOST_FOR, *keys]
+        try:
+            return self._client.evalsha(*asked)
+        except NoScriptError:
+            self._client.eval(_SEE_RUN, 1, PREFIX)
+            self._client.script_load(_SPEND)
+            return self._client.evalsha(*asked)
 
     def _fail(self, error: Exception) -> NoReturn:
         _log.error("Redis cannot record calls: %s: %s", type(error).__name__, error)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from compat.errors import ConfigurationError, StoreUnavailable
+from compat.stores.file_seal import FileSeal
 from compat.stores.interface import Store, digests
 from compat.stores.sqlite_file import SqliteFile, Transaction
 from compat.stores.walk_files import WalkFiles
@@ -37,7 +38,8 @@ class SqliteStore(Store):
     to whether it is found, so workers need not agree on the time.
 
     The file knows since when it has all calls. It begins anew where it is made, where a table or a record is gone, and
-    where it is not the file that it was: a copy of it lacks the calls since it was copied.
+    where it is not the file that it was, or not as the last process left it: a copy lacks the calls since it was
+    copied, and a crash of the machine may have lost the last ones.
 
     Args:
         path: the file; its folder must be there.
@@ -76,8 +78,10 @@ class SqliteStore(Store):
             busy_for=busy_for,
             followed=True,
         )
+        self._seal = FileSeal(self._file.path)
         try:
             self._file.make()
+            self._left_whole = self._seal.take()
         except OSError as error:
             raise ConfigurationError(f"[store] url: {self._file.path} cannot be made: {error.strerror}") from None
         try:
@@ -128,6 +132,7 @@ class SqliteStore(Store):
 
     def close(self) -> None:
         self._file.close()
+        self._seal.leave()
         self._walk_files.close()
 
     def _look_at(self, database: sqlite3.Connection) -> None:
@@ -138,6 +143,7 @@ class SqliteStore(Store):
 
     def _turn_to(self, database: sqlite3.Connection, span: int) -> None:
         """Record in the table of that half day from now on, and empty the tables of those before their turn."""
+        self._left_whole = self._seal.take() and self._left_whole
         with Transaction(database):
             self._begin_anew(database)
             turns = dict(database.execute("SELECT slot, span FROM turns").fetchall())
@@ -157,11 +163,13 @@ class SqliteStore(Store):
         for statement in _SCHEMA.values():
             database.execute(statement)
         found = database.execute("SELECT at, file FROM birth").fetchone()
-        if found is None or found[1] != self._file.number or not _SCHEMA.keys() <= there:
+        whole = self._left_whole and _SCHEMA.keys() <= there
+        if found is None or found[1] != self._file.number or not whole:
             # Until the first look at it nobody was answered; and there are clients that sign whole seconds.
             now = self._clock()
             found = int(now * 1000) if self._turned is not None else int(now) * 1000, self._file.number
             database.execute("INSERT OR REPLACE INTO birth VALUES (1, ?, ?)", found)
+            self._left_whole = True
             _log.warning("%s begins anew: calls signed before now are refused", self._file.path)
         self._born = found[0]
 

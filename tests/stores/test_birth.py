@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -162,6 +163,52 @@ def test_no_call_comes_back_through_a_file_that_was_emptied_or_replaced(
     other.close()
 
 
+def written_over(path: Path, older: bytes) -> None:
+    """As ``cp backup.db calls.db`` does: to the file system it is the same file."""
+    path.write_bytes(older)
+
+
+def made_with_its_number(path: Path, older: bytes) -> None:
+    """As ``rm calls.db; cp backup.db calls.db`` does where the file system gives a free number out again."""
+    path.unlink()
+    path.write_bytes(older)
+
+
+@pytest.mark.parametrize("put_back", [written_over, made_with_its_number])
+def test_no_call_comes_back_through_an_older_state_put_in_place_at_rest(
+    tmp_path: Path, put_back: Callable[[Path, bytes], None]
+) -> None:
+    url, path = f"sqlite:///{tmp_path}/calls.db", tmp_path / "calls.db"
+    store = open_store(url)
+    settled(store)
+    store.close()
+    older = path.read_bytes()
+    store = open_store(url)
+    answered = call()
+    assert said(store, answered) == ""
+    store.close()
+    put_back(path, older)
+    next_second()
+    store = open_store(url)
+    assert said(store, answered) == TOO_OLD
+    settled(store)
+    assert said(store, call()) == ""
+    store.close()
+
+
+def test_a_process_that_joins_others_makes_no_call_too_old(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/calls.db"
+    store = open_store(url)
+    settled(store)
+    waiting = call()
+    next_second()
+    joined = open_store(url)
+    assert said(joined, waiting) == ""
+    joined.close()
+    assert said(store, waiting) == "nonce or signature used before"
+    store.close()
+
+
 def test_the_next_process_refuses_what_was_signed_before_the_file_was_made_anew(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/calls.db"
     open_store(url).close()
@@ -241,3 +288,38 @@ def test_a_redis_that_has_evicted_counts_as_one_that_forgot(
     assert {said(store, call()), said(other, call())} == {"down"}
     assert said(open_store(redis_server.url), answered) != ""
     redis_server.empty()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_redis_that_comes_back_from_an_older_snapshot_counts_as_one_that_forgot(tmp_path: Path, known: bool) -> None:
+    with RedisServer(tmp_path, "--appendonly", "no") as server:
+        store = open_store(server.url)
+        settled(store)
+        assert said(store, call()) == ""
+        with server.client() as client:
+            client.save()
+        answered = call()
+        assert said(store, answered) == ""
+        server.stop(signal.SIGKILL)
+        server.start()
+        next_second()
+        assert said(store if known else open_store(server.url), answered) == ("down" if known else TOO_OLD)
+        store.close()
+
+
+def test_a_replica_that_takes_over_counts_as_one_that_forgot(tmp_path: Path) -> None:
+    (tmp_path / "replica").mkdir()
+    with RedisServer(tmp_path) as first, RedisServer(tmp_path / "replica") as replica:
+        store = open_store(first.url)
+        settled(store)
+        with replica.client() as client:
+            client.replicaof("127.0.0.1", first.port)
+            while client.info("replication")["master_link_status"] != "up":
+                time.sleep(0.02)
+            assert said(store, call()) == ""
+            first.stop(signal.SIGKILL)
+            client.replicaof("NO", "ONE")
+            # It takes the address of the one that is gone, as behind a name.
+            client.config_set("port", first.port)
+        assert said(store, call()) == "down"
+        store.close()

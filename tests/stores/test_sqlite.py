@@ -35,6 +35,7 @@ def test_nobody_else_may_read(tmp_path: Path) -> None:
         "calls.db": 0o600,
         "calls.db-wal": 0o600,
         "calls.db-shm": 0o600,
+        "calls.db-seal": 0o600,
         "calls.db-walks": 0o700,
         "d" * 64: 0o600,
     }
