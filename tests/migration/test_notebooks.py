@@ -84,3 +84,94 @@ def test_places_are_told_by_cell(tmp_path: Path) -> None:
 def test_what_is_no_notebook_in_python(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_notebook(text)
+
+
+ROUTE = "https://a.example/api/v3/exams/17/index_students"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "x = !ls",
+        "files = !ls *.csv | head",
+        "rows?",
+        "?rows",
+        "rows.head??",
+        "%matplotlib inline",
+        "%load_ext \\\n    autoreload",
+        "!curl \\\n  -s \\\n  http://a",
+        "if True:\n    !ls\n    x = %timeit -o f()",
+        "t, u = !ls",
+        "get_ipython().system('ls')",
+        "get_ipython().run_line_magic('time', 'f()')",
+        "this is no Python",
+        "SELECT * FROM t",
+        "print 'x'",
+        "%%bash\nls",
+        "%%time\nx = 1",
+        "%%unknown x\n}{",
+        "await f()",
+        'sql = """\n%like%\n!really\nWhy?\n"""',
+        "y = (10\n  % 3)",
+        "",
+        "%%",
+    ],
+)
+def test_an_odd_cell_hides_no_other_line(tmp_path: Path, odd: str) -> None:
+    cells = [cell("code", "import requests"), cell("code", odd), cell("code", f"\nrequests.get('{ROUTE}')")]
+    path = written(tmp_path, [*cells, cell("code", f"{odd}\n")])
+    finds = finds_in(Source(path))
+    assert [(each.cell, each.line, each.library, each.grade) for each in finds if isinstance(each, Find)] == [
+        (3, 2, "requests", "certain")
+    ]
+    assert len(finds) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (f"x = 1\nrows = !curl {ROUTE}", 2),
+        (f"!curl -s \\\n  {ROUTE}", 2),
+        (f"%%bash\ncurl {ROUTE}", 2),
+        (f"%%sh -e\n\ncurl {ROUTE}", 3),
+        (f"%%time\nimport requests\nrequests.get('{ROUTE}')", 3),
+        (f"%time requests.get('{ROUTE}')", 1),
+        (f"get_ipython().system('curl {ROUTE}')", 1),
+        (f"no python here\ncurl {ROUTE}", 2),
+        (f"%%R\nfromJSON('{ROUTE}')", 2),
+        (f"if True:\n    !curl {ROUTE}", 2),
+    ],
+)
+def test_a_call_in_an_odd_cell_is_found(tmp_path: Path, source: str, line: int) -> None:
+    path = written(tmp_path, [cell("markdown", "# Title"), cell("code", source)])
+    (find,) = finds_in(Source(path), lambda source, code: {})
+    assert isinstance(find, Find)
+    assert (find.cell, find.line, find.grade) == (2, line, "certain")
+    assert find.rewritable == source.startswith("get_ipython")
+
+
+def test_prose_is_a_mention_and_other_languages_are_read(tmp_path: Path) -> None:
+    path = written(tmp_path, [cell("markdown", f"See {ROUTE}."), cell("raw", "x"), cell("code", f"# {ROUTE}\nx = 1")])
+    assert [(each.cell, each.grade) for each in finds_in(Source(path)) if isinstance(each, Find)] == [
+        (1, "mention"),
+        (3, "mention"),
+    ]
+    content = json.loads(path.read_text())
+    content["metadata"] = {"kernelspec": {"language": "R"}}
+    content["cells"] = [cell("code", f'x <- 1\nGET("{ROUTE}") # {ROUTE}')]
+    path.write_text(json.dumps(content))
+    (find,) = finds_in(Source(path))
+    assert isinstance(find, Find)
+    assert (find.cell, find.line, find.grade, find.rewritable) == (1, 2, "certain", False)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["files = !ls *.csv\nx = 1", "t, u = %time f()", "%run \\\n  a.py\n", "if x:\n    !ls \\\n      -l\n", "rows?"],
+)
+def test_what_ipython_alone_reads_stays_byte_for_byte(tmp_path: Path, source: str) -> None:
+    text = written(tmp_path, [cell("code", source), cell("code", "y = 2")]).read_text(encoding="utf-8")
+    notebook = read_notebook(text)
+    compile(notebook.code, "notebook", "exec")
+    assert notebook.with_code(notebook.code) == text
+    assert json.loads(notebook.with_code(notebook.code.replace("y = 2", "y = 3")))["cells"][0]["source"] == source

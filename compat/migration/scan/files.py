@@ -86,6 +86,11 @@ class Source:
         return self.path.suffix == ".ipynb"
 
     @property
+    def may_import(self) -> bool:
+        """Whether it is Python, so that it can use what another module binds."""
+        return self.is_python or self.is_notebook
+
+    @property
     def content(self) -> bytes:
         """Its bytes; kept, so that one look at a file reads it once.
 

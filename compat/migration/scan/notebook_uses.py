@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from compat.migration.notebooks import Cell, all_cells, as_python, is_for_ipython, read_notebook
@@ -30,6 +31,7 @@ _OF_PYTHON = (
 """Cell magics whose cell is Python all the same."""
 _ENDINGS = {"r": ".r", "julia": ".jl", "bash": ".sh", "sh": ".sh", "javascript": ".js", "js": ".js", "html": ".html",
             "sql": ".sql", "ruby": ".rb", "perl": ".pl", "scala": ".scala", "latex": ".tex"}  # fmt: skip
+_NOT_PYTHON = "a line that Python does not read: change it by hand"
 _BY_HAND = "in a cell with a magic: change it by hand"
 
 
@@ -63,17 +65,19 @@ class NotebookLines:
             notebook._add(cell)
         return notebook
 
-    def uses(self, foreign: Mapping[str, str] | None = None) -> list[Use]:
+    def uses(self, foreign: Callable[[ast.Module], Mapping[str, str]] = lambda _: {}) -> list[Use]:
         """The uses, with their lines counted over all cells.
 
         Args:
-            foreign: constants of other modules.
+            foreign: gives the constants that come from other modules.
         """
         code = "\n".join(self.python)
-        uses = graded_uses(parsed(code), code, foreign)
+        tree = parsed(code)
+        uses = graded_uses(tree, code, foreign(tree))
         known = {line for use in uses for line in range(use.line, use.last + 1)}
         for begin, text, path in self._others:
-            uses += [use._replace(line=use.line + begin, last=use.last + begin) for use in text_uses(text, path)]
+            for use in text_uses(text, path):
+                uses.append(use._replace(line=use.line + begin, last=use.last + begin, why_not=_NOT_PYTHON))
         said = [use._replace(grade=MENTION) for use in text_uses(code, "cell.py") if use.line not in known]
         return sorted({*uses, *(use for use in said if not is_for_ipython(self.python[use.line - 1]))})
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from compat.migration.scan.files import NotRead, Problem, Source
 from compat.migration.scan.finds import LIKELY, Find, Grade
+from compat.migration.scan.modules import Modules
 from compat.migration.scan.uses import Refusals, finds_in
 from compat.plural import several
 
@@ -70,10 +71,11 @@ def scan_files(
         refusals: says what a rewrite leaves.
         done: called after each file.
     """
-    scanned = Scanned()
+    scanned, files = Scanned(), list(files)
+    modules = Modules(each for each in files if isinstance(each, Source))
     for source in files:
         if isinstance(source, Source):
-            found = finds_in(source, refusals)
+            found = finds_in(source, refusals, modules)
             source.forget()
             if all(isinstance(each, Find) or getattr(each, "read", False) for each in found):
                 scanned.read.add(str(source.path))

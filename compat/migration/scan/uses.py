@@ -12,6 +12,7 @@ from compat.migration.scan.decoding import NotText, lines_of
 from compat.migration.scan.files import NotRead, Problem, Source
 from compat.migration.scan.finds import MENTION, Find, Use
 from compat.migration.scan.marks import Marks
+from compat.migration.scan.modules import Modules
 from compat.migration.scan.notebook_uses import NotebookLines
 from compat.migration.scan.python_uses import graded_uses, parsed
 from compat.migration.scan.rules import ACTIONS
@@ -39,16 +40,20 @@ def may_use(text: str) -> bool:
     return any(hint in text for hint in _HINTS)
 
 
-def finds_in(source: Source, refusals: Refusals | None = None) -> list[Find | Problem | NotRead]:
+def finds_in(
+    source: Source, refusals: Refusals | None = None, modules: Modules | None = None
+) -> list[Find | Problem | NotRead]:
     """The uses in a file, and what hindered looking for them.
 
     Args:
         source: the file.
         refusals: asked for each Python file with uses; without it no find says that it can be rewritten.
+        modules: of the tree, whose constants it may use.
     """
     try:
         content = source.content
-        if not _may_hold(content):
+        shares = modules is not None and source.may_import and modules.may_use(content)
+        if not shares and not _may_hold(content):
             # Decoded only where it may be binary.
             return [NotRead(str(source.path), "binary")] if b"\0" in content and not _is_text(source) else []
         text, doubt = source.reading()
@@ -58,7 +63,7 @@ def finds_in(source: Source, refusals: Refusals | None = None) -> list[Find | Pr
         return [Problem(str(source.path), getattr(error, "strerror", None) or str(error))]
     if _REPORT.match(content):
         return [NotRead(str(source.path), "a report of a scan")]
-    return [*_in_file(source, text, doubt, refusals)]
+    return [*_in_file(source, text, doubt, refusals, modules or Modules())]
 
 
 def _may_hold(content: bytes) -> bool:
@@ -73,10 +78,12 @@ def _is_text(source: Source) -> bool:
         return False
 
 
-def _in_file(source: Source, text: str, doubt: str, refusals: Refusals | None) -> Iterator[Find | Problem]:
+def _in_file(
+    source: Source, text: str, doubt: str, refusals: Refusals | None, modules: Modules
+) -> Iterator[Find | Problem]:
     path, lines = str(source.path), lines_of(text)
     if source.is_notebook:
-        yield from _in_notebook(source, text, refusals)
+        yield from _in_notebook(source, text, refusals, modules)
         return
     if not source.is_python:
         yield from _as_finds(path, lines, text_uses(text, path), by_hand=_NOT_PYTHON)
@@ -90,12 +97,12 @@ def _in_file(source: Source, text: str, doubt: str, refusals: Refusals | None) -
         return
     if doubt:
         yield Problem(path, f"{doubt}: read as Latin-1" if "neither" in doubt else doubt, read=True)
-    uses = graded_uses(tree, text)
+    uses = graded_uses(tree, text, modules.foreign(source.path, tree))
     ask = partial(refusals, source, text) if refusals and not doubt else None
     yield from _as_finds(path, lines, [*uses, *_said(text, path, uses)], ask, doubt)
 
 
-def _in_notebook(source: Source, text: str, refusals: Refusals | None) -> Iterator[Find | Problem]:
+def _in_notebook(source: Source, text: str, refusals: Refusals | None, modules: Modules) -> Iterator[Find | Problem]:
     path = str(source.path)
     try:
         notebook = NotebookLines.of(text)
@@ -105,7 +112,8 @@ def _in_notebook(source: Source, text: str, refusals: Refusals | None) -> Iterat
         return
     by_hand = "" if notebook.language == "python" else _NOT_PYTHON
     ask = partial(_refused_in, source, text, notebook, refusals) if refusals and not by_hand else None
-    yield from _as_finds(path, notebook.lines, notebook.uses(), ask, by_hand, notebook.places)
+    uses = notebook.uses(partial(modules.foreign, source.path))
+    yield from _as_finds(path, notebook.lines, uses, ask, by_hand, notebook.places)
 
 
 def _refused_in(source: Source, text: str, notebook: NotebookLines, refusals: Refusals) -> Mapping[int, str]:
