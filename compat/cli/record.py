@@ -156,9 +156,9 @@ def _account(given: Configuration, name: str | None) -> Caller:
         if len(given.callers) != 1:
             raise ConfigurationError("[legacy] has no api_token and secret_key: add them, or say by --as whose to use")
         return given.callers[0].caller
-    for each in given.callers:
-        if each.caller.name == name:
-            return each.caller
+    for account in [*(each.caller for each in given.callers), given.legacy_account]:
+        if account is not None and account.name == name:
+            return account
     raise ConfigurationError(f"--as {name!r}: [[callers]] has no such name")
 
 

@@ -160,7 +160,7 @@ def _gunzipped(content: bytes) -> bytes:
 
 
 def _utf_8(content: bytes) -> bytes | memoryview:
-    if not content.strip():
+    if not content or content.isspace():
         raise ValueError("it is empty")
     encoding = json.detect_encoding(content)
     if encoding == "utf-8":

@@ -19,6 +19,8 @@ __all__ = ["Body", "body_of"]
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _CODINGS = ("gzip", "zstd", "br", "deflate")
 _MOST_LAYERS = 3
+_NOTHING_PACKED = 32
+"""Bytes that nothing takes when it is packed, at most: more than these that give nothing were cut off."""
 _BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _BASE64 = re.compile(r"[A-Za-z0-9+/\-_]*={0,2}", re.ASCII)
@@ -90,8 +92,8 @@ def _may_be_packed(text: str, coding: str | None) -> bool:
 
 
 def _unpacked(octets: bytes, coding: str | None) -> Body:
-    for _ in range(_MOST_LAYERS):
-        if _begins_as_text(octets):
+    for layer in range(_MOST_LAYERS):
+        if _begins_as_text(octets) or (layer and _is_text(octets)):
             return Body(octets, there=True)
         found = _without_one_layer(octets, coding)
         if found is None:
@@ -115,11 +117,14 @@ def _named(octets: bytes, coding: str | None) -> list[str]:
 
 
 def _without_one_layer(octets: bytes, coding: str | None) -> bytes | None:
+    named = _named(octets, coding)
     guessed = () if _is_text(octets) else _CODINGS
-    for name in dict.fromkeys([*_named(octets, coding), *guessed]):
+    for name in dict.fromkeys([*named, *guessed]):
         found = _decoded(octets, name)
+        if found is None or (not found and (guessed == () or name not in named or len(octets) > _NOTHING_PACKED)):
+            continue
         # Other than gzip and zstandard, these have no mark: what comes out tells whether it was one.
-        if found and (_marked(found) or _is_text(found) or name == _marked(octets)):
+        if _marked(found) or _is_text(found) or name == _marked(octets):
             return found
     return None
 

@@ -6,6 +6,7 @@ Any part of it may be missing, null, or of another type: what is not as it shoul
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,8 @@ Base = tuple[str, str, int, str]
 
 _PORTS = {"http": 80, "https": 443}
 _BODILESS = (204, 304)
+_CACHED = ("_fromCache", "fromCache")
+"""What Chrome and Firefox have where an answer is out of a cache; Safari has ``_fetchType``."""
 
 
 class PassedOver(Exception):
@@ -112,7 +115,7 @@ def seen_call(entry: Any, bases: Collection[Base], attached: Attached) -> SeenCa
         odd.append("no date and time that can be read")
     if seconds is None:
         odd.append("no duration that can be read")
-    if any(entry.get(name) for name in ("_fromCache", "fromCache")) or response.get("_fromCache"):
+    if any(part.get(name) for part in (entry, response) for name in _CACHED) or "Cache" in str(entry.get("_fetchType")):
         odd.append("an answer out of a browser's cache")
     headers = _headers(response)
     answered, why = _answered(call, response, headers, seconds or 0.0, attached)
@@ -124,7 +127,8 @@ def _call(request: dict[str, Any], bases: Collection[Base], attached: Attached) 
     headers = _headers(request)
     url = _address(request, headers)
     method = request.get("method")
-    method = method.strip().upper() if isinstance(method, str) else ""
+    # Interned, since a recording leaves out what is the default itself.
+    method = sys.intern(method.strip().upper()) if isinstance(method, str) else ""
     # Read for its route alone at first: most entries are requests to other sites.
     matched = legacy_call(SeenRequest(method or "GET", url))
     if matched is None:

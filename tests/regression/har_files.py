@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import brotli
+from hypothesis import strategies as st
 
 from compat.regression.har import HarCalls
 from compat.regression.har_entry import SeenCall
@@ -90,3 +94,48 @@ def only(tmp_path: Path, given: Any) -> SeenCall:
     (seen,), found = read(tmp_path / "seen.har", har_of(given))
     assert counted(found) == 0
     return seen
+
+
+def _nodes(whole: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = (
+        list(whole.items()) if isinstance(whole, dict) else list(enumerate(whole)) if isinstance(whole, list) else []
+    )
+    return [*([path] if path else []), *(each for name, part in inner for each in _nodes(part, (*path, name)))]
+
+
+_ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["\ud800", TEXT, URL]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "text", "size"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+_WHOLE = entry(
+    request={"postData": {"mimeType": "application/json", "text": "{}", "params": pairs([("page", "1")])}},
+    response={"headers": pairs([("Content-Type", "application/json"), ("Content-Encoding", "br")])},
+    content={"size": 9, "encoding": "base64", **based(brotli.compress(TEXT.encode()))},
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> dict[str, Any]:
+    """A call of which up to three nodes are missing, or are anything else."""
+    entry_drawn = copy.deepcopy(_WHOLE)
+    for _ in range(draw(st.integers(1, 3))):
+        places = _nodes(entry_drawn)
+        if not places:
+            break
+        *way, last = draw(st.sampled_from(places))
+        part: Any = entry_drawn
+        for step in way:
+            part = part[step]
+        if draw(st.booleans()):
+            del part[last]
+        else:
+            part[last] = draw(_ODD)
+    return entry_drawn

@@ -83,7 +83,7 @@ def test_what_is_no_base64_is_taken_as_it_stands(tmp_path: Path, content: dict[s
 
 @pytest.mark.parametrize(
     "octets",
-    [gzip.compress(OCTETS)[:3] + b"\xff\xff\xff", b"\x00\xff\xfe\xfd", b"\x28\xb5\x2f\xfd\xff\xff"],
+    [gzip.compress(OCTETS)[:3] + b"\xff\xff\xff", b"\x00\xff\xfe\xfd", b"\x28\xb5\x2f\xfd" + b"\xff" * 40],
     ids=["gzip", "octets", "zstandard"],
 )
 def test_what_cannot_be_unpacked_is_said(tmp_path: Path, octets: bytes) -> None:
