@@ -153,11 +153,16 @@ def _tell_sample(sample: Sample) -> None:
     show_table(
         ("kind", "record", "field", "old", "new"),
         [
-            [each.kind, *(plain(text) for text in (each.record or "", each.field or "", each.old, each.new))]
+            [
+                f"{each.kind}{' (once)' * each.once}",
+                *(plain(text) for text in (each.record or "", each.field or "", each.old, each.new)),
+            ]
             for each in sample.differences
         ],
         widest=LINE,
     )
+    if any(each.once for each in sample.differences):
+        say("Once: seen once, and not when the call was made again.")
     if sample.more:
         say(f"and {sample.more:,} more in this call")
     if not sample.repeatable:

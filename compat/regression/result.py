@@ -106,6 +106,7 @@ class ShownDifference(msgspec.Struct, frozen=True, omit_defaults=True):
         field: the field or the header.
         old: the old value, or its shape where it speaks of a person.
         new: the new one.
+        once: whether it was seen once, and not when the call was made again.
     """
 
     kind: str
@@ -113,6 +114,7 @@ class ShownDifference(msgspec.Struct, frozen=True, omit_defaults=True):
     field: str | None = None
     old: str = ""
     new: str = ""
+    once: bool = False
 
 
 class Sample(msgspec.Struct, frozen=True):

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from compat.legacy.routes import LegacyCall
 from compat.regression.asked import WITHHELD, Asked
-from compat.regression.differences import KINDS, Difference
+from compat.regression.differences import KINDS
 from compat.regression.evidence import Question, Questions, aspect_bits, field_bits
-from compat.regression.explain import By, Outcome
+from compat.regression.explain import By, Explained, Outcome
 from compat.regression.known import KnownDifferences
 from compat.regression.result import (
     MOST_SAMPLES,
@@ -144,7 +144,7 @@ class Tally:
         if outcome.differences:
             self._add_differences(route, caller, outcome)
         if left:
-            self._add_sample(outcome, asked, repeatable, left)
+            self._add_sample(outcome, asked, repeatable)
 
     def _countings(self, call: LegacyCall, caller: str | None) -> tuple[_Counting, ...]:
         return _of(self._routes, call.route.action), _of(self._callers, caller or ""), _of(self._exams, call.exam_id)
@@ -185,8 +185,8 @@ class Tally:
             rows[kind] = _Row(kind)
         return rows[kind]
 
-    def _add_sample(self, outcome: Outcome, asked: Asked, repeatable: bool, left: list[Difference]) -> None:
-        pair = outcome.pair
+    def _add_sample(self, outcome: Outcome, asked: Asked, repeatable: bool) -> None:
+        pair, left = outcome.pair, [each for each in outcome.differences if each.by is None]
         if len(self._samples) == MOST_SAMPLES and pair.at > self._samples[-1].at:
             return
         parameters = asked.shown(self._pseudonymised)
@@ -203,12 +203,13 @@ class Tally:
         )
         self._samples = list(smallest([*self._samples, sample]))
 
-    def _shown(self, difference: Difference) -> ShownDifference:
+    def _shown(self, unexplained: Explained) -> ShownDifference:
+        difference = unexplained.difference
         old, new = (shown(difference, value, self._pseudonymised) for value in (difference.old, difference.new))
         if difference.old is None and difference.new is None:
             old = new = ""
         name = _named(difference.field, difference.aspect)
-        return ShownDifference(difference.kind, difference.record, name, old, new)
+        return ShownDifference(difference.kind, difference.record, name, old, new, unexplained.once)
 
     def result(self) -> CheckResult:
         """What was counted so far."""

@@ -13,9 +13,11 @@ import pytest
 from answers_of import AT, Page, call_of, pair_of, records
 from playwright.sync_api import Page as BrowserPage
 
+from compat.cli.check_report import tell
+from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
 from compat.regression.known import KnownDifference, KnownDifferences
-from compat.regression.pairs import Pair
+from compat.regression.pairs import Answered, Pair
 from compat.regression.report.content import CallerLeft
 from compat.regression.report.html import as_html
 from compat.regression.report.markdown import as_markdown
@@ -86,6 +88,26 @@ def test_what_is_explained_is_added_up_and_what_is_not_is_shown(result: CheckRes
     shown = content_of(result, judge(result)).differences
     assert {each.state for each in shown} == {"unexplained"}
     assert {each.field.lower() for each in shown} == {"name", "x-pagination-item-count"}
+
+
+def test_what_was_seen_once_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    class Now:
+        def old(self, call: LegacyCall) -> Answered:
+            return Page.of(records(30)).answered()
+
+        new = old
+
+    wrong = Page.of(records(30))
+    wrong.records[0]["name"] = "somebody else"
+    pairs = [pair_of(call_of({"page": 1, "limit": 10}), Page.of(records(30)).answered(), wrong.answered())]
+    for rereader, state in ((Now(), "seen once"), (None, "unexplained")):
+        found = check_pairs(pairs, rereader=rereader)
+        judged = judge(found)
+        (shown,) = content_of(found, judged).differences
+        tell(found, judged, everything=False)
+        told = capsys.readouterr().out
+        assert (shown.state, judged.all.once) == (state, int(state == "seen once"))
+        assert ("text (once)" in told) == ("differed once, and not when" in told) == (state == "seen once")
 
 
 def test_no_name_gets_into_a_report(result: CheckResult) -> None:

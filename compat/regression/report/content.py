@@ -165,7 +165,7 @@ class DifferenceShown:
 
     Attributes:
         kind: of the difference, such as ``field value``.
-        state: "unexplained", "explained" or "drift".
+        state: "unexplained", "seen once" (not when the call was made again), "explained" or "drift".
         route: the action of the deprecated route.
         caller: whose call it was.
         field: of the record, or empty.

@@ -11,6 +11,7 @@ from compat.regression.report.content import Content, Group, Row
 __all__ = ["as_junit"]
 
 _CLASS = "compat.check"
+_UNEXPLAINED = ("unexplained", "seen once")
 _LACKING = ("not compared", "seen once")
 
 
@@ -54,7 +55,7 @@ def _case(column: str, row: Row, content: Content) -> TestCase:
         failure.text = "\n".join(
             f"{each.kind} {each.field} {each.place}"
             for each in content.differences
-            if each.state == "unexplained" and getattr(each, column) == row.name
+            if each.state in _UNEXPLAINED and getattr(each, column) == row.name
         )
         case.result = [failure]
     elif row.verdict in _LACKING:

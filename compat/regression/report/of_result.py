@@ -162,7 +162,7 @@ def _unexplained(sample: Sample, each: ShownDifference) -> DifferenceShown:
     where = [f"exam {sample.exam}", f"record {each.record}" if each.record else "", asked]
     return DifferenceShown(
         kind=each.kind,
-        state="unexplained",
+        state="seen once" if each.once else "unexplained",
         route=sample.route,
         caller=sample.caller or _UNKNOWN,
         field=each.field or "",
