@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -205,7 +204,6 @@ class OwnPool:
         self._adapter = InStepAdapter(pool_maxsize=_CONNECTIONS)
         self._headers = dict(default_headers())
         self._pools: dict[tuple[Any, ...], tuple[HTTPConnectionPool, bool]] = {}
-        self._others: weakref.WeakSet[HTTPAdapter] = weakref.WeakSet()
         renew_after_fork(self.renew)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -220,8 +218,6 @@ class OwnPool:
         leave_to_parent(self._adapter)
         for pool, _ in self._pools.values():
             leave_to_parent(pool)
-        for adapter in self._others:
-            leave_to_parent(adapter)
 
     def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request that is signed and complete: nothing is added but the usual headers."""
@@ -265,7 +261,6 @@ class OwnPool:
         self, own: HTTPAdapter, url: str, request: Outgoing, options: CallOptions, timeout: tuple[float, float]
     ) -> Incoming:
         """Send by an adapter of the script's, with its connections."""
-        self._others.add(own)
         prepared = requests.PreparedRequest()
         prepared.prepare(request.method, url, {**self._headers, **request.headers}, data=request.data)
         verify, cert, proxies = options.settings_for(url)

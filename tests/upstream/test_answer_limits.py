@@ -13,9 +13,10 @@ from typing import Any
 
 import entrances
 import pytest
-from attacked import COUNTS, HONEST, MIB, attacked_gateway, exam_of, resident
+from attacked import MIB, attacked_gateway, resident
 from gateways import written
 from hostile import HOSTILE, hostile
+from hostile_server import COUNTS, HONEST, exam_of
 from serving import Gateway
 from support import FAST
 from wires import Sent, Wire, whole

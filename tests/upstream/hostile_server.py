@@ -1,0 +1,81 @@
+"""The upstream of an attack as a process of its own, and a process for each of its connections.
+
+An upstream that is elsewhere takes nothing from the gateway's machine but what comes over the network. So what
+attacks has the lowest priority here, and no answer waits for another one's interpreter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+from hostile import HOSTILE, prepare
+from wires import whole
+
+__all__ = ["COUNTS", "HONEST", "HONEST_EXAM", "exam_of"]
+
+COUNTS = ("X-Pagination-Item-Count: 1", "X-Pagination-Limit: 300")
+HONEST_EXAM = 18
+HONEST = json.dumps({"students": [{"id": 1, "exam_id": HONEST_EXAM, "name": "Ada"}]}).encode()
+_FIRST = 100
+
+
+def exam_of(name: str) -> int:
+    """The exam whose list is an attack."""
+    return _FIRST + list(HOSTILE).index(name)
+
+
+def _serve(connection: socket.socket) -> None:
+    """Answer on one connection until it ends."""
+    attacks = list(HOSTILE.values())
+    wire: Any = SimpleNamespace(ending=threading.Event())
+    connection.settimeout(20)
+    with connection, connection.makefile("rb") as stream:
+        while line := stream.readline():
+            while stream.readline() not in (b"\r\n", b""):
+                pass
+            exam = int(line.partition(b"/exams/")[2].partition(b"/")[0])
+            if exam == HONEST_EXAM:
+                connection.sendall(whole("200 OK", HONEST, *COUNTS))
+                continue
+            os.nice(19)
+            attacks[exam - _FIRST](wire, connection)
+            connection.shutdown(socket.SHUT_RDWR)
+            return
+
+
+def main() -> None:
+    """Serve until the standard input ends, and say on which port first."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    prepare()
+    os.setpgid(0, 0)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        print(listener.getsockname()[1], flush=True)  # noqa: T201 - whoever started it reads it
+        threading.Thread(target=_end_with_input, daemon=True).start()
+        while True:
+            connection, _ = listener.accept()
+            if os.fork():
+                connection.close()
+                continue
+            listener.close()
+            try:
+                _serve(connection)
+            except OSError:
+                pass  # The other side went away.
+            finally:
+                os._exit(0)
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
