@@ -294,6 +294,12 @@ class AnswerInStep(http.client.HTTPResponse):
                 self.length = int(length)
                 self.will_close = self._check_close()  # type: ignore[attr-defined]
 
+    def _read_and_discard_trailer(self) -> None:
+        # As many lines and bytes as a head: millions of short lines would keep the interpreter from others.
+        trailer = _Head(self.fp, self._limits)
+        while trailer.readline(_LONGEST_LINE) not in (b"\r\n", b"\n", b""):
+            pass
+
     def _read_next_chunk_size(self) -> int:
         line = self.fp.readline(_LONGEST_LINE + 1)
         if not line:

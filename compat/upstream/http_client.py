@@ -7,6 +7,7 @@ chunks and compression are urllib3's.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -14,8 +15,10 @@ from http import HTTPStatus
 from http.client import HTTP_PORT
 from typing import Any
 
+import urllib3.response
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager
+from urllib3.exceptions import DependencyWarning
 
 from compat.errors import UpstreamError
 from compat.upstream.answers_in_step import AnswerInStep, Attempt
@@ -23,7 +26,22 @@ from compat.upstream.answers_in_step import AnswerInStep, Attempt
 __all__ = ["ConnectionInStep", "InStepAdapter", "check_encoding", "keep_in_step"]
 
 _ENCODINGS = {"identity": "", "x-gzip": "gzip"}
-_DECODED = tuple(HTTPResponse.CONTENT_DECODERS)
+
+
+def _bounded(coding: str) -> bool:
+    """Whether urllib3 decodes piece by piece; it warns where Brotli is too old for that (before 1.2)."""
+    if coding != "br":
+        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DependencyWarning)
+        try:
+            vars(urllib3.response)["BrotliDecoder"]().decompress(b"", max_length=1)
+        except DependencyWarning:
+            return False
+    return True
+
+
+_DECODED = tuple(filter(_bounded, HTTPResponse.CONTENT_DECODERS))
 
 
 class ConnectionInStep:
@@ -161,6 +179,12 @@ def keep_in_step(manager: PoolManager) -> None:
     if ours != classes:
         manager.pool_classes_by_scheme = ours
         manager.clear()
+
+
+def without_unbounded(accepted: str) -> str:
+    """An ``Accept-Encoding`` without what cannot be decoded here within a limit."""
+    names = [text.strip() for text in accepted.split(",")]
+    return ", ".join(name for name in names if name != "br" or name in _DECODED)
 
 
 def check_encoding(response: BaseHTTPResponse) -> None:

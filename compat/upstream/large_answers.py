@@ -15,7 +15,7 @@ from compat.upstream.retries import Deadline
 
 __all__ = ["SMALL", "LargeAnswer"]
 
-SMALL = 2 << 20
+SMALL = 1 << 20
 """Bytes that an answer may have without a place."""
 
 _PLACES = 2

@@ -26,7 +26,7 @@ from compat.forks import renew_after_fork
 from compat.mock_libraries import every_session_is_mocked, network_is_mocked
 from compat.upstream.answers_in_step import OutOfStep
 from compat.upstream.call_options import CallOptions
-from compat.upstream.http_client import InStepAdapter, check_encoding, keep_in_step
+from compat.upstream.http_client import InStepAdapter, check_encoding, keep_in_step, without_unbounded
 from compat.upstream.inherited import leave_to_parent
 from compat.upstream.kept_connection import WholeAnswer, ask_again
 
@@ -115,6 +115,8 @@ class GivenSession:
     def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
         """Send a request; the session's settings count, and not those of the old call."""
         headers = {**request.headers}
+        if (accepted := self._session.headers.get("Accept-Encoding")) == default_headers()["Accept-Encoding"]:
+            headers["Accept-Encoding"] = without_unbounded(str(accepted))
         auth = _HeaderAuth(headers.pop("Authorization"))
         prepared = self._session.prepare_request(
             requests.Request(
@@ -203,6 +205,7 @@ class OwnPool:
         self._lock = threading.Lock()
         self._adapter = InStepAdapter(pool_maxsize=_CONNECTIONS)
         self._headers = dict(default_headers())
+        self._headers["Accept-Encoding"] = without_unbounded(self._headers["Accept-Encoding"])
         self._pools: dict[tuple[Any, ...], tuple[HTTPConnectionPool, bool]] = {}
         renew_after_fork(self.renew)
 

@@ -17,7 +17,7 @@ _PAUSE = 0.1
 
 def main(url: str, exam: int, connections: int) -> None:
     """Call until the standard input ends; say then which statuses came."""
-    os.nice(19)
+    os.setpriority(os.PRIO_PROCESS, 0, 19)
     ending, statuses = threading.Event(), set()
 
     def attack() -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import gzip
 import socket
+import sys
 import zlib
 from collections.abc import Callable
 from functools import cache
 
+import brotli
 from wires import Sent, Wire
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 __all__ = ["HOSTILE", "hostile", "prepare"]
 
@@ -36,6 +43,8 @@ def prepare() -> None:
     """Make what takes long to make, so that no answer waits for it."""
     for times in (1, 2):
         _bomb(times)
+    _brotli_bomb()
+    _zstd_bomb()
 
 
 def _endless(wire: Wire, connection: socket.socket, head: bytes, part: bytes, pause: float = 0.0) -> None:
@@ -65,6 +74,22 @@ def _packed(times: int) -> Attack:
     return send
 
 
+@cache
+def _brotli_bomb() -> bytes:
+    return brotli.compress(_BEGUN + b"a" * (100 * _MIB) + b'"}]}', quality=1)
+
+
+@cache
+def _zstd_bomb() -> bytes:
+    return zstd.compress(_BEGUN + b"a" * (100 * _MIB) + b'"}]}')
+
+
+def _encoded(name: bytes, bomb: Callable[[], bytes]) -> Attack:
+    return lambda wire, to: to.sendall(
+        _OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (name, len(bomb())) + bomb()
+    )
+
+
 def _large_text(wire: Wire, connection: socket.socket) -> None:
     connection.sendall(_OK + b"Content-Length: %d\r\n\r\n" % (200 * _MIB) + _BEGUN)
     for _ in range(200):
@@ -81,6 +106,8 @@ def _many(body: bytes) -> Attack:
 HOSTILE: dict[str, Attack] = {
     "gzip bomb": _packed(1),
     "gzip bomb within gzip": _packed(2),
+    "brotli bomb": _encoded(b"br", _brotli_bomb),
+    "zstd bomb": _encoded(b"zstd", _zstd_bomb),
     "endless chunks": lambda wire, to: _endless(
         wire, to, _OK + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 65536 + b"\r\n"
     ),

@@ -44,7 +44,7 @@ def _serve(connection: socket.socket) -> None:
             if exam == HONEST_EXAM:
                 connection.sendall(whole("200 OK", HONEST, *COUNTS))
                 continue
-            os.nice(19)
+            os.setpriority(os.PRIO_PROCESS, 0, 19)
             attacks[exam - _FIRST](wire, connection)
             connection.shutdown(socket.SHUT_RDWR)
             return

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 SECONDS = 2
 KEYS = {
     "size": "a chunk without a size",
-    "trailers": "answer_(body_bytes|seconds)",
+    "trailers": "100 lines",
     "bomb": "answer_decoded_bytes",
     "dripping": "answer_seconds",
     "lines of a head": "100 lines",
@@ -105,6 +108,30 @@ def test_the_token_endpoint_is_bounded_too() -> None:
         )
         with pytest.raises(compat.UpstreamError, match="answer_body_bytes"):
             list(compat.StudentSessionsClient(upstream).sessions())
+
+
+def test_what_decodes_without_a_bound_is_refused_by_name_and_not_asked_for(tmp_path: Path) -> None:
+    # Brotli before 1.2, as urllib3 sees it.
+    (tmp_path / "brotli.py").write_text(
+        "class error(Exception): pass\nclass Decompressor:\n    def process(self, data): return b''\n", encoding="utf-8"
+    )
+    program = (
+        "import compat, sys\nfrom compat.upstream.senders import OwnPool\n"
+        "print(OwnPool()._headers['Accept-Encoding'])\n"
+        "upstream = compat.StudentSessions(sys.argv[1], api_token='a', secret_key='b', scope='exam')\n"
+        "list(compat.StudentSessionsClient(upstream).sessions(17))"
+    )
+    with hostile("brotli bomb") as wire:
+        done = subprocess.run(
+            [sys.executable, "-c", program, wire.base_url],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert "br" not in done.stdout.strip().split(", ")
+    assert "gzip" in done.stdout
+    assert "encoded as 'br', which cannot be decoded here" in done.stderr
 
 
 def test_a_page_within_the_limits_is_read(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import json
 import socket
 import ssl
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import brotli
 import entrances
 import pytest
 import requests
@@ -27,6 +29,11 @@ from wires import Sent, Wire
 
 import compat
 from compat.upstream import StudentSessions
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -114,6 +121,11 @@ RIGHT: dict[str, Script] = {
     "gzip, gzip": encoded(b"gzip, gzip", twice),
     "gzip twice in two lines": encoded(b"gzip", twice, b"Content-Encoding: X-GZIP"),
     "deflate, gzip": encoded(b"deflate,gzip", lambda body: gzip.compress(deflated(body, zlib.MAX_WBITS))),
+    "br": encoded(b"br", brotli.compress),
+    "br, chunked": lambda body: [chunked(brotli.compress(body), b"Content-Encoding: BR")],
+    "zstd": encoded(b"zstd", zstd.compress),
+    "zstd of several frames": encoded(b"zstd", lambda body: zstd.compress(body[:9]) + zstd.compress(body[9:])),
+    "br, gzip": encoded(b"br, gzip", lambda body: gzip.compress(brotli.compress(body))),
     "identity": encoded(b"Identity", bytes),
     "identity, gzip": encoded(b"identity, gzip", gzip.compress),
     "an empty encoding": encoded(b"", bytes),
@@ -171,6 +183,9 @@ WRONG: dict[str, Script] = {
     "an unknown encoding in a list": encoded(b"gzip, compress", gzip.compress),
     "no gzip": encoded(b"gzip", bytes),
     "half a gzip": encoded(b"gzip", lambda body: gzip.compress(body)[:-20]),
+    "half a zstd": encoded(b"zstd", lambda body: zstd.compress(body)[:-5]),
+    "half a br": encoded(b"br", lambda body: brotli.compress(body)[:-5]),
+    "no br": encoded(b"br", bytes),
     "once gzip where it says twice": encoded(b"gzip, gzip", gzip.compress),
     "gzip where it says nothing": encoded(b"identity", gzip.compress),
     "an endless head": lambda body: [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"],
