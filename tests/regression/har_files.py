@@ -116,7 +116,10 @@ _ODD = st.recursive(
     max_leaves=4,
 )
 _WHOLE = entry(
-    request={"postData": {"mimeType": "application/json", "text": "{}", "params": pairs([("page", "1")])}},
+    request={
+        "headers": pairs([("Authorization", "Token token=5e5e"), ("Content-Type", "application/json")]),
+        "postData": {"mimeType": "application/json", "text": "{}", "params": pairs([("page", "1")])},
+    },
     response={"headers": pairs([("Content-Type", "application/json"), ("Content-Encoding", "br")])},
     content={"size": 9, "encoding": "base64", **based(brotli.compress(TEXT.encode()))},
 )

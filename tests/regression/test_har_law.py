@@ -18,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.legacy.signature import Caller
+from compat.regression.accounts import Accounts
 from compat.regression.pairs import Answered
 from compat.regression.pseudonyms import PseudonymKey
 from compat.regression.reading import open_recording
@@ -25,6 +27,7 @@ from compat.regression.recording import Recorder
 from compat.testing.strategies import legacy_records
 
 KEY = PseudonymKey(b"a key of tests alone")
+ACCOUNTS = Accounts([Caller("nightly", "token-of-nightly", "secret-of-nightly")])
 PACKS: dict[str | None, Callable[[bytes], bytes]] = {None: bytes, "gzip": gzip.compress, "br": brotli.compress}
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 QUESTIONS = st.dictionaries(
@@ -85,4 +88,5 @@ def test_a_har_is_recorded_as_its_calls_are(
 def test_whatever_is_read_of_a_mutated_entry_can_be_recorded(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         calls, _ = read(Path(folder) / "seen.har", har_of(entry(), data.draw(mutated())))
+    assert {ACCOUNTS.owner(each.call) for each in calls} == {None}
     assert len(recorded(*((each.call, each.answered, each.at) for each in calls))) == len(calls) >= 1
