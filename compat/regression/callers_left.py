@@ -67,7 +67,11 @@ def sentence(caller: CallerLeft) -> str:
 
 
 def _evidence(score: Score | None) -> str:
-    return _UNCHECKED if score is None else f"{score.unexplained:,} unexplained in {score.calls:,}"
+    if score is None or not (score.calls or score.not_comparable):
+        return _UNCHECKED
+    if not score.calls:
+        return f"nothing could be compared in {several(score.not_comparable, 'call')}"
+    return f"{score.unexplained:,} unexplained in {score.calls:,}"
 
 
 def _rewritable(call_sites: Iterable[str], finds: Sequence[Find]) -> str:
