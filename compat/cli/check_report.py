@@ -77,7 +77,7 @@ def _tell_scores(judged: Judgement, everything: bool) -> None:
     rows, folded = [], []
     for what, scores in groups.items():
         found = fold(scores, alike=what in {"aspect", "field"} and not everything)
-        rows += [_row(what, each) for each in found.shown]
+        rows += [_row(what, each, judged.thresholds.max_unexplained) for each in found.shown]
         folded += found.in_words(what)
     if rows:
         shown = [name for name in SCORES if name != "Explained"]
@@ -86,13 +86,13 @@ def _tell_scores(judged: Judgement, everything: bool) -> None:
         say_folded(each)
 
 
-def _row(what: str, score: Score) -> Sequence[str]:
+def _row(what: str, score: Score, allowed: float) -> Sequence[str]:
     # Of an aspect or a field only the questions are known that could show it.
     calls = f"{score.calls:,}" if what in _COUNTED else ""
     counts = [calls, f"{score.unexplained:,}", f"{score.questions:,}"]
     name = plain(score.name) or "not known"
     # In the order of their explanations.
-    return [f"{what} {name}", score.verdict, *counts, percent(score.at_most)]
+    return [f"{what} {name}", score.verdict, *counts, percent(score.at_most, allowed)]
 
 
 def _tell_table(columns: Mapping[str, str], rows: Sequence[Sequence[str]], first: Sequence[str] = ()) -> None:

@@ -36,7 +36,7 @@ def headline(judged: Judgement) -> str:
     fields are wrong in 12 of 511 calls." or "Not yet: 495 more calls that ask something new are needed; …".
     """
     if judged.verdict == "ready":
-        return f"Yes: {_compared(judged)}, {_differed(judged)}; at most {in_so_many(judged.all.at_most)} may."
+        return f"Yes: {_compared(judged)}, {_differed(judged)}; at most {_in_so_many(judged)} may."
     if judged.verdict == "not ready":
         return f"No: {_wrong(judged)}."
     return f"Not yet: {_missing(judged)}."
@@ -48,10 +48,10 @@ def grounds(judged: Judgement) -> str:
     if not whole.calls:
         return "No call was compared, so nothing is known of the new endpoint."
     weight = "each counted by how often its caller calls" if judged.weighted else "each counted once"
+    at_most = f"{percent(whole.at_most, sure.max_unexplained)} of such may differ ({_in_so_many(judged)})"
     return (
-        f"{several(whole.questions, 'different question')}, {weight}: at most {percent(whole.at_most)} of such may "
-        f"differ ({in_so_many(whole.at_most)}), as sure as {share(sure.confidence)}; {share(sure.max_unexplained)} is "
-        "allowed."
+        f"{several(whole.questions, 'different question')}, {weight}: at most {at_most}, as sure as "
+        f"{share(sure.confidence)}; {share(sure.max_unexplained)} is allowed."
     )
 
 
@@ -74,6 +74,10 @@ def told_as_json(result: CheckResult, judged: Judgement) -> dict[str, Any]:
         "judgement": judged,
         "result": msgspec.structs.replace(result, questions={}),
     }
+
+
+def _in_so_many(judged: Judgement) -> str:
+    return in_so_many(judged.all.at_most, judged.thresholds.max_unexplained)
 
 
 def _compared(judged: Judgement) -> str:

@@ -8,20 +8,41 @@ from datetime import datetime, timezone
 __all__ = ["in_so_many", "milliseconds", "moment", "percent", "share"]
 
 
-def percent(rate: float) -> str:
-    """A bound as a percentage of two digits that count, never less than it is: 0.00584 is ``0.59 %``."""
-    return f"{100 * _rounded_up(rate, 2):.10g} %"
+_MOST_DIGITS = 12
+_TINY = 1e-12
 
 
-def in_so_many(rate: float) -> str:
-    """A bound as so many in a hundred, thousand or more, never less than it is: 0.00584 is ``6 in 1,000``."""
+def percent(rate: float, allowed: float = 1.0) -> str:
+    """A bound as a percentage of two digits that count, never less than it is: 0.00584 is ``0.59 %``.
+
+    Args:
+        rate: the bound, from 0 to 1.
+        allowed: a threshold. A bound that keeps it is written with as many digits as show that.
+    """
+    digits = 2
+    while rate <= allowed < _rounded_up(rate, digits) - _TINY and digits < _MOST_DIGITS:
+        digits += 1
+    return f"{100 * _rounded_up(rate, digits):.10g} %"
+
+
+def in_so_many(rate: float, allowed: float = 1.0) -> str:
+    """A bound as so many in a hundred, thousand or more, never less than it is: 0.00584 is ``6 in 1,000``.
+
+    Args:
+        rate: the bound, from 0 to 1.
+        allowed: as for :func:`percent`.
+    """
     out_of = 100
-    while rate * out_of < 1 and out_of < 1_000_000:
+    while out_of < 1_000_000 and (rate * out_of < 1 or rate <= allowed < _so_many(rate, out_of) / out_of - _TINY):
         out_of *= 10
-    number = math.ceil(min(rate, 1.0) * out_of - 1e-9)
+    number = _so_many(rate, out_of)
     if number == 10 and out_of > 100:
         number, out_of = 1, out_of // 10
     return f"{number:,} in {out_of:,}"
+
+
+def _so_many(rate: float, out_of: int) -> int:
+    return math.ceil(min(rate, 1.0) * out_of - 1e-9)
 
 
 def share(value: float) -> str:

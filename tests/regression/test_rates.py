@@ -41,6 +41,20 @@ def test_a_bound_in_percent_and_in_words(rate: float, as_percent: str, in_words:
     assert (percent(rate), in_so_many(rate)) == (as_percent, in_words)
 
 
+@given(st.floats(1e-5, 1.0), st.floats(1e-5, 1.0))
+def test_a_bound_that_keeps_a_threshold_is_not_written_above_it(rate: float, allowed: float) -> None:
+    allowed = round(allowed, 4)
+    for written in (percent(rate, allowed), in_so_many(rate, allowed)):
+        assert read(written) >= rate * (1 - 1e-6)
+        assert rate > allowed or read(written) <= allowed + 1e-9
+
+
+def test_a_bound_beside_a_threshold() -> None:
+    assert (percent(0.01245, 0.0125), in_so_many(0.01245, 0.0125)) == ("1.25 %", "125 in 10,000")
+    assert (percent(0.0119, 0.012), in_so_many(0.0119, 0.012)) == ("1.2 %", "12 in 1,000")
+    assert (percent(0.0119, 0.006), in_so_many(0.0119, 0.006)) == ("1.2 %", "2 in 100")
+
+
 def test_shares_times_and_moments() -> None:
     assert [share(each) for each in (0.95, 0.006, 0.995, 0.29, 1)] == ["95 %", "0.6 %", "99.5 %", "29 %", "100 %"]
     assert [milliseconds(each) for each in (0.07094, 8.714, 99.94, 99.96, 1234.5)] == [

@@ -49,7 +49,8 @@ def _cases(group: Group, content: Content) -> list[TestCase]:
 
 def _case(column: str, row: Row, content: Content) -> TestCase:
     case = TestCase(row.name, classname=f"{_CLASS}.{column}")
-    said = f"{row.unexplained:,} unexplained in {several(row.calls, 'call')}: at most {percent(row.at_most)}"
+    at_most = percent(row.at_most, content.bound.allowed)
+    said = f"{row.unexplained:,} unexplained in {several(row.calls, 'call')}: at most {at_most}"
     if row.verdict == "not ready":
         failure = Failure(said, row.verdict)
         failure.text = "\n".join(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -52,7 +51,7 @@ def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", escaped)
 
 
-_FILTERS: Mapping[str, Callable[[Any], str]] = {
+_FILTERS: Mapping[str, Callable[..., str]] = {
     "cell": _cell,
     "milliseconds": milliseconds,
     "moment": moment,
