@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,13 @@ def test_what_is_no_baseline_is_refused(invoke: Invoke, jobs: Path, tmp_path: Pa
     result = invoke("scan", "jobs", "--baseline", "known.json")
     assert result.exit_code == 2
     assert "The baseline known.json cannot be used" in result.stderr
+
+
+def test_a_name_that_is_no_text_is_shown(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff\x1b.sh")).write_text(f"curl {URL}\n")
+    for form in ("--json", "--sarif", "--fail-on=likely"):
+        result = invoke("scan", ".", form)
+        assert result.exit_code == 1
+        result.stdout.encode()
+    assert invoke("scan", ".", "--baseline", "a.json", "--write-baseline").exit_code == 0
+    assert invoke("scan", ".", "--baseline", "a.json").exit_code == 0

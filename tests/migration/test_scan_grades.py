@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,12 @@ def test_a_strangers_repository(tmp_path: Path) -> None:
         ("a.py", 'x = app.add_url_rule("/exams/<id>/index_students", view_func=f)', "mention"),
         ("a.py", 'x = path("https://a/api/v3/exams/1/index_students")', "certain"),
         ("a.py", 'class V:\n template_name = "exams/index_students.html"', "mention"),
+        (
+            "a.py",
+            "from rest_framework.decorators import action\n@action(url_path='index_students')\ndef f(): pass",
+            "mention",
+        ),
+        ("a.py", "from uplink import get\n@get('exams/{id}/index_students')\ndef f(): pass", "certain"),
         ("a.unknown", f"GET {URL}", "certain"),
     ],
 )
@@ -160,3 +167,27 @@ def test_python_2_is_named(tmp_path: Path, line: str) -> None:
         return  # Python 3.14 reads it.
     assert found.problems == [Problem(str(tmp_path / "a.py"), "Python 2: read by lines", read=True)]
     assert [each.grade for each in found.finds] == ["certain"]
+
+
+def test_a_tree_deeper_than_recursion_and_sums_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("a.sh").write_text(f"curl {URL}\n")
+    os.chdir(tmp_path)
+    Path("b.py").write_text("x = " + " + ".join(["'a'"] * 3000) + f"\nget('{URL}')\n")
+    try:
+        assert sorted((Path(each.path).name, each.line) for each in scanned(tmp_path).finds) == [
+            ("a.sh", 1),
+            ("b.py", 2),
+        ]
+    finally:
+        # Python's own removal of a tree may be recursive.
+        subprocess.run(["rm", "-rf", "d"], check=True)
+
+
+def test_a_program_in_one_line_ends(tmp_path: Path) -> None:
+    line = "load('https://a.example/x');" * 20_000
+    (tmp_path / "a.min.js").write_text(f"{line}fetch('{URL}');{line}\n")
+    assert [each.grade for each in scanned(tmp_path).finds] == ["certain"]

@@ -72,6 +72,7 @@ _LINE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".css", ".scss", ".less"), ("//",)),
 }
 _ENDINGS_OF_NAMES = {"Jenkinsfile": ".groovy"}
+_QUOTES = "\"'`"
 _BATCH = re.compile(r"^\s*@?(?:rem\b|::)", re.IGNORECASE)
 _BLOCKS = {"/*": "*/", "<!--": "-->", "<%--": "--%>", "{#": "#}", "{{!--": "--}}", "@*": "*@", "<%#": "%>"}
 _RUBY = re.compile(r"^=begin\b.*?^=end\b", re.MULTILINE | re.DOTALL)
@@ -188,11 +189,14 @@ class Commentary:
 
 def _outside_strings(line: str, marker: str) -> int:
     """Where a marker begins a comment: at the line's begin or behind a space, and in no string; -1 where none does."""
-    at = line.find(marker)
+    begin = len(line) - len(line.lstrip())
+    counted, counts, at = 0, [0, 0, 0], line.find(marker)
     while at >= 0:
-        before = line[:at]
-        opened = any(before.count(quote) % 2 for quote in "\"'`")
-        if (not before or before[-1] in " \t;{}(,>") and (not opened or not before.strip()):
+        # Counted on from the last place: a line may be a whole program.
+        counts = [number + line.count(quote, counted, at) for number, quote in zip(counts, _QUOTES, strict=True)]
+        counted = at
+        opened = any(number % 2 for number in counts)
+        if at <= begin or (not opened and line[at - 1] in " \t;{}(,>"):
             return at
         at = line.find(marker, at + 1)
     return -1

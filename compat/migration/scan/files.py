@@ -175,6 +175,22 @@ def sources(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Sour
 
 
 def _below(directory: Path, ignored: _Ignored, roots: Sequence[str]) -> Iterator[Source | Problem | NotRead]:
+    """All files below a directory; without recursion, since a tree may be deeper than that goes."""
+    open_directories = [_in(directory, ignored, roots)]
+    while open_directories:
+        for each in open_directories[-1]:
+            if isinstance(each, tuple):
+                open_directories.append(_in(*each, roots))
+                break
+            yield each
+        else:
+            open_directories.pop()
+
+
+def _in(
+    directory: Path, ignored: _Ignored, roots: Sequence[str]
+) -> Iterator[Source | Problem | NotRead | tuple[Path, _Ignored]]:
+    """The files of a directory, and its directories with what is ignored in them."""
     try:
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError as error:
@@ -188,7 +204,7 @@ def _below(directory: Path, ignored: _Ignored, roots: Sequence[str]) -> Iterator
         if entry.is_dir(follow_symlinks=False):
             own = entry.name not in _SKIPPED and not (path / "pyvenv.cfg").exists()
             if own and not _matches(f"{here}{entry.name}/", ignored):
-                yield from _below(path, ignored, roots)
+                yield path, ignored
         elif not _matches(here + entry.name, ignored):
             yield from _one(path, entry, roots)
 

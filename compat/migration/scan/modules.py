@@ -110,7 +110,7 @@ class Modules:
             source = self._modules[parts]
             try:
                 self._trees[parts] = parsed(source.reading()[0])
-            except (OSError, SyntaxError, ValueError, RecursionError):
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
                 self._trees[parts] = None
             source.forget()
         return self._trees[parts]

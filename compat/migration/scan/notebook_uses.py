@@ -118,7 +118,7 @@ def _code(cell: Cell, language: str) -> str | None:
     code = as_python(cell.source)
     try:
         parsed(code)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return code
 

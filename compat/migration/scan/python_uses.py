@@ -19,9 +19,20 @@ LIBRARIES = ("requests", "httpx", "aiohttp", "urllib", "urllib3", "http", "subpr
 ELSEWHERE = "the route is a constant of another module: change it there and here by hand"
 _OLD = ("ExamStudentsClient", "StudentsPage")
 _ENTRANCES = ("install", "mount")
-_SERVING = ("path", "re_path", "url", "add_url_rule", "add_api_route", "add_route", "add_resource", "register")
+_SERVING = (
+    "path",
+    "re_path",
+    "url",
+    "add_url_rule",
+    "add_api_route",
+    "add_route",
+    "add_resource",
+    "register",
+    "add_get",
+)
 """Functions by which web frameworks are given a route of the program's own."""
 _DECORATING = ("route", "get", "post", "put", "patch", "delete", "api_route", "action", "view_config")
+_SERVERS = ("rest_framework", "pyramid", "litestar", "starlette", "bottle", "robyn", "quart", "sanic")
 _SHOWING = (
     *("reverse", "reverse_lazy", "redirect", "render", "render_to_string", "render_template", "get_template"),
     *("url_for", "resolve", "resolve_url", "include", "getattr", "hasattr", "setattr"),
@@ -127,7 +138,8 @@ class _Search:
         if any("://" in text for text in texts):
             return False
         if is_decorator:
-            return name in _DECORATING and isinstance(function, ast.Attribute)
+            origin = self._imported.get(name, "").partition(".")[0]
+            return name in _DECORATING if isinstance(function, ast.Attribute) else origin in _SERVERS
         return name in _SERVING or (name in _SHOWING and not self._is_ours)
 
     def _library(self, node: ast.AST) -> str:

@@ -53,6 +53,8 @@ _VIEWS = (
 )
 _SERVES = re.compile(
     r"""\b(?:app|router|server|fastify|express|api|blueprint|bp)\.(?:get|post|put|patch|delete|all|route)\s*\(\s*['"`]/.*(?:=>|function|\breq\b)
+    |\b(?:app|router|server|fastify|express)\.(?:get|post|put|patch|delete|all|route)\s*\(\s*['"`]/[^'"`]*/:\w
+    |^\s*(?:get|post|put|patch|delete)\s+['"]/?exams/|\broute_to\(
     |\bRoute::\w+\(|\b(?:mux|http|r|router)\.Handle(?:Func)?\(|\bto:\s*['":]\w|=>\s*['"][\w/]+\#\w+
     |^\s*@\w+\.(?:route|get|post|put|patch|delete)\(|^\s*(?:re_)?path\(|^\s*url\(r?['"]""",
     re.VERBOSE,

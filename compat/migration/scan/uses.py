@@ -90,14 +90,14 @@ def _in_file(
         return
     try:
         tree = parsed(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
+        uses = graded_uses(tree, text, modules.foreign(source.path, tree))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         # Its lines can be read all the same.
         yield Problem(path, _why_by_lines(text, error), read=True)
         yield from _as_finds(path, lines, text_uses(text, path), by_hand=_NOT_READ)
         return
     if doubt:
         yield Problem(path, f"{doubt}: read as Latin-1" if "neither" in doubt else doubt, read=True)
-    uses = graded_uses(tree, text, modules.foreign(source.path, tree))
     ask = partial(refusals, source, text) if refusals and not doubt else None
     yield from _as_finds(path, lines, [*uses, *_said(text, path, uses)], ask, doubt)
 
@@ -106,13 +106,13 @@ def _in_notebook(source: Source, text: str, refusals: Refusals | None, modules: 
     path = str(source.path)
     try:
         notebook = NotebookLines.of(text)
-    except ValueError as error:
-        yield Problem(path, f"{error}: read by lines", read=True)
+        uses = notebook.uses(partial(modules.foreign, source.path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        yield Problem(path, f"{str(error) or type(error).__name__}: read by lines", read=True)
         yield from _as_finds(path, lines_of(text), text_uses(text, path), by_hand=_NOT_PYTHON)
         return
     by_hand = "" if notebook.language == "python" else _NOT_PYTHON
     ask = partial(_refused_in, source, text, notebook, refusals) if refusals and not by_hand else None
-    uses = notebook.uses(partial(modules.foreign, source.path))
     yield from _as_finds(path, notebook.lines, uses, ask, by_hand, notebook.places)
 
 
