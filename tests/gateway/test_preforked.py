@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from forked import needs_fork
 from gateways import SECRET, TOKEN, written
 from redis_server import RedisServer
 
-from compat.legacy.signature import signed
+from compat.legacy.signature import base_string, sign, signed
 
 pytestmark = needs_fork
 
@@ -69,7 +70,9 @@ def children(upstream: str, store: str, tmp_path: Path) -> Iterator[Children]:
         "store": {"url": store},
     }
     config = written(tmp_path, settings)
-    query = urlencode(signed({}, SECRET, {"id": "17"}))
+    # The store is made after this, and takes no call that was signed before.
+    parameters = {"timestamp": f"{time.time_ns() // 1_000_000 + 60_000}", "nonce": "684724281675658169"}
+    query = urlencode({**parameters, "signature": sign(base_string({**parameters, "id": "17"}), SECRET)})
     with _running(config, query) as process:
         assert process.stdin is not None
         assert process.stdout is not None
