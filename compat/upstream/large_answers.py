@@ -7,6 +7,7 @@ as large while it is decoded. An honest page is small enough to need no place.
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 
 from compat.errors import UpstreamThrottled
@@ -19,6 +20,8 @@ SMALL = 1 << 20
 """Bytes that an answer may have without a place."""
 
 _PLACES = 2
+_PAUSE = 0.001
+"""Seconds between two pieces of a large answer."""
 
 
 class _Places:
@@ -60,7 +63,11 @@ class LargeAnswer:
         Raises:
             UpstreamThrottled: none came free.
         """
-        if size <= SMALL or self._place is not None:
+        if size <= SMALL:
+            return
+        if self._place is not None:
+            # Each piece lets others have the interpreter and the processor first.
+            time.sleep(_PAUSE)
             return
         free = _places.free
         if not free.acquire(timeout=deadline.remaining()):
