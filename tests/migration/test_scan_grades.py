@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,12 @@ def test_a_strangers_repository(tmp_path: Path) -> None:
         ("a.js", "fetch(base + '/api/v3/exams/' + id + '/index_students')", "certain"),
         ("a.js", "const url = `${base}/index_students`", "likely"),
         ("a.js", "app.get('/exams/:id/index_students', (req, res) => {})", "mention"),
+        ("a.js", "app.get('/api/v3/exams/:id/index_students', handler)", "mention"),
+        ("a.rb", 'get "/exams/#{exam.id}/index_students"', "mention"),
+        ("a.rb", 'conn.get "/api/v3/exams/#{exam.id}/index_students"', "certain"),
+        ("a.rb", 'it { expect(get: "/exams/1/index_students").to route_to("exams#index_students") }', "mention"),
+        ("a.js", 'const path = `${BASE}/api/v3/exams/` +\n  id +\n  "/show_student";', "certain"),
+        ("a.yaml", "paths:\n  /api/v3/exams/{id}/index_students:\n    get: {}", "certain"),
         ("a.js", "api.get('/exams/' + id + '/index_students').then(show)", "certain"),
         ("a.php", "Route::get('/exams/{id}/index_students', 'Exams@students');", "mention"),
         ("a.php", "$url = 'exams\\/17\\/index_students';", "certain"),
@@ -130,15 +138,31 @@ def test_what_is_no_text_is_told_and_waited_for_by_nobody(tmp_path: Path) -> Non
     assert named.reason == "a named pipe"
 
 
-def test_a_file_and_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder, seen as a user who may not read everything."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        before = os.geteuid()
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(before)
+
+
+def test_a_file_and_a_folder_without_permission(nobody: Path) -> None:
+    (nobody / "closed").mkdir(mode=0)
+    (nobody / "a.sh").touch(mode=0)
+    (nobody / "b.sh").write_text(f"curl {URL}\n")
     if os.geteuid() == 0:
-        pytest.skip("root may read everything")
-    (tmp_path / "closed").mkdir(mode=0)
-    (tmp_path / "a.sh").touch(mode=0)
-    assert [(Path(each.path).name, each.reason) for each in scanned(tmp_path).problems] == [
+        os.seteuid(65534)
+    found = scanned(nobody)
+    assert [(Path(each.path).name, each.reason) for each in found.problems] == [
         ("a.sh", "Permission denied"),
         ("closed", "Permission denied"),
     ]
+    assert [Path(each.path).name for each in found.finds] == ["b.sh"]
+    assert found.unread() == "2 files were not read: 2 Permission denied"
 
 
 def test_each_file_is_looked_at_once(tmp_path: Path) -> None:

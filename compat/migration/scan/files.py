@@ -202,7 +202,7 @@ def _in(
         path = directory / entry.name
         # A link to a directory is followed by nobody who does not want to walk in circles.
         if entry.is_dir(follow_symlinks=False):
-            own = entry.name not in _SKIPPED and not (path / "pyvenv.cfg").exists()
+            own = entry.name not in _SKIPPED and not os.path.exists(path / "pyvenv.cfg")
             if own and not _matches(f"{here}{entry.name}/", ignored):
                 yield path, ignored
         elif not _matches(here + entry.name, ignored):
@@ -252,6 +252,6 @@ def _ignored_above(directory: Path) -> list[tuple[str, GitIgnoreSpec]]:
     for above in (here, *here.parents):
         if above != here:
             found += _ignored_in(above)
-        if (above / ".git").exists():
+        if os.path.exists(above / ".git"):
             return found
     return []
