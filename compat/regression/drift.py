@@ -2,7 +2,8 @@
 
 The second reading is a comparison of its own. What both endpoints say now, and differ in, stays a difference wherever
 it is, if the two old readings around the new one agree there. Only where the old answers themselves differ from each
-other did the data move, and a difference there says nothing of the new endpoint.
+other did the data move, and a difference there says nothing of the new endpoint. What comes and goes between three
+calls is in the new answer alone: so a difference is read once more, and one that does not show again was seen once.
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ class Reread(NamedTuple):
 
     Attributes:
         drift: those of the first differences that the data's own changes explain.
-        now: the differences that both endpoints show now, the old one standing still.
+        now: the differences that both endpoints show now, and show again, the old one standing still.
+        once: those that they showed in one reading, and not in the next: a record may have come before the new endpoint
+            was asked, and gone before the old one was asked again.
     """
 
     drift: frozenset[Place]
     now: Sequence[Difference]
+    once: Sequence[Difference] = ()
 
 
 def read_again(
@@ -66,6 +70,13 @@ def read_again(
     def places(one: Answered, other: Answered) -> set[Place]:
         return {each.place for each in compare(replace(pair, old=one, new=other), zone)}
 
+    def standing(first: Answered, new: Answered, last: Answered) -> list[Difference]:
+        """The differences that both old answers have."""
+        moving = places(first, last)
+        there_after = {each.place for each in compare(replace(pair, old=last, new=new), zone, losses)}
+        differences = compare(replace(pair, old=first, new=new), zone, losses)
+        return [each for each in differences if each.place in there_after and each.place not in moving]
+
     for _ in range(_ROUNDS):
         readings = _readings(pair, rereader)
         if readings is None:
@@ -74,17 +85,19 @@ def read_again(
         moving = places(first, last)
         if not moving:
             break
-    there_after = {each.place for each in compare(replace(pair, old=last, new=new), zone, losses)}
-    now = [
-        each
-        for each in compare(replace(pair, old=first, new=new), zone, losses)
-        if each.place in there_after and each.place not in moving
-    ]
+    shown = standing(first, new, last)
+    again: set[Place] = set()
+    for _ in range(_ROUNDS):
+        if again >= {each.place for each in shown}:
+            break
+        confirming = _readings(pair, rereader)
+        again |= {each.place for each in (shown if confirming is None else standing(*confirming))}
+    now = [each for each in shown if each.place in again or each.aspect in _NEVER_DRIFT]
     moved = moving | places(pair.old, first)
-    stays = {each.place for each in now}
+    stays = {each.place for each in shown}
     paged = _is_paged(pair.old) or _is_paged(first)
     drift = {each.place for each in found if each.place not in stays and _explained(each, moved, paged=paged)}
-    return Reread(frozenset(drift), now)
+    return Reread(frozenset(drift), now, [each for each in shown if each not in now])
 
 
 def _readings(pair: Pair, rereader: Rereader) -> tuple[Answered, Answered, Answered] | None:

@@ -125,6 +125,7 @@ class Explainer:
         said = {each.difference.place: each.by for each in first}
         # What is explained at the first reading may be another difference at the second, which is not.
         now = [self._by_rule(each, rules) for each in again.now]
+        now += [_seen_once(self._by_rule(each, rules)) for each in again.once]
         return first + [
             each
             for each in now
@@ -139,6 +140,10 @@ class Explainer:
             if rule.fits(difference):
                 return Explained(difference, "known", rule.name)
         return Explained(difference)
+
+
+def _seen_once(explained: Explained) -> Explained:
+    return explained if explained.by is not None else Explained(explained.difference, None, _ONCE, once=True)
 
 
 def _by_drift(explained: Explained, again: Reread) -> Explained:

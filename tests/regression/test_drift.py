@@ -274,6 +274,17 @@ def test_a_right_answer_of_data_that_moved_since_is_drift(recorded: Dataset, now
     assert unexplained(pair, Readings([now], lambda listed: listed)) == set()
 
 
+@settings(max_examples=400)
+@given(datasets(), datasets(), datasets())
+def test_what_comes_and_goes_between_the_readings_was_seen_once(here: Dataset, guests: Dataset, later: Dataset) -> None:
+    """The old answers before and after agree, and yet a right endpoint differs from both."""
+    pair = pair_of(call_of({"limit": 4}), shown(here), shown(guests))
+    rereader = Readings([here, guests, here, later], lambda listed: listed)
+    outcome = Explainer(NO_LOSSES, rereader=rereader).outcome(pair)
+    assert outcome.once
+    assert {each.place for each in outcome.unexplained} == {each.place for each in compare(pair)}
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_of_a_record_that_the_recording_lacks_is_found(fault: Fault) -> None:
     """The faulty records registered since: all that the recording has is right."""
