@@ -12,7 +12,7 @@ from compat.forks import renew_after_fork
 from compat.gateway.asgi import Headers, Scope
 from compat.gateway.settings import GatewaySettings
 
-__all__ = ["Slots", "TooManyCalls", "check_head"]
+__all__ = ["Slots", "TooManyCalls", "UrlTooLong", "check_head"]
 
 _BETWEEN = 4
 """Bytes of a header beside its name and value, as HTTP/1.1 writes it."""
@@ -23,7 +23,9 @@ _SHOWN = 60
 """Letters of what a caller wrote that a message shows."""
 
 
-class _UrlTooLong(LegacyError):
+class UrlTooLong(LegacyError):
+    """A path and a query that are longer than they may be: 414."""
+
     status = 414
 
     def __init__(self, most: int) -> None:
@@ -76,7 +78,7 @@ def check_head(scope: Scope, settings: GatewaySettings) -> None:
         _check_host([value for name, value in scope["headers"] if name == b"host"])
     _check_framing(scope)
     if len(scope["raw_path"]) + 1 + len(scope["query_string"]) > settings.max_url:
-        raise _UrlTooLong(settings.max_url)
+        raise UrlTooLong(settings.max_url)
     if _size(scope["headers"]) > settings.max_headers:
         raise _HeadersTooLarge(settings.max_headers)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import socket
 import struct
@@ -24,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from compat.errors import LegacyError
 from compat.gateway.asgi import Receive, Scope, encoded, send_answer
+from compat.gateway.limits import UrlTooLong
 from compat.gateway.logs import place_of
 from compat.gateway.settings import GatewaySettings
 from compat.legacy.answer import failure
@@ -40,6 +42,9 @@ _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _LINGERING = 2.0
 """Seconds for which a caller may go on sending what nobody reads, so that it gets the answer."""
+
+_MOST_UNREAD = 1 << 20
+"""Bytes that a caller may go on sending so, of what is no request."""
 
 _UNREAD = 60.0
 """Seconds for which a caller may read nothing of its answer."""
@@ -98,6 +103,7 @@ class Connection(HttpToolsProtocol):
     _in_request_line = True
     _head_complete = False
     _lingering = False
+    _unread_room: float = math.inf
     _progressed = False
     _without_progress = 0
     _head_begun = False
@@ -144,11 +150,14 @@ class Connection(HttpToolsProtocol):
         if waiting:
             min(waiting, key=attrgetter("since")).transport.abort()
         else:
-            self.refuse(_TooManyConnections(self.settings.max_connections))
+            self.refuse(_TooManyConnections(self.settings.max_connections), at_once=True)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
         if self._lingering:
+            self._unread_room -= len(data)
+            if self._unread_room < 0:
+                self.transport.abort()
             return
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
@@ -156,13 +165,14 @@ class Connection(HttpToolsProtocol):
         if self._in_request_line:
             data = self._in_ascii(data)
         size, self._progressed = len(data), False
-        while data and self.parser is not None:
+        while data and self.parser is not None and not self._lingering:
             data = self._left_of(data)
         self._head_begun = not self._head_complete
         self._without_progress = 0 if self._progressed else self._without_progress + size
         if self._without_progress > self.settings.max_url + self.settings.max_headers:
             # Of a head, a trailer or what frames a chunk, the parser keeps as much as comes.
-            self.refuse(_HeadTooLarge(self.settings))
+            too_long = not self._head_complete and len(self.url) > self.settings.max_url
+            self.refuse(UrlTooLong(self.settings.max_url) if too_long else _HeadTooLarge(self.settings))
 
     def _left_of(self, data: bytes) -> bytes:
         """What the parser leaves of what it is given."""
@@ -175,9 +185,14 @@ class Connection(HttpToolsProtocol):
             self.refuse(_BadRequest(f"This is no HTTP/1.1 request that could be read: {error}."))
         return b""
 
-    def refuse(self, error: LegacyError) -> None:
-        """Answer what is not even a request, and close the connection."""
-        if self.transport.is_closing():
+    def refuse(self, error: LegacyError, *, at_once: bool = False) -> None:
+        """Answer what is not even a request, and take nothing more from the connection.
+
+        Args:
+            error: the answer.
+            at_once: whether the connection is closed without waiting for the caller to read it.
+        """
+        if self.transport.is_closing() or self._lingering:
             return
         if not self.awaits_a_head:
             if self.cycle.response_started:
@@ -188,7 +203,11 @@ class Connection(HttpToolsProtocol):
         answer = failure(error)
         headers = [*encoded(answer.headers), (b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
         self.transport.write(_head(answer.status, headers) + answer.body)
-        self.transport.close()
+        if at_once:
+            self.transport.close()
+        else:
+            self._unread_room = _MOST_UNREAD
+            self._linger()
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -203,25 +222,35 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request's head is whole."""
+        if self._lingering:
+            return
         self._progressed = True
         self._head_complete = True
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
             self.refuse(_VersionNotSupported(f"HTTP/{version} is not spoken here, but 1.1 and 1.0."))
             return
-        super().on_headers_complete()
+        if not self.url.startswith(b"/") and not _has_path(self.url):
+            self.refuse(_BadRequest("The URL has no path that could be read."))
+            return
+        try:
+            super().on_headers_complete()
+        except httptools.HttpParserInvalidURLError:
+            # The parser of URLs has a limit of its own.
+            too_long = len(self.url) > self.settings.max_url
+            self.refuse(UrlTooLong(self.settings.max_url) if too_long else _BadRequest("The URL cannot be read."))
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
         self._progressed = True
-        if self.cycle is not None:
+        if self.cycle is not None and not self._lingering:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._progressed = True
         self._in_request_line = True
-        if self.cycle is not None:
+        if self.cycle is not None and not self._lingering:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -350,6 +379,14 @@ class _Answer:
             cycle.message_event.set()
             cycle.transport.close()
             cycle.on_response()
+
+
+def _has_path(url: bytes) -> bool:
+    """Whether a URL with a host (RFC 9112, section 3.2.2) has a path; also True where it cannot be taken apart."""
+    try:
+        return httptools.parse_url(url).path is not None
+    except httptools.HttpParserInvalidURLError:
+        return True
 
 
 def _head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

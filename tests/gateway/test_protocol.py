@@ -228,6 +228,22 @@ def test_what_is_no_request_is_refused_in_the_documented_form(
     assert set(json.loads(body)) == {"error", "errors"}
 
 
+@pytest.mark.parametrize("host", ["", "http://h"])
+@pytest.mark.parametrize("length", [16_500, 65_000, 66_000, 200_000])
+@pytest.mark.parametrize("target", ["/api/v3/exams/17/index_students?a=", "/api/v3/exams/17/", "/other?a="])
+def test_a_url_of_any_length_beyond_the_limit_is_a_414(passing: str, host: str, target: str, length: int) -> None:
+    answer = _exchanged(passing, _request(f"{host}{target}{'x' * length}", "Connection: close"))
+    assert answer.split(b" ", 2)[1] == b"414"
+    assert b"16384 bytes" in answer
+
+
+@pytest.mark.parametrize("target", ["http://h", "http://h?a=b", "http://", "h:80"])
+def test_a_url_without_a_path_is_refused_by_name(passing: str, target: str) -> None:
+    answer = _exchanged(passing, _request(target, "Connection: close"))
+    assert answer.split(b" ", 2)[1] == b"400"
+    assert b"URL" in answer or b"url" in answer
+
+
 def test_a_trailer_is_no_header(dated: Served) -> None:
     body = json.dumps(signed({}, SECRET, {"id": "17"})).encode()
     request = (
