@@ -79,7 +79,8 @@ def _unfinished(size: int, path: str = _ADD, sent: int = -1) -> bytes:
 
 
 def _memory(gateway: Gateway) -> int:
-    """Bytes that the worker has in memory."""
+    """Bytes that the worker has in memory, once it is up and has loaded what it needs."""
+    until(lambda: gateway.ready()["ready"], gateway)
     (worker,) = gateway.workers()
     return int(Path(f"/proc/{worker}/statm").read_text().split()[1]) * 4096
 
@@ -143,11 +144,12 @@ def test_a_body_that_drips(narrow: Gateway) -> None:
         for _ in range(60):
             try:
                 connection.sendall(b"x")
-                if part := connection.recv(65536):
-                    found += part
+                if found := connection.recv(65536):
                     break
             except TimeoutError:
                 continue
+        connection.settimeout(30)
+        found += _all_of(connection)
         assert "within 5 seconds" in _documented(found, 408)
 
 
