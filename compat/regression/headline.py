@@ -11,7 +11,7 @@ from compat.plural import several
 from compat.regression.rates import in_so_many, percent, share
 from compat.regression.remedies import remedy
 from compat.regression.result import CheckResult, Count
-from compat.regression.verdict import Judgement, Score
+from compat.regression.verdict import Judgement, Score, seen_once_often
 
 __all__ = ["grounds", "headline", "next_step", "told_as_json"]
 
@@ -100,9 +100,8 @@ def _wrong(judged: Judgement) -> str:
         parts += [_ASPECT_WORDS[each.name] for each in judged.aspects if each.unexplained and _apart(each, fields)]
         parts = parts or ["something"]
         are = "are" if fields > 1 or len(parts) > 1 else "is"
-        once = ", each time not when asked again" if judged.all.wrong == judged.all.once else ""
         calls = several(judged.all.calls, "call")
-        said.append(f"{_listed(parts)} {are} wrong in {judged.all.unexplained:,} of {calls}{once}")
+        said.append(f"{_listed(parts)} {are} wrong in {judged.all.unexplained:,} of {calls}")
     if slow:
         said.append(f"{_listed(slow)} {'is' if len(slow) == 1 else 'are'} too slow")
     return "; ".join(said)
@@ -136,8 +135,6 @@ def _missing(judged: Judgement) -> str:
 def _mend(judged: Judgement) -> list[str]:
     if not judged.all.unexplained:
         return []
-    if judged.all.wrong == judged.all.once:
-        return ["What differed was gone when it was asked again: record anew, and check at once, while the data rests."]
     return ["Mend what differs below, or write down why it may, in a file of known differences (--known)."]
 
 
@@ -158,6 +155,8 @@ def _gather(judged: Judgement) -> str:
     if any(_odd(judged, each) for each in (whole, *judged.routes, *judged.callers)):
         reason, calls = next(iter(judged.not_comparable.items()), ("", 0))
         return f"{remedy(reason)} This would mend {calls:,} of {several(whole.not_comparable, 'call')}."
+    if any(seen_once_often(each, judged.thresholds) for each in (whole, *judged.routes, *judged.callers)):
+        return "What differed was gone when it was asked again: record anew, and check at once, while the data rests."
     if judged.unchecked:
         others = len(judged.unchecked) - 1
         whose = judged.unchecked[0] + (f" and of {several(others, 'more caller')}" if others else "")

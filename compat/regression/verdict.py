@@ -35,6 +35,7 @@ __all__ = [
     "Verdict",
     "judge",
     "score",
+    "seen_once_often",
 ]
 
 Verdict = Literal["ready", "not ready", "not enough evidence"]
@@ -86,7 +87,7 @@ class Score(msgspec.Struct, frozen=True):
         at_most: the upper bound of the rate of such questions.
         verdict: by the thresholds.
         missing: how many different questions more, without an unexplained difference, bring the bound to the
-            threshold; 0 where something has to be mended first.
+            threshold; 0 where something has to be mended first, or so much was seen once that the data have to rest.
     """
 
     name: str
@@ -193,6 +194,7 @@ def judge(
     aspects, fields = _aspects(result, questions, thresholds), _fields(result, questions, thresholds)
     latency = tuple(_latency(route, times, thresholds) for route, times in result.times.items())
     gaps = _not_comparable(result, whole, (*routes, *callers), thresholds)
+    gaps += _often_seen_once((whole, *routes, *callers), thresholds)
     gaps += _uncovered(whole, aspects, fields, thresholds)
     unchecked = _unchecked(calls_a_day or {}, callers)
     gaps += tuple(f"no call of {name} was compared, who makes {of} % of all calls" for name, of in unchecked.items())
@@ -254,10 +256,11 @@ def _score(
     bound = upper_bound(found, asked, confidence) if asked else 1.0
     missing = max(0, math.ceil(calls_needed(math.ceil(found), rate, confidence) - asked)) if bound > rate else 0
     enough = bound <= rate and count.calls >= thresholds.min_calls
-    # What was seen once counts in the bound; alone it shows that something is wrong where it is often seen.
-    is_wrong = sum(wrong) > once or (once and lower_bound(found, asked, confidence) > rate)
+    # What was seen once counts in the bound, and alone never shows that something is wrong: data that go another way
+    # and back look like that in a right endpoint. Where it is often seen, more such calls bring nothing.
+    is_wrong = sum(wrong) > once
     verdict: Verdict = "ready" if enough else "not ready" if is_wrong else "not enough evidence"
-    if verdict == "not ready":
+    if verdict == "not ready" or (once and lower_bound(found, asked, confidence) > rate):
         missing = 0
     return Score(
         name,
@@ -352,11 +355,26 @@ def _not_comparable(
     return tuple(found)
 
 
+def seen_once_often(part: Score, thresholds: Thresholds) -> bool:
+    """Whether more differed than may, and none of it when asked again: no verdict, until the data rest."""
+    return 0 < part.wrong == part.once and part.at_most > thresholds.max_unexplained and not part.missing
+
+
+def _often_seen_once(scores: Sequence[Score], thresholds: Thresholds) -> tuple[str, ...]:
+    """The first that differed too often, each time not when asked again: all calls, else a route or caller."""
+    for each in scores:
+        if seen_once_often(each, thresholds):
+            of = f" of {each.name}" if each.name else ""
+            asked = several(each.questions, "different question")
+            return (f"{each.wrong:,} of {asked}{of} differed, each time not when asked again",)
+    return ()
+
+
 def _uncovered(
     whole: Score, aspects: Sequence[Score], fields: Sequence[Score], thresholds: Thresholds
 ) -> tuple[str, ...]:
     """What too few of the calls could show, as many as there are."""
-    if not whole.calls or whole.verdict == "not ready":
+    if not whole.calls or whole.verdict == "not ready" or seen_once_often(whole, thresholds):
         return ()
     if whole.calls < thresholds.min_calls:
         return (f"{several(whole.calls, 'call')} of the {thresholds.min_calls:,} that min_calls asks for",)

@@ -86,7 +86,7 @@ CASES: Mapping[str, tuple[CheckResult, dict[str, Any], str, str]] = {
     "seen once, often": (
         result_with([wrong_in("values", fields=("email",), stays=False)] * 40),
         {},
-        "No: 2 fields are wrong in 40 of 540 calls, each time not when asked again.",
+        "Not yet: 40 of 540 different questions differed, each time not when asked again.",
         "What differed was gone when it was asked again: record anew",
     ),
     "too slow": (

@@ -310,11 +310,19 @@ def test_the_bound_of_weighted_questions_holds_as_often_as_it_says() -> None:
     assert holding / rounds >= 0.94
 
 
-@pytest.mark.parametrize(("once", "verdict"), [(1, "not enough evidence"), (40, "not ready")])
-def test_what_was_seen_once_asks_for_more_questions_until_it_is_seen_often(once: int, verdict: str) -> None:
+@pytest.mark.parametrize("once", [1, 40, 500])
+def test_what_was_seen_once_never_makes_a_right_endpoint_not_ready(once: int) -> None:
     seen = Question("index_students", "registrar", True, False, *EVERYTHING)
     judged = judge(result_of([seen] * once + asked(500)))
-    assert (judged.verdict, judged.all.once) == (verdict, once)
+    assert (judged.verdict, judged.all.once) == ("not enough evidence", once)
+    assert (judged.all.missing > 0) is (once == 1)
     parts = {each.verdict for each in (*judged.aspects, *judged.fields)}
     assert not parts & {"no difference seen", "not enough evidence"}
     assert judge(result_of([seen, *asked(2_000)])).verdict == "ready"
+
+
+def test_a_caller_whose_answers_were_often_seen_once_keeps_the_rest_from_ready() -> None:
+    seen = Question("index_students", "rare", True, False, *EVERYTHING)
+    judged = judge(result_of([seen] * 40 + asked(20_000), callers={"rare": Count(40, 40)}))
+    assert judged.verdict == "not enough evidence"
+    assert judged.gaps == ("40 of 40 different questions of rare differed, each time not when asked again",)
