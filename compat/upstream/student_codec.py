@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
@@ -15,6 +16,7 @@ from compat.errors import UpstreamError
 from compat.json_text import Number, array_of, dumps, loads
 from compat.legacy.values import Comparable, comparable
 from compat.mapping.compiled import REFUSED, OddFields, TimeColumns, Times, one_each, student_type
+from compat.mapping.compiled.refused import Declined
 from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
 from compat.schemas.fields import Time, json_type
 from compat.surrogates import unmasked, unmasked_text
@@ -32,6 +34,9 @@ _encode = msgspec.json.Encoder().encode
 
 class _Students(msgspec.Struct):
     students: Sequence[Any]
+
+
+_ZERO_ID = re.compile(rb'"(?:exam_)?id"\s*:\s*-0\s*[,}]').search
 
 
 class StudentCodec(Codec):
@@ -56,7 +61,7 @@ class StudentCodec(Codec):
         decoder = partial(_page_decoder, self._named)
         page = self._odd.decode(body, decoder, lambda page, name: _values(page.students, name))
         students: list[Any] = page.students
-        return students
+        return super().page_rows(body) if _may_lose_a_sign(students, body) else students
 
     def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
         names = tuple(dict.fromkeys(("id", "exam_id", *columns)))
@@ -135,8 +140,11 @@ class StudentCodec(Codec):
         if records and isinstance(records[0], msgspec.Struct):
             return self._unmasked(_encode(records))
         decoder = partial(_records_decoder, STUDENT_FIELDS, self._named)
-        found = self._odd.decode(array_of(records), decoder, _values)
-        return self._unmasked(_encode(one_each(found, records)))
+        body = array_of(records)
+        found = one_each(self._odd.decode(body, decoder, _values), records)
+        if _may_lose_a_sign(found, body):
+            raise Declined
+        return self._unmasked(_encode(found))
 
     def _unmasked(self, text: bytes) -> bytes:
         return unmasked(text) if self._odd.masking else text
@@ -172,6 +180,11 @@ def _records_decoder(
 
 def _values(records: Sequence[Any], name: str) -> list[Any]:
     return list(map(attrgetter(name), records))
+
+
+def _may_lose_a_sign(records: Sequence[Any], text: bytes) -> bool:
+    """Whether some id may have come as ``-0``: its text is to be kept, and ids are decoded as integers."""
+    return any(0 in map(attrgetter(name), records) for name in ("id", "exam_id")) and bool(_ZERO_ID(text))
 
 
 class _Plain:
