@@ -182,6 +182,12 @@ class _Head:
         return _TRAILING.sub(b"", line.translate(_LINE_ENDS))
 
 
+def _read_past(lines: Any) -> None:
+    """Read lines to the empty one that ends them, or to the end of all."""
+    while lines.readline(_LONGEST_LINE) not in (b"\r\n", b"\n", b""):
+        pass
+
+
 class _Socket:
     """Opens a file for ``http.client`` as this module reads one."""
 
@@ -250,6 +256,14 @@ class AnswerInStep(http.client.HTTPResponse):
         self.will_close = not ends or "close" in framing.get("connection", "")
         return True
 
+    def _read_status(self) -> tuple[str, int, str]:
+        # http.client reads past 100 as well, and in newer versions past so many of them alone: the limits here hold.
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status != HTTPStatus.CONTINUE:
+                return version, status, reason
+            _read_past(self.fp)
+
     def _begin(self) -> None:
         stream, head = self.fp, _Head(self.fp, self._limits)
         while True:
@@ -296,9 +310,7 @@ class AnswerInStep(http.client.HTTPResponse):
 
     def _read_and_discard_trailer(self) -> None:
         # As many lines and bytes as a head: millions of short lines would keep the interpreter from others.
-        trailer = _Head(self.fp, self._limits)
-        while trailer.readline(_LONGEST_LINE) not in (b"\r\n", b"\n", b""):
-            pass
+        _read_past(_Head(self.fp, self._limits))
 
     def _read_next_chunk_size(self) -> int:
         line = self.fp.readline(_LONGEST_LINE + 1)
