@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -55,9 +55,16 @@ class RedisServer:
     def stop(self, how: int = signal.SIGTERM) -> None:
         """End it, or kill it, if it runs."""
         if self._process is not None:
-            os.kill(self._process.pid, how)
-            self._process.wait(20)
-            self._process = None
+            process, self._process = self._process, None
+            for _ in range(20):
+                process.send_signal(how)
+                # Told once, it goes on where it writes its first file just then, as a new replica does.
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(2)
+                    return
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the Redis of {self._folder} did not end")
 
     def client(self) -> Any:
         """A client of it, to look into it."""
