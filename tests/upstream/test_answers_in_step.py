@@ -147,7 +147,19 @@ RIGHT: dict[str, Script] = {
     "HTTP/1.0 that stays open": lambda body: [
         head(length(body), b"Connection: Keep-Alive", status=b"HTTP/1.0 200 OK") + body
     ],
+    "gzip and a zero": encoded(b"gzip", lambda body: gzip.compress(body) + bytes(1)),
     "gzip and zeros": encoded(b"gzip", lambda body: gzip.compress(body) + bytes(9)),
+    "gzip and many zeros": encoded(b"gzip", lambda body: gzip.compress(body) + bytes(1 << 18)),
+    "gzip and no gzip": encoded(b"gzip", lambda body: gzip.compress(body) + b"no gzip"),
+    "gzip of two members and zeros": encoded(
+        b"gzip", lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:]) + bytes(9)
+    ),
+    "gzip, gzip and zeros": encoded(b"gzip, gzip", lambda body: twice(body) + bytes(9)),
+    "gzip, and zeros of a chunk of their own": lambda body: [
+        chunked(gzip.compress(body), b"Content-Encoding: gzip").removesuffix(b"0\r\n\r\n"),
+        0.05,
+        b"9\r\n" + bytes(9) + b"\r\n0\r\n\r\n",
+    ],
     "hints with a length": lambda body: [HINTS.replace(b"rel", b"x\r\nContent-Length: 9\r\nY: rel") + whole(body)],
     "closed afterwards": lambda body: [whole(body), None],
     "a connection that dies without a byte": lambda body: [None],
