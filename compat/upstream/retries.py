@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ __all__ = ["Deadline", "RetryPolicy", "TryAgain"]
 
 _T = TypeVar("_T")
 _HEADERS = Retry()
+_SPREAD = secrets.SystemRandom()
+"""Not the ``random`` module: its state is the script's, which may have set it to draw the same numbers each time."""
 _NAP = 0.25
 """Seconds between two looks at whether a further attempt is still wanted."""
 
@@ -148,12 +151,12 @@ class RetryPolicy:
             return attempt()
 
         growing = tenacity.wait_exponential(multiplier=self.first_wait, max=self.longest_wait)
-        waiting = growing + tenacity.wait_random(0, self.first_wait)
 
         def wait(state: RetryCallState) -> float:
             failed = state.outcome.exception() if state.outcome else None
             asked = failed.retry_after if isinstance(failed, TryAgain) else None
-            return max(min(waiting(state), self.longest_wait), asked or 0.0)
+            waiting = growing(state) + _SPREAD.uniform(0, self.first_wait)
+            return max(min(waiting, self.longest_wait), asked or 0.0)
 
         bounds = tenacity.stop_any(
             tenacity.stop_after_attempt(self.attempts), tenacity.stop_before_delay(deadline.at - time.monotonic())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 import threading
@@ -94,6 +95,18 @@ def test_a_write_whose_answer_is_lost_is_not_repeated(action: str) -> None:
         with pytest.raises(compat.UpstreamUnreachable):
             calls[action]()
         assert len(server.received) == 1
+
+
+def test_a_script_that_seeds_random_draws_the_same_numbers_whether_calls_were_tried_again() -> None:
+    def answer(number: int, received: Received, connection: socket.socket) -> bytes:
+        return http(502) if number < 4 else page_of([])
+
+    with RawServer(answer) as server:
+        session = mounted(upstream_at(server.base_url))
+        before = random.getstate()
+        assert listed(session).status_code == 200
+        assert random.getstate() == before
+        assert len(server.received) == 4
 
 
 @pytest.mark.parametrize("answer", [http(502), http(503, headers={"Retry-After": "0"}), http(429), http(201, b"{")])
