@@ -37,6 +37,8 @@ _pauses: dict[int, tuple[_Held, _Held]] = {}
 _paused: list[_Renewal] = []
 _forking = threading.Lock()
 """Held during a fork: one that another thread makes would end the pauses of this one."""
+_registering = threading.RLock()
+"""Held during a fork, once all are paused: what another thread made then could be in use, and would not be paused."""
 _longest_import = 5.0
 """Seconds that a fork waits for modules that other threads import: one of those may wait for the thread that forks."""
 
@@ -61,14 +63,15 @@ def pause_around_fork(pause: _Renewal, resume: _Renewal) -> None:
     """Call one function before each fork, and the other after it, in the parent and in the child.
 
     For what cannot be made new in the child: the pause waits until no thread is inside it, and keeps others out.
-    Methods are held weakly. A thread that holds one of these must not wait for another.
+    Methods are held weakly. A thread that holds one of these must not wait for another, nor make one.
 
     Args:
         pause: takes no argument.
         resume: takes no argument.
     """
     number, pauses = next(_numbers), _pauses
-    pauses[number] = _held(pause, lambda: pauses.pop(number, None)), _held(resume, lambda: None)
+    with _registering:
+        pauses[number] = _held(pause, lambda: pauses.pop(number, None)), _held(resume, lambda: None)
 
 
 def _held(call: _Renewal, gone: Callable[[], object]) -> _Held:
@@ -124,11 +127,26 @@ else:
 
 def _before() -> None:
     _forking.acquire()
-    for pause, resume in [(pause(), resume()) for pause, resume in list(_pauses.values())]:
+    paused: set[int] = set()
+    while True:
+        _pause_all(paused)
+        _pause_imports()
+        _registering.acquire()
+        if paused.issuperset(list(_pauses)):
+            return
+        # Others were made while these were waited for.
+        _registering.release()
+        _imp.release_lock()
+
+
+def _pause_all(paused: set[int]) -> None:
+    """Pause whatever is not paused yet, and note it."""
+    found = [(number, pause(), resume()) for number, (pause, resume) in list(_pauses.items()) if number not in paused]
+    for number, pause, resume in found:
+        paused.add(number)
         if pause is not None and resume is not None:
             pause()
             _paused.append(resume)
-    _pause_imports()
 
 
 def _pause_imports() -> None:
@@ -146,6 +164,7 @@ def _pause_imports() -> None:
 
 
 def _after() -> None:
+    _registering.release()
     _imp.release_lock()
     while _paused:
         _paused.pop()()

@@ -31,7 +31,7 @@ REGISTERING = {"renew_after_fork", "pause_around_fork"}
 NEEDS_NONE = {
     "upstream/page_threads.py:PageThreads._waiting": "of one reading, which its parent goes on with",
     "upstream/kept_texts.py:KeptTexts._lock": "taken where there is no pread, and so no fork",
-    "upstream/index_on_disk.py:IndexOnDisk._database": "asked under a lock that a fork waits for; of one reading",
+    "upstream/index_on_disk.py:_Database._connection": "asked under a lock that a fork waits for; of one reading",
     "migration/switched.py:Switched._first": "made with each thread, and asked only while that is there",
     "migration/switched.py:Switched._ended": "likewise",
     "gateway/workers.py:Worker._changed": "of the process that watches the workers, which it spawns",

@@ -132,6 +132,24 @@ def test_a_fork_waits_for_what_cannot_be_made_new_and_lets_both_go_on() -> None:
     paused.busy.release()
 
 
+class Making(Paused):
+    """Makes another one while a fork waits for it, as another thread may."""
+
+    made: Paused | None = None
+
+    def pause(self) -> None:
+        super().pause()
+        self.made = self.made or Paused()
+
+
+def test_what_is_made_while_a_fork_waits_is_paused_too() -> None:
+    making = Making()
+    assert in_child(lambda: making.made is not None and making.made.seen == ["paused", "resumed"])
+    assert making.seen == ["paused", "resumed"]
+    assert making.made is not None
+    assert making.made.seen == ["paused", "resumed"]
+
+
 MODULE = """
 import half_imported_support as support
 support.begun.set()

@@ -44,6 +44,47 @@ def sort_key(value: Sortable | None) -> bytes | None:
     return (0x8000 + length).to_bytes(2, "big") + value.to_bytes(length, "big")
 
 
+class _Database:
+    """A temporary database, from its opening to its closing for one thread at a time, and for none during a fork."""
+
+    def __init__(self) -> None:
+        # A thread that forks may also be the one that drops it.
+        self._busy = threading.RLock()
+        self._dropped = False
+        pause_around_fork(self.before_fork, self.after_fork)
+        with self._busy:
+            self._connection = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._busy.acquire()
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._busy.release()
+
+    def drop(self) -> None:
+        """Close it, when nobody uses it any more; a fork that is under way closes it at its end.
+
+        Waiting would be wrong here: a thread may drop it while it holds another, which the fork waits for.
+        """
+        self._dropped = True
+        if self._busy.acquire(blocking=False):
+            try:
+                self._connection.close()
+            finally:
+                self._busy.release()
+
+    def before_fork(self) -> None:
+        """Wait until no thread is inside SQLite: the child would have its locks, and nobody to give them back."""
+        self._busy.acquire()
+
+    def after_fork(self) -> None:
+        """Go on, in the parent; the child never asks this database, whose reading is its parent's."""
+        self._busy.release()
+        if self._dropped:
+            self.drop()
+
+
 class IndexOnDisk(Index):
     """The index in SQLite, for one thread at a time.
 
@@ -58,10 +99,8 @@ class IndexOnDisk(Index):
     def __init__(self, sort: Sequence[SortKey], in_memory: int) -> None:
         self._sort = tuple(sort)
         self._surrogates = False
-        self._busy = threading.Lock()
-        pause_around_fork(self.before_fork, self.after_fork)
-        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._closing = weakref.finalize(self, self._database.close)
+        self._database = _Database()
+        self._closing = weakref.finalize(self, self._database.drop)
         keys = "".join(f", k{index} BLOB" for index in range(len(self._sort)))
         self._do(f"PRAGMA cache_size = -{max(in_memory // 1024, 64)}")
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA temp_store = FILE"):
@@ -124,8 +163,8 @@ class IndexOnDisk(Index):
         # Nulls come last ascending and first descending, which `IS NULL` says to any SQLite.
         order = Order()
         try:
-            with self._busy:
-                cursor = self._database.execute(
+            with self._database as database:
+                cursor = database.execute(
                     f"SELECT text, length, source FROM ({chosen}) WHERE text IS NOT NULL ORDER BY {self._order}{last}",  # noqa: S608
                     values,
                 )
@@ -136,16 +175,8 @@ class IndexOnDisk(Index):
         return order
 
     def _fetched(self, cursor: sqlite3.Cursor) -> list[Any]:
-        with self._busy:
+        with self._database:
             return cursor.fetchmany(_AT_ONCE)
-
-    def before_fork(self) -> None:
-        """Wait until no thread is inside SQLite: the child would have its locks, and nobody to give them back."""
-        self._busy.acquire()
-
-    def after_fork(self) -> None:
-        """Go on, in the parent; the child never asks this index, whose reading is its parent's."""
-        self._busy.release()
 
     def _refuse_collisions(self) -> None:
         if not self._surrogates:
@@ -159,21 +190,20 @@ class IndexOnDisk(Index):
 
     def _do(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         try:
-            with self._busy:
-                return self._database.execute(statement, values).fetchall()
+            with self._database as database:
+                return database.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise not_kept(str(error)) from None
 
     def _do_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         try:
-            with self._busy:
-                self._database.executemany(statement, rows)
+            with self._database as database:
+                database.executemany(statement, rows)
         except sqlite3.Error as error:
             raise not_kept(str(error)) from None
 
     def close(self) -> None:
-        with self._busy:
-            self._closing()
+        self._closing()
 
 
 def _spread(column: Sequence[Any], places: Sequence[int], count: int) -> list[Any]:
