@@ -101,7 +101,12 @@ class Worker:
         if self.started and now - self._asked > _ASKED_EVERY:
             self._asked = now
             self.ask(ALIVE)
-        return now - self.heard > (SILENT_FOR if self.started else _STARTING)
+        return now - self.heard > self.patience
+
+    @property
+    def patience(self) -> float:
+        """Seconds that it may leave its parent without an answer."""
+        return SILENT_FOR if self.started else _STARTING
 
 
 class Workers:
@@ -191,7 +196,7 @@ class Workers:
         self._leaving = [worker for worker in self._leaving if worker.process.is_alive()]
         for place, worker in enumerate(self._current):
             if worker.process.is_alive() and worker.is_silent():
-                _log.error("%s has not answered for %g seconds, and is replaced", worker.name, SILENT_FOR)
+                _log.error("%s has not answered for %g seconds, and is replaced", worker.name, worker.patience)
                 self._end([worker])
             if not worker.process.is_alive() and not self._stopping.is_set():
                 self._replace(place)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 from gateways import HEADERS_OF, settings_for, written
-from serving import Gateway, serving, until
+from serving import Gateway, serving, starting, until
 
 from compat.gateway.workers import SILENT_FOR
 from compat.legacy.signature import signed
@@ -39,13 +39,22 @@ def _listed_by(gateway: Gateway, name: str) -> int:
     return answer.status_code
 
 
+def _named_when_stopped(gateway: Gateway, worker: int) -> bool:
+    """Stop a worker; one that is still on its way is not asked, and goes on."""
+    os.kill(worker, signal.SIGSTOP)
+    named = f"worker {worker}: no answer within 2 seconds" in _said(gateway)
+    if not named:
+        os.kill(worker, signal.SIGCONT)
+    return named
+
+
 @pytest.fixture
 def stopped(config: Path) -> Iterator[tuple[Gateway, int]]:
-    """A gateway of two workers, one of which is stopped."""
+    """A gateway of two workers, one of which is stopped, and named for it."""
     with serving(config, "--workers", "2", "--stop-within", "2") as gateway:
         worker = gateway.workers()[0]
-        os.kill(worker, signal.SIGSTOP)
         try:
+            until(lambda: _named_when_stopped(gateway, worker), gateway)
             yield gateway, worker
         finally:
             if worker in gateway.workers():
@@ -54,7 +63,6 @@ def stopped(config: Path) -> Iterator[tuple[Gateway, int]]:
 
 def test_a_stopped_worker_is_named_while_the_others_answer(stopped: tuple[Gateway, int]) -> None:
     gateway, worker = stopped
-    until(lambda: f"worker {worker}: no answer within 2 seconds" in _said(gateway), gateway)
     assert {gateway.listed().status_code for _ in range(5)} == {200}
     os.kill(worker, signal.SIGCONT)
     until(lambda: _said(gateway) == "ok", gateway)
@@ -71,6 +79,16 @@ def test_a_stopped_worker_is_replaced(stopped: tuple[Gateway, int]) -> None:
     until(lambda: worker not in gateway.workers() and _said(gateway) == "ok", gateway, within=SILENT_FOR + 60)
     assert len(gateway.workers()) == 2
     assert any("has not answered" in str(entry.get("message")) for entry in gateway.entries())
+
+
+@pytest.mark.soak
+def test_a_worker_that_does_not_start_is_replaced(config: Path) -> None:
+    with starting(config, "--workers", "1") as gateway:
+        until(gateway.workers, gateway)
+        (worker,) = gateway.workers()
+        os.kill(worker, signal.SIGSTOP)
+        until(lambda: gateway.workers() not in ([], [worker]) and _said(gateway) == "ok", gateway, within=120)
+        assert any("has not answered for 60 seconds" in str(entry.get("message")) for entry in gateway.entries())
 
 
 @linux
