@@ -23,6 +23,7 @@ _PATIENCE = 60.0
 _PARTS_OF_A_REQUEST = ("type", "http_version", "method", "raw_path", "query_string", "headers")
 _EITHER = zlib.MAX_WBITS | 32
 """Tells zlib to look whether it is gzip or deflate."""
+_GZIP = b"\x1f\x8b"
 
 
 class KeptAnswer:
@@ -86,14 +87,19 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise ValueError(f"the content encoding {encoding[:20]!r} is not known")
-    unpacking = zlib.decompressobj(_EITHER)
-    try:
-        found = unpacking.decompress(body, LONGEST)
-    except zlib.error as error:
-        raise ValueError(str(error)) from None
-    if not unpacking.eof:
-        raise ValueError("the body is cut off, or too long")
-    return found
+    found = b""
+    # Of several members of gzip each is packed by itself; what else stands behind one is padding.
+    while True:
+        unpacking = zlib.decompressobj(_EITHER)
+        try:
+            found += unpacking.decompress(body, LONGEST - len(found) + 1)
+        except zlib.error as error:
+            raise ValueError(str(error)) from None
+        if not unpacking.eof or len(found) > LONGEST:
+            raise ValueError("the body is cut off, or too long")
+        body = unpacking.unused_data
+        if not body.startswith(_GZIP):
+            return found
 
 
 def asking_behind(old: Passing, scope: Scope, body: bytes) -> Asker:
