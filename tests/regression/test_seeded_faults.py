@@ -11,7 +11,7 @@ from compat.regression.check import check_pairs
 from compat.regression.compare import compare
 from compat.regression.differences import KINDS
 from compat.regression.pairs import Answered
-from compat.regression.verdict import judge
+from compat.regression.verdict import Thresholds, judge
 
 CALL = call_of({"sort": '[{"status": "asc"}]', "page": 2, "limit": 10})
 
@@ -59,6 +59,26 @@ def test_a_fault_that_stays_is_not_taken_for_drift(fault: Fault) -> None:
     assert judge(result).verdict == "not ready"
     [sample] = result.samples
     assert {each.kind for each in sample.differences} == {kind for kind, _, _ in fault.expected}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_of_one_page_and_one_caller_among_many_is_found(fault: Fault) -> None:
+    old, new = answers(fault)
+    pages = {number: Page.of(WHOLE, number).answered() for number in (1, 2, 3)}
+    pairs = [
+        pair_of(call_of({"page": number, "limit": 10}, exam=f"{exam}"), page, page, caller=caller)
+        for caller in ("registrar", "payroll", "library")
+        for exam in range(30)
+        for number, page in pages.items()
+    ]
+    # The place of the faulty one: exam 17, page 2, one caller.
+    place = next(at for at, pair in enumerate(pairs) if pair.caller == "payroll" and pair.call.exam_id == "17") + 1
+    pairs[place] = pair_of(CALL, old, new, caller="payroll")
+    result = check_pairs(pairs, rereader=Steady(old, new))
+    judged = judge(result, Thresholds(max_unexplained=0.006))
+    assert (result.all.unexplained, judged.verdict) == (1, "not ready")
+    assert {each.name for each in judged.callers if each.unexplained} == {"payroll"}
+    assert {count.kind for count in result.differences} == {kind for kind, _, _ in fault.expected}
 
 
 @pytest.mark.parametrize(
