@@ -145,13 +145,21 @@ def _page(folder: Path, size: int, port: int) -> str:
 
 
 @contextmanager
-def serving(command: Sequence[str], port: int) -> Iterator[Server]:
-    """A server in a process of its own, from its first answer until the block ends."""
+def serving(
+    command: Sequence[str], port: int, ask: Callable[[Server], object] = lambda server: one(server, "/")
+) -> Iterator[Server]:
+    """A server in a process of its own, from its first answer until the block ends.
+
+    Args:
+        command: starts it.
+        port: where it listens.
+        ask: asks it something; raises an OSError or HTTPException until it answers.
+    """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: S603 - our own
         server = Server(port, process)
         try:
-            _wait(server, said)
+            _wait(server, said, ask)
             yield server
         finally:
             process.terminate()
@@ -167,12 +175,12 @@ def pinned_server(command: Sequence[str]) -> list[str]:
     return [*_pinned(_SERVER_CORE), *command]
 
 
-def _wait(server: Server, said: object) -> None:
+def _wait(server: Server, said: object, ask: Callable[[Server], object]) -> None:
     end = time.monotonic() + _SOON
     while time.monotonic() < end and server.process.poll() is None:
         # A connection alone may wait for a worker that is on its way.
         with suppress(OSError, http.client.HTTPException):
-            one(server, "/")
+            ask(server)
             return
         time.sleep(0.05)
     said.seek(0)  # type: ignore[attr-defined]

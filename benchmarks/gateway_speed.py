@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -135,7 +136,7 @@ def _redis() -> Iterator[str | None]:
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        with serving([program, *options], port):
+        with serving([program, *options], port, lambda server: socket.create_connection(("127.0.0.1", port)).close()):
             yield f"redis://127.0.0.1:{port}/0"
 
 
