@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,9 @@ def test_workers_that_keep_dying_end_the_gateway(config: Path) -> None:
 
         def kill() -> bool:
             for worker in gateway.workers():
-                os.kill(worker, signal.SIGKILL)
+                # It may have ended since it was listed.
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
             return gateway.process.poll() is not None
 
         until(kill)
