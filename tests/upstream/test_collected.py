@@ -320,9 +320,9 @@ def test_ids_that_no_disk_takes_are_a_clear_error(monkeypatch: pytest.MonkeyPatc
 
 def test_sorting_that_no_disk_takes_is_a_clear_error() -> None:
     index = IndexOnDisk((), 0)
-    index._database.execute("DROP TABLE found")
+    index._do("DROP TABLE found")
     with pytest.raises(UpstreamError, match="could not be kept: no such table"):
         index.settled(0)
     index.close()
-    with pytest.raises(sqlite3.ProgrammingError):
-        index._database.execute("SELECT 1")
+    with index._database as database, pytest.raises(sqlite3.ProgrammingError):
+        database.execute("SELECT 1")

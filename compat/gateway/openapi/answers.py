@@ -23,18 +23,21 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
     403: ("NotAuthorized", "The token, the signature, the time or the nonce does not hold; always the same body."),
     404: ("NotFound", "No such student session in that exam."),
     405: ("MethodNotAllowed", "The path is deprecated, and the method is none of its own; on paginated sessions."),
+    408: ("RequestTooSlow", "The rest of the head or body did not come in time."),
     410: ("Brownout", "The route is switched off for a while; the text says until when, and what to call instead."),
     413: ("BodyTooLarge", "The body is longer than the gateway takes."),
     414: ("UrlTooLong", "Path and query are longer than the gateway takes."),
     422: ("InvalidParameter", "A parameter breaks a rule; errors names it and the rule."),
     429: ("TooManyCalls", "Too many calls of this caller at once."),
     431: ("HeadersTooLarge", "The headers are larger than the gateway takes."),
+    501: ("TransferCodingUnknown", "The body comes in a transfer coding that the gateway does not read."),
     502: ("UpstreamFailed", "The upstream cannot be reached, failed, or gave what cannot be read."),
     503: ("UpstreamThrottled", "The upstream, or the store of nonces, asks to come back later."),
     504: ("UpstreamTooSlow", "The upstream took longer than a limit, which the text names."),
+    505: ("HttpVersionUnknown", "The call is of an HTTP version that the gateway does not speak."),
 }
 _WITH_RETRY = (410, 429, 503)
-_OF_ANY = (403, 410, 413, 414, 422, 429, 431, 502, 503, 504)
+_OF_ANY = (403, 408, 410, 413, 414, 422, 429, 431, 501, 502, 503, 504, 505)
 
 
 def error_schema() -> dict[str, Any]:
