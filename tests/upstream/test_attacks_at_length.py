@@ -43,11 +43,11 @@ def _slowest(times: list[float]) -> float:
 class Measured:
     """What others met while something went on, and what the gateway held meanwhile."""
 
-    def __init__(self, gateway: Gateway, exam: int, connections: int = CONNECTIONS) -> None:
+    def __init__(self, gateway: Gateway, exam: int, seconds: float) -> None:
         times = []
         self.highest = resident(gateway)
-        with attacking(gateway, exam, connections) as self.statuses:
-            ends = time.monotonic() + SECONDS
+        with attacking(gateway, exam, CONNECTIONS) as self.statuses:
+            ends = time.monotonic() + seconds
             while time.monotonic() < ends:
                 times.append(_honest(gateway))
                 self.highest = max(self.highest, resident(gateway))
@@ -65,8 +65,8 @@ def test_a_minute_of_it(name: str, tmp_path: Path, capsys: pytest.CaptureFixture
         with attacked_gateway(tmp_path) as gateway:
             usual_times = [_honest(gateway) for _ in range(200)]
             usual, before = _slowest(usual_times), resident(gateway)
-            control = Measured(gateway, HONEST_EXAM)
-            attacked = Measured(gateway, exam_of(name))
+            control = Measured(gateway, HONEST_EXAM, SECONDS / 4)
+            attacked = Measured(gateway, exam_of(name), SECONDS)
             recovered = _honest(gateway)
             left = resident(gateway) - before
     with capsys.disabled():
