@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .application import Intercept
-from .dataset import Dataset, Exam, generate
-from .faults import Fault
-from .messages import Call, SandboxAnswer, SandboxRequest
-from .people import RosterRow
-from .sandbox import Sandbox
+from compat.testing.sandbox.application import Intercept
+from compat.testing.sandbox.dataset import Dataset, Exam, generate
+from compat.testing.sandbox.faults import Fault
+from compat.testing.sandbox.messages import Call, SandboxAnswer, SandboxRequest
+from compat.testing.sandbox.people import RosterRow
+from compat.testing.sandbox.sandbox import Sandbox
 
 __all__ = [
     "Call",

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from . import legacy, paginated_sessions, student_sessions
-from .context import Context, Exchange
-from .faults import HALVED, SLOW_SECONDS, FaultSource, damaged
-from .messages import Call, Incoming, RefusalError, SandboxAnswer, SandboxRequest, json_answer
-from .parameters import merge
+from compat.testing.sandbox import legacy, paginated_sessions, student_sessions
+from compat.testing.sandbox.context import Context, Exchange
+from compat.testing.sandbox.faults import HALVED, SLOW_SECONDS, FaultSource, damaged
+from compat.testing.sandbox.messages import Call, Incoming, RefusalError, SandboxAnswer, SandboxRequest, json_answer
+from compat.testing.sandbox.parameters import merge
 
 Endpoint = Callable[[Context, Exchange], SandboxAnswer]
 Intercept = Callable[[SandboxRequest, SandboxAnswer], SandboxAnswer]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from .dataset import Dataset
-from .messages import Incoming
-from .parameters import Merged
-from .signature import SignatureCheck
-from .tokens import Tokens
+from compat.testing.sandbox.dataset import Dataset
+from compat.testing.sandbox.messages import Incoming
+from compat.testing.sandbox.parameters import Merged
+from compat.testing.sandbox.signature import SignatureCheck
+from compat.testing.sandbox.tokens import Tokens
 
 
 @dataclass(frozen=True)

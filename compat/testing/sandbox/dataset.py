@@ -11,9 +11,9 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from .people import RosterRow, make_roster
-from .records import cycle_statuses, make_record
-from .sessions import paginated_session, student_session
+from compat.testing.sandbox.people import RosterRow, make_roster
+from compat.testing.sandbox.records import cycle_statuses, make_record
+from compat.testing.sandbox.sessions import paginated_session, student_session
 
 FIRST_EXAM_ID = 17
 KINDS = ("born_old", "born_new", "live")

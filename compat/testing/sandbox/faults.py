@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from .messages import SandboxAnswer, json_answer, text_answer
+from compat.testing.sandbox.messages import SandboxAnswer, json_answer, text_answer
 
 KINDS = ("cut", "cut-chunked", "truncated", "html", "reset", "slow")
 HALVED = ("cut", "cut-chunked", "truncated")

@@ -6,13 +6,22 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from .columns import FIELDS, STATUSES
-from .context import Context, Exchange, signed_parameters
-from .dataset import EmailTakenError, Entry, Exam
-from .instants import local_text
-from .messages import RefusalError, SandboxAnswer, json_answer, not_authorised, text_answer
-from .parameters import Reader, boolean, number, one_of, positive_number
-from .reference import Condition, SortKey, filtered, one_page, ordered, page_count, read_filter, read_sort
+from compat.testing.sandbox.columns import FIELDS, STATUSES
+from compat.testing.sandbox.context import Context, Exchange, signed_parameters
+from compat.testing.sandbox.dataset import EmailTakenError, Entry, Exam
+from compat.testing.sandbox.instants import local_text
+from compat.testing.sandbox.messages import RefusalError, SandboxAnswer, json_answer, not_authorised, text_answer
+from compat.testing.sandbox.parameters import Reader, boolean, number, one_of, positive_number
+from compat.testing.sandbox.reference import (
+    Condition,
+    SortKey,
+    filtered,
+    one_page,
+    ordered,
+    page_count,
+    read_filter,
+    read_sort,
+)
 
 LARGEST_PAGE = 300
 EVERYTHING = frozenset({"status", "filter", "sort"})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .context import Context, Exchange
-from .dataset import Entry
-from .messages import RefusalError, SandboxAnswer, text_answer
-from .parameters import Reader, number, positive_number
+from compat.testing.sandbox.context import Context, Exchange
+from compat.testing.sandbox.dataset import Entry
+from compat.testing.sandbox.messages import RefusalError, SandboxAnswer, text_answer
+from compat.testing.sandbox.parameters import Reader, number, positive_number
 
 
 def issue_token(context: Context, exchange: Exchange) -> SandboxAnswer:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from .json_text import Number, Pairs, read_json
-from .messages import Incoming, wrong_parameters
-from .values import MOST_DIGITS
+from compat.testing.sandbox.json_text import Number, Pairs, read_json
+from compat.testing.sandbox.messages import Incoming, wrong_parameters
+from compat.testing.sandbox.values import MOST_DIGITS
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from .columns import FIELDS, STATUSES
-from .instants import amsterdam_text
-from .people import RosterRow
+from compat.testing.sandbox.columns import FIELDS, STATUSES
+from compat.testing.sandbox.instants import amsterdam_text
+from compat.testing.sandbox.people import RosterRow
 
 # Hours around which records lie: the autumn change (where a later instant can read as the smaller text),
 # the spring change, a winter afternoon and a summer morning; seconds since 1970 in UTC.

@@ -11,16 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .application import Application, Intercept
-from .context import Context
-from .dataset import generate
-from .faults import Fault, FaultSource
-from .instants import find_zone
-from .messages import Call
-from .server import Server
-from .settings import as_toml, write_roster
-from .signature import SignatureCheck, sign
-from .tokens import SCOPE, Tokens
+from compat.testing.sandbox.application import Application, Intercept
+from compat.testing.sandbox.context import Context
+from compat.testing.sandbox.dataset import generate
+from compat.testing.sandbox.faults import Fault, FaultSource
+from compat.testing.sandbox.instants import find_zone
+from compat.testing.sandbox.messages import Call
+from compat.testing.sandbox.server import Server
+from compat.testing.sandbox.settings import as_toml, write_roster
+from compat.testing.sandbox.signature import SignatureCheck, sign
+from compat.testing.sandbox.tokens import SCOPE, Tokens
 
 PUSHDOWNS = ("status", "filter", "sort")
 

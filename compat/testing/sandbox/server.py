@@ -11,8 +11,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .application import Application, Outcome
-from .messages import Incoming, SandboxAnswer
+from compat.testing.sandbox.application import Application, Outcome
+from compat.testing.sandbox.messages import Incoming, SandboxAnswer
 
 _LARGEST_BODY = 10_000_000
 

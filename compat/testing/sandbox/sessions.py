@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from .instants import find_zone, read_instant, utc_text
+from compat.testing.sandbox.instants import find_zone, read_instant, utc_text
 
 CARRIED_KEY = "exam_student"
 _UTC = find_zone("UTC")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .people import RosterRow
+from compat.testing.sandbox.people import RosterRow
 
 
 def write_roster(rows: Iterable[RosterRow], path: Path) -> None:

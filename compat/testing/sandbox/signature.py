@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from .messages import not_authorised
+from compat.testing.sandbox.messages import not_authorised
 
 WINDOW_MILLISECONDS = 5 * 60 * 1000
 

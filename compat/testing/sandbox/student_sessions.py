@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .context import Context, Exchange, signed_parameters
-from .dataset import EmailTakenError
-from .legacy import (
+from compat.testing.sandbox.context import Context, Exchange, signed_parameters
+from compat.testing.sandbox.dataset import EmailTakenError
+from compat.testing.sandbox.legacy import (
     add_entry,
     changeable_values,
     email_taken,
@@ -13,8 +13,8 @@ from .legacy import (
     now_text,
     student_answer,
 )
-from .messages import SandboxAnswer, json_answer
-from .parameters import Reader, number
+from compat.testing.sandbox.messages import SandboxAnswer, json_answer
+from compat.testing.sandbox.parameters import Reader, number
 
 FORM = "student_session_text"
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from .messages import RefusalError, SandboxAnswer, json_answer
+from compat.testing.sandbox.messages import RefusalError, SandboxAnswer, json_answer
 
 SCOPE = "https://purl.imsglobal.org/spec/caliper/v1p2/scope/events.readonly"
 

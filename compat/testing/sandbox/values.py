@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import tzinfo
 from decimal import Decimal, InvalidOperation
 
-from .instants import Instant, read_instant, read_milliseconds
-from .json_text import Number
+from compat.testing.sandbox.instants import Instant, read_instant, read_milliseconds
+from compat.testing.sandbox.json_text import Number
 
 MOST_DIGITS = 400
 
