@@ -8,7 +8,8 @@ from pathlib import Path
 from compat.config import Configuration
 from compat.config_file import CONFIG_NAME, load_config
 from compat.errors import ConfigurationError
-from compat.upstream import StudentSessions, Upstream
+from compat.upstream import StudentSessions
+from compat.upstream.interface import Upstream
 
 __all__ = ["VARIABLES", "resolve"]
 
