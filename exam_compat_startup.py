@@ -172,7 +172,7 @@ def _begin_shim(module: ModuleType) -> None:
         return
     _begun = True
     try:
-        from compat.migration.runner import begin as begin_runner
+        from compat.entrances.run import begin as begin_runner
 
         begin_runner()
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim

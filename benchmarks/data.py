@@ -15,8 +15,8 @@ import msgspec
 from compat.schemas import COLUMNS, STUDENT_FIELDS
 from compat.schemas.fields import Time
 from compat.testing.sandbox import Dataset, generate
-from compat.testing.sandbox.sessions import paginated_session
-from compat.upstream.interface import LegacySettings
+from compat.testing.sandbox.dataset import paginated_session
+from compat.upstream.base import LegacySettings
 
 __all__ = [
     "APPLICATION",

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from benchmarks.data import EXAM, RECORDS, student_sessions_page
 from benchmarks.harness import ROUNDS, Report, Way, command_line, compare, timed
 from compat.legacy.answer import students
-from compat.upstream.interface import LegacySettings
+from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
-from compat.upstream.student_pages import raw_rows, read_chunk
+from compat.upstream.student_sessions import raw_rows, read_chunk
 from compat.upstream.transport import Reply
 
 _HEADERS = {"X-Pagination-Item-Count": str(RECORDS), "X-Pagination-Limit": str(RECORDS)}

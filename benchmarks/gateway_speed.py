@@ -36,9 +36,9 @@ from benchmarks.gateway_load import (
 )
 from benchmarks.gateway_peers.signing import EXAM, KEY, TOKEN
 from benchmarks.harness import Figure, Report
-from compat.upstream.interface import LegacySettings
+from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
-from compat.upstream.student_pages import read_chunk
+from compat.upstream.student_sessions import read_chunk
 from compat.upstream.transport import Reply
 
 SIZES = (30, 300)

@@ -20,7 +20,7 @@ from benchmarks.harness import Figure, Report, Way, compare, timed
 from benchmarks.walk_memory import peak
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.regression.check import check_pairs
-from compat.regression.pairs import Answered, Pair
+from compat.regression.comparing.pairs import Answered, Pair
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Constant, Default, LookedUp
 

@@ -19,10 +19,10 @@ import msgspec
 from benchmarks.data import EXAM, EXAMS, SETTINGS, compact, session_rows
 from benchmarks.harness import Report, compare, timed
 from benchmarks.walking import FILTER, SINCE, SORT, session_list
+from compat.core.collected import Collected
+from compat.core.plan import make_plan
 from compat.legacy.parameters import Parameters
 from compat.legacy.query import parse_query
-from compat.plan import make_plan
-from compat.upstream.collected import Collected
 from compat.upstream.session_codec import SessionCodec
 
 SESSIONS = 100_000

@@ -8,9 +8,9 @@ import orjson
 
 from benchmarks.data import EXAM, EXAMS, RECORDS, SETTINGS, sessions_page
 from benchmarks.harness import Report, compare, timed
-from compat.json_text import check_utf_8
 from compat.mapping.lens import SessionLens
 from compat.schemas import STUDENT_FIELDS
+from compat.text.json import check_utf_8
 from compat.upstream.session_codec import SessionCodec
 
 __all__ = ["measured"]

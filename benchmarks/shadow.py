@@ -24,8 +24,8 @@ from benchmarks.gateway_load import Server, free_port, load, old_calls, pinned_s
 from benchmarks.gateway_peers.signing import KEY, TOKEN
 from benchmarks.harness import Report, Way, command_line, compare
 from benchmarks.upstream import serving as answering
-from compat.migration.dial import Dial
-from compat.migration.modes import Mode, Rules, Scope
+from compat.migration.modes.router import Dial
+from compat.migration.modes.rules import Mode, Rules, Scope
 
 _SIZE = 30
 _CALLS = 60

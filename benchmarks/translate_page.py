@@ -26,9 +26,9 @@ from benchmarks.data import RECORDS, legacy_fields_of, student_sessions_page
 from benchmarks.harness import ROUNDS, Report, command_line, compare, timed
 from benchmarks.pydantic_models import NEWER, Student
 from compat.schemas import STUDENT_FIELDS, StudentSchema
-from compat.upstream.interface import LegacySettings
+from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
-from compat.upstream.student_pages import read_chunk
+from compat.upstream.student_sessions import read_chunk
 from compat.upstream.transport import Reply
 
 _HEADERS = {"X-Pagination-Item-Count": str(RECORDS), "X-Pagination-Limit": str(RECORDS)}

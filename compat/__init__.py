@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from compat._version import __version__
-from compat.adapter import ExamStudentsAdapter, mount
-from compat.config import Configuration
+from compat.config.settings import Configuration
+from compat.entrances.adapter import ExamStudentsAdapter, mount
+from compat.entrances.install import install, uninstall
 from compat.errors import (
     CompatError,
     ConfigurationError,
@@ -19,39 +20,37 @@ from compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from compat.install import install, uninstall
 from compat.upstream import RetryPolicy, StudentSessions
 
 if TYPE_CHECKING:
-    from compat.client import ExamStudentsClient, StudentsPage
-    from compat.config_file import load_config
+    from compat.config.file import load_config
     from compat.deprecation import LegacyApiWarning
+    from compat.entrances.client import ExamStudentsClient, StudentsPage
+    from compat.entrances.sessions_client import SessionsPage, StudentSessionsClient
     from compat.legacy.signature import Caller
     from compat.legacy.verifier import Verifier
     from compat.mapping import Loss, Remainder, SessionLens, Translation
-    from compat.sessions_client import StudentSessionsClient
-    from compat.sessions_page import SessionsPage
     from compat.upstream import PaginatedSessions
 else:
-    from compat.first_use import on_first_use
+    from compat.lazy import on_first_use
 
     # What a script asks for that has moved on, or translates by itself: half of the package, for few.
     __getattr__ = on_first_use(
         __name__,
         {
             "Caller": "compat.legacy.signature",
-            "ExamStudentsClient": "compat.client",
+            "ExamStudentsClient": "compat.entrances.client",
             "LegacyApiWarning": "compat.deprecation",
             "Loss": "compat.mapping",
             "PaginatedSessions": "compat.upstream.paginated_sessions",
             "Remainder": "compat.mapping",
             "SessionLens": "compat.mapping",
-            "SessionsPage": "compat.sessions_page",
-            "StudentSessionsClient": "compat.sessions_client",
-            "StudentsPage": "compat.client",
+            "SessionsPage": "compat.entrances.sessions_client",
+            "StudentSessionsClient": "compat.entrances.sessions_client",
+            "StudentsPage": "compat.entrances.client",
             "Translation": "compat.mapping",
             "Verifier": "compat.legacy.verifier",
-            "load_config": "compat.config_file",
+            "load_config": "compat.config.file",
         },
     )
 

@@ -1,13 +1,19 @@
-"""One registry of what is deprecated: since when, until when, and what to use instead.
+"""What is deprecated: since when, until when, what to use instead, and a warning at the caller's own line.
+
+Python forgets what it has shown whenever a filter changes, and ``warnings.catch_warnings`` changes filters: a loop
+with one in it would warn at each turn. So what was shown is remembered here.
 
 The ``deprecation`` package words the docstrings and decides, from the versions, whether a name is deprecated or due
-for removal. The warning is shown by :mod:`compat.migration.warned`: it has to point at the user's own line, however
+for removal. The warning is shown by :mod:`compat.deprecation`: it has to point at the user's own line, however
 many frames of ours, of libraries and of threads lie between.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -17,9 +23,106 @@ import deprecation
 from packaging.version import Version
 
 from compat._version import __version__
-from compat.migration.call_sites import CallSite, call_site
-from compat.migration.warned import show
-from exam_compat_startup import caught
+from compat.call_site import CallSite, call_site
+from exam_compat_startup import caught, say
+
+__all__ = [
+    "ACTIONS",
+    "REGISTRY",
+    "VARIABLE",
+    "Deprecation",
+    "LegacyApiWarning",
+    "deprecated",
+    "deprecated_call",
+    "due",
+    "forget_shown",
+    "show",
+    "warn_of",
+]
+
+VARIABLE = "EXAM_COMPAT_WARNINGS"
+ACTIONS = ("error", "ignore", "always", "once", "default")
+
+_REMEMBERED = 4096
+"""Lines that are remembered; code made at run time would add some for ever."""
+_EVERYTHING = ("always", None, Warning, None, 0)
+"""The filter of ``pytest.warns`` and of ``unittest``'s ``assertWarns``: they want to see."""
+
+_shown: dict[tuple[Any, ...], object] = {}
+
+
+def show(warning: Warning, name: str, site: CallSite) -> None:
+    """Warn of a name at a line, unless that was done or nobody wants to see it.
+
+    Raises:
+        Warning: where a filter, or the variable, makes an error of it.
+    """
+    over_all = _over_all()
+    action = over_all or _by_the_filters(warning, site)
+    if action == "ignore" or (action in _KEYS and _shown_before(_key(action, name, site))):
+        return
+    if over_all is None:
+        warnings.warn_explicit(warning, type(warning), site.filename, site.line, site.module)
+    elif action == "error":
+        raise warning
+    else:
+        warnings.showwarning(warning, type(warning), site.filename, site.line)
+
+
+def forget_shown() -> None:
+    """Show everything anew."""
+    _shown.clear()
+
+
+def _over_all() -> str | None:
+    action = os.environ.get(VARIABLE)
+    if not action:
+        return None
+    if action not in ACTIONS:
+        say(f"{VARIABLE}={action}: must be one of {', '.join(ACTIONS)}; Python's own filters count")
+        return None
+    if warnings.filters[:1] == [_EVERYTHING] and "always" not in sys.warnoptions:
+        return None
+    return action
+
+
+def _by_the_filters(warning: Warning, site: CallSite) -> str:
+    for action, message, category, module, line in warnings.filters:
+        if (
+            issubclass(type(warning), category)
+            and line in (0, site.line)
+            and _fits(module, site.module)
+            and (message is None or _fits(message, str(warning)))
+        ):
+            return action
+    return "default"
+
+
+def _fits(pattern: Any, text: str) -> bool:
+    """Filters that Python itself makes hold a text, all others a compiled expression."""
+    if pattern is None:
+        return True
+    return bool(pattern == text if isinstance(pattern, str) else pattern.match(text))
+
+
+_KEYS = ("default", "module", "once")
+
+
+def _key(action: str, name: str, site: CallSite) -> tuple[Any, ...]:
+    if action == "once":
+        return (name,)
+    return (site.module, name) if action == "module" else (site.filename, site.line, name)
+
+
+def _shown_before(key: tuple[Any, ...]) -> bool:
+    mine = object()
+    # One step, so that of two threads at the same line one shows it.
+    if _shown.setdefault(key, mine) is not mine:
+        return True
+    while len(_shown) > _REMEMBERED:
+        _shown.pop(next(iter(_shown)), None)
+    return False
+
 
 if TYPE_CHECKING:
     from typing_extensions import deprecated
@@ -34,16 +137,6 @@ else:
 
         return mark
 
-
-__all__ = [
-    "REGISTRY",
-    "Deprecation",
-    "LegacyApiWarning",
-    "deprecated",
-    "deprecated_call",
-    "due",
-    "warn_of",
-]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from compat.forks import ForkLock
+from compat.processes import ForkLock
 
 __all__ = ["DRIFT", "Drift"]
 

@@ -16,8 +16,8 @@ from gateways import SECRET, TOKEN
 from support import OLD
 
 import compat
-from compat.config import CallerSettings, Configuration
-from compat.gateway.entrance import make_application
+from compat.config.settings import CallerSettings, Configuration
+from compat.gateway.application import make_application
 from compat.legacy.signature import Caller, signed
 from compat.upstream import Upstream
 

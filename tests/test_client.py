@@ -10,7 +10,7 @@ import pytest
 from support import KINDS, edited, rows_of, upstream_of
 
 import compat
-from compat.config_file import read_config
+from compat.config.file import read_config
 from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

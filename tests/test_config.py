@@ -10,7 +10,7 @@ import pytest
 from support import listed, mounted
 
 import compat
-from compat.config_file import find_config, load_config, read_config
+from compat.config.file import find_config, load_config, read_config
 from compat.testing.sandbox import Sandbox
 
 APPLICATION = "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11"

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
+from compat.core.call import check_answered
 from compat.legacy.routes import ROUTES, Route
-from compat.shim import check_answered
 
 ADDED = """
 import compat.legacy.routes as routes
 routes.ROUTES += (routes.Route("archive_student", ("POST",), {answer}),)
-import compat.shim
+import compat.core.call
 """
 
 

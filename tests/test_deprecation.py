@@ -15,7 +15,7 @@ import pytest
 from support import OLD, mounted, upstream_of
 
 import compat
-from compat.config_file import read_config
+from compat.config.file import read_config
 from compat.deprecation import REGISTRY, due
 from compat.legacy.routes import ROUTES
 from compat.testing.sandbox import Sandbox

@@ -1,7 +1,7 @@
 """Whatever holds a lock, a thread, a queue or a connection says what becomes of it in a forked process.
 
 Read off the source: an attribute or a global that is one has to be named in a function that is registered with
-``compat.forks``, or stand below with the reason why it need not.
+``compat.processes``, or stand below with the reason why it need not.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ MAKERS = {
 MADE = {f"{module}.{name}" for module, of in MAKERS.items() for name in of}
 REGISTERING = {"renew_after_fork", "pause_around_fork"}
 NEEDS_NONE = {
-    "upstream/page_threads.py:PageThreads._waiting": "of one reading, which its parent goes on with",
-    "upstream/kept_texts.py:KeptTexts._lock": "taken where there is no pread, and so no fork",
-    "upstream/index_on_disk.py:_Database._connection": "asked under a lock that a fork waits for; of one reading",
-    "migration/switched.py:Switched._first": "made with each thread, and asked only while that is there",
-    "migration/switched.py:Switched._ended": "likewise",
+    "core/reading.py:PageThreads._waiting": "of one reading, which its parent goes on with",
+    "core/index.py:KeptTexts._lock": "taken where there is no pread, and so no fork",
+    "core/index_on_disk.py:_Database._connection": "asked under a lock that a fork waits for; of one reading",
+    "migration/modes/switches.py:Switched._first": "made with each thread, and asked only while that is there",
+    "migration/modes/switches.py:Switched._ended": "likewise",
     "gateway/workers.py:Worker._changed": "of the process that watches the workers, which it spawns",
 }
-OUTSIDE = ("testing/", "forks.py")
+OUTSIDE = ("testing/", "processes.py")
 """A sandbox serves from the process that began it; and what makes all the others new."""
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from forked import fork, in_child, needs_fork, right
 
-from compat import forks
-from compat.forks import ForkLock, cached_property, pause_around_fork, renew_after_fork
+from compat import processes as forks
+from compat.processes import ForkLock, cached_property, pause_around_fork, renew_after_fork
 
 pytestmark = needs_fork
 
@@ -243,7 +243,7 @@ def test_registering_keeps_nothing_alive() -> None:
 
 _WITH_ITS_CLASS = """
 import gc
-from compat.forks import renew_after_fork
+from compat.processes import renew_after_fork
 
 def make():
     class Owner:

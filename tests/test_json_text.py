@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compat import json_text
-from compat.json_text import Number, array_of, check_utf_8, dumps, loads
 from compat.mapping.remainder import copied, same
 from compat.testing.strategies import json_values
+from compat.text import json as json_text
+from compat.text.json import Number, array_of, check_utf_8, dumps, loads
 
 DEEP = 1500
 

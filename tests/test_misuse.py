@@ -15,9 +15,9 @@ import requests
 from support import FAST, KINDS, OLD, RawServer, edited, http, listed, mounted, page_of, upstream_of
 
 import compat
-from compat.config_file import read_config
+from compat.config.file import read_config
 from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
-from compat.upstream.interface import LegacySettings
+from compat.upstream.base import LegacySettings
 from compat.upstream.roster import read_roster
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

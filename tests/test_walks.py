@@ -17,15 +17,15 @@ import requests
 from support import KINDS, listed, mounted, upstream_of
 
 import compat
+from compat.core.call import Shim
+from compat.core.collected import Collected
+from compat.core.walks import KEPT_FOR, ProcessWalks, Read, WalkKey, Walks
 from compat.legacy.answer import Answer
 from compat.legacy.query import Condition, Query, SortKey
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
-from compat.shim import Shim
-from compat.steps import ASKS_UPSTREAM, Cancelled, Steps, finished, never
 from compat.testing.sandbox import Sandbox, SandboxAnswer
-from compat.upstream.collected import Collected
-from compat.upstream.records import Reading
-from compat.walks import KEPT_FOR, ProcessWalks, Read, WalkKey, Walks
+from compat.upstream.base import Reading
+from compat.upstream.steps import ASKS_UPSTREAM, Cancelled, Steps, finished, never
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -263,7 +263,7 @@ def test_a_key_is_the_same_text_in_every_process_and_tells_nothing() -> None:
     )
     key = WalkKey.of("caller", query)
     program = (
-        "from compat.legacy.query import Condition, SortKey\nfrom compat.walks import WalkKey\n"
+        "from compat.legacy.query import Condition, SortKey\nfrom compat.core.walks import WalkKey\n"
         f"print(({key!r}).digest())"
     )
     there = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.strip()

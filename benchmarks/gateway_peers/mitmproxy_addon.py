@@ -8,7 +8,7 @@ from __future__ import annotations
 from mitmproxy import http
 
 from benchmarks.gateway_peers.signing import TOKEN, accepted, upstream_parameters
-from compat.upstream.interface import LegacySettings
+from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 
 __all__ = ["addons"]

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compat.cli.console import note, plain, say, show_table
+from compat.cli.console import config_option, configuration, note, plain, say, show_table
 from compat.cli.counted import counted_in, kept_elsewhere, moment_of, now_option
-from compat.cli.options import config_option, configuration
 
 if TYPE_CHECKING:
-    from compat.config import Configuration
-    from compat.migration.brownouts import Planned
-    from compat.migration.rehearsal import Expected
-    from compat.migration.windows import Occurrence
+    from compat.config.settings import Configuration
+    from compat.migration.modes.brownouts import Expected, Occurrence, Planned
 
 __all__ = ["brownouts"]
 
@@ -58,8 +55,8 @@ def brownouts(action: str, dry_run: bool, now: datetime | None, as_json: bool) -
 
 
 def _switch(given: Configuration, *, pause: bool, moment: datetime) -> None:
-    from compat.migration.brownouts import PAUSED
-    from compat.migration.switches import open_switches
+    from compat.migration.modes.brownouts import PAUSED
+    from compat.migration.modes.switches import open_switches
 
     kept_elsewhere(given)
     switches = open_switches(given.store)
@@ -75,8 +72,7 @@ def _switch(given: Configuration, *, pause: bool, moment: datetime) -> None:
 
 
 def _show(given: Configuration, moment: datetime, *, dry_run: bool, as_json: bool) -> None:
-    from compat.migration.brownouts import planned
-    from compat.migration.rehearsal import expected
+    from compat.migration.modes.brownouts import expected, planned
 
     windows, blackouts = planned(given)
     paused = _paused(given)
@@ -113,8 +109,8 @@ def _show(given: Configuration, moment: datetime, *, dry_run: bool, as_json: boo
 
 
 def _paused(given: Configuration) -> str | None:
-    from compat.migration.brownouts import PAUSED
-    from compat.migration.switches import open_switches
+    from compat.migration.modes.brownouts import PAUSED
+    from compat.migration.modes.switches import open_switches
 
     switches = open_switches(given.store)
     try:
@@ -133,7 +129,7 @@ def _state(coming: Occurrence | None, moment: datetime, paused: str | None) -> s
 
 def _span(planned: Planned, coming: Occurrence | None) -> Occurrence:
     """The time that comes, else the first one."""
-    from compat.migration.windows import Occurrence
+    from compat.migration.modes.brownouts import Occurrence
 
     return coming if coming is not None else Occurrence(planned.window.starts, planned.window.ends)
 

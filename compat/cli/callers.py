@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compat.cli.console import note, plain, say, show_table
+from compat.cli.console import config_option, configuration, note, plain, say, show_table
 from compat.cli.counted import counted_in, moment_of, now_option, shown_day
-from compat.cli.options import config_option, configuration
-from compat.plural import several
+from compat.text.json import several
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from compat.config import Configuration
-    from compat.migration.census import Caller
-    from compat.migration.tallies import Usage
+    from compat.config.settings import Configuration
+    from compat.migration.inventory.counts import Usage
+    from compat.migration.inventory.report import Caller
 
 __all__ = ["callers"]
 
@@ -66,7 +65,7 @@ def callers(
       exam-compat callers --left --csv > left.csv
       exam-compat callers --caller 'registrar nightly export' --json
     """
-    from compat.migration.census import CensusSettings, census
+    from compat.migration.inventory.report import CensusSettings, census
 
     given = configuration()
     moment = moment_of(now, given.settings.zone)
@@ -151,7 +150,7 @@ def _with_times(caller: Caller, zone: tzinfo) -> dict[str, Any]:
 
 
 def _as_csv(shown: list[Caller], zone: tzinfo) -> str:
-    from compat.migration.census import Caller
+    from compat.migration.inventory.report import Caller
 
     written = io.StringIO()
     rows = [_with_times(each, zone) for each in shown]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import reduce
@@ -13,27 +14,32 @@ from pathlib import Path
 import click
 import msgspec
 
-from compat.cli.check_report import tell
-from compat.cli.console import counting, note, say
-from compat.cli.extras import require_extra
-from compat.cli.options import config_option, configuration, named_config
-from compat.cli.report_files import write_reports
-from compat.config import Configuration
-from compat.config_file import find_config
+from compat.cli.check_report import tell, write_reports
+from compat.cli.console import config_option, configuration, counting, named_config, note, say
+from compat.cli.counted import counted_in
+from compat.cli.program import require_extra
+from compat.cli.scan import found_below
+from compat.config.file import find_config
+from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
-from compat.regression.asking import Asker, NewEndpoint, OldEndpoint
-from compat.regression.check_recordings import RecordingCheck
-from compat.regression.endpoints import Endpoints
-from compat.regression.headline import told_as_json
-from compat.regression.keys import KEY_VARIABLE, key_of
-from compat.regression.known import KnownDifferences, load_known
-from compat.regression.reading import open_recording, read_head
+from compat.migration.inventory.report import census
+from compat.regression.check import RecordingCheck
+from compat.regression.comparing.known import KnownDifferences, load_known
+from compat.regression.evidence.callers_left import callers_left
+from compat.regression.evidence.headline import told_as_json
+from compat.regression.evidence.result import CheckResult
+from compat.regression.evidence.verdict import Judgement, Thresholds, judge
+from compat.regression.recordings.call_lists import Asker, NewEndpoint, OldEndpoint
+from compat.regression.recordings.pseudonyms import KEY_VARIABLE, key_of
+from compat.regression.recordings.reader import open_recording, read_head
+from compat.regression.replay import Endpoints
 from compat.regression.report.content import CallerLeft
-from compat.regression.result import CheckResult
-from compat.regression.verdict import Judgement, Thresholds, judge
 
-__all__ = ["check"]
+__all__ = [
+    "check",
+    "left_by",
+]
 
 STATUSES = {"ready": 0, "not ready": 1, "not enough evidence": 3}
 """The exit status of each verdict; 2 is that of wrong usage."""
@@ -155,7 +161,6 @@ def _left(given: Configuration | None, judged: Judgement, scripts: Sequence[Path
     if given is None:
         raise ConfigurationError("no configuration: it says where callers are counted")
     # Imported here: few checks look at the inventory.
-    from compat.cli.check_callers import left_by
 
     return left_by(given, judged, scripts)
 
@@ -225,3 +230,22 @@ def _checked(paths: Sequence[Path], how: RecordingCheck, jobs: int) -> CheckResu
                 whole = whole.merge(result)
                 progress.update(bar, completed=whole.all.calls)
             return whole
+
+
+def left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) -> list[CallerLeft]:
+    """Who still calls, by the inventory of a configuration.
+
+    Args:
+        given: the configuration.
+        judged: what a check said.
+        scripts: where the callers' scripts are, as far as they are here.
+
+    Raises:
+        ConfigurationError: no other process could have counted there.
+        StoreUnavailable: the inventory cannot be read.
+    """
+    names = [each.caller.name for each in given.callers]
+    callers = [each for each in census(counted_in(given).usages, names, time.time()) if each.left]
+    if not scripts:
+        return callers_left(callers, judged)
+    return callers_left(callers, judged, found_below(scripts, (), quiet=False).uses())

@@ -1,24 +1,45 @@
-"""What a check found, at a terminal: the verdict and why, the differences side by side, and what it all rests on."""
+"""What a check found, at a terminal and in files: the verdict and why, and the differences side by side."""
 
 from __future__ import annotations
 
+import importlib
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compat.cli.console import LINE, note, plain, say, say_folded, show_table
+from compat.cli.files import whole_file
 from compat.legacy.routes import INDEX_STUDENTS
-from compat.plural import several
-from compat.regression.callers_left import sentence
-from compat.regression.columns import DIFFERENCES, NOT_COMPARABLE, SCORES, explained, fold
-from compat.regression.headline import grounds, headline, next_step
-from compat.regression.rates import milliseconds, moment, percent, share
-from compat.regression.remedies import remedy
-from compat.regression.repeat import command_of
+from compat.regression.evidence.callers_left import sentence
+from compat.regression.evidence.headline import (
+    DIFFERENCES,
+    NOT_COMPARABLE,
+    SCORES,
+    explained,
+    fold,
+    grounds,
+    headline,
+    next_step,
+    remedy,
+)
+from compat.regression.evidence.result import CheckResult, Sample
+from compat.regression.evidence.statistics import milliseconds, moment, percent, share
+from compat.regression.evidence.verdict import Judgement, Latency, Score
+from compat.regression.replay import command_of
 from compat.regression.report.content import CallerLeft
-from compat.regression.result import CheckResult, Sample
-from compat.regression.verdict import Judgement, Latency, Score
+from compat.text.json import several
 
-__all__ = ["tell"]
+if TYPE_CHECKING:
+    from compat.regression.evidence.result import CheckResult
+    from compat.regression.evidence.verdict import Judgement
+    from compat.regression.report.content import CallerLeft
+
+__all__ = [
+    "FORMS",
+    "tell",
+    "write_reports",
+]
 
 _FEW = 3
 _SOME = 10
@@ -174,3 +195,36 @@ def _tell_sample(sample: Sample) -> None:
         ]
         say(plain(f"  exam-compat get {shlex.join([sample.exam, *words])}"))
     say(plain(f"  {command_of(sample.route, sample.exam, sample.parameters)}"))
+
+
+FORMS: Mapping[str, str] = {"html": "as_html", "markdown": "as_markdown", "junit": "as_junit"}
+"""The forms of report: the module of each and its option have that name; the function is in it."""
+
+
+def write_reports(
+    files: Mapping[str, Path], result: CheckResult, judged: Judgement, callers_left: Sequence[CallerLeft] = ()
+) -> None:
+    """Write reports; one that was there before is replaced when the new one is whole.
+
+    Args:
+        files: form to file.
+        result: what was counted.
+        judged: what it says by the thresholds.
+        callers_left: who still calls, by the inventory.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    if not files:
+        return
+    from compat.regression.report.of_result import content_of
+
+    content = content_of(result, judged, callers_left)
+    made = {
+        path: getattr(importlib.import_module(f"compat.regression.report.{form}"), FORMS[form])(content)
+        for form, path in files.items()
+    }
+    for path, text in made.items():
+        with whole_file(path) as file:
+            file.write(text.encode())
+        note(f"Wrote {path}.")

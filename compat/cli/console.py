@@ -1,4 +1,4 @@
-"""What goes to people: tables on the standard output, notes and progress on the standard error."""
+"""What goes to people, and what several commands take."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import io
 import json
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -23,14 +24,20 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from compat.json_text import dumps
+from compat.text.json import dumps
+
+if TYPE_CHECKING:
+    from compat.config.settings import Configuration
 
 __all__ = [
     "LINE",
     "cell",
     "complain",
+    "config_option",
+    "configuration",
     "counting",
     "measuring",
+    "named_config",
     "note",
     "plain",
     "say",
@@ -159,3 +166,41 @@ def _progress(*columns: ProgressColumn, quiet: bool) -> Progress:
 
 def _escaped(char: str) -> str:
     return _BARE_ESCAPES.get(char) or json.dumps(char)[1:-1]
+
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_KEY = "compat.cli.config"
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    # All contexts of one call share their meta: it does not matter before or after which word the option stood.
+    if value is not None:
+        context.meta[_KEY] = value
+
+
+def config_option(command: _Command) -> _Command:
+    """Add ``--config``, which :func:`configuration` reads."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        expose_value=False,
+        callback=_remember,
+        help="The configuration, instead of exam-compat.toml; before or after the command.",
+    )(command)
+
+
+def named_config() -> Path | None:
+    """The file that ``--config`` named, or None."""
+    return click.get_current_context().meta.get(_KEY)
+
+
+def configuration() -> Configuration:
+    """The configuration that the command is to use.
+
+    Raises:
+        ConfigurationError: there is none, or a value in it cannot be used.
+    """
+    from compat.config.file import load_config
+
+    return load_config(named_config())

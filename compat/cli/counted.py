@@ -12,8 +12,8 @@ import click
 from compat.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from compat.config import Configuration
-    from compat.migration.tallies import Counted
+    from compat.config.settings import Configuration
+    from compat.migration.inventory.counts import Counted
 
 __all__ = ["CLOCK_VARIABLE", "counted_in", "day_of", "kept_elsewhere", "moment_of", "now_option", "shown_day"]
 
@@ -72,7 +72,7 @@ def counted_in(given: Configuration) -> Counted:
         ConfigurationError: no other process could have counted there.
         StoreUnavailable: it cannot be read.
     """
-    from compat.migration.tallies import open_tally
+    from compat.migration.inventory.counts import open_tally
 
     kept_elsewhere(given)
     tally = open_tally(given.store)

@@ -11,10 +11,9 @@ from datetime import datetime, timezone, tzinfo
 
 import click
 
-from compat.cli.console import plain, say, show_table
-from compat.cli.options import config_option, configuration, named_config
-from compat.config import Configuration
-from compat.config_file import find_config
+from compat.cli.console import config_option, configuration, named_config, plain, say, show_table
+from compat.config.file import find_config
+from compat.config.settings import Configuration
 from compat.doctor import (
     Diagnosis,
     SeenRequest,

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from compat._version import __version__
-from compat.cli.console import note, say, show_table
+from compat.cli.console import config_option, configuration, named_config, note, say, show_table
 from compat.cli.counted import counted_in, moment_of, now_option, shown_day
-from compat.cli.options import config_option, configuration, named_config
-from compat.plural import several
+from compat.text.json import several
 
 if TYPE_CHECKING:
-    from compat.config import Configuration
+    from compat.config.settings import Configuration
+    from compat.migration.inventory.counts import Usage
     from compat.migration.removal import Removal
-    from compat.migration.tallies import Usage
 
 __all__ = ["due"]
 
@@ -81,7 +80,7 @@ def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bo
 
 
 def _configured() -> Configuration | None:
-    from compat.config_file import find_config
+    from compat.config.file import find_config
     from compat.errors import ConfigurationError
 
     if named_config() is None:

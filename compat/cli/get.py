@@ -12,16 +12,15 @@ from urllib.parse import urlencode
 import click
 import msgspec
 
-from compat.cli.console import cell, counting, note, show_table
-from compat.cli.options import config_option, configuration
-from compat.cli.record_forms import CsvForm, Form, JsonForm, NdjsonForm
-from compat.config import Configuration
-from compat.json_text import loads
+from compat.cli.console import cell, config_option, configuration, counting, note, show_table
+from compat.cli.files import CsvForm, Form, JsonForm, NdjsonForm
+from compat.config.settings import Configuration
+from compat.core.call import Shim
 from compat.legacy.answer import READING, Answer
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.mapping.tables import SUMMARY_COLUMNS
 from compat.schemas import STUDENT_FIELDS
-from compat.shim import Shim
+from compat.text.json import loads
 
 __all__ = ["get"]
 

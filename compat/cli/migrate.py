@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from compat.cli.console import counting, note, plain, say, show_lines
-from compat.cli.extras import require_extra
-from compat.cli.options import config_option
+from compat.cli.console import config_option, counting, note, plain, say, show_lines
+from compat.cli.files import whole_file
+from compat.cli.program import require_extra
 from compat.cli.scan import exclude_option, kind_of_upstream, paths_argument
-from compat.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
     from compat.migration.codemod import MigratedFile

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compat.cli.console import note, plain, say, show_table
-from compat.cli.options import config_option, configuration
+from compat.cli.console import config_option, configuration, note, plain, say, show_table
 
 if TYPE_CHECKING:
-    from compat.config import Configuration
-    from compat.migration.modes import Chosen, Scope
-    from compat.migration.switches import Switches
+    from compat.config.settings import Configuration
+    from compat.migration.modes.rules import Chosen, Scope
+    from compat.migration.modes.switches import Switches
 
 __all__ = ["mode"]
 
@@ -49,7 +48,7 @@ def mode(mode_: str | None, caller: str | None, exam: str | None, clear: bool, a
     given = configuration()
     scope = _scope(given, caller, exam)
     # Imported here, as in all that follows: the help needs none of it.
-    from compat.migration.switches import open_switches
+    from compat.migration.modes.switches import open_switches
 
     switches = open_switches(given.store)
     try:
@@ -62,7 +61,7 @@ def mode(mode_: str | None, caller: str | None, exam: str | None, clear: bool, a
 
 
 def _scope(given: Configuration, caller: str | None, exam: str | None) -> Scope:
-    from compat.migration.modes import Scope
+    from compat.migration.modes.rules import Scope
 
     names = [each.caller.name for each in given.callers]
     if caller is not None and caller not in names:
@@ -76,7 +75,7 @@ def _scope(given: Configuration, caller: str | None, exam: str | None) -> Scope:
 
 def _switch(given: Configuration, switches: Switches, scope: Scope, text: str | None) -> None:
     from compat.errors import ConfigurationError
-    from compat.migration.modes import LACKING, MODE_VARIABLE, Mode, switch_name
+    from compat.migration.modes.rules import LACKING, MODE_VARIABLE, Mode, switch_name
 
     if given.store.startswith("memory:"):
         raise ConfigurationError(
@@ -118,7 +117,7 @@ def _show(given: Configuration, switches: Switches, within: Scope, *, as_json: b
 
 def _chosen(given: Configuration, switches: Switches) -> list[tuple[Scope, Chosen]]:
     """Every caller and exam that something is said of, and the mode of their calls."""
-    from compat.migration.modes import Scope, chosen_of, configured_rules, mode_of_environment, switched_rules
+    from compat.migration.modes.rules import Scope, chosen_of, configured_rules, mode_of_environment, switched_rules
 
     legacy = given.legacy_base_url is not None
     configured = configured_rules(given, legacy=legacy)
@@ -133,7 +132,7 @@ def _chosen(given: Configuration, switches: Switches) -> list[tuple[Scope, Chose
 
 
 def _reason(chosen: Chosen) -> str:
-    from compat.migration.modes import MODE_VARIABLE
+    from compat.migration.modes.rules import MODE_VARIABLE
 
     if chosen.by == "environment":
         return f"{MODE_VARIABLE}, here"

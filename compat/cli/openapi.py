@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from compat.cli.console import note, say
-from compat.cli.options import config_option, configuration
-from compat.cli.whole_file import whole_file
+from compat.cli.console import config_option, configuration, note, say
+from compat.cli.files import whole_file
 
 __all__ = ["openapi"]
 

@@ -13,8 +13,8 @@ from typing import NoReturn
 import click
 
 import exam_compat_startup
-from compat.cli.options import config_option, named_config
-from compat.migration.startup_file import startup_file
+from compat.cli.console import config_option, named_config
+from compat.entrances.startup_file import startup_file
 
 __all__ = ["run"]
 

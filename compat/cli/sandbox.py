@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from compat.cli.console import say, show_table
+from compat.cli.files import whole_file
 from compat.cli.program import INTERRUPTED
-from compat.cli.whole_file import whole_file
 from compat.testing.sandbox import Fault, Sandbox
 from compat.testing.sandbox.sandbox import PUSHDOWNS
 

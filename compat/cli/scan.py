@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from compat.cli.console import counting, note, plain, say, show_table
-from compat.cli.extras import require_extra
-from compat.cli.options import config_option, named_config
-from compat.cli.whole_file import whole_file
+from compat.cli.console import config_option, counting, named_config, note, plain, say, show_table
+from compat.cli.files import whole_file
+from compat.cli.program import require_extra
 from compat.errors import ConfigurationError
-from compat.plural import several
+from compat.text.json import several
 
 if TYPE_CHECKING:
     from compat.migration.scan import Baseline, Find, Grade, Scanned
@@ -155,7 +154,7 @@ def found_below(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool, l
 
 def kind_of_upstream() -> str:
     """The kind of upstream of the configuration, if there is one; empty where there is none."""
-    from compat.config_file import configured_kind
+    from compat.config.file import configured_kind
 
     try:
         return configured_kind(named_config())

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from compat.cli.console import say
-from compat.cli.extras import require_extra
-from compat.cli.options import config_option, named_config
-from compat.config_file import find_config
+from compat.cli.console import config_option, named_config, say
+from compat.cli.program import require_extra
+from compat.config.file import find_config
 
 __all__ = ["serve"]
 

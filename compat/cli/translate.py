@@ -13,16 +13,13 @@ from typing import Any, BinaryIO
 
 import click
 
-from compat.cli.console import measuring, note, plain, show_table
-from compat.cli.json_stream import MalformedError
-from compat.cli.options import config_option, configuration, named_config
-from compat.cli.record_files import FORMATS, Found, RecordFile
-from compat.cli.record_forms import Form, JsonForm, NdjsonForm
-from compat.cli.whole_file import whole_file
-from compat.config_file import find_config, time_zone
+from compat.cli.console import config_option, configuration, measuring, named_config, note, plain, show_table
+from compat.cli.files import Form, JsonForm, NdjsonForm, whole_file
+from compat.cli.records import FORMATS, Found, MalformedError, RecordFile
+from compat.config.file import find_config, time_zone
 from compat.errors import ConfigurationError, MappingError
-from compat.json_text import dumps
 from compat.mapping import Loss, SessionLens, losses_of_record, losses_of_session
+from compat.text.json import dumps
 
 __all__ = ["translate"]
 

@@ -6,14 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timezone, tzinfo
 
-from compat.doctor.choices import Deviation
-from compat.doctor.drafts import Draft, evidence_of
-from compat.doctor.masks import masked
-from compat.doctor.requests_seen import SeenRequest, legacy_call
+from compat.doctor.calls import Deviation, Draft, SeenRequest, evidence_of, legacy_call, masked
 from compat.doctor.search import MOST, documented, explain
 from compat.doctor.signed_values import CUT
 from compat.errors import InvalidParameter
-from compat.legacy import bodies
+from compat.legacy import parameters as bodies
 from compat.legacy.parameters import QUERY_CHARSET, Parameters, check, gather
 from compat.legacy.query import parse_query
 from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED, unreadable

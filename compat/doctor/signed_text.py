@@ -7,8 +7,7 @@ import binascii
 from collections.abc import Callable
 from dataclasses import replace
 
-from compat.doctor.choices import Choice, Deviation
-from compat.doctor.drafts import Draft, Evidence
+from compat.doctor.calls import Choice, Deviation, Draft, Evidence
 
 __all__ = ["BEFORE", "BEHIND", "CHARSET", "DIGEST", "EQUALS", "JOINER", "KEY", "ORDER"]
 

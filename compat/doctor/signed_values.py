@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from compat.doctor.choices import Choice, Deviation
-from compat.doctor.drafts import Draft, Evidence
-from compat.json_text import Number, dumps, loads_strictly
+from compat.doctor.calls import Choice, Deviation, Draft, Evidence
 from compat.legacy.routes import ROUTES
+from compat.text.json import Number, dumps, loads_strictly
 
 __all__ = ["BOOLEANS", "CUT", "EMPTIES", "ENCODING", "STRUCTURES", "TIMES"]
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compat.first_use import on_first_use
+from compat.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from compat.gateway.entrance import Gateway, make_application
-    from compat.gateway.exchange import Exchange
+    from compat.gateway.application import Gateway, make_application
+    from compat.gateway.request import Exchange
 
     application: Gateway
 
@@ -21,9 +21,9 @@ __all__ = ["Exchange", "Gateway", "application", "make_application"]
 _found = on_first_use(
     __name__,
     {
-        "Exchange": "compat.gateway.exchange",
-        "Gateway": "compat.gateway.entrance",
-        "make_application": "compat.gateway.entrance",
+        "Exchange": "compat.gateway.request",
+        "Gateway": "compat.gateway.application",
+        "make_application": "compat.gateway.application",
     },
 )
 
@@ -32,8 +32,8 @@ def __getattr__(name: str) -> Any:
     # Made on first use, since a server imports this in each of its workers and a command line may not want it at all.
     if name != "application":
         return _found(name)
-    from compat.config_file import load_config
-    from compat.gateway.entrance import make_application
+    from compat.config.file import load_config
+    from compat.gateway.application import make_application
 
     made = globals()["application"] = make_application(load_config())
     return made

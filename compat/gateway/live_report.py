@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from compat.config import Configuration
+from compat.config.settings import Configuration
 from compat.errors import CompatError
-from compat.forks import renew_after_fork
+from compat.processes import renew_after_fork
 
 if TYPE_CHECKING:
+    from compat.regression.evidence.verdict import Judgement
     from compat.regression.report.content import CallerLeft
-    from compat.regression.verdict import Judgement
 
 __all__ = ["LiveReport", "NoReport"]
 
@@ -128,14 +128,14 @@ class LiveReport:
 
     def _checked(self) -> _Made:
         # Imported here: whoever never looks does not load what compares.
-        from compat.regression.check_recordings import RecordingCheck
-        from compat.regression.headline import told_as_json
-        from compat.regression.known import KnownDifferences, load_known
-        from compat.regression.reading import open_recording
+        from compat.regression.check import RecordingCheck
+        from compat.regression.comparing.known import KnownDifferences, load_known
+        from compat.regression.evidence.headline import told_as_json
+        from compat.regression.evidence.result import CheckResult
+        from compat.regression.evidence.verdict import Thresholds, judge
+        from compat.regression.recordings.reader import open_recording
         from compat.regression.report.html import as_html
         from compat.regression.report.of_result import content_of
-        from compat.regression.result import CheckResult
-        from compat.regression.verdict import Thresholds, judge
 
         settings: Mapping[str, Any] = self._configuration.regression
         known = load_known(Path(settings["known"])) if "known" in settings else KnownDifferences()
@@ -147,9 +147,9 @@ class LiveReport:
         return _Made(time.monotonic(), page, msgspec.json.encode(told_as_json(result, judged)))
 
     def _left(self, judged: Judgement) -> list[CallerLeft]:
-        from compat.migration.census import census
-        from compat.migration.tallies import open_tally
-        from compat.regression.callers_left import callers_left
+        from compat.migration.inventory.counts import open_tally
+        from compat.migration.inventory.report import census
+        from compat.regression.evidence.callers_left import callers_left
 
         given = self._configuration
         if given.store.startswith("memory:"):

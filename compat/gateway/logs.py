@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from compat.gateway.exchange import Exchange
+from compat.gateway.request import Exchange
 
 if TYPE_CHECKING:
     from compat.gateway.metrics import Metrics

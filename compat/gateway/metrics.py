@@ -17,7 +17,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from compat.gateway.exchange import OTHER_ROUTE, Exchange
+from compat.gateway.request import OTHER_ROUTE, Exchange
 
 __all__ = ["DIRECTORY_VARIABLE", "Gathered", "Metrics", "UpstreamSeen"]
 

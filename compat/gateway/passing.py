@@ -1,4 +1,4 @@
-"""Requests that go on as they came, and their answers as they come back, streamed both ways.
+"""Requests that go on as they came, by the proxies and certificates of the environment, streamed both ways.
 
 Method, path as it was written, query, headers and body go on untouched, but for what belongs to one connection alone
 (RFC 9110, section 7.6.1) and the name of the host. Redirects are the caller's to follow, and compressed bodies the
@@ -15,16 +15,40 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
+import requests
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
 from compat.errors import LegacyError, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from compat.forks import renew_after_fork
-from compat.gateway.asgi import Headers, Receive, Scope, Send, by_name, disconnected, may_have_body
-from compat.gateway.bodies import Incoming
-from compat.gateway.environment import proxy_to, trusted_by
-from compat.upstream.answer_limits import AnswerLimits
+from compat.gateway.request import Incoming
+from compat.gateway.threads import Headers, Receive, Scope, Send, by_name, disconnected, may_have_body
+from compat.processes import renew_after_fork
+from compat.upstream.limits import AnswerLimits
 
-__all__ = ["Cut", "Passing"]
+__all__ = [
+    "Cut",
+    "Passing",
+    "proxy_to",
+    "trusted_by",
+]
+
+
+def proxy_to(url: str) -> str | None:
+    """The proxy that leads to a URL, or None."""
+    proxy: str | None = select_proxy(url, _merged(url)["proxies"])
+    return proxy
+
+
+def trusted_by(url: str) -> str:
+    """The file with the certificates that a server is trusted by."""
+    verify = _merged(url)["verify"]
+    return verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
+
+
+def _merged(url: str) -> Any:
+    with requests.Session() as session:
+        return session.merge_environment_settings(url, {}, True, None, None)
+
 
 _OF_THE_CONNECTION = frozenset(
     (

@@ -24,10 +24,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from compat.errors import LegacyError
-from compat.gateway.asgi import Receive, Scope, encoded, send_answer
 from compat.gateway.limits import UrlTooLong
 from compat.gateway.logs import place_of
 from compat.gateway.settings import GatewaySettings
+from compat.gateway.threads import Receive, Scope, encoded, send_answer
 from compat.legacy.answer import failure
 
 __all__ = ["Connection", "speaking"]

@@ -11,8 +11,8 @@ from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from compat.errors import CompatError
-from compat.gateway.environment import proxy_to
 from compat.gateway.metrics import UpstreamSeen
+from compat.gateway.passing import proxy_to
 from compat.gateway.worker import ANSWERING, OK
 
 __all__ = ["Readiness", "ReadinessCheck"]

@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compat.config import Configuration
-from compat.config_file import load_config
+from compat.config.file import load_config
+from compat.config.settings import Configuration
 from compat.drift import DRIFT
 from compat.errors import ConfigurationError
 from compat.gateway.admin import AdminApplication, serving_admin
-from compat.gateway.entrance import Gateway, make_application
+from compat.gateway.application import Gateway, make_application
 from compat.gateway.live_report import LiveReport
 from compat.gateway.logs import Journal, log_settings
 from compat.gateway.metrics import DIRECTORY_VARIABLE, Gathered, Metrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compat.config import Configuration
+from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 
 __all__ = ["GatewaySettings"]

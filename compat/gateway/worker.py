@@ -21,7 +21,7 @@ from typing import cast
 
 import uvicorn
 
-from compat.gateway.entrance import Gateway
+from compat.gateway.application import Gateway
 from compat.gateway.logs import log_settings
 from compat.gateway.protocol import Connection, speaking
 from compat.gateway.settings import GatewaySettings

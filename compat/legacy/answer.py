@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from compat.errors import LegacyError
-from compat.json_text import dumps
+from compat.text.json import dumps
 
 __all__ = ["ANSWERED_BY", "READING", "Answer", "empty", "failure", "page", "single", "students"]
 

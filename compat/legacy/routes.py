@@ -1,12 +1,16 @@
-"""The deprecated routes, and the one form in which a call reaches the core whatever the entrance."""
+"""The deprecated routes, the one form in which a call reaches the core, and Python values written as parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote
+from datetime import date
+from typing import Any
+from urllib.parse import unquote, urlencode
 
-from compat.forks import cached_property
+from compat.errors import InvalidParameter
+from compat.processes import cached_property
 
 __all__ = [
     "ADD_STUDENT",
@@ -17,11 +21,14 @@ __all__ = [
     "INDEX_STUDENTS",
     "ROUTES",
     "SHOW_STUDENT",
+    "Filter",
     "LegacyCall",
     "Route",
+    "Sort",
     "match_route",
     "methods_of",
     "misspelt_route",
+    "written",
 ]
 
 SIGNED = ("id", "nonce", "timestamp")
@@ -179,3 +186,35 @@ def _route_of(segments: Sequence[str]) -> tuple[Route, str] | None:
         return None
     route = _BY_ACTION.get(segments[4].removesuffix(".json"))
     return None if route is None else (route, segments[3])
+
+
+Filter = str | Mapping[str, Mapping[str, Any]] | None
+Sort = str | Sequence[Mapping[str, str]] | None
+
+
+def written(parameters: Mapping[str, Any]) -> str:
+    """The query of a call; what is None is left out.
+
+    Raises:
+        InvalidParameter: a value cannot be written; the text names it.
+    """
+    given = {name: _text(name, value) for name, value in parameters.items() if value is not None}
+    try:
+        return urlencode(given)
+    except UnicodeEncodeError:
+        raise InvalidParameter({"query": ["Must be UTF-8."]}) from None
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, Mapping | Sequence) or isinstance(value, str):
+        return str(value)
+    try:
+        return json.dumps(value, default=_iso)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter({name: [f"Must be a value that JSON can hold: {error}."]}) from None
+
+
+def _iso(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is none")

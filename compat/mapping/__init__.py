@@ -3,19 +3,18 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from compat.mapping.bulk import BulkLens
     from compat.mapping.lens import SessionLens, Translation
-    from compat.mapping.losses import Loss, losses_of_record, losses_of_session, stand_ins
+    from compat.mapping.losses import BulkLens, Loss, losses_of_record, losses_of_session, stand_ins
     from compat.mapping.remainder import NOTHING_LEFT, Remainder
 else:
-    from compat.first_use import on_first_use
+    from compat.lazy import on_first_use
 
     # Student sessions need the types of the compiled form, and nothing else from here.
     __getattr__ = on_first_use(
         __name__,
         {
             "NOTHING_LEFT": "compat.mapping.remainder",
-            "BulkLens": "compat.mapping.bulk",
+            "BulkLens": "compat.mapping.losses",
             "Loss": "compat.mapping.losses",
             "Remainder": "compat.mapping.remainder",
             "SessionLens": "compat.mapping.lens",

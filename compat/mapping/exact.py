@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from compat import instants
 from compat.errors import ConfigurationError, MappingError
 from compat.schemas import rules
+from compat.text import instants
 
 __all__ = ["FIRST_SURROGATE", "Conversion", "Conversions", "legacy_id", "legacy_ids"]
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from marshmallow import Schema
 
-from compat import instants
 from compat.errors import MappingError
 from compat.mapping.exact import Conversions
 from compat.mapping.remainder import NOTHING_LEFT, Remainder, copied, same
@@ -23,6 +22,7 @@ from compat.schemas import SessionOutputSchema, StudentSchema
 from compat.schemas.fields import Typed
 from compat.schemas.rules import Constant, Default, Exact, Latest, LookedUp, Rule, SessionText, Time
 from compat.schemas.student import CARRIED_KEY, check_declaration
+from compat.text import instants
 
 __all__ = ["NOBODY", "SessionLens", "Translation"]
 

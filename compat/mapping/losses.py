@@ -1,17 +1,27 @@
-"""What a translation loses, by name (contract, section 5, law 4)."""
+"""What a translation loses, by name (contract, section 5, law 4), and many legacy records into sessions at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timezone, tzinfo
 from typing import Any
 
+from compat.errors import MappingError
+from compat.mapping.compiled import REFUSED, SessionPages, Times
 from compat.mapping.lens import NOBODY, SessionLens, Translation, carried_values
 from compat.mapping.remainder import Remainder
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Exact
+from compat.text.json import dumps, loads
 
-__all__ = ["Loss", "losses_of_record", "losses_of_session", "stand_ins"]
+__all__ = [
+    "BulkLens",
+    "Loss",
+    "losses_of_record",
+    "losses_of_session",
+    "stand_ins",
+]
 
 
 @dataclass(frozen=True, order=True)
@@ -76,3 +86,43 @@ def stand_ins(session: Mapping[str, Any], person: Mapping[str, Any] = NOBODY) ->
         and name not in carried
         and not (column.rule.category == "looked up" and (name in own or name in person))
     }
+
+
+class BulkLens:
+    """Makes sessions of whole arrays of legacy records.
+
+    Args:
+        exams: exam id to applicationId, one to one.
+        zone: the zone that a time without an offset is read in.
+
+    Raises:
+        ConfigurationError: the exams are not tied one to one.
+    """
+
+    def __init__(self, exams: Mapping[int, str], zone: tzinfo = timezone.utc) -> None:
+        self._lens = SessionLens(exams, zone)
+        self._pages = SessionPages(exams, Times(zone))
+
+    def to_sessions(self, records: bytes) -> bytes:
+        """Sessions of a JSON array of legacy records, as a JSON array.
+
+        Raises:
+            MappingError: a record that no session can hold; the text names the field.
+            ValueError: it is no JSON array of objects.
+        """
+        try:
+            return self._pages.render(records)
+        except REFUSED:
+            return self.plain(records)
+
+    def plain(self, records: bytes) -> bytes:
+        """As :meth:`to_sessions`, by the schemas and the lens alone."""
+        content = loads(records)
+        if not isinstance(content, list):
+            raise ValueError("Must be a JSON array of records.")
+        sessions = []
+        for record in content:
+            if not isinstance(record, dict):
+                raise MappingError("record", "Must be an object.")
+            sessions.append(self._lens.to_session(record))
+        return dumps(sessions).encode()

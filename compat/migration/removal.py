@@ -10,7 +10,7 @@ from typing import Literal
 from packaging.version import Version
 
 from compat.deprecation import REGISTRY, Deprecation
-from compat.migration.tallies import Usage
+from compat.migration.inventory.counts import Usage
 
 __all__ = ["Removal", "removals"]
 

@@ -1,19 +1,30 @@
-"""Check pairs: compare each, explain what differs, and add it all up."""
+"""Check pairs of answers: those of a recording, or those that shadow and canary keep."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
+from functools import reduce
+from pathlib import Path
+from typing import Literal
 
-from compat.regression.declared import DeclaredLosses
-from compat.regression.drift import Rereader
-from compat.regression.explain import Explainer
-from compat.regression.known import KnownDifferences
-from compat.regression.pairs import Pair
-from compat.regression.result import CheckResult
-from compat.regression.tally import Tally
+from compat.config.file import time_zone
+from compat.regression.comparing.drift import Rereader
+from compat.regression.comparing.explain import Explainer
+from compat.regression.comparing.known import DeclaredLosses, KnownDifferences
+from compat.regression.comparing.pairs import Pair
+from compat.regression.evidence.result import CheckResult
+from compat.regression.evidence.totals import Tally
+from compat.regression.recordings.format import RecordedCall, RecordingHead
+from compat.regression.recordings.reader import Recording, open_recording, read_head
+from compat.regression.replay import Endpoints, RecordedAgain, Replay
 
-__all__ = ["check_pairs"]
+__all__ = [
+    "RecordingCheck",
+    "check_pairs",
+    "check_recordings",
+]
 
 
 def check_pairs(
@@ -40,3 +51,114 @@ def check_pairs(
     for pair in pairs:
         tally.add(explainer.outcome(pair))
     return tally.result()
+
+
+_REREADS = 1000
+_ONE_SIDED = "the other endpoint was not asked, and cannot be now"
+_LOST = "the recorder could not write them"
+_OTHER_KEY = "the recording was made with another key of pseudonyms"
+_UNKNOWN = "nobody has the value any more that a filter compares with"
+
+
+@dataclass(frozen=True)
+class RecordingCheck:
+    """How recordings are checked; what it needs can be sent to another process.
+
+    Attributes:
+        known: the differences that people know of.
+        endpoints: who can be asked; None for what is recorded alone.
+        upstream: the kind of the new endpoint, for recordings that do not say it.
+        unfinished: whether a file without its end is refused, or read as far as it goes.
+        rereads: calls of a file that are made again in vain at most, their differences being the same then. A fault of
+            all calls would ask both endpoints about each of them, and is as certain after a thousand.
+    """
+
+    known: KnownDifferences = field(default_factory=KnownDifferences)
+    endpoints: Endpoints | None = None
+    upstream: str | None = None
+    unfinished: Literal["refuse", "accept"] = "refuse"
+    rereads: int = _REREADS
+
+    def __call__(self, path: str | Path, watch: Callable[[], object] | None = None) -> CheckResult:
+        """Check a file.
+
+        Args:
+            path: the recording.
+            watch: called after each call.
+
+        Raises:
+            RecordingError: it cannot be read, or not to its end.
+        """
+        path = Path(path)
+        head = read_head(path)
+        checked = _Checked(self, head)
+        tally = checked.tally
+        tally.note_recording(path.name, head.made_at, compared=None)
+        recording = Recording((path,), self.unfinished)
+        for recorded in recording:
+            tally.note_recording(path.name, head.made_at, compared=checked.add(recorded))
+            if watch is not None:
+                watch()
+        for read in recording.files:
+            tally.skip(_LOST, read.lost)
+        return tally.result()
+
+
+class _Checked:
+    """A file that is being checked.
+
+    Args:
+        check: how.
+        head: its first line.
+    """
+
+    def __init__(self, check: RecordingCheck, head: RecordingHead) -> None:
+        zone = time_zone(head.zone)
+        losses = DeclaredLosses(head.upstream or check.upstream, zone=zone)
+        self._explainer = Explainer(losses, check.known, zone=zone)
+        endpoints = check.endpoints
+        self._other_key = endpoints is not None and endpoints.key.id != head.key_id
+        self._endpoints = None if self._other_key else endpoints
+        self._replay = Replay(endpoints.key, zone, endpoints.new) if endpoints is not None else None
+        self._ours = head.source == "queries"
+        self._rereads = check.rereads
+        self.tally = Tally(check.known, pseudonymised=True)
+
+    def add(self, recorded: RecordedCall) -> bool:
+        """Check a call; whether it was compared."""
+        again = None
+        pair = recorded.pair()
+        if self._endpoints is not None and self._replay is not None and recorded.old is not None:
+            if self._rereads:
+                again = RecordedAgain(recorded, self._replay, self._endpoints, ours=self._ours)
+            pair = pair or self._replay.pair(recorded)
+        if pair is None:
+            self.tally.skip(self._why_not(recorded), of=recorded.call(), caller=recorded.caller)
+            return False
+        outcome = self._explainer.outcome(pair, again)
+        self._rereads -= outcome.reread and bool(outcome.unexplained)
+        withheld = again is None and self._endpoints is not None
+        self.tally.add(outcome, repeatable=recorded.exact, withheld=withheld)
+        return outcome.not_comparable is None
+
+    def _why_not(self, recorded: RecordedCall) -> str:
+        if recorded.old is None or self._endpoints is None:
+            return _OTHER_KEY if self._other_key else _ONE_SIDED
+        return _UNKNOWN
+
+
+def check_recordings(
+    places: Sequence[str | Path], check: RecordingCheck = RecordingCheck(), watch: Callable[[], object] | None = None
+) -> CheckResult:
+    """Check the recordings of files and folders, one after the other.
+
+    Args:
+        places: files, and folders of files.
+        check: how.
+        watch: called after each call.
+
+    Raises:
+        RecordingError: one cannot be read.
+    """
+    paths = open_recording(*places).paths
+    return reduce(CheckResult.merge, (check(path, watch) for path in paths), CheckResult())

@@ -1,7 +1,12 @@
 """The declarations: what a legacy record, a session and a page of sessions consist of."""
 
-from compat.schemas.session import PaginatedSessionsOutputSchema, SessionOutputSchema
-from compat.schemas.student import COLUMNS, STUDENT_FIELDS, StudentSchema
+from compat.schemas.student import (
+    COLUMNS,
+    STUDENT_FIELDS,
+    PaginatedSessionsOutputSchema,
+    SessionOutputSchema,
+    StudentSchema,
+)
 
 __all__ = [
     "COLUMNS",

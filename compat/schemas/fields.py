@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import msgspec
 from marshmallow import fields
 
-from compat.json_text import Number
 from compat.schemas.rules import Rule
+from compat.text.json import Number
 
 __all__ = ["Array", "Boolean", "Integer", "Record", "String", "Time", "Typed", "json_type"]
 

@@ -1,4 +1,6 @@
-"""The legacy record, declared once: 57 fields in the order of seed 002, each with its type and its rule.
+"""Both records: the legacy one, declared once with types and rules, and ``SessionOutput`` (seeds 000 and 002).
+
+Unknown keys stay, and ``toolId`` may be absent: newer models of the platform have dropped it (API facts).
 
 The columns of filter and sort, both directions of the mapping, the losses, the tables of MIGRATION.md, the compiled
 form, the hypothesis strategies and what a recording keeps are all read off :class:`StudentSchema`.
@@ -6,9 +8,9 @@ form, the hypothesis strategies and what a recording keeps are all read off :cla
 
 from __future__ import annotations
 
-from marshmallow import EXCLUDE, Schema
+from marshmallow import EXCLUDE, INCLUDE, Schema
 
-from compat.schemas.fields import Array, Boolean, Integer, String, Time, Typed
+from compat.schemas.fields import Array, Boolean, Integer, Record, String, Time, Typed
 from compat.schemas.rules import (
     Application,
     Constant,
@@ -22,9 +24,53 @@ from compat.schemas.rules import (
     SessionText,
 )
 from compat.schemas.rules import Time as SameTime
-from compat.schemas.session import SessionOutputSchema
 
-__all__ = ["CARRIED_KEY", "COLUMNS", "STATUSES", "STUDENT_FIELDS", "StudentSchema", "check_declaration"]
+__all__ = [
+    "CARRIED_KEY",
+    "COLUMNS",
+    "STATUSES",
+    "STUDENT_FIELDS",
+    "PaginatedSessionsOutputSchema",
+    "SessionOutputSchema",
+    "StudentSchema",
+    "check_declaration",
+]
+
+
+class SessionOutputSchema(Schema):
+    """One session, as the platform lists it."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    applicationId = String(required=True, nullable=False)
+    durationInSeconds = Integer(SessionOnly("whole seconds from start to end"), required=True, nullable=False)
+    endedAtTime = Time(required=True, nullable=False)
+    id = String(required=True, nullable=False)
+    startedAtTime = Time(required=True, nullable=False)
+    toolId = String(SessionOnly("`applicationId`"), nullable=False)
+    wasteDurationInSeconds = Integer(SessionOnly("0"), required=True, nullable=False)
+    wastePercentage = Integer(SessionOnly("0"), required=True, nullable=False)
+    isProctored = Boolean(SessionOnly(), nullable=False)
+    metadata = Record()
+    proctoredResult = String(SessionOnly(), nullable=False)
+    recordingEndedAtTime = Time()
+    recordingS3Key = String(SessionOnly())
+    recordingStartedAtTime = Time()
+    webcamEnabled = Boolean(SessionOnly(), nullable=False)
+
+
+class PaginatedSessionsOutputSchema(Schema):
+    """One page of sessions."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    limit = Integer(required=True, nullable=False)
+    offset = Integer(required=True, nullable=False)
+    sessions = Array(required=True, nullable=False)
+    total = Integer(required=True, nullable=False)
+
 
 CARRIED_KEY = "exam_student"
 """The key of a session's metadata under which legacy values are carried."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from compat.errors import ConfigurationError, StoreUnavailable
-from compat.stores.interface import Store
-from compat.stores.lenient import LenientStore
+from compat.stores.base import LenientStore, Store
 from compat.stores.memory import MemoryStore
-from compat.stores.places import no_redis, place_of
+from compat.stores.url import no_redis, place_of
 
 __all__ = ["Store", "StoreUnavailable", "WhenDown", "open_store"]
 

@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from compat.forks import renew_after_fork
-from compat.stores.interface import SPENT_FOR, Store, digests
+from compat.processes import renew_after_fork
+from compat.stores.base import SPENT_FOR, Store, digests
 
 __all__ = ["MemoryStore"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from compat.forks import pause_around_fork
+from compat.processes import pause_around_fork
 
 __all__ = ["SqliteFile", "Transaction"]
 

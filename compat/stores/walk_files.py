@@ -23,9 +23,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from compat.errors import StoreUnavailable
-from compat.file_locks import lock_alone, lock_shared
-from compat.forks import renew_after_fork
-from compat.stores.interface import KEPT_FOR, StoredPage, WalkKeeper
+from compat.processes import lock_alone, lock_shared, renew_after_fork
+from compat.stores.base import KEPT_FOR, StoredPage, WalkKeeper
 
 __all__ = ["WalkFiles"]
 

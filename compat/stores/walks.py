@@ -17,13 +17,13 @@ from typing import Any
 
 import msgspec
 
-from compat.config import Configuration
+from compat.config.settings import Configuration
+from compat.core.walks import ProcessWalks, Read, WalkKey, Walks
 from compat.errors import StoreUnavailable
-from compat.json_text import dumps, loads
-from compat.steps import Steps, never
-from compat.stores.interface import Store, WalkKeeper
-from compat.upstream.records import Reading, Row
-from compat.walks import ProcessWalks, Read, WalkKey, Walks
+from compat.stores.base import Store, WalkKeeper
+from compat.text.json import dumps, loads
+from compat.upstream.base import Reading, Row
+from compat.upstream.steps import Steps, never
 
 __all__ = ["SharedWalks", "walks_of"]
 

@@ -6,7 +6,7 @@ the extra ``testing``; ``compat.testing.pytest_plugin`` needs pytest.
 
 from typing import TYPE_CHECKING
 
-from compat.first_use import on_first_use
+from compat.lazy import on_first_use
 
 if TYPE_CHECKING:
     from compat.testing.sandbox import Fault as Fault

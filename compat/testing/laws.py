@@ -12,12 +12,11 @@ from functools import partial
 from typing import Any
 
 from compat.errors import LegacyError, MappingError
-from compat.json_text import loads
 from compat.mapping import SessionLens, losses_of_record, losses_of_session
 from compat.mapping.lens import NOBODY
 from compat.mapping.remainder import same
-from compat.upstream.interface import Codec
-from compat.upstream.records import Row
+from compat.text.json import loads
+from compat.upstream.base import Codec, Row
 
 __all__ = [
     "compiled_agrees",

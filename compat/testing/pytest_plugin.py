@@ -10,19 +10,24 @@ Whoever overrides ``exam_compat_config`` has all the others over endpoints of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import compat
+from compat.config.settings import Configuration
+from compat.text.json import several
+
 if TYPE_CHECKING:
-    from compat.regression.result import CheckResult
-    from compat.testing.recorded_calls import CallRecorder
+    from compat.regression.evidence.result import CheckResult, Sample
     from compat.testing.sandbox import Sandbox
 
 __all__ = [
+    "CallRecorder",
     "exam_compat_config",
     "exam_compat_installed",
     "exam_compat_recorder",
@@ -31,6 +36,7 @@ __all__ = [
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
+    "replay",
 ]
 
 _SETTINGS = "exam_compat"
@@ -120,7 +126,6 @@ def exam_compat_recorder(exam_compat_config: Path, tmp_path: Path) -> Iterator[C
     ``finish()`` gives the recording's folder; at the end of the test it ends by itself.
     """
     import compat
-    from compat.testing.recorded_calls import CallRecorder
 
     recorder = CallRecorder(compat.load_config(exam_compat_config), tmp_path / "recording")
     try:
@@ -137,6 +142,94 @@ def exam_compat_replayer(exam_compat_config: Path) -> Callable[..., CheckResult]
     ``EXAM_COMPAT_RECORDING_KEY``.
     """
     import compat
-    from compat.testing.recorded_calls import replay
 
     return partial(replay, compat.load_config(exam_compat_config))
+
+
+_PATIENCE = 60.0
+_SHOWN = 3
+
+
+class CallRecorder:
+    """Records the deprecated ``requests`` calls of a process with the answers of both endpoints.
+
+    The old endpoint answers, as in the mode ``shadow``, and the new one is asked behind it.
+
+    Args:
+        configuration: both endpoints.
+        folder: for the recording.
+
+    Raises:
+        ConfigurationError: nothing says where the old endpoint is.
+    """
+
+    def __init__(self, configuration: Configuration, folder: Path) -> None:
+        self.folder = folder
+        regression = {**configuration.regression, "record": str(folder)}
+        self._adapter = compat.install(upstream=replace(configuration, mode="shadow", regression=regression))
+        self._ended = False
+
+    def finish(self) -> Path:
+        """Wait until all is compared, end the recording, and give its folder.
+
+        Raises:
+            AssertionError: a call was lost.
+        """
+        if not self._ended:
+            self._ended = True
+            compat.uninstall()
+            dial = self._adapter.dial
+            settled = dial.behind.settle(_PATIENCE)
+            dial.close(_PATIENCE)
+            if not settled or dial.dropped:
+                raise AssertionError(f"{dial.dropped or 'some'} calls were not recorded: they took too long to compare")
+        return self.folder
+
+
+def replay(configuration: Configuration, *recordings: str | Path, known: Path | None = None) -> CheckResult:
+    """Check recordings against the new endpoint of a configuration.
+
+    Args:
+        configuration: the endpoints, and in its ``[regression]`` table the key of the recordings.
+        recordings: files, and folders of files.
+        known: a file of known differences.
+
+    Raises:
+        AssertionError: there is a difference that nothing explains, or nothing was compared.
+        RecordingError: a recording cannot be read.
+    """
+    from compat.regression.check import RecordingCheck, check_recordings
+    from compat.regression.comparing.known import KnownDifferences, load_known
+    from compat.regression.evidence.headline import headline
+    from compat.regression.evidence.verdict import judge
+    from compat.regression.recordings.call_lists import NewEndpoint
+    from compat.regression.recordings.pseudonyms import key_of
+    from compat.regression.replay import Endpoints
+
+    result = check_recordings(
+        recordings,
+        RecordingCheck(
+            known=load_known(known) if known is not None else KnownDifferences(),
+            endpoints=Endpoints(key_of(configuration), NewEndpoint(configuration)),
+            upstream=configuration.upstream.kind,
+        ),
+    )
+    judged = judge(result)
+    too_few = judged.all.not_comparable > judged.thresholds.max_not_comparable * (judged.all.calls or 1)
+    if result.all.unexplained or not result.all.calls or too_few:
+        shown = [line for sample in result.samples[:_SHOWN] for line in _lines(sample)]
+        reasons = [
+            f"nothing could be compared in {several(calls, 'call')}: {why}"
+            for why, calls in judged.not_comparable.items()
+        ]
+        raise AssertionError("\n".join([headline(judged), *reasons, *judged.notes, *shown]))
+    return result
+
+
+def _lines(sample: Sample) -> Sequence[str]:
+    asked = " ".join(f"{name}={text}" for name, text in sample.parameters.items())
+    return [
+        f"{sample.route} of exam {sample.exam} {asked}: {each.kind}, record {each.record}, {each.field}: "
+        f"{each.old or 'nothing'} became {each.new or 'nothing'}"
+        for each in sample.differences
+    ]

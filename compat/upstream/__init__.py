@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from compat.upstream.interface import Capability, Upstream
+from compat.upstream.base import Capability, Upstream
 from compat.upstream.retries import RetryPolicy
 from compat.upstream.student_sessions import StudentSessions
 
 if TYPE_CHECKING:
     from compat.upstream.paginated_sessions import PaginatedSessions
 else:
-    from compat.first_use import on_first_use
+    from compat.lazy import on_first_use
 
     # A process has one upstream; this one is half of the package.
     __getattr__ = on_first_use(__name__, {"PaginatedSessions": "compat.upstream.paginated_sessions"})

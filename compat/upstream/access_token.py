@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 from compat.errors import LegacyError, NotAuthorized, UpstreamError
-from compat.forks import renew_after_fork
+from compat.processes import renew_after_fork
 from compat.settings_checks import sendable
 from compat.upstream.retries import Deadline
 from compat.upstream.senders import Outgoing

@@ -22,7 +22,7 @@ from urllib3.exceptions import HeaderParsingError
 from urllib3.util.response import assert_header_parsing
 
 from compat.errors import UpstreamError
-from compat.upstream.answer_limits import USUAL_LIMITS, AnswerLimits, too_large
+from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, too_large
 from compat.upstream.retries import Deadline
 
 __all__ = ["AnswerInStep", "Attempt", "OutOfStep"]

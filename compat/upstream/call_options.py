@@ -1,25 +1,41 @@
-"""How the old call was to be sent, as far as the requests made for it follow that.
+"""How the old call was to be sent, on connections that no forked process inherited.
 
 ``requests`` merges what a call says with what the environment says for *its* host before an adapter sees either. A
 request to another host merges the same again for that host, by the same functions: ``NO_PROXY`` goes by host, a session
 may not trust the environment, and a call may want no proxy.
+
+Neither library looks for forks. Its parent goes on with the same connections: the child lets go of its own descriptor
+of each, which tells the other side nothing, and puts new locks where another thread may have held the old ones.
 """
 
 from __future__ import annotations
 
 import os
+import queue
+import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar
 from typing import Any, NamedTuple
 
-from requests.adapters import HTTPAdapter
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.sessions import merge_setting
 from requests.utils import get_environ_proxies
-from urllib3 import Retry, Timeout
+from urllib3 import HTTPConnectionPool, PoolManager, Retry, Timeout
+from urllib3._collections import RecentlyUsedContainer
 
-from compat.steps import never
+from compat.processes import renew_after_fork
+from compat.upstream.steps import never
 
-__all__ = ["CallOptions", "ConnectionSettings", "timeout_of"]
+__all__ = [
+    "CallOptions",
+    "ConnectionSettings",
+    "leave_in_children",
+    "leave_to_parent",
+    "timeout_of",
+]
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -131,3 +147,78 @@ def timeout_of(value: Any) -> Timeout | None:
 
 def _items(proxies: Mapping[str, str | None] | None) -> tuple[Any, ...]:
     return tuple(sorted((proxies or {}).items()))
+
+
+_met: weakref.WeakSet[BaseAdapter] = weakref.WeakSet()
+
+
+def leave_in_children(adapter: BaseAdapter) -> None:
+    """Have a script's own adapter, by which a call may have gone out, leave its connections in every child to come."""
+    _met.add(adapter)
+
+
+def _leave_met() -> None:
+    for adapter in list(_met):
+        leave_to_parent(adapter)
+
+
+renew_after_fork(_leave_met)
+
+
+def leave_to_parent(held: object) -> None:
+    """Drop the connections that a session, an adapter or a pool has from before the fork; for the child alone.
+
+    Found are those that urllib3 pools, of ``requests``' own adapters and of any that keeps its pools in attributes,
+    adapters within adapters among them. The settings of all of these stay.
+
+    Args:
+        held: a ``requests.Session``, an adapter, or what urllib3 has of pools.
+    """
+    _leave(held, set())
+
+
+def _leave(held: object, seen: set[int]) -> None:
+    if id(held) in seen:
+        return
+    seen.add(id(held))
+    for each in _within(held):
+        _leave(each, seen)
+
+
+def _within(held: object) -> list[Any]:
+    """What else holds connections in there; those that it has by itself are dropped."""
+    if isinstance(held, requests.Session):
+        if isinstance(held.cookies, CookieJar):
+            held.cookies._cookies_lock = threading.RLock()  # type: ignore[attr-defined]  # its stubs leave it out
+        return list(held.adapters.values())
+    if isinstance(held, HTTPConnectionPool):
+        if isinstance(held.pool, queue.Queue):
+            _empty(held.pool)
+        return []
+    if isinstance(held, PoolManager):
+        return [held.pools]
+    if isinstance(held, RecentlyUsedContainer):
+        held.lock = threading.RLock()
+        return [held[key] for key in held.keys()]  # noqa: SIM118 - it does not iterate
+    if isinstance(held, BaseAdapter):
+        return list(vars(held).values())
+    if isinstance(held, Mapping):
+        return list(held.values())
+    return list(held) if isinstance(held, list | tuple | set | frozenset) else []
+
+
+def _empty(connections: queue.Queue[Any]) -> None:
+    """Make a pool's queue as it was when it was new.
+
+    The queue itself stays: urllib3 empties it when the pool goes, and would wait for a lock that nobody gives back.
+    """
+    inherited = list(connections.queue)
+    connections.mutex = threading.Lock()
+    connections.not_empty = threading.Condition(connections.mutex)
+    connections.not_full = threading.Condition(connections.mutex)
+    connections.all_tasks_done = threading.Condition(connections.mutex)
+    connections.queue.clear()
+    connections.queue.extend([None] * connections.maxsize)
+    for connection in inherited:
+        if connection is not None:
+            connection.close()

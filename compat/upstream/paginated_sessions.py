@@ -1,4 +1,4 @@
-"""The newer shape: sessions by limit and offset (seed 000; contract, section 4)."""
+"""The newer shape: sessions by limit and offset, with their totals in the body (seed 000; contract, section 4)."""
 
 from __future__ import annotations
 
@@ -9,31 +9,117 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+import msgspec
 import requests
 
+from compat.core.reading import read_sources
 from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized, UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, Query
+from compat.mapping.compiled import REFUSED
 from compat.mapping.lens import NOBODY
+from compat.schemas import PaginatedSessionsOutputSchema
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
+from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.access_token import ClientCredentials, FixedToken, TokenSource
-from compat.upstream.answer_limits import AnswerLimits, LimitKeys
-from compat.upstream.circuit_breaker import BREAKER_FAILURES
-from compat.upstream.interface import Capability, Codec, LegacySettings, Upstream
-from compat.upstream.noted import Noted
-from compat.upstream.reading import read_sources
-from compat.upstream.records import Chunk, One, Row, Source
-from compat.upstream.retries import Deadline, RetryPolicy
+from compat.upstream.base import Capability, Chunk, Codec, LegacySettings, One, Row, Source, Upstream
+from compat.upstream.limits import AnswerLimits, LimitKeys, WalkSettings
+from compat.upstream.page_columns import Noted
+from compat.upstream.retries import BREAKER_FAILURES, Deadline, RetryPolicy
 from compat.upstream.roster import Person, read_roster
 from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec
-from compat.upstream.session_pages import TokenRefused, raw_page, read_chunk
-from compat.upstream.transport import CallOptions, Transport, Unreadable
-from compat.upstream.walk_limits import WalkSettings
+from compat.upstream.transport import (
+    CallOptions,
+    Reply,
+    Transport,
+    Unreadable,
+    json_object,
+    refused_parameters,
+    unexpected,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["READ_SCOPE", "PaginatedSessions"]
+__all__ = [
+    "READ_SCOPE",
+    "PaginatedSessions",
+    "TokenRefused",
+    "raw_page",
+    "read_chunk",
+]
+
+_SCHEMA = PaginatedSessionsOutputSchema()
+
+
+class _Page(msgspec.Struct):
+    limit: int
+    offset: int
+    sessions: list[msgspec.Raw]
+    total: int
+
+
+_decoder = msgspec.json.Decoder(_Page)
+
+
+class TokenRefused(UpstreamError):
+    """The token was refused; another one may do."""
+
+
+def raw_page(body: bytes) -> Any:
+    """A page with each session as its text."""
+    page, hidden = decode_masked(_decoder.decode, body)
+    if hidden:
+        page.sessions = [unmasked(bytes(row)) for row in page.sessions]  # type: ignore[misc]
+    return page
+
+
+def read_chunk(reply: Reply, offset: int, decode: Callable[[bytes], Any] = raw_page) -> Chunk:
+    """A page of a list.
+
+    Args:
+        reply: the answer.
+        offset: how many sessions lie before the page.
+        decode: reads the page's body.
+
+    Raises:
+        TokenRefused: the upstream refused the token.
+        Unreadable: it is no page.
+        LegacyError: the upstream refused otherwise, as contract 2 says.
+    """
+    if reply.status == 401:
+        raise TokenRefused("The upstream refused the token.")
+    if reply.status == 422:
+        raise refused_parameters(reply)
+    if reply.status != 200:
+        raise unexpected(reply)
+    page = _page(reply, decode)
+    reply.limits.check_records(len(page.sessions))
+    if page.offset != offset:
+        raise Unreadable(f"The upstream's page begins at {page.offset}, though it was asked from {offset}.")
+    if page.limit < 1 or page.total < 0:
+        raise Unreadable("The upstream's answer is not a page: its limit or total makes no sense.")
+    if not page.sessions and page.total > offset:
+        raise Unreadable(f"The upstream's page at {offset} has no sessions, though it counts {page.total}.")
+    return Chunk(offset, page.sessions, page.total, page.limit)
+
+
+def _page(reply: Reply, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+        check_utf_8(reply.body)
+        return decode(reply.body)
+    except REFUSED:
+        if decode is not raw_page:
+            return _page(reply, raw_page)
+        content = json_object(reply)
+    problems = _SCHEMA.validate(content)
+    if problems:
+        name, messages = next(iter(problems.items()))
+        raise Unreadable(f"The upstream's answer is not a page: {name}: {messages[0]}")
+    rows: Sequence[Any] = [dumps(row).encode() for row in content["sessions"]]
+    return _Page(int(content["limit"]), int(content["offset"]), list(rows), int(content["total"]))
+
 
 _log = logging.getLogger("compat.upstream")
 
@@ -64,7 +150,7 @@ class PaginatedSessions(Upstream):
         unsettled: "serve" a list that kept changing and say so, or "refuse" it.
         session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
         retries: how often and how long to try.
-        limits: the keys of :class:`compat.upstream.answer_limits.AnswerLimits`.
+        limits: the keys of :class:`compat.upstream.limits.AnswerLimits`.
 
     Raises:
         ConfigurationError: an argument that cannot be used.

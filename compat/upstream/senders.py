@@ -22,13 +22,18 @@ from requests.utils import default_headers, select_proxy
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import ProtocolError
 
-from compat.forks import renew_after_fork
-from compat.mock_libraries import every_session_is_mocked, network_is_mocked
+from compat.processes import renew_after_fork
 from compat.upstream.answers_in_step import OutOfStep
-from compat.upstream.call_options import CallOptions
-from compat.upstream.http_client import InStepAdapter, check_encoding, keep_in_step, without_unbounded
-from compat.upstream.inherited import leave_to_parent
-from compat.upstream.kept_connection import WholeAnswer, ask_again
+from compat.upstream.call_options import CallOptions, leave_to_parent
+from compat.upstream.connections import (
+    InStepAdapter,
+    WholeAnswer,
+    ask_again,
+    check_encoding,
+    keep_in_step,
+    without_unbounded,
+)
+from compat.upstream.mock_libraries import every_session_is_mocked, network_is_mocked
 
 __all__ = ["CallOptions", "GivenSession", "Incoming", "Outgoing", "OwnPool", "Sender", "whole_url_of"]
 

@@ -12,9 +12,8 @@ from msgspec import UNSET, Raw
 
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
-from compat.json_text import array_of, dumps, loads
 from compat.legacy.answer import students
-from compat.legacy.values import Comparable, comparable
+from compat.legacy.query import Comparable, comparable
 from compat.mapping.compiled import (
     REFUSED,
     LegacyPages,
@@ -31,11 +30,9 @@ from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import Time, json_type
-from compat.surrogates import unmasked, unmasked_text
-from compat.upstream.interface import Codec, LegacySettings
-from compat.upstream.listed import listed_object
-from compat.upstream.noted import Columns, columns_of
-from compat.upstream.records import Row
+from compat.text.json import array_of, dumps, loads, unmasked, unmasked_text
+from compat.upstream.base import Codec, LegacySettings, Row
+from compat.upstream.page_columns import Columns, columns_of, listed_object
 
 __all__ = ["SessionCodec"]
 

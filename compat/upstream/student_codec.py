@@ -13,17 +13,14 @@ from msgspec import Raw
 
 from compat.drift import DRIFT
 from compat.errors import UpstreamError
-from compat.json_text import Number, array_of, dumps, loads
-from compat.legacy.values import Comparable, comparable
+from compat.legacy.query import Comparable, comparable
 from compat.mapping.compiled import REFUSED, OddFields, TimeColumns, Times, one_each, student_type
 from compat.mapping.compiled.refused import Declined
 from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
 from compat.schemas.fields import Time, json_type
-from compat.surrogates import unmasked, unmasked_text
-from compat.upstream.interface import Codec, LegacySettings
-from compat.upstream.listed import listed_object
-from compat.upstream.noted import Columns, bare, columns_of
-from compat.upstream.records import Row
+from compat.text.json import Number, array_of, dumps, loads, unmasked, unmasked_text
+from compat.upstream.base import Codec, LegacySettings, Row
+from compat.upstream.page_columns import Columns, bare, columns_of, listed_object
 
 __all__ = ["StudentCodec"]
 

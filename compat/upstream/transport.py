@@ -14,14 +14,12 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from compat.json_text import loads
-from compat.steps import Cancelled
-from compat.upstream.answer_limits import USUAL_LIMITS, AnswerLimits
+from compat.text.json import loads
 from compat.upstream.answers_in_step import Attempt, OutOfStep
-from compat.upstream.circuit_breaker import BREAKER_FAILURES, CircuitBreaker
-from compat.upstream.large_answers import LargeAnswer
-from compat.upstream.retries import Deadline, RetryPolicy, TryAgain, throttled
+from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, LargeAnswer
+from compat.upstream.retries import BREAKER_FAILURES, CircuitBreaker, Deadline, RetryPolicy, TryAgain, throttled
 from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool, Sender
+from compat.upstream.steps import Cancelled
 
 __all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "json_object"]
 

@@ -250,7 +250,7 @@ def test_reports_are_written_and_the_verdict_stays(
     failure = ElementTree.fromstring(xml).find(".//failure")  # noqa: S314 - our own
     assert failure is not None
     assert f"of {calls} calls." in failure.attrib["message"]
-    assert "compat.regression.repeat index_students" in page
+    assert "compat.regression.replay index_students" in page
     for written in (page, text, xml):
         assert own.secret_key not in written
 

@@ -13,9 +13,9 @@ import pytest
 
 from compat._version import __version__
 from compat.deprecation import REGISTRY, due
-from compat.migration.inventory import Inventory
-from compat.migration.sightings import Sighting
-from compat.migration.switches import open_switches
+from compat.migration.inventory.calls import Inventory
+from compat.migration.inventory.counts import Sighting
+from compat.migration.modes.switches import open_switches
 
 from .conftest import Invoke
 

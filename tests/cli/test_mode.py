@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from compat.migration.switches import open_switches
+from compat.migration.modes.switches import open_switches
 
 Invoke = Callable[..., Result]
 

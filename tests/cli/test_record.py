@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from compat.regression.reading import open_recording
-from compat.regression.recorded import RecordedCall
+from compat.regression.recordings.format import RecordedCall
+from compat.regression.recordings.reader import open_recording
 from compat.testing import Sandbox
 
 from .conftest import Invoke

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from compat.cli.whole_file import whole_file
+from compat.cli.files import whole_file
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs locks of files")
 
 _WRITER = """
 import sys, time
 from pathlib import Path
-from compat.cli.whole_file import whole_file
+from compat.cli.files import whole_file
 with whole_file(Path(sys.argv[1])) as file:
     file.write(b"Ann's record")
     file.flush()

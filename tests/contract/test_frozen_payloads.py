@@ -13,7 +13,7 @@ from compat import SessionLens
 from compat.legacy.query import STATUSES
 from compat.legacy.signature import base_string, sign
 from compat.schemas import STUDENT_FIELDS, StudentSchema
-from compat.upstream.interface import LegacySettings
+from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 
 APPLICATION = "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from compat.cli.check import STATUSES
-from compat.regression.differences import ASPECTS, KINDS
+from compat.regression.comparing.known import ASPECTS, KINDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
 

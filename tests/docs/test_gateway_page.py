@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from compat.cli.serve import serve
-from compat.config_file import load_config, read_config
+from compat.config.file import load_config, read_config
 from compat.gateway.admin import AdminApplication
 from compat.gateway.live_report import LiveReport
 from compat.gateway.metrics import Metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compat.mapping.tables import markdown_tables
-from compat.regression.redaction import kept_table
+from compat.regression.recordings.redact import kept_table
 
 BEGIN = "<!-- fields:begin -->\n"
 END = "<!-- fields:end -->\n"

@@ -12,8 +12,7 @@ import pytest
 from support import RawServer, http, program
 
 from compat.doctor import CLUED, SeenRequest, UnreadableCall, diagnose_entry, read_curl, read_entry
-from compat.doctor.masks import masked
-from compat.doctor.requests_seen import legacy_call
+from compat.doctor.calls import legacy_call, masked
 from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED
 from compat.legacy.verifier import STRANGER, Verifier
 

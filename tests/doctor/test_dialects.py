@@ -17,10 +17,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import compat
-from compat.doctor.choices import Deviation
+from compat.doctor.calls import DIGESTS, Deviation, Evidence, SeenRequest, evidence_of, legacy_call
 from compat.doctor.diagnosis import diagnose
-from compat.doctor.drafts import DIGESTS, Evidence, evidence_of
-from compat.doctor.requests_seen import SeenRequest, legacy_call
 from compat.doctor.search import CHOICES, draft_of, explain
 from compat.legacy.parameters import gather
 

@@ -19,15 +19,15 @@ from serving import serving, until
 from support import QUERIES, closed_port, upstream_of
 from wires import Sent, Wire, whole
 
-from compat.config_file import read_config
+from compat.config.file import read_config
 from compat.gateway import make_application
-from compat.gateway.entrance import Gateway
+from compat.gateway.application import Gateway
 from compat.legacy.signature import signed
-from compat.migration.switches import open_switches
-from compat.regression.pairs import Pair
+from compat.migration.modes.switches import open_switches
+from compat.regression.comparing.pairs import Pair
 from compat.stores import open_store
 from compat.testing.sandbox import Sandbox, SandboxAnswer
-from compat.testing.sandbox.settings import as_toml
+from compat.testing.sandbox.application import as_toml
 
 MODES = ("legacy", "shadow", "canary:0", "canary:100", "new", "new+fallback")
 SERVED = dict(zip(MODES, ("legacy", "legacy", "legacy", "new", "new", "new"), strict=True))

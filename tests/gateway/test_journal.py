@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from compat.gateway.aftermath import Aftermath
-from compat.gateway.exchange import Exchange
 from compat.gateway.logs import Journal, JsonLines, line_of
 from compat.gateway.metrics import Gathered, Metrics, UpstreamSeen
+from compat.gateway.observers import Aftermath
+from compat.gateway.request import Exchange
 
 
 def _exchange(**changes: object) -> Exchange:
@@ -179,7 +179,7 @@ def test_what_came_back_says_whether_the_upstream_is_of_use(
 
 _PROCESS = """
 import sys
-from compat.gateway.exchange import Exchange
+from compat.gateway.request import Exchange
 from compat.gateway.metrics import Metrics
 metrics = Metrics()
 metrics.walks_kept(3)

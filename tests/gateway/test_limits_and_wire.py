@@ -16,7 +16,7 @@ from gateways import SECRET, TOKEN, Served, running_gateway, settings_for, writt
 
 import compat
 from compat.gateway import make_application
-from compat.gateway.exchange import request_id
+from compat.gateway.request import request_id
 from compat.gateway.settings import GatewaySettings
 from compat.legacy.signature import base_string, sign, signed
 from compat.stores import open_store
@@ -228,7 +228,7 @@ def test_a_configuration_that_cannot_be_served_is_refused_at_start(change: dict[
         "callers": callers,
         "gateway": change.get("gateway", {}),
     }
-    from compat.config_file import read_config
+    from compat.config.file import read_config
 
     with pytest.raises(compat.ConfigurationError, match=text.replace("[", r"\[")) as refused:
         make_application(read_config(content), open_store("memory://"))

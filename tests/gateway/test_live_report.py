@@ -15,14 +15,14 @@ import requests
 from gateways import settings_for, written
 from serving import serving, until
 
-from compat.config import Configuration
-from compat.config_file import read_config
+from compat.config.file import read_config
+from compat.config.settings import Configuration
 from compat.gateway.admin import AdminApplication, serving_admin
 from compat.gateway.live_report import LiveReport, NoReport
 from compat.gateway.readiness import Readiness
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
-from compat.regression.pairs import Answered, Pair
-from compat.regression.traffic import TrafficRecorder
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.recordings.traffic import TrafficRecorder
 from compat.testing.sandbox import Sandbox
 
 UPSTREAM = {"kind": "student_sessions", "base_url": "https://n.example", "api_token": "t", "secret_key": "a secret key"}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from compat.gateway.threads import SPARE, Threads
-from compat.steps import ASKS_UPSTREAM, Steps
+from compat.upstream.steps import ASKS_UPSTREAM, Steps
 
 WAIT = 20.0
 

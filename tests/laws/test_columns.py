@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compat import instants
+from compat.core.plan import Plan, PushdownIgnored
 from compat.errors import UpstreamError
-from compat.json_text import dumps
 from compat.legacy.parameters import Parameters
 from compat.legacy.query import parse_query
 from compat.mapping.compiled import SessionColumns, TimeColumns, Times
-from compat.plan import Plan, PushdownIgnored
 from compat.schemas import COLUMNS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, queries, sessions
-from compat.upstream.interface import Codec, LegacySettings
-from compat.upstream.noted import columns_of
+from compat.text import instants
+from compat.text.json import dumps
+from compat.upstream.base import Codec, LegacySettings
+from compat.upstream.page_columns import columns_of
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.student_codec import StudentCodec
 

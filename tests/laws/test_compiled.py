@@ -10,19 +10,18 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from compat import instants
+from compat.core.index_on_disk import sort_key
 from compat.errors import MappingError
-from compat.json_text import dumps, loads
 from compat.mapping import BulkLens, SessionLens
 from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times, WrittenTimes
 from compat.mapping.exact import legacy_id, legacy_ids
 from compat.mapping.remainder import same
 from compat.schemas import STUDENT_FIELDS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, sessions
-from compat.upstream.index_on_disk import sort_key
-from compat.upstream.interface import LegacySettings
-from compat.upstream.noted import bare
-from compat.upstream.records import Row
+from compat.text import instants
+from compat.text.json import dumps, loads
+from compat.upstream.base import LegacySettings, Row
+from compat.upstream.page_columns import bare
 from compat.upstream.session_codec import SessionCodec
 
 EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}

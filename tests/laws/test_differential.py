@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compat
-from compat.config_file import read_config
+from compat.config.file import read_config
 from compat.mapping import stand_ins
 from compat.testing import Fault, Sandbox, laws
 from compat.testing.strategies import queries
@@ -204,7 +204,7 @@ def test_born_new_sessions_differ_in_nothing_but_the_declared_losses() -> None:
 def same_instant(one: str | None, other: str | None) -> bool:
     from datetime import timezone
 
-    from compat import instants
+    from compat.text import instants
 
     if one is None or other is None:
         return one is other

@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compat.errors import LegacyError, MappingError
-from compat.json_text import check_utf_8, dumps, loads
 from compat.legacy.answer import students
 from compat.mapping import BulkLens, SessionLens
 from compat.mapping.remainder import same
 from compat.testing.strategies import legacy_records, sessions
-from compat.upstream import session_pages, student_pages
-from compat.upstream.interface import Codec, LegacySettings
-from compat.upstream.records import Chunk
+from compat.text.json import check_utf_8, dumps, loads
+from compat.upstream import paginated_sessions as session_pages
+from compat.upstream import student_sessions as student_pages
+from compat.upstream.base import Chunk, Codec, LegacySettings
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.transport import Reply, json_object

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from compat import SessionLens
 from compat.errors import MappingError
-from compat.json_text import dumps
 from compat.mapping import NOTHING_LEFT, Remainder, Translation
 from compat.mapping.lens import NOBODY
 from compat.testing import laws
 from compat.testing.strategies import edits, legacy_records, sessions
-from compat.upstream.interface import LegacySettings
+from compat.text.json import dumps
+from compat.upstream.base import LegacySettings
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.student_codec import StudentCodec
 

@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from support import KINDS, OLD, QUERIES, closed_port, edited, listed, mounted, upstream_of
 
 import compat
-from compat.config_file import read_config
+from compat.config.file import read_config
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

@@ -25,8 +25,8 @@ from forked import fork, in_child, needs_fork, right
 from support import FAST, OLD, mounted
 
 import compat
-from compat.shim import Shim
-from compat.testing.sandbox.settings import as_toml
+from compat.core.call import Shim
+from compat.testing.sandbox.application import as_toml
 
 pytestmark = [
     needs_fork,

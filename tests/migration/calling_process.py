@@ -8,7 +8,7 @@ from typing import Any
 from support import listed, mounted
 
 import compat
-from compat.config_file import read_config
+from compat.config.file import read_config
 
 
 def call(settings: dict[str, Any], number: int) -> None:

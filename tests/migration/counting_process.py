@@ -7,8 +7,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from compat.migration.inventory import inventory_at
-from compat.migration.sightings import Sighting
+from compat.migration.inventory.calls import inventory_at
+from compat.migration.inventory.counts import Sighting
 
 AT = float(int(time.time()) // 86400 * 86400 - 86400 - 2 * 3600)
 """Two hours before a midnight, UTC, of these days: what is older than some weeks is not kept by the hour."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from serving import until
 
-from compat.migration import behind as module
-from compat.migration.behind import Behind, Bounds
+from compat.migration.modes.background import Behind, Bounds
+from compat.migration.modes.rules import background as module
 
 WAIT = 30.0
 
@@ -134,7 +134,7 @@ def test_a_forked_child_begins_with_nothing(held: threading.Event) -> None:
 
 SCRIPT = """
 import sys, threading, time
-from compat.migration.behind import Behind, Bounds
+from compat.migration.modes.background import Behind, Bounds
 
 behind = Behind(Bounds(threads=1, at_exit=float(sys.argv[1]), share=0.001))
 behind.ended = lambda: print("ended", behind.done, behind.dropped, flush=True)

@@ -15,12 +15,12 @@ from gateways import HEADERS_OF, running_gateway, settings_for, written
 from support import OLD, listed, mounted
 
 import compat
-from compat.config import Configuration
-from compat.config_file import read_config
+from compat.config.file import read_config
+from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import signed
-from compat.migration.brownouts import PAUSED, Brownout, Brownouts
-from compat.migration.switches import open_switches
+from compat.migration.modes.brownouts import PAUSED, Brownout, Brownouts
+from compat.migration.modes.switches import open_switches
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

@@ -19,9 +19,9 @@ import requests
 from support import OLD, upstream_of
 
 import compat
-from compat.migration import call_sites, handovers
-from compat.migration.call_sites import CallSite, call_site
-from compat.migration.handovers import handed_over
+from compat import call_site as call_sites
+from compat import call_site as handovers
+from compat.call_site import CallSite, call_site, handed_over
 from compat.testing.sandbox import Sandbox
 
 LIST = f"{OLD}/api/v3/exams/17/index_students"

@@ -10,9 +10,9 @@ import pytest
 from support import FAST, KINDS, closed_port, upstream_of
 
 import compat
-from compat.config_file import read_config
-from compat.migration import client_dial
-from compat.migration.client_sides import OldEndpoint
+from compat.config.file import read_config
+from compat.migration.modes.client_sides import OldEndpoint
+from compat.migration.modes.rules import client_sides as client_dial
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

@@ -17,11 +17,11 @@ from gateways import CALLERS, HEADERS_OF, running_gateway, settings_for, written
 from support import OLD, listed, mounted, upstream_of
 
 import compat
-from compat.config_file import read_config
+from compat.config.file import read_config
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import signed
-from compat.migration.counting import dialect_of, inventory_of, names_of
-from compat.migration.tallies import Counted, Group, open_tally
+from compat.migration.inventory.counts import Counted, Group, open_tally
+from compat.migration.inventory.recorder import dialect_of, inventory_of, names_of
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

@@ -16,9 +16,9 @@ from requests.adapters import HTTPAdapter
 from support import QUERIES, closed_port, upstream_of
 
 import compat
-from compat.migration.dial import Dial
-from compat.migration.modes import Mode, Rules, Scope, share_of
-from compat.regression.pairs import Pair
+from compat.migration.modes.router import Dial
+from compat.migration.modes.rules import Mode, Rules, Scope, share_of
+from compat.regression.comparing.pairs import Pair
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -153,7 +153,7 @@ def test_a_candidate_that_hangs_holds_up_nobody(script: Callable[..., Script], s
         return answer
 
     sandbox.intercept = hang
-    from compat.migration.behind import Bounds
+    from compat.migration.modes.background import Bounds
 
     running = script("shadow", bounds=Bounds(threads=1, waiting=2))
     try:
@@ -239,7 +239,7 @@ class _File:
 
 
 def test_the_caller_is_told_by_its_token(sandbox: Sandbox) -> None:
-    from compat.config_file import read_config
+    from compat.config.file import read_config
 
     content = {**sandbox.settings("student_sessions"), "store": {"url": "memory://callers"}}
     content["callers"] = [{"name": "LMS", "api_token": sandbox.api_token, "secret_key": "s", "mode": "legacy"}]
@@ -253,7 +253,7 @@ def test_the_caller_is_told_by_its_token(sandbox: Sandbox) -> None:
 
 
 def test_a_canary_without_names_goes_by_the_token(sandbox: Sandbox) -> None:
-    from compat.migration.callers import Callers
+    from compat.migration.modes.sides import Callers
 
     callers = Callers(())
     keys = {token: callers.of(f"Token token={token}").key for token in ("a", "b", "c", "d")}
@@ -306,8 +306,8 @@ def test_a_brownout_comes_before_any_endpoint(script: Callable[..., Script], mod
 SCRIPT = """
 import sys, requests, compat
 from compat.legacy.signature import signed
-from compat.migration.dial import Dial
-from compat.migration.modes import Mode, Rules, Scope
+from compat.migration.modes.router import Dial
+from compat.migration.modes.rules import Mode, Rules, Scope
 
 base, token, key = sys.argv[1:]
 upstream = compat.StudentSessions(base, api_token=token, secret_key=key)

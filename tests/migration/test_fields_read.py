@@ -21,13 +21,12 @@ from gateways import settings_for, written
 from support import OLD, listed, mounted
 
 import compat
-from compat.config_file import read_config
+from compat.config.file import read_config
 from compat.errors import ConfigurationError
-from compat.migration.counting import inventory_of
-from compat.migration.fields_read import ALL, Reading, Readings, SeenRecord, seen
-from compat.migration.inventory import Inventory
-from compat.migration.sightings import Sighting
-from compat.migration.tallies import Usage, open_tally
+from compat.migration.inventory.calls import Inventory
+from compat.migration.inventory.counts import Sighting, Usage, open_tally
+from compat.migration.inventory.fields_read import ALL, Reading, Readings, SeenRecord, seen
+from compat.migration.inventory.recorder import inventory_of
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

@@ -14,8 +14,8 @@ from support import OLD, upstream_of
 
 import compat
 import exam_compat_startup
-from compat.migration.runner import ForgivingAdapter
-from compat.shim import Shim
+from compat.core.call import Shim
+from compat.entrances.run import ForgivingAdapter
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

@@ -21,8 +21,8 @@ from counting_process import __file__ as process_file
 from redis_server import RedisServer
 
 from compat.errors import StoreUnavailable
-from compat.migration.inventory import Inventory, inventory_at
-from compat.migration.tallies import MOST_NAMES, Batch, Busy, Counted, Counts, Group, Tally, open_tally
+from compat.migration.inventory.calls import Inventory, inventory_at
+from compat.migration.inventory.counts import MOST_NAMES, Batch, Busy, Counted, Counts, Group, Tally, open_tally
 
 POSIX = hasattr(os, "fork")
 STARTS = [each for each in ("fork", "spawn") if each in multiprocessing.get_all_start_methods()]
@@ -283,7 +283,7 @@ _FULL = """
 import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 from counting_process import note, sighting
-from compat.migration.inventory import inventory_at
+from compat.migration.inventory.calls import inventory_at
 inventory = inventory_at(sys.argv[1])
 note(sys.argv[1], 10)
 assert inventory.flush()

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import compat
-from compat.config_file import read_config
-from compat.migration.dial import Dial
-from compat.migration.modes import Mode, Rules, Scope, configured_rules, share_of, switch_name, switched_rules
+from compat.config.file import read_config
+from compat.migration.modes.router import Dial
+from compat.migration.modes.rules import Mode, Rules, Scope, configured_rules, share_of, switch_name, switched_rules
 
 MODES = st.sampled_from(["legacy", "shadow", "canary:0", "canary:25", "canary:100", "new", "new+fallback"])
 NAMES = st.sampled_from(["a", "registrar nightly export", "exam=17", "b caller=a", "mode"]) | st.text(min_size=1)
@@ -50,7 +50,7 @@ def test_a_canary_takes_about_as_many_as_it_says() -> None:
 
 def test_a_canary_is_the_same_in_every_process() -> None:
     names = ["registrar nightly export", "LMS", "", "é"]
-    code = f"from compat.migration.modes import share_of; print([share_of(name) for name in {names!r}])"
+    code = f"from compat.migration.modes.rules import share_of; print([share_of(name) for name in {names!r}])"
     for seed in ("1", "2"):
         found = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, check=True, text=True, env={"PYTHONHASHSEED": seed}

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from support import signed_url
 
+from compat.entrances.run import judge_file, read_trusted
 from compat.errors import ConfigurationError
-from compat.migration.trusted_files import judge_file, read_trusted
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="owners and modes are those of POSIX")
@@ -280,7 +280,7 @@ def _read_by_nobody(folder: Path) -> list[str]:
         os.chown(folder / name, owner, owner)
     code = (
         "import os, sys\n"
-        "from compat.migration.trusted_files import read_trusted\n"
+        "from compat.entrances.run import read_trusted\n"
         f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
         "for name in ('root', 'own', 'third'):\n"
         "    try: print(name, read_trusted(name))\n"

@@ -14,10 +14,9 @@ import pytest
 from serving import until
 
 from compat.errors import StoreUnavailable
-from compat.migration import switched
-from compat.migration.modes import Mode, Scope
-from compat.migration.switched import Switched
-from compat.migration.switches import open_switches
+from compat.migration.modes.rules import Mode, Scope
+from compat.migration.modes.rules import switches as switched
+from compat.migration.modes.switches import Switched, open_switches
 
 THREAD = "exam-compat-switches"
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from support import closed_port
 
 from compat.errors import ConfigurationError, StoreUnavailable
-from compat.migration.switches import open_switches
+from compat.migration.modes.switches import open_switches
 
 SETTING = (
-    "import sys; from compat.migration.switches import open_switches;"
+    "import sys; from compat.migration.modes.switches import open_switches;"
     "switches = open_switches(sys.argv[1]); print(sorted(switches.all().items()));"
     "switches.set(sys.argv[2], sys.argv[3]); switches.close()"
 )

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import compat
+from compat import deprecation as warned
 from compat.deprecation import REGISTRY, warn_of
-from compat.migration import warned
 
 NAME = "GET exams/:id/index_students"
 OTHER = "GET exams/:id/show_student"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compat.errors import ConfigurationError
-from compat.migration.windows import Window, read_window
+from compat.migration.modes.brownouts import Window, read_window
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 UTC = timezone.utc

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
-from compat.regression.pairs import Answered, Pair
+from compat.regression.comparing.pairs import Answered, Pair
 from compat.schemas import STUDENT_FIELDS
 from compat.testing.sandbox import generate
 

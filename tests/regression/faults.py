@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from answers_of import Page, Record, body_of, records
 
-from compat.regression.pairs import Answered
+from compat.regression.comparing.pairs import Answered
 
 Expected = tuple[str, int | None, str | None]
 """Kind, place of the record in the whole list or None, and field or header."""

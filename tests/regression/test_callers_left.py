@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from compat.migration.scan.finds import Find
-from compat.regression.callers_left import callers_left, sentence
-from compat.regression.result import CheckResult, Count
-from compat.regression.verdict import judge
+from compat.regression.evidence.callers_left import callers_left, sentence
+from compat.regression.evidence.result import CheckResult, Count
+from compat.regression.evidence.verdict import judge
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import pytest
 from answers_of import Page, call_of, pair_of
 from faults import FAULTS, WHOLE
 
-from compat.regression.check_recordings import RecordingCheck, check_recordings
-from compat.regression.errors import SecretFound
-from compat.regression.pseudonyms import PseudonymKey
-from compat.regression.recording import Recorder
-from compat.regression.result import CheckResult
-from compat.regression.verdict import judge
+from compat.regression.check import RecordingCheck, check_recordings
+from compat.regression.evidence.result import CheckResult
+from compat.regression.evidence.verdict import judge
+from compat.regression.recordings.format import SecretFound
+from compat.regression.recordings.pseudonyms import PseudonymKey
+from compat.regression.recordings.writer import Recorder
 
 FILES = 6
 

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from compat.legacy.routes import SHOW_STUDENT, LegacyCall
 from compat.regression.check import check_pairs
-from compat.regression.comparable import examine
-from compat.regression.headline import headline, next_step
-from compat.regression.pairs import Answered
-from compat.regression.remedies import REMEDIES, remedy
-from compat.regression.verdict import judge
+from compat.regression.comparing.comparable import examine
+from compat.regression.comparing.pairs import Answered
+from compat.regression.evidence.headline import REMEDIES, headline, next_step, remedy
+from compat.regression.evidence.verdict import judge
 
 LIMIT = 10
 

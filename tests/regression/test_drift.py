@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 
 from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
-from compat.regression.compare import compare
-from compat.regression.declared import NO_LOSSES
-from compat.regression.differences import Place
-from compat.regression.explain import Explainer
-from compat.regression.pairs import Answered, Pair
-from compat.regression.verdict import Thresholds, judge
+from compat.regression.comparing.compare import compare
+from compat.regression.comparing.explain import Explainer
+from compat.regression.comparing.known import NO_LOSSES, Place
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.evidence.verdict import Thresholds, judge
 
 PAIRS = 10_000
 DRIFT = 0.05

@@ -12,7 +12,7 @@ from har_files import OLD, STARTED_AT, TEXT, URL, counted, entry, har_of, mutate
 from hypothesis import HealthCheck, given, settings
 
 from compat.legacy.parameters import gather
-from compat.regression.har import HarCalls
+from compat.regression.recordings.har import HarCalls
 
 OCTETS = TEXT.encode()
 

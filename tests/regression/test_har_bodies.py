@@ -19,7 +19,7 @@ import pytest
 import urllib3
 from har_files import TEXT, based, entry, har_of, only, pairs, read
 
-from compat.regression.errors import RecordingError
+from compat.regression.recordings.format import RecordingError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

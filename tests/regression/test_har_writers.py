@@ -22,9 +22,9 @@ from playwright.sync_api import Browser
 
 from compat.legacy.parameters import gather
 from compat.legacy.signature import Caller, signed
-from compat.regression.accounts import Accounts
-from compat.regression.har import HarCalls
-from compat.regression.har_entry import SeenCall
+from compat.regression.recordings.har import HarCalls
+from compat.regression.recordings.har_entry import SeenCall
+from compat.regression.recordings.traffic import Accounts
 from compat.testing import Sandbox
 
 QUESTIONS: list[dict[str, str]] = [

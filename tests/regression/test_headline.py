@@ -14,16 +14,14 @@ import pytest
 from test_verdict import EVERYTHING, asked, result_of, times_of
 
 from compat.cli.check_report import tell
-from compat.regression.check_recordings import _LOST, _ONE_SIDED, _OTHER_KEY, _UNKNOWN
-from compat.regression.evidence import Question, aspect_bits, field_bits
-from compat.regression.headline import grounds, headline, next_step, told_as_json
-from compat.regression.remedies import REMEDIES
+from compat.regression.check import _LOST, _ONE_SIDED, _OTHER_KEY, _UNKNOWN
+from compat.regression.evidence.compared import Question, aspect_bits, field_bits
+from compat.regression.evidence.headline import REMEDIES, grounds, headline, next_step, told_as_json
+from compat.regression.evidence.result import CheckResult, Count, Times
+from compat.regression.evidence.verdict import Judgement, Thresholds, judge
 from compat.regression.report.html import as_html
-from compat.regression.report.junit import as_junit
-from compat.regression.report.markdown import as_markdown
 from compat.regression.report.of_result import content_of
-from compat.regression.result import CheckResult, Count, Times
-from compat.regression.verdict import Judgement, Thresholds, judge
+from compat.regression.report.others import as_junit, as_markdown
 
 SLOW = {"index_students": Times(times_of([0.01] * 900), times_of([0.1] * 900))}
 ONE_CALLER = {"registrar": Count(600)}

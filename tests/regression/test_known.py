@@ -11,9 +11,9 @@ from answers_of import Page, call_of, pair_of, records
 
 from compat.errors import ConfigurationError
 from compat.regression.check import check_pairs
-from compat.regression.known import load_known
-from compat.regression.result import CheckResult
-from compat.regression.verdict import judge
+from compat.regression.comparing.known import load_known
+from compat.regression.evidence.result import CheckResult
+from compat.regression.evidence.verdict import judge
 
 TODAY = date(2026, 6, 1)
 RULE = """

@@ -8,15 +8,15 @@ import pytest
 import requests
 from answers_of import Page, call_of, pair_of, records
 
-from compat.config_file import read_config
+from compat.config.file import read_config
+from compat.core.call import Shim
 from compat.errors import LegacyError
 from compat.legacy.answer import Answer, failure
 from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
-from compat.regression.compare import compare
-from compat.regression.declared import DeclaredLosses
-from compat.regression.pairs import Answered, Pair
-from compat.shim import Shim
+from compat.regression.comparing.compare import compare
+from compat.regression.comparing.known import DeclaredLosses
+from compat.regression.comparing.pairs import Answered, Pair
 from compat.testing import Sandbox
 
 

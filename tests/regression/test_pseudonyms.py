@@ -17,11 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
-from compat.regression.order import Exhausted, Labels
-from compat.regression.pairs import Answered
-from compat.regression.pseudonyms import OrderedNames, PseudonymKey, RecordedNames, identity
-from compat.regression.redaction import pseudonymous
-from compat.regression.redactor import CallRedactor
+from compat.regression.comparing.pairs import Answered
+from compat.regression.recordings.parameters import CallRedactor
+from compat.regression.recordings.pseudonyms import (
+    Exhausted,
+    Labels,
+    OrderedNames,
+    PseudonymKey,
+    RecordedNames,
+    identity,
+)
+from compat.regression.recordings.redact import pseudonymous
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Array, Boolean, Integer, String, Time
 from compat.testing.sandbox.reference import filtered, ordered, read_filter, read_sort

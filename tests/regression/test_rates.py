@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compat.regression.rates import in_so_many, milliseconds, moment, percent, share
+from compat.regression.evidence.statistics import in_so_many, milliseconds, moment, percent, share
 
 
 def read(written: str) -> float:

@@ -21,14 +21,18 @@ import pytest
 
 import compat
 from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, LegacyCall
-from compat.regression.answers import KEPT_HEADERS
-from compat.regression.errors import DamagedRecording, RecordingError, SecretFound, UnfinishedRecording
-from compat.regression.pairs import Answered, Pair
-from compat.regression.pseudonyms import PseudonymKey
-from compat.regression.reading import open_recording
-from compat.regression.recorded import RecordedCall
-from compat.regression.recording import Recorder
-from compat.regression.secrets_sought import Sought
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.recordings.format import (
+    DamagedRecording,
+    RecordedCall,
+    RecordingError,
+    SecretFound,
+    UnfinishedRecording,
+)
+from compat.regression.recordings.pseudonyms import PseudonymKey
+from compat.regression.recordings.reader import open_recording
+from compat.regression.recordings.redact import KEPT_HEADERS
+from compat.regression.recordings.writer import Recorder, Sought
 from compat.schemas import STUDENT_FIELDS
 from compat.testing import Sandbox
 
@@ -340,7 +344,7 @@ def test_threads_share_a_recorder(tmp_path: Path, records: list[dict[str, Any]])
 FORKING = """
 import os, sys
 from tests_of_recording import KEY, listing, page
-from compat.regression.recording import Recorder
+from compat.regression.recordings.writer import Recorder
 recorder = Recorder(sys.argv[1], KEY)
 recorder.keep(listing(page="1"), old=page([]))
 child = os.fork()
@@ -352,9 +356,9 @@ if child:
 LIMITED = """
 import sys
 from tests_of_recording import KEY, listing, page
-from compat.regression.answers import KEPT_HEADERS
-from compat.regression.errors import RecordingError
-from compat.regression.recording import Recorder
+from compat.regression.recordings.redact import KEPT_HEADERS
+from compat.regression.recordings.format import RecordingError
+from compat.regression.recordings.writer import Recorder
 recorder = Recorder(sys.argv[1], KEY)
 failures = 0
 for number in range(1, 1001):
@@ -405,7 +409,7 @@ def test_a_full_disk_leaves_whole_frames_and_says_what_is_missing(tmp_path: Path
 
 
 def test_new_places_are_given_where_there_are_none_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compat.regression.recording._MOST_VALUES", 10)
+    monkeypatch.setattr("compat.regression.recordings.writer._MOST_VALUES", 10)
     with Recorder(tmp_path, KEY) as recorder:
         for number in range(40):
             recorder.keep(listing(page=str(number + 1)), old=page([{"id": number, "name": f"Ann {number}"}]))

@@ -11,18 +11,16 @@ from typing import Any
 import pytest
 from support import KINDS
 
-from compat.config import Configuration
-from compat.config_file import read_config
+from compat.config.file import read_config
+from compat.config.settings import Configuration
 from compat.legacy.routes import SHOW_STUDENT, LegacyCall
-from compat.regression.asked_for import listing
-from compat.regression.asking import NewEndpoint, OldEndpoint
-from compat.regression.endpoints import Endpoints, RecordedAgain
-from compat.regression.pairs import Answered, Pair
-from compat.regression.pseudonyms import PseudonymKey
-from compat.regression.reading import open_recording
-from compat.regression.recorded import RecordedAnswer, RecordedCall
-from compat.regression.recording import Recorder
-from compat.regression.replaying import Replay
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.recordings.call_lists import NewEndpoint, OldEndpoint, listing
+from compat.regression.recordings.format import RecordedAnswer, RecordedCall
+from compat.regression.recordings.pseudonyms import PseudonymKey
+from compat.regression.recordings.reader import open_recording
+from compat.regression.recordings.writer import Recorder
+from compat.regression.replay import Endpoints, RecordedAgain, Replay
 from compat.testing import Sandbox
 
 KEY = PseudonymKey(b"sixteen bytes or more")

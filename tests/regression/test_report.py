@@ -7,8 +7,7 @@ from xml.etree import ElementTree as ET
 
 from contents import NASTY, content
 
-from compat.regression.report.junit import as_junit
-from compat.regression.report.markdown import as_markdown
+from compat.regression.report.others import as_junit, as_markdown
 
 
 def test_markdown_says_it_all() -> None:

@@ -16,14 +16,14 @@ from playwright.sync_api import Page as BrowserPage
 from compat.cli.check_report import tell
 from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
-from compat.regression.known import KnownDifference, KnownDifferences
-from compat.regression.pairs import Answered, Pair
+from compat.regression.comparing.known import KnownDifference, KnownDifferences
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.evidence.result import CheckResult
+from compat.regression.evidence.verdict import judge
 from compat.regression.report.content import CallerLeft
 from compat.regression.report.html import as_html
-from compat.regression.report.markdown import as_markdown
 from compat.regression.report.of_result import content_of
-from compat.regression.result import CheckResult
-from compat.regression.verdict import judge
+from compat.regression.report.others import as_markdown
 
 LEFT = [CallerLeft("registrar", 214.0, AT, "rewritable", "0 unexplained in 1,900")]
 

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from contents import NASTY, content
 from playwright.sync_api import Browser, Page
 
-from compat.regression.rates import percent
+from compat.regression.evidence.statistics import percent
 from compat.regression.report.html import as_html
 
 

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compat.regression.check import check_pairs
-from compat.regression.pairs import Answered, Pair
-from compat.regression.result import CheckResult
-from compat.regression.verdict import judge
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.evidence.result import CheckResult
+from compat.regression.evidence.verdict import judge
 
 
 def pairs() -> Iterator[Pair]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compat.regression.secrets_sought import SHORTEST, Sought
+from compat.regression.recordings.writer import SHORTEST, Sought
 
 SECRETS = st.one_of(
     st.text("0123456789abcdef", min_size=16, max_size=40),

@@ -8,10 +8,10 @@ from faults import FAULTS, FAULTS_OF_REFUSALS, WHOLE, Fault, refused
 
 from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
-from compat.regression.compare import compare
-from compat.regression.differences import KINDS
-from compat.regression.pairs import Answered
-from compat.regression.verdict import Thresholds, judge
+from compat.regression.comparing.compare import compare
+from compat.regression.comparing.known import KINDS
+from compat.regression.comparing.pairs import Answered
+from compat.regression.evidence.verdict import Thresholds, judge
 
 CALL = call_of({"sort": '[{"status": "asc"}]', "page": 2, "limit": 10})
 

@@ -15,13 +15,13 @@ from gateways import running_gateway, settings_for, written
 from support import signed_url
 
 import compat
-from compat.config import Configuration
-from compat.config_file import read_config
+from compat.config.file import read_config
+from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, LegacyCall
-from compat.regression.pairs import Answered, Pair
-from compat.regression.reading import open_recording
-from compat.regression.traffic import TrafficRecorder
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.recordings.reader import open_recording
+from compat.regression.recordings.traffic import TrafficRecorder
 from compat.testing import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -109,7 +109,7 @@ def test_a_key_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
 def test_a_folder_takes_no_more_than_it_may(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("compat.regression.traffic._BETWEEN_LOOKS", 1)
+    monkeypatch.setattr("compat.regression.recordings.traffic._BETWEEN_LOOKS", 1)
     (tmp_path / "pairs").mkdir()
     old = tmp_path / "pairs" / "before.ndjson.gz"
     old.write_bytes(b"\0" * 5000)
@@ -131,7 +131,7 @@ def test_each_day_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.Monk
     sink = TrafficRecorder(configuration(tmp_path))
     sink(pair())
     sink(pair())
-    monkeypatch.setattr("compat.regression.traffic._LONGEST_FILE", 0.0)
+    monkeypatch.setattr("compat.regression.recordings.traffic._LONGEST_FILE", 0.0)
     sink(pair())
     sink.close()
     recording = open_recording(tmp_path / "pairs")

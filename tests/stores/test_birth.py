@@ -16,10 +16,9 @@ import pytest
 from redis_server import RedisServer
 
 import compat
-from compat.config import CallerSettings
+from compat.config.settings import CallerSettings
 from compat.errors import ConfigurationError, StoreUnavailable
-from compat.gateway.limits import Slots
-from compat.gateway.trust import make_verifier
+from compat.gateway.limits import Slots, make_verifier
 from compat.legacy.parameters import gather
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import Caller, signed

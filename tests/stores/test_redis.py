@@ -15,8 +15,8 @@ from redis_server import RedisServer
 
 from compat.errors import ConfigurationError
 from compat.stores import StoreUnavailable, open_store
-from compat.stores.interface import KEPT_FOR, SPENT_FOR
-from compat.stores.patience import Patience
+from compat.stores.base import KEPT_FOR, SPENT_FOR
+from compat.stores.redis import Patience
 
 ONE = b"1" * 32
 REFUSED = "Calls cannot be checked for replays at the moment."
@@ -156,7 +156,7 @@ class Silent:
 
 
 def test_only_one_call_waits_for_a_redis_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compat.stores.patience._REST", 3600.0)
+    monkeypatch.setattr("compat.stores.redis._REST", 3600.0)
     silent = Silent()
     strict = open_store(f"redis://127.0.0.1:{silent.port}/0")
     for nonce in ("1", "2", "3"):
@@ -174,7 +174,7 @@ def test_only_one_call_waits_for_a_redis_that_does_not_answer(monkeypatch: pytes
 
 
 def test_a_redis_that_answers_again_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compat.stores.patience._REST", 0.0)
+    monkeypatch.setattr("compat.stores.redis._REST", 0.0)
     silent = Silent()
     strict = open_store(f"redis://127.0.0.1:{silent.port}/0")
     with pytest.raises(StoreUnavailable):
@@ -196,7 +196,7 @@ def test_one_call_asks_for_all_that_wait(monkeypatch: pytest.MonkeyPatch) -> Non
     patience, asked = Patience(), []
     with pytest.raises(redis.TimeoutError), patience:
         raise redis.TimeoutError
-    monkeypatch.setattr("compat.stores.patience.time.monotonic", lambda: time.perf_counter() + 1e6)
+    monkeypatch.setattr("compat.stores.redis.time.monotonic", lambda: time.perf_counter() + 1e6)
     with patience:
         asked.append(1)
         with pytest.raises(redis.TimeoutError, match="a moment ago"), patience:

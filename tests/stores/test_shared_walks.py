@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from support import KINDS, edited, rows_of, upstream_of
 
 import compat
-from compat.config import CallerSettings
+from compat.config.settings import CallerSettings
+from compat.core.call import Shim
+from compat.core.walks import ProcessWalks, WalkKey
 from compat.errors import StoreUnavailable
-from compat.json_text import dumps
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
-from compat.shim import Shim
 from compat.stores import Store, open_store
-from compat.stores.interface import StoredPage, WalkKeeper
+from compat.stores.base import StoredPage, WalkKeeper
 from compat.stores.walks import SharedWalks, walks_of
 from compat.testing.sandbox import Sandbox
 from compat.testing.strategies import json_values
-from compat.upstream.records import Reading
-from compat.walks import ProcessWalks, WalkKey
+from compat.text.json import dumps
+from compat.upstream.base import Reading
 
 LARGEST = 2**20
 

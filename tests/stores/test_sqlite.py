@@ -12,7 +12,7 @@ from test_spending import HOUR, ONE, Clock
 
 from compat.errors import ConfigurationError
 from compat.stores import open_store
-from compat.stores.interface import KEPT_FOR
+from compat.stores.base import KEPT_FOR
 from compat.stores.sqlite import SqliteStore
 from compat.stores.walk_files import WalkFiles
 

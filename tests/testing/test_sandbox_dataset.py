@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from compat.testing.sandbox import Dataset, generate
-from compat.testing.sandbox.columns import (
+from compat.testing.sandbox.application import write_roster
+from compat.testing.sandbox.records import (
     BOOLEAN_COLUMNS,
     FIELDS,
     INTEGER_COLUMNS,
@@ -20,8 +21,7 @@ from compat.testing.sandbox.columns import (
     TIME_COLUMNS,
     column_type,
 )
-from compat.testing.sandbox.instants import read_instant
-from compat.testing.sandbox.settings import write_roster
+from compat.testing.sandbox.text import read_instant
 
 UTC = timezone.utc
 

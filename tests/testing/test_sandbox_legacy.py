@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from compat.testing.sandbox import Sandbox
-from compat.testing.sandbox.columns import FIELDS, STATUSES
-from compat.testing.sandbox.signature import base_string, sign
+from compat.testing.sandbox.context import base_string, sign
+from compat.testing.sandbox.records import FIELDS, STATUSES
 
 LIST = "/api/v3/exams/17/index_students"
 

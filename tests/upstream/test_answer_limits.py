@@ -25,7 +25,7 @@ from support import FAST
 from wires import Sent, Wire, whole
 
 import compat
-from compat.upstream import large_answers
+from compat.upstream import limits as large_answers
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 

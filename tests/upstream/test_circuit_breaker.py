@@ -14,7 +14,7 @@ from support import FAST, closed_port, listed, mounted, upstream_of
 import compat
 from compat.errors import UpstreamThrottled, UpstreamTimeout, UpstreamUnreachable
 from compat.testing.sandbox import Fault, Sandbox
-from compat.upstream.circuit_breaker import CircuitBreaker
+from compat.upstream.retries import CircuitBreaker
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 

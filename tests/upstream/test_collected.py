@@ -18,17 +18,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support import listed, mounted, upstream_of
 
+from compat.core import collected as collected_module
+from compat.core import index as kept_texts
+from compat.core import index_on_disk, reading
+from compat.core.collected import Collected
+from compat.core.index import IndexInMemory
+from compat.core.index_on_disk import IndexOnDisk
+from compat.core.plan import sort_rows
 from compat.errors import UpstreamError
 from compat.legacy.query import SortKey
-from compat.plan import sort_rows
 from compat.testing.sandbox import Sandbox
-from compat.upstream import collected as collected_module
-from compat.upstream import index_on_disk, kept_texts, reading
-from compat.upstream.collected import Collected
-from compat.upstream.index import IndexInMemory
-from compat.upstream.index_on_disk import IndexOnDisk
-from compat.upstream.noted import Noted
-from compat.upstream.records import Row
+from compat.upstream.base import Row
+from compat.upstream.page_columns import Noted
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 

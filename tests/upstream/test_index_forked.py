@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from forked import in_child, needs_fork
 
-from compat.upstream.index import Entries
-from compat.upstream.index_on_disk import IndexOnDisk
+from compat.core.index import Entries
+from compat.core.index_on_disk import IndexOnDisk
 
 pytestmark = needs_fork
 

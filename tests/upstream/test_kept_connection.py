@@ -17,7 +17,7 @@ from wires import Sent, Wire, whole
 
 from compat.upstream.answers_in_step import OutOfStep
 from compat.upstream.call_options import CallOptions
-from compat.upstream.http_client import ConnectionInStep
+from compat.upstream.connections import ConnectionInStep
 from compat.upstream.senders import Outgoing, OwnPool
 
 NAMES = st.sampled_from(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from compat.drift import DRIFT
 from compat.errors import LegacyError, UpstreamError
-from compat.json_text import dumps, loads
 from compat.schemas import COLUMNS, STUDENT_FIELDS
 from compat.testing.strategies import json_values
-from compat.upstream import student_pages
-from compat.upstream.interface import LegacySettings
+from compat.text.json import dumps, loads
+from compat.upstream import student_sessions as student_pages
+from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.transport import Reply
 

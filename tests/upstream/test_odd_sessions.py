@@ -8,9 +8,9 @@ import pytest
 
 from compat.drift import DRIFT
 from compat.errors import UpstreamError
-from compat.json_text import dumps, loads
-from compat.upstream import session_pages
-from compat.upstream.interface import LegacySettings
+from compat.text.json import dumps, loads
+from compat.upstream import paginated_sessions as session_pages
+from compat.upstream.base import LegacySettings
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.transport import Reply
 

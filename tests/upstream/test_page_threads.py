@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from compat.upstream.page_threads import PageThreads
+from compat.core.reading import PageThreads
 
 WAIT = 30.0
 

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from support import edited, listed, mounted, rows_of, upstream_of
 
-from compat.json_text import dumps, loads
+from compat.core.collected import short_list
 from compat.testing.sandbox import Sandbox
-from compat.upstream.interface import LegacySettings
-from compat.upstream.records import Chunk
+from compat.text.json import dumps, loads
+from compat.upstream.base import Chunk, LegacySettings
+from compat.upstream.paginated_sessions import raw_page
 from compat.upstream.session_codec import SessionCodec
-from compat.upstream.session_pages import raw_page
-from compat.upstream.short_list import short_list
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}

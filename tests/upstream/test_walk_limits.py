@@ -15,8 +15,8 @@ from support import FAST, KINDS, RawServer, Received, http, listed, mounted, ups
 
 import compat
 from compat.testing.sandbox import Sandbox
+from compat.upstream.limits import Pace, WalkSettings
 from compat.upstream.retries import Deadline
-from compat.upstream.walk_limits import Pace, WalkSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -104,8 +104,8 @@ def test_small_pages_wait_for_their_turn_and_full_ones_do_not(kind: str, monkeyp
 
 def test_a_pace_lets_so_many_begin_and_makes_up_for_one_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     now, slept = [1000.0], list[float]()
-    monkeypatch.setattr("compat.upstream.walk_limits.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("compat.upstream.walk_limits.time.sleep", slept.append)
+    monkeypatch.setattr("compat.upstream.limits.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("compat.upstream.limits.time.sleep", slept.append)
     pace, deadline = Pace(4), Deadline(5000.0, "test")
     for _ in range(7):
         pace.wait(deadline)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from compat.mapping.compiled.types import looked_up_names, student_type
     from compat.mapping.compiled.written_times import WrittenTimes
 else:
-    from compat.first_use import on_first_use
+    from compat.lazy import on_first_use
 
     # Each direction is compiled for those who go it.
     __getattr__ = on_first_use(

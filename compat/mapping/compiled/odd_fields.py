@@ -15,10 +15,9 @@ import msgspec
 from msgspec import Raw
 
 from compat.drift import DRIFT
-from compat.json_text import array_of, loads
 from compat.mapping.compiled.refused import REFUSED
 from compat.schemas.fields import Integer, Typed, json_type
-from compat.surrogates import decode_masked
+from compat.text.json import array_of, decode_masked, loads
 
 __all__ = ["OddFields", "has_negative_zero", "typed_values"]
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, Raw
 
-from compat.json_text import array_of
 from compat.mapping.compiled.odd_fields import typed_values
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.time_columns import TimeColumns
@@ -21,6 +20,7 @@ from compat.schemas.fields import Time as TimeField
 from compat.schemas.fields import Typed
 from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, Rule, SessionText, Time
 from compat.schemas.student import CARRIED_KEY
+from compat.text.json import array_of
 
 __all__ = ["SessionColumns"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from compat import instants
 from compat.mapping.compiled.times import Times
+from compat.text import instants
 
 __all__ = ["TimeColumns"]
 
@@ -33,7 +33,7 @@ class TimeColumns:
         self._hours: set[str] = set()
 
     def sortable(self, texts: Sequence[str | None]) -> list[str | None]:
-        """Each time of a column as :func:`compat.instants.sortable` has it, null staying null.
+        """Each time of a column as :func:`compat.text.instants.sortable` has it, null staying null.
 
         Raises:
             ValueError: one of them is no time.

@@ -1,8 +1,8 @@
 """Times in the forms that nearly every record has, without reading them digit by digit.
 
 ``2018-11-17T16:09:39.373Z`` and ``2018-11-17T17:09:39.373+01:00`` differ in their hour and offset alone, and hours
-repeat: a page of sessions has a few dozen of them. What an hour means is worked out once, by :mod:`compat.instants`;
-any other form goes there whole. Both always agree (tests hold them against each other).
+repeat: a page of sessions has a few dozen of them. What an hour means is worked out once, by
+:mod:`compat.text.instants`; any other form goes there whole. Both always agree (tests hold them against each other).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Any, Final
 
-from compat import instants
-from compat.instants import Instant
+from compat.text import instants
+from compat.text.instants import Instant
 
 __all__ = ["Times", "remembered"]
 

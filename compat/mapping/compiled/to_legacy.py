@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from compat.json_text import array_of
 from compat.mapping.compiled.refused import REFUSED, Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import session_types
@@ -17,6 +16,7 @@ from compat.mapping.exact import legacy_id
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time
 from compat.schemas.student import CARRIED_KEY
+from compat.text.json import array_of
 
 __all__ = ["LegacyView", "joined", "one_each", "string_of"]
 

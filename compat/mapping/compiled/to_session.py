@@ -15,7 +15,6 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from compat.errors import ConfigurationError
-from compat.json_text import check_utf_8
 from compat.mapping.compiled.odd_fields import has_negative_zero
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
@@ -36,6 +35,7 @@ from compat.schemas.rules import (
     Time,
 )
 from compat.schemas.student import CARRIED_KEY
+from compat.text.json import check_utf_8
 
 __all__ = ["SessionPages"]
 

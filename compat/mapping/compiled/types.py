@@ -17,7 +17,7 @@ from compat.schemas import COLUMNS, SessionOutputSchema
 from compat.schemas.fields import Record, Typed
 from compat.schemas.rules import Application, Constant, Default, Identifier, LookedUp
 from compat.schemas.student import CARRIED_KEY
-from compat.surrogates import unmasked
+from compat.text.json import unmasked
 
 __all__ = ["CARRIED_PATH", "OWN_PATH", "SessionTypes", "looked_up_names", "odd_paths", "session_types", "student_type"]
 

@@ -17,8 +17,8 @@ from compat.migration.scan.rules import ACTIONS
 
 __all__ = ["OldClientRewrite"]
 
-_CLIENT = ("compat.ExamStudentsClient", "compat.client.ExamStudentsClient")
-_PAGE = ("compat.StudentsPage", "compat.client.StudentsPage")
+_CLIENT = ("compat.ExamStudentsClient", "compat.entrances.client.ExamStudentsClient")
+_PAGE = ("compat.StudentsPage", "compat.entrances.client.StudentsPage")
 _SESSIONS = ("compat.StudentSessions", "compat.upstream.StudentSessions")
 _METHODS = {"index_students": "page", "show_student": "get", "add_student": "create", "delete_student": "delete"}
 _PARAMETERS = {

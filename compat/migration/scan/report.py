@@ -19,7 +19,7 @@ from compat._version import __version__
 from compat.migration.scan.files import Problem
 from compat.migration.scan.finds import GRADES, Find
 from compat.migration.scan.rules import RULES, Rule
-from compat.plural import several
+from compat.text.json import several
 
 __all__ = ["MOST_BYTES", "MOST_NOTES", "MOST_RESULTS", "left_out", "sarif"]
 

@@ -10,7 +10,7 @@ from compat.migration.scan.files import NotRead, Problem, Source
 from compat.migration.scan.finds import LIKELY, Find, Grade
 from compat.migration.scan.modules import Modules
 from compat.migration.scan.uses import Refusals, finds_in
-from compat.plural import several
+from compat.text.json import several
 
 __all__ = ["Scanned", "scan_files"]
 

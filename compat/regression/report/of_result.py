@@ -7,12 +7,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from compat._version import __version__
-from compat.plural import several
-from compat.regression.columns import fold
-from compat.regression.differences import KINDS
-from compat.regression.headline import grounds, headline, next_step
-from compat.regression.remedies import remedy
-from compat.regression.repeat import command_of
+from compat.regression.comparing.known import KINDS
+from compat.regression.evidence.headline import fold, grounds, headline, next_step, remedy
+from compat.regression.evidence.result import (
+    CheckResult,
+    Count,
+    DifferenceCount,
+    Sample,
+    ShownDifference,
+    Times,
+    quantile,
+)
+from compat.regression.evidence.verdict import Judgement, Score
+from compat.regression.replay import command_of
 from compat.regression.report.content import (
     Bound,
     Bucket,
@@ -25,9 +32,7 @@ from compat.regression.report.content import (
     QuantileShown,
     Row,
 )
-from compat.regression.result import CheckResult, Count, DifferenceCount, Sample, ShownDifference, Times
-from compat.regression.sketches import quantile
-from compat.regression.verdict import Judgement, Score
+from compat.text.json import several
 
 __all__ = ["content_of"]
 

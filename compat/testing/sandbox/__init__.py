@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from compat.testing.sandbox.application import Intercept
+from compat.testing.sandbox.application import Fault, Intercept
 from compat.testing.sandbox.dataset import Dataset, Exam, generate
-from compat.testing.sandbox.faults import Fault
 from compat.testing.sandbox.messages import Call, SandboxAnswer, SandboxRequest
-from compat.testing.sandbox.people import RosterRow
+from compat.testing.sandbox.records import RosterRow
 from compat.testing.sandbox.sandbox import Sandbox
 
 __all__ = [

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from compat.testing.sandbox.columns import FIELDS, STATUSES
 from compat.testing.sandbox.context import Context, Exchange, signed_parameters
 from compat.testing.sandbox.dataset import EmailTakenError, Entry, Exam
-from compat.testing.sandbox.instants import local_text
 from compat.testing.sandbox.messages import RefusalError, SandboxAnswer, json_answer, not_authorised, text_answer
 from compat.testing.sandbox.parameters import Reader, boolean, number, one_of, positive_number
+from compat.testing.sandbox.records import FIELDS, STATUSES
 from compat.testing.sandbox.reference import (
     Condition,
     SortKey,
@@ -22,6 +21,7 @@ from compat.testing.sandbox.reference import (
     read_filter,
     read_sort,
 )
+from compat.testing.sandbox.text import local_text
 
 LARGEST_PAGE = 300
 EVERYTHING = frozenset({"status", "filter", "sort"})

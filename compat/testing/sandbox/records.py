@@ -1,14 +1,189 @@
-"""Legacy records as the old system would hold them."""
+"""The legacy record: its 57 fields, how each filters and sorts, and records as the old system would hold them."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from compat.testing.sandbox.columns import FIELDS, STATUSES
-from compat.testing.sandbox.instants import amsterdam_text
-from compat.testing.sandbox.people import RosterRow
+from compat.testing.sandbox.text import amsterdam_text
+
+FIELDS = (
+    "id",
+    "session_id",
+    "student_id",
+    "external_id",
+    "proctor_id",
+    "time_slot",
+    "created_at",
+    "updated_at",
+    "email",
+    "operating_system",
+    "browser",
+    "browser_version",
+    "status",
+    "token",
+    "screenshare_check",
+    "microphone_check",
+    "speakers_check",
+    "webcam_check",
+    "mobile_check",
+    "dummy_exam_survey",
+    "skip_requirements",
+    "send_confirmation",
+    "name",
+    "start_time",
+    "exam_id",
+    "expires_at",
+    "end_time",
+    "entered_room",
+    "reservation_time",
+    "exam_document_content_type",
+    "exam_document_file_size",
+    "exam_document_updated_at",
+    "reviewed",
+    "id_card_file_name",
+    "id_card_content_type",
+    "id_card_file_size",
+    "face_photo_file_name",
+    "face_photo_content_type",
+    "face_photo_file_size",
+    "bandwidth_check",
+    "bandwidth_speed",
+    "open_time",
+    "individual_info",
+    "rtc_session_id",
+    "in_setup",
+    "in_check_requirements",
+    "attempt",
+    "archived",
+    "current_exam_mode",
+    "rtc_session_ids",
+    "transcoding_status",
+    "is_individual_info_html",
+    "priority",
+    "recording_started_at",
+    "recording_ended_at",
+    "is_email_sent",
+    "incidents",
+)
+
+STATUSES = (
+    "registered",
+    "before_check_req_mail",
+    "email_bounced",
+    "email_sent",
+    "after_check_req_mail",
+    "before_check_req",
+    "after_check_req",
+    "in_setup",
+    "exam_not_started",
+    "exam_started",
+    "exam_finished",
+)
+
+INTEGER_COLUMNS = frozenset(
+    {
+        "id",
+        "student_id",
+        "proctor_id",
+        "time_slot",
+        "exam_id",
+        "exam_document_file_size",
+        "id_card_file_size",
+        "face_photo_file_size",
+        "rtc_session_id",
+        "attempt",
+    }
+)
+BOOLEAN_COLUMNS = frozenset(
+    {
+        "skip_requirements",
+        "send_confirmation",
+        "entered_room",
+        "in_setup",
+        "in_check_requirements",
+        "archived",
+        "is_individual_info_html",
+        "is_email_sent",
+    }
+)
+TIME_COLUMNS = frozenset(
+    {
+        "created_at",
+        "updated_at",
+        "start_time",
+        "end_time",
+        "expires_at",
+        "reservation_time",
+        "exam_document_updated_at",
+        "open_time",
+        "recording_started_at",
+        "recording_ended_at",
+    }
+)
+ARRAY_COLUMNS = frozenset({"incidents", "rtc_session_ids"})
+
+
+def column_type(column: str) -> str:
+    """The type of a column that filters and sorts; ValueError for every other name."""
+    if column not in FIELDS:
+        raise ValueError(f"{column!r} is not a column.")
+    if column in ARRAY_COLUMNS:
+        raise ValueError(f"{column!r} holds an array, which neither filters nor sorts.")
+    if column in INTEGER_COLUMNS:
+        return "integer"
+    if column in BOOLEAN_COLUMNS:
+        return "boolean"
+    if column in TIME_COLUMNS:
+        return "time"
+    return "string"
+
+
+_FIRST = (
+    "Anna", "anna", "ANNA", "Zoë", "Øyvind", "José", "Łukasz", "Đorđe", "Ève", "İpek", "ß-Straße",
+    "王", "美咲", "민준", "فاطمة", "נועם", "Ναταλία", "Алёна", "प्रिया", "Tim 🎓", "👩🏽‍💻 Kim", "O'Brien,",
+)  # fmt: skip
+_LAST = (
+    "de Vries", "De Vries", "van der Berg", "Müller", "Muller", "Nguyễn", "小芳", "佐藤", "김", "الزهراء",
+    "כהן", "Παπαδοπούλου", "Иванова", "शर्मा", "O’Neill", 'Smith "Junior"', "Smith", "smith", "Ångström",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RosterRow:
+    """One person as a roster lists them; a value that is not known is None."""
+
+    user_id: str
+    email: str
+    name: str
+    student_id: int | None
+    external_id: str | None
+
+
+def make_roster(size: int, random: Random) -> tuple[RosterRow, ...]:
+    """That many people with distinct user ids and email addresses; names repeat."""
+    return tuple(_person(number, random) for number in range(1, size + 1))
+
+
+def _person(number: int, random: Random) -> RosterRow:
+    user_id = uuid.UUID(int=random.getrandbits(128), version=4)
+    student_id: int | None = 100_000 + (number * 7919) % 900_000
+    if number % 6 == 0:
+        student_id = None
+    elif number % 17 == 0:
+        # Beyond what a double holds: whoever reads numbers as floats changes it.
+        student_id = 2**53 + number
+    return RosterRow(
+        user_id=str(user_id),
+        email=f"{random.choice(('student', 'Student', 'étudiant'))}{number}@example.com",
+        name=f"{random.choice(_FIRST)} {random.choice(_LAST)}",
+        student_id=student_id,
+        external_id=None if number % 4 == 0 else f"{number:06d}",
+    )
+
 
 # Hours around which records lie: the autumn change (where a later instant can read as the smaller text),
 # the spring change, a winter afternoon and a summer morning; seconds since 1970 in UTC.

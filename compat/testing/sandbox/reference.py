@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Protocol, TypeVar
 
-from compat.testing.sandbox.columns import column_type
-from compat.testing.sandbox.json_text import Pairs, read_strict_json
-from compat.testing.sandbox.values import READERS, Readable
+from compat.testing.sandbox.parameters import READERS, Readable
+from compat.testing.sandbox.records import column_type
+from compat.testing.sandbox.text import Pairs, read_strict_json
 
 OPERATORS = ("eq", "gt", "gte", "lt", "lte", "ne", "in", "nin")
 

@@ -11,16 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from compat.testing.sandbox.application import Application, Intercept
-from compat.testing.sandbox.context import Context
+from compat.testing.sandbox.application import Application, Fault, FaultSource, Intercept, as_toml, write_roster
+from compat.testing.sandbox.context import SCOPE, Context, SignatureCheck, Tokens, sign
 from compat.testing.sandbox.dataset import generate
-from compat.testing.sandbox.faults import Fault, FaultSource
-from compat.testing.sandbox.instants import find_zone
 from compat.testing.sandbox.messages import Call
 from compat.testing.sandbox.server import Server
-from compat.testing.sandbox.settings import as_toml, write_roster
-from compat.testing.sandbox.signature import SignatureCheck, sign
-from compat.testing.sandbox.tokens import SCOPE, Tokens
+from compat.testing.sandbox.text import find_zone
 
 PUSHDOWNS = ("status", "filter", "sort")
 

@@ -1,0 +1,268 @@
+"""Where a deprecated call comes from: the innermost line of the user's own that leads to it, across threads too.
+
+``Thread.start`` and ``ThreadPoolExecutor.submit``, through which ``map``, ``asyncio.to_thread`` and ``run_in_executor``
+go too, note the line of whoever calls them, as long as the shim is installed or anything of it is mounted or made.
+Reading it off the target's code instead would name where a function is defined and not where it was asked for, and
+``requests.get`` itself is defined by nobody who could change the call. Names and numbers are kept and never a frame,
+which would keep its variables alive. What is handed to a pool is wrapped so that no frame comes between the pool's and
+the function's in a traceback.
+
+A user's decorator, wrapper class or session subclass is the user's own code, and so is a notebook's cell. Installed
+packages, the standard library and this one are not: the line lies behind them. In a thread that was given nothing of
+the user's to run, such as ``pool.submit(requests.get, url)``, it is the line that handed the work over
+(:mod:`compat.call_site`).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import sysconfig
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import FrameType
+from typing import Any, NamedTuple
+
+import deprecation
+import requests
+import urllib3
+
+from compat.processes import ForkLock
+
+__all__ = [
+    "CallSite",
+    "Place",
+    "call_site",
+    "forget_handovers",
+    "handed_over",
+    "note_handovers",
+]
+
+Place = tuple[str, int, str, str]
+"""File, line, module and function, as in :class:`compat.call_site.CallSite`."""
+
+_NOTE = "_exam_compat_handed_over"
+_POOL_FILE = os.path.join("concurrent", "futures", "thread.py")
+# Reentrant, since an owner may go at any moment, also while its thread is in here.
+_lock = ForkLock(threading.RLock)
+_noting = False
+_owners: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class _Handed(functools.partial):  # type: ignore[type-arg]  # it stands for any function
+    """A function handed to a pool, and the line that did it."""
+
+    place: Place
+
+
+def note_handovers(owner: object | None = None) -> None:
+    """Note from now on who hands work to threads; once is enough.
+
+    Args:
+        owner: what may be called from those threads, such as a client: it is noted as long as it lives; None until
+            :func:`forget_handovers`.
+    """
+    global _noting  # noqa: PLW0603 - what is wrapped is the process's own state
+    with _lock:
+        if owner is None:
+            _noting = True
+        else:
+            # Callbacks run from the newest to the oldest: the set has to have lost the owner before it is looked at.
+            weakref.finalize(owner, _unwrap_if_idle).atexit = False
+            _owners.add(owner)
+        for wrapped in _WRAPPED:
+            wrapped.wrap()
+
+
+def forget_handovers() -> None:
+    """Note nothing any more for which there is no owner.
+
+    What another tool has wrapped since stays, and ours within it only passes on.
+    """
+    global _noting  # noqa: PLW0603 - as above
+    with _lock:
+        _noting = False
+        _unwrap_if_idle()
+
+
+def _unwrap_if_idle() -> None:
+    with _lock:
+        if not _noting and not _owners:
+            for wrapped in _WRAPPED:
+                wrapped.unwrap()
+
+
+def handed_over(frame: FrameType | None) -> Place | None:
+    """Who handed over what a frame's thread is doing, or None where that was not noted."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "run" and code.co_filename.endswith(_POOL_FILE):
+            # The item that a pool's thread works on; the thread itself was started by whoever came first.
+            # The function is the item's up to Python 3.13, and a variable of the innermost "run" from 3.14 on.
+            work = frame.f_locals.get("fn") or getattr(frame.f_locals.get("self"), "fn", None)
+            if isinstance(work, _Handed):
+                return work.place
+            break
+        frame = frame.f_back
+    place: Place | None = getattr(threading.current_thread(), _NOTE, None)
+    return place
+
+
+def _here() -> Place:
+    return call_site()
+
+
+class _Wrapped:
+    """A method of the standard library that ours stands before, for a time."""
+
+    def __init__(self, owner: type, name: str, noted: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        self._owner = owner
+        self._name = name
+        self._noted = noted
+        self._before: Callable[..., Any] | None = None
+        self._ours: Callable[..., Any] | None = None
+
+    def wrap(self) -> None:
+        found = getattr(self._owner, self._name)
+        if found is not self._ours:
+            self._before, self._ours = found, self._noted(found)
+            setattr(self._owner, self._name, self._ours)
+
+    def unwrap(self) -> None:
+        if self._ours is not None and getattr(self._owner, self._name) is self._ours:
+            setattr(self._owner, self._name, self._before)
+            self._before = self._ours = None
+
+
+def _noted_start(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def start(self: threading.Thread) -> None:
+        if _noting or _owners:
+            setattr(self, _NOTE, _here())
+        original(self)
+
+    return start
+
+
+def _in_another_interpreter(pool: ThreadPoolExecutor) -> bool:
+    """Whether a pool pickles what it is given, for interpreters (Python 3.14) that need not have this package."""
+    module = sys.modules.get("concurrent.futures.interpreter")
+    return module is not None and isinstance(pool, module.InterpreterPoolExecutor)
+
+
+def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if (_noting or _owners) and callable(fn) and not _in_another_interpreter(self):
+            fn = _Handed(fn)
+            fn.place = _here()
+        future: Future[Any] = original(self, fn, *args, **kwargs)
+        return future
+
+    return submit
+
+
+_WRAPPED = (_Wrapped(threading.Thread, "start", _noted_start), _Wrapped(ThreadPoolExecutor, "submit", _noted_submit))
+
+
+_KNOWN_FILES = 4096
+"""Files whose kind is remembered: code made at run time has a name of its own each time."""
+
+
+class CallSite(NamedTuple):
+    """A line of code.
+
+    Attributes:
+        filename: the file, as Python names it; of code that has none a name in angle brackets.
+        line: its number, from 1.
+        module: the module's ``__name__``.
+        function: the function that the line is in.
+    """
+
+    filename: str
+    line: int
+    module: str
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.line}"
+
+
+def call_site() -> CallSite:
+    """The user's line that leads to the caller of this function.
+
+    Where there is none on the way, it is the line that handed the work to this thread, else the innermost line of an
+    installed package, else the first line of the script that runs.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    within: FrameType | None = None
+    installed: FrameType | None = None
+    outermost = frame
+    while frame is not None:
+        kind = _kind(frame.f_code.co_filename)
+        if kind == "user" and not _starts_a_child(frame, within):
+            return _site(frame)
+        if kind == "installed" and installed is None:
+            installed = frame
+        outermost, within, frame = frame, frame, frame.f_back
+    handed = handed_over(sys._getframe(1))
+    if handed is not None:
+        return CallSite(*handed)
+    return _site(installed) if installed is not None else _script(outermost)
+
+
+def _site(frame: FrameType) -> CallSite:
+    code = frame.f_code
+    return CallSite(code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", "<unknown>"), code.co_name)
+
+
+def _script(outermost: FrameType | None) -> CallSite:
+    """A worker process that unpickles what it runs has nothing but its script's name."""
+    named = getattr(sys.modules.get("__main__"), "__file__", None)
+    if isinstance(named, str) and _kind(named) == "user":
+        return CallSite(named, 1, "__main__", "<module>")
+    if outermost is None:
+        return CallSite("<unknown>", 1, "<unknown>", "<unknown>")
+    return _site(outermost)
+
+
+def _starts_a_child(frame: FrameType, within: FrameType | None) -> bool:
+    """Whether a line is the command by which multiprocessing starts a Python."""
+    return (
+        frame.f_code.co_filename == "<string>"
+        and within is not None
+        and within.f_code.co_filename.startswith(_MULTIPROCESSING)
+    )
+
+
+def _folders(*paths: str | None) -> tuple[str, ...]:
+    return tuple({path.rstrip(os.sep) + os.sep for path in paths if path})
+
+
+def _folder_of(file: str | None) -> str:
+    return os.path.dirname(file or "")
+
+
+_OURS = (
+    *_folders(os.path.dirname(_folder_of(__file__)), _folder_of(requests.__file__), _folder_of(urllib3.__file__)),
+    deprecation.__file__,
+)
+_EXAMPLE = os.path.join(os.path.dirname(_folder_of(__file__)), "cli", "example") + os.sep
+"""The one script that is shipped with the package: it is a user's in all but its place."""
+_STANDARD_LIBRARY = _folders(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+_MULTIPROCESSING = tuple(f"{folder}multiprocessing{os.sep}" for folder in _STANDARD_LIBRARY)
+# A script there is the generated start of an installed command.
+_INSTALLED = _folders(*(sysconfig.get_path(name) for name in ("purelib", "platlib", "scripts")))
+_PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+
+
+@functools.lru_cache(maxsize=_KNOWN_FILES)
+def _kind(filename: str) -> str:
+    if filename.startswith(_OURS):
+        return "user" if filename.startswith(_EXAMPLE) else "ours"
+    if filename.startswith(_INSTALLED) or any(part in filename for part in _PACKAGES):
+        return "installed"
+    return "standard" if filename.startswith((*_STANDARD_LIBRARY, "<frozen ")) else "user"

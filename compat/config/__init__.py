@@ -1,0 +1,1 @@
+"""The configuration: what it may say, and the file that says it."""

@@ -1,0 +1,323 @@
+"""A configuration file (contract, section 7): found, read, checked by schema, and made into a configuration."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timezone, tzinfo
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from compat.config.schemas import (
+    BlackoutSchema,
+    BrownoutSchema,
+    CallerSchema,
+    GatewaySchema,
+    LegacySchema,
+    MigrationSchema,
+    PaginatedSessionsSchema,
+    RegressionSchema,
+    StoreSchema,
+    StudentSessionsSchema,
+    WholeSchema,
+    checked,
+)
+from compat.config.settings import CallerSettings, Configuration
+from compat.errors import ConfigurationError
+from compat.legacy.signature import Caller
+from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url
+from compat.upstream import PaginatedSessions, StudentSessions, Upstream
+from compat.upstream.base import LegacySettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "CONFIG_NAME",
+    "RECORDING_KEY_NAME",
+    "config_of_file",
+    "configured_kind",
+    "content_of",
+    "find_config",
+    "load_config",
+    "read_config",
+    "time_zone",
+]
+
+CONFIG_NAME = "exam-compat.toml"
+RECORDING_KEY_NAME = "exam-compat-recording.key"
+_CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+_SECRET = frozenset(("api_token", "bearer_token", "client_secret", "key", "secret_key"))
+
+
+def find_config() -> Path:
+    """The file named by ``EXAM_COMPAT_CONFIG``, else ``exam-compat.toml`` in the working directory.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    named = os.environ.get(_CONFIG_VARIABLE)
+    path = Path(named or CONFIG_NAME)
+    if not path.is_file():
+        where = f"{_CONFIG_VARIABLE} names {path}" if named else f"{path} in {Path.cwd()}"
+        raise ConfigurationError(f"no configuration: {where} is no file: name one by --config or {_CONFIG_VARIABLE}")
+    return path
+
+
+def load_config(path: str | Path | None = None) -> Configuration:
+    """Read a configuration file.
+
+    Args:
+        path: the file; None to find it.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a value cannot be used; the text names the key and the way out.
+    """
+    path = find_config() if path is None else Path(path)
+    return config_of_file(path, _content(path))
+
+
+def config_of_file(
+    path: Path, content: Mapping[str, Any], admit: Callable[[Path], object] | None = None
+) -> Configuration:
+    """The configuration of a file that is parsed already.
+
+    Args:
+        path: of the file, which errors name.
+        content: what it holds.
+        admit: called with each file that is read for it, before it is; what it raises is raised here.
+
+    Raises:
+        ConfigurationError: a value cannot be used; the text names file and key.
+    """
+    try:
+        return read_config(content, folder=path.parent, in_file=True, admit=admit)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def configured_kind(path: Path | None = None) -> str:
+    """The kind of upstream that a configuration file names, without looking at the rest; empty where it names none.
+
+    Raises:
+        ConfigurationError: it cannot be read, or there is none.
+    """
+    upstream = _content(find_config() if path is None else path).get("upstream")
+    kind = upstream.get("kind") if isinstance(upstream, Mapping) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def _content(path: Path) -> dict[str, Any]:
+    return content_of(path, partial(path.read_text, encoding="utf-8"))
+
+
+def content_of(path: Path, read: Callable[[], str]) -> dict[str, Any]:
+    """What a configuration file holds.
+
+    Args:
+        path: of the file, which errors name.
+        read: reads its text.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no TOML.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(read())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    return content
+
+
+def read_config(
+    content: Mapping[str, Any],
+    folder: Path = Path(),
+    *,
+    in_file: bool = False,
+    admit: Callable[[Path], object] | None = None,
+) -> Configuration:
+    """Read a configuration that is a dictionary already.
+
+    Args:
+        content: tables and keys as in the file.
+        folder: what a roster's path is relative to.
+        in_file: whether it stands in a file, beside which deprecated calls are counted where ``[store]`` says nothing.
+        admit: called with the roster's path before it is read, to refuse it.
+
+    Raises:
+        ConfigurationError: a value cannot be used; the text names the key and the way out.
+    """
+    content = _resolved(content, "")
+    checked(WholeSchema(), content, "")
+    legacy = checked(LegacySchema(), content.get("legacy", {}), "[legacy] ")
+    migration = checked(MigrationSchema(), content.get("migration", {}), "[migration] ")
+    store = checked(StoreSchema(), content.get("store", {}), "[store] ")
+    callers = [
+        checked(CallerSchema(), entry, f"[[callers]] {number}: ")
+        for number, entry in enumerate(content.get("callers", []), 1)
+    ]
+    exams = checked_exams(content.get("exams", {}))
+    upstream = _upstream(content, folder, exams, admit)
+    return Configuration(
+        upstream=upstream,
+        legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
+        legacy_account=_legacy_account(legacy, upstream),
+        settings=LegacySettings(time_zone(legacy.get("time_zone", "UTC")), _extra_fields(legacy)),
+        deprecated=_day("deprecated", legacy),
+        sunset=_day("sunset", legacy),
+        callers=tuple(
+            CallerSettings(
+                Caller(entry["name"], entry["api_token"], entry["secret_key"]),
+                entry.get("replay", "nonce"),
+                entry.get("mode"),
+                _by_exam(entry),
+            )
+            for entry in callers
+        ),
+        store=_store_url(store.get("url", Configuration.store), folder),
+        when_store_down=store.get("when_down", Configuration.when_store_down),
+        max_walk=store.get("max_walk", Configuration.max_walk),
+        exams=exams,
+        mode=migration.get("mode"),
+        exam_modes=_by_exam(migration),
+        gateway=_gateway(content, folder),
+        migration=_migration(migration, counted=in_file or "store" in content),
+        regression=_regression(content, folder),
+        secrets=tuple(_secrets(content)),
+    )
+
+
+def time_zone(name: str) -> tzinfo:
+    """A zone by its IANA name.
+
+    Raises:
+        ConfigurationError: there is no such zone, or no zone data on this machine.
+    """
+    if name == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ConfigurationError(
+            f"[legacy] time_zone = {name!r}: no such zone here; use a name such as Europe/Amsterdam, "
+            "and install tzdata where the system has no zone data"
+        ) from None
+
+
+def _upstream(
+    content: Mapping[str, Any], folder: Path, exams: Mapping[int, str], admit: Callable[[Path], object] | None
+) -> Upstream:
+    table = content["upstream"]
+    kind = table.get("kind")
+    schema = PaginatedSessionsSchema() if kind == "paginated_sessions" else StudentSessionsSchema()
+    arguments = {name: value for name, value in checked(schema, table, "[upstream] ").items() if name != "kind"}
+    try:
+        if kind == "student_sessions":
+            return StudentSessions(**arguments)
+        if "roster" in arguments:
+            arguments["roster"] = folder / arguments["roster"]
+            if admit is not None:
+                admit(arguments["roster"])
+        return PaginatedSessions(exams=exams, **arguments)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"[upstream] {error}") from None
+
+
+def _by_exam(table: Mapping[str, Any]) -> Mapping[int, str]:
+    return {int(exam): mode for exam, mode in table.get("exams", {}).items()}
+
+
+def _legacy_account(legacy: Mapping[str, Any], upstream: Upstream) -> Caller | None:
+    """The account of our own calls of the old endpoint: student sessions are of the same system, and take the same."""
+    given = [name for name in ("api_token", "secret_key") if name in legacy]
+    if len(given) == 1:
+        raise ConfigurationError("[legacy]: api_token and secret_key go together")
+    if given:
+        return Caller(
+            "legacy",
+            checked_token("[legacy] api_token", legacy["api_token"]),
+            checked_key("[legacy] secret_key", legacy["secret_key"]),
+        )
+    return upstream.account if isinstance(upstream, StudentSessions) else None
+
+
+def _migration(table: Mapping[str, Any], *, counted: bool) -> Mapping[str, Any]:
+    """What is left of ``[migration]`` beside the modes; calls are counted unless it says otherwise."""
+    windows: dict[str, Any] = {}
+    for name, schema in (("brownouts", BrownoutSchema()), ("blackouts", BlackoutSchema())):
+        windows[name] = [
+            checked(schema, entry, f"[[migration.{name}]] {number}: ")
+            for number, entry in enumerate(table.get(name, ()), 1)
+        ]
+    return {"inventory": table.get("inventory", counted), "fields": table.get("fields", False), **windows}
+
+
+def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    table = dict(checked(GatewaySchema(), content.get("gateway", {}), "[gateway] "))
+    for name in ("tls_certificate", "tls_key"):
+        if name in table:
+            table[name] = str(folder / table[name])
+    if "deprecation_page" in table:
+        checked_url("[gateway] deprecation_page", table["deprecation_page"])
+    return table
+
+
+def _regression(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    table = dict(checked(RegressionSchema(), content.get("regression", {}), "[regression] "))
+    table["key_file"] = str(folder / table.get("key_file", RECORDING_KEY_NAME))
+    for name in ("record", "known"):
+        if name in table:
+            table[name] = str(folder / table[name])
+    return table
+
+
+def _secrets(content: Any) -> Iterator[str]:
+    """The tokens and keys in any table."""
+    for name, value in content.items() if isinstance(content, Mapping) else enumerate(content):
+        if isinstance(value, Mapping | list):
+            yield from _secrets(value)
+        elif name in _SECRET and isinstance(value, str):
+            yield value
+
+
+def _store_url(url: str, folder: Path) -> str:
+    """A database file without a path from the root lies beside the configuration, wherever a worker runs."""
+    scheme, slashes, path = url.partition(":///")
+    if scheme != "sqlite" or not slashes or path.startswith("/"):
+        return url
+    return f"sqlite:///{quote(folder.as_posix() + '/') if folder != Path() else ''}{path}"
+
+
+def _extra_fields(legacy: Mapping[str, Any]) -> Any:
+    given = legacy.get("extra_fields", [])
+    if given == "all":
+        return "all"
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given) or "all" in given:
+        raise ConfigurationError('[legacy] extra_fields: must be "all" or a list of field names')
+    return tuple(given)
+
+
+def _day(name: str, legacy: Mapping[str, Any]) -> date | None:
+    value = legacy.get(name)
+    if value is not None and type(value) is not date:
+        raise ConfigurationError(f"[legacy] {name}: must be a date such as 2027-06-30, without quotes")
+    return value
+
+
+def _resolved(value: Any, where: str) -> Any:
+    """Read ``env:NAME`` wherever it stands as a value."""
+    if isinstance(value, Mapping):
+        return {key: _resolved(item, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item, where) for item in value]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value[4:]
+        if name not in os.environ:
+            raise ConfigurationError(f"{where}: the environment has no variable {name}")
+        return os.environ[name]
+    return value

@@ -1,0 +1,1 @@
+"""The way through: a legacy call, its plan, the reading of a list, and the walks that keep it."""

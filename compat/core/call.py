@@ -1,0 +1,271 @@
+"""The way through: a legacy call in, the legacy answer out, whatever the entrance and the upstream."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from compat.core.collected import short_list, with_texts
+from compat.core.plan import Plan, Proofs, PushdownIgnored, make_plan, sort_rows
+from compat.core.reading import Begun, read_range, read_sources
+from compat.core.walks import ProcessWalks, WalkKey, Walks
+from compat.errors import StudentSessionNotFound, UpstreamError
+from compat.legacy import answer
+from compat.legacy.answer import Answer
+from compat.legacy.parameters import Parameters, check, gather
+from compat.legacy.query import LARGEST_LIMIT, Comparable, Query, parse_query
+from compat.legacy.routes import ADD_STUDENT, ROUTES, LegacyCall, Route
+from compat.legacy.signature import Caller
+from compat.legacy.verifier import Verifier
+from compat.upstream.base import Chunk, LegacySettings, Reading, Row, Source, Upstream
+from compat.upstream.page_columns import Noted
+from compat.upstream.steps import ASKS_UPSTREAM, Steps, finished
+from compat.upstream.transport import CallOptions
+
+__all__ = ["Admitted", "Shim"]
+
+_DEFAULT = CallOptions()
+_LONGEST_LIST = 10**12
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A call that may be answered.
+
+    Attributes:
+        call: the call, as it came.
+        parameters: what path, query and body say together.
+        caller: whose it is, or None where nobody verifies.
+        key: tells callers' walks apart.
+    """
+
+    call: LegacyCall
+    parameters: Parameters
+    caller: Caller | None
+    key: str
+
+
+class Shim:
+    """Answers legacy calls from an upstream.
+
+    Args:
+        upstream: the new endpoint.
+        settings: how the old interface is shown.
+        verifier: checks signatures where that is wanted; without one, calls are taken as they come.
+        walks: where walks are kept for their later pages; without one, in this process.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        settings: LegacySettings = LegacySettings(),
+        verifier: Verifier | None = None,
+        walks: Walks | None = None,
+    ) -> None:
+        self.upstream = upstream
+        self.settings = settings
+        self._verifier = verifier
+        self._codec = upstream.codec(settings)
+        self._walks = walks if walks is not None else ProcessWalks()
+        self._proofs = Proofs(upstream)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The codec holds compiled types, which are made anew rather than pickled.
+        return {name: value for name, value in self.__dict__.items() if name != "_codec"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._codec = self.upstream.codec(self.settings)
+
+    def answer(self, call: LegacyCall, options: CallOptions = _DEFAULT) -> Answer:
+        """Answer a call.
+
+        Args:
+            call: the call, as it came.
+            options: how it was to be sent.
+
+        Raises:
+            LegacyError: the failure, which :func:`compat.legacy.answer.failure` makes an answer of.
+        """
+        return self.answer_admitted(self.admit(call), options)
+
+    def admit(self, call: LegacyCall) -> Admitted:
+        """Gather a call's parameters and verify it; an entrance that treats callers apart does so after this.
+
+        Raises:
+            NotAuthorized: the call does not hold.
+        """
+        parameters = gather(call)
+        if self._verifier is None:
+            key = hashlib.sha256((call.authorization or "").encode(errors="surrogatepass")).hexdigest()
+            return Admitted(call, parameters, None, key)
+        caller = self._verifier.verify(call, parameters)
+        return Admitted(call, parameters, caller, caller.name)
+
+    def answer_admitted(self, admitted: Admitted, options: CallOptions = _DEFAULT) -> Answer:
+        """The answer to a call that was admitted.
+
+        Raises:
+            LegacyError: as :meth:`answer`.
+        """
+        return finished(self.steps(admitted, options))
+
+    def steps(self, admitted: Admitted, options: CallOptions = _DEFAULT) -> Steps[Answer]:
+        """As :meth:`answer_admitted`, without a thread that waits for what other calls read.
+
+        Raises:
+            LegacyError: as :meth:`answer`.
+            Cancelled: as ``options`` say.
+        """
+        given: Answer = yield from getattr(self, admitted.call.route.answer)(admitted, options)
+        return given.without_body() if admitted.call.method == "HEAD" else given
+
+    def index(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
+        """The answer to ``index_students``.
+
+        Raises:
+            LegacyError: as :meth:`answer`; so do the other three.
+        """
+        query = parse_query(admitted.parameters, self.settings.zone)
+        self.upstream.check_query(query)
+        while True:
+            plan = make_plan(query, self.upstream.capabilities)
+            try:
+                # No list is longer than that, and an upstream may stumble over such a page where the old one gave none.
+                direct = plan.direct and query.start < _LONGEST_LIST
+                if direct:
+                    yield ASKS_UPSTREAM
+                    if found := self._direct(plan, options):
+                        return found
+                return (yield from self._walked(plan, admitted.key, options))
+            except PushdownIgnored as ignored:
+                self.upstream.pushdown.disprove(ignored.capability)
+
+    def _direct(self, plan: Plan, options: CallOptions) -> Answer | None:
+        """One page of an upstream that does it all; None where it does not add up, or cannot be believed yet."""
+        query = plan.query
+        source = self.upstream.sources(query, plan.pushed, options, self._codec.page_rows)[0]
+        chunk = read_range(source, query.start, query.limit, self.upstream.walk)
+        if chunk is None:
+            return None
+        body = self._at_once(plan, chunk) or self._looked_at(plan, chunk, source, options)
+        if body is None:
+            return None
+        return answer.page(body, matches=chunk.total, number=query.page, limit=query.limit)
+
+    def _at_once(self, plan: Plan, chunk: Chunk) -> bytes | None:
+        """The page's body where no more than the records' exams and statuses need be looked at."""
+        query = plan.query
+        if query.conditions or query.sort:
+            return None
+        having: dict[str, Comparable] = {"exam_id": query.exam_id}
+        if query.status is not None:
+            having["status"] = query.status
+        return self._codec.whole_page(chunk.rows, having)
+
+    def _looked_at(self, plan: Plan, chunk: Chunk, source: Source, options: CallOptions) -> bytes | None:
+        """The page's body, each record looked at; None where they do not add up, or cannot be believed yet."""
+        found = self._codec.scan(chunk.rows, plan.query.exam_id, plan.columns, source.person)
+        rows = [row for row in found if plan.wants(row)]
+        if len({row.key for row in rows}) != len(rows):
+            return None
+        if sort_rows(rows, plan.query.sort) != rows:
+            raise PushdownIgnored("sort")
+        return self._codec.body(rows) if self._proofs.hold(plan, chunk, options) else None
+
+    def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Steps[Answer]:
+        query = plan.query
+        read = partial(self._walk, plan, options)
+        walk = yield from self._walks.steps(WalkKey.of(caller, query), query.page, read, options.cancelled)
+        return answer.page(
+            self._codec.body(walk.rows(query.start, query.limit)),
+            matches=walk.count,
+            number=query.page,
+            limit=query.limit,
+            unsettled=walk.unsettled,
+        )
+
+    def _walk(self, plan: Plan, options: CallOptions, cancelled: Callable[[], bool]) -> Reading:
+        options = replace(options, cancelled=cancelled)
+        sources = self.upstream.sources(plan.query, plan.pushed, options)
+
+        def note(chunk: Chunk, source: Source) -> Noted:
+            page = self._codec.columns(chunk.rows, plan.query.exam_id, plan.columns, source.person)
+            return plan.note(page, chunk.rows)
+
+        if plan.columns or len(sources) != 1:
+            return read_sources(sources, self.upstream.walk, note, plan.query.sort)
+        deadline = self.upstream.walk.limit()
+        first = sources[0].fetch_first(LARGEST_LIMIT, self._codec.page, deadline)
+        short = short_list(self._codec, first, sources[0].person, plan.query.exam_id, plan.wants)
+        return short or read_sources(sources, self.upstream.walk, note, begun=Begun(with_texts(first), deadline))
+
+    def show(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
+        """The answer to ``show_student``."""
+        exam_id, student_session_id = _ids(admitted)
+        yield ASKS_UPSTREAM
+        found = self._found(exam_id, student_session_id, options)
+        return answer.single(self._codec.render([found.row])[1:-1], unsettled=found.unsettled)
+
+    def _found(self, exam_id: int, student_session_id: int, options: CallOptions) -> _Found:
+        self.upstream.check_query(Query(exam_id))
+        one = self.upstream.one(student_session_id, self._codec, options)
+        if one.row is not None and one.row.exam_id == exam_id:
+            return _Found(one.row, one.unsettled)
+        if one.unsettled:
+            raise UpstreamError("The upstream's list kept changing while the student session was looked for.")
+        raise StudentSessionNotFound(student_session_id)
+
+    def add(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
+        """The answer to ``add_student``."""
+        values = self._writable(admitted)
+        yield ASKS_UPSTREAM
+        sent = {
+            name: text.lower() if name in ADD_STUDENT.flags else text
+            for name, text in values.items()
+            if name in (*ADD_STUDENT.required, *ADD_STUDENT.flags, "open_time", "individual_info")
+        }
+        row = self.upstream.add(int(values["id"]), sent, self._codec, options)
+        return answer.single(self._codec.render([row])[1:-1], status=201)
+
+    def delete(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
+        """The answer to ``delete_student``."""
+        self._writable(admitted)
+        exam_id, student_session_id = _ids(admitted)
+        yield ASKS_UPSTREAM
+        self._found(exam_id, student_session_id, options)
+        self.upstream.delete(student_session_id, options)
+        return answer.empty()
+
+    def _writable(self, admitted: Admitted) -> Mapping[str, str]:
+        values = check(admitted.call.route, admitted.parameters)
+        if self.upstream.reads_only is not None:
+            raise self.upstream.reads_only
+        return values
+
+
+class _Found(NamedTuple):
+    row: Row
+    unsettled: bool
+
+
+def _ids(admitted: Admitted) -> tuple[int, int]:
+    values = check(admitted.call.route, admitted.parameters)
+    return int(values["id"]), int(values["student_session_id"])
+
+
+def check_answered(routes: Iterable[Route]) -> None:
+    """See that the shim has a method for each route.
+
+    Raises:
+        TypeError: it has none; the text names the route.
+    """
+    for route in routes:
+        if not callable(vars(Shim).get(route.answer)):
+            raise TypeError(f"nobody answers the route {route.action!r}: Shim has no method {route.answer!r}")
+
+
+check_answered(ROUTES)

@@ -1,0 +1,223 @@
+"""An index that spills: SQLite's own page cache first, and an unnamed temporary file beyond that.
+
+A database without a name is gone with the connection, and with the process however that ends. Sorting spills as well.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+from compat.core.index import Entries, Index, Order, Summary, collision, not_kept
+from compat.errors import UpstreamError
+from compat.legacy.query import SortKey
+from compat.processes import pause_around_fork
+from compat.upstream.page_columns import Sortable
+
+__all__ = ["IndexOnDisk", "sort_key"]
+
+_LARGEST = 2**63 - 1
+_LONGEST_INTEGER = 0x8000
+_AT_ONCE = 10_000
+
+
+def sort_key(value: Sortable | None) -> bytes | None:
+    """Bytes that sort as the values of one column do; null is None.
+
+    Text sorts by code point, which is how its UTF-8 sorts. An integer of any size is its length, moved and turned
+    round for negative ones, and then its digits.
+    """
+    if value is None or isinstance(value, str):
+        return None if value is None else value.encode(errors="surrogatepass")
+    if isinstance(value, bool):
+        return b"\1" if value else b"\0"
+    length = (abs(value).bit_length() + 7) // 8
+    if length >= _LONGEST_INTEGER:
+        raise UpstreamError("The upstream's list holds an integer that is too long to sort by.")
+    if value < 0:
+        return (0x8000 - length).to_bytes(2, "big") + (value + (1 << 8 * length)).to_bytes(length, "big")
+    return (0x8000 + length).to_bytes(2, "big") + value.to_bytes(length, "big")
+
+
+class _Database:
+    """A temporary database, from its opening to its closing for one thread at a time, and for none during a fork."""
+
+    def __init__(self) -> None:
+        # A thread that forks may also be the one that drops it.
+        self._busy = threading.RLock()
+        self._dropped = False
+        pause_around_fork(self.before_fork, self.after_fork)
+        with self._busy:
+            self._connection = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._busy.acquire()
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._busy.release()
+
+    def drop(self) -> None:
+        """Close it, when nobody uses it any more; a fork that is under way closes it at its end.
+
+        Waiting would be wrong here: a thread may drop it while it holds another, which the fork waits for.
+        """
+        self._dropped = True
+        if self._busy.acquire(blocking=False):
+            try:
+                self._connection.close()
+            finally:
+                self._busy.release()
+
+    def before_fork(self) -> None:
+        """Wait until no thread is inside SQLite: the child would have its locks, and nobody to give them back."""
+        self._busy.acquire()
+
+    def after_fork(self) -> None:
+        """Go on, in the parent; the child never asks this database, whose reading is its parent's."""
+        self._busy.release()
+        if self._dropped:
+            self.drop()
+
+
+class IndexOnDisk(Index):
+    """The index in SQLite, for one thread at a time.
+
+    Args:
+        sort: the columns to sort by.
+        in_memory: bytes that stay in memory.
+
+    Raises:
+        UpstreamError: nothing can be kept, on a full disk say.
+    """
+
+    def __init__(self, sort: Sequence[SortKey], in_memory: int) -> None:
+        self._sort = tuple(sort)
+        self._surrogates = False
+        self._database = _Database()
+        self._closing = weakref.finalize(self, self._database.drop)
+        keys = "".join(f", k{index} BLOB" for index in range(len(self._sort)))
+        self._do(f"PRAGMA cache_size = -{max(in_memory // 1024, 64)}")
+        for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA temp_store = FILE"):
+            self._do(statement)
+        # Nothing that a caller sent is in any statement: only how many columns there are to sort by.
+        self._do(
+            f"CREATE TABLE found (row INTEGER PRIMARY KEY, attempt, source, place, key, surrogate, text, length{keys})"
+        )
+        self._insert = f"INSERT INTO found VALUES (NULL,{','.join('?' * (7 + len(self._sort)))})"  # noqa: S608
+        columns = [
+            f"k{index} IS NULL{' DESC' if key.descending else ''}, k{index}{' DESC' if key.descending else ''}"
+            for index, key in enumerate(self._sort)
+        ]
+        self._order = "".join(f"{column}, " for column in columns)
+
+    def add(self, entries: Entries) -> None:
+        self._surrogates = self._surrogates or bool(entries.surrogates)
+        count, texts = len(entries.keys), len(entries.places)
+        begins = list(accumulate(entries.lengths, initial=entries.text))[:texts]
+        wanted = [begins, entries.lengths, *([*map(sort_key, column)] for column in entries.sorting)]
+        if texts < count:
+            wanted = [_spread(column, entries.places, count) for column in wanted]
+        rows = zip(
+            [entries.attempt] * count,
+            [entries.source] * count,
+            range(entries.start, entries.start + count),
+            map(_storable, entries.keys),
+            map(entries.surrogates.get, entries.keys),
+            *wanted,
+            strict=True,
+        )
+        self._do("BEGIN")
+        self._do_many(self._insert, rows)
+        self._do("COMMIT")
+
+    def summary(self, attempt: int) -> Summary:
+        [(count, distinct)] = self._do("SELECT count(*), count(DISTINCT key) FROM found WHERE attempt = ?", (attempt,))
+        return Summary(count, distinct)
+
+    def repeated(self, attempt: int) -> set[int | str]:
+        statement = "SELECT key FROM found WHERE attempt = ? GROUP BY key HAVING count(*) > 1"
+        return {key for (key,) in self._do(statement, (attempt,))}
+
+    def settled(self, attempt: int) -> Order:
+        self._refuse_collisions()
+        return self._ordered("SELECT * FROM found WHERE attempt = ?", "source, place, row", (attempt,))
+
+    def merged(self) -> Order:
+        self._refuse_collisions()
+        newest = """
+            SELECT found.*, first FROM found JOIN (
+                SELECT max(row) AS newest, min(source * 1000000000000 + place) AS first
+                FROM found JOIN (SELECT key AS k, max(attempt) AS a FROM found GROUP BY key) ON key = k AND attempt = a
+                GROUP BY key
+            ) ON row = newest
+        """
+        return self._ordered(newest, "attempt DESC, first, row", ())
+
+    def _ordered(self, chosen: str, last: str, values: tuple[Any, ...]) -> Order:
+        # Nulls come last ascending and first descending, which `IS NULL` says to any SQLite.
+        order = Order()
+        try:
+            with self._database as database:
+                cursor = database.execute(
+                    f"SELECT text, length, source FROM ({chosen}) WHERE text IS NOT NULL ORDER BY {self._order}{last}",  # noqa: S608
+                    values,
+                )
+            while rows := self._fetched(cursor):
+                order.extend(*zip(*rows, strict=True))
+        except sqlite3.Error as error:
+            raise not_kept(str(error)) from None
+        return order
+
+    def _fetched(self, cursor: sqlite3.Cursor) -> list[Any]:
+        with self._database:
+            return cursor.fetchmany(_AT_ONCE)
+
+    def _refuse_collisions(self) -> None:
+        if not self._surrogates:
+            return
+        twice = self._do(
+            "SELECT surrogate FROM found WHERE surrogate IS NOT NULL "
+            "GROUP BY surrogate HAVING count(DISTINCT key) > 1 LIMIT 1"
+        )
+        if twice:
+            raise collision(twice[0][0])
+
+    def _do(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        try:
+            with self._database as database:
+                return database.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise not_kept(str(error)) from None
+
+    def _do_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        try:
+            with self._database as database:
+                database.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise not_kept(str(error)) from None
+
+    def close(self) -> None:
+        self._closing()
+
+
+def _spread(column: Sequence[Any], places: Sequence[int], count: int) -> list[Any]:
+    """The values of some places among so many, the others null."""
+    spread: list[Any] = [None] * count
+    for place, value in zip(places, column, strict=True):
+        spread[place] = value
+    return spread
+
+
+def _storable(key: int | str) -> int | str | bytes:
+    if isinstance(key, int):
+        return key if -_LARGEST <= key <= _LARGEST else hex(key)
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return key.encode(errors="surrogatepass")
+    return key

@@ -1,0 +1,380 @@
+"""Entrance: a ``requests`` transport adapter, so that an unchanged script gets the old answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from compat.config.settings import Configuration, settings_of, sunset_of, upstream_of
+from compat.entrances.session import ScriptSession, options_of
+from compat.errors import ConfigurationError, LegacyError, UpstreamTimeout, UpstreamUnreachable
+from compat.legacy.answer import failure
+from compat.legacy.routes import LegacyCall, match_route
+from compat.processes import renew_after_fork
+from compat.settings_checks import checked_url
+from compat.upstream.base import Upstream
+from compat.upstream.call_options import leave_to_parent
+from compat.upstream.mock_libraries import Sending, answer_behind_mocks, network_is_mocked
+from compat.upstream.raw_response import response_of
+
+if TYPE_CHECKING:
+    from compat.legacy.verifier import Verifier
+    from compat.migration.modes.router import Identity
+    from compat.migration.modes.sides import NewSide, OldSide
+
+__all__ = ["ExamStudentsAdapter", "mount"]
+
+_PORTS = {"http": 80, "https": 443}
+_UNREACHABLE: Mapping[str, type[requests.ConnectionError]] = {
+    "ConnectTimeoutError": requests.ConnectTimeout,
+    "ProxyError": requests.exceptions.ProxyError,
+    "SSLError": requests.exceptions.SSLError,
+}
+"""What ``requests`` raises for these; each of them is a ``ConnectionError`` too."""
+
+
+class ExamStudentsAdapter(BaseAdapter):
+    """Answers the deprecated routes of one host from an upstream; everything else goes on untouched.
+
+    Mount it with :func:`mount`, which also keeps the adapters that were there.
+
+    Args:
+        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``.
+        upstream: an upstream or a configuration.
+        previous: URL prefix to adapter, for what goes on untouched; None for a plain ``HTTPAdapter``.
+        verifier: checks the signatures of the old calls; without one they are not looked at.
+
+    Raises:
+        ConfigurationError: the base URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        legacy_base_url: str,
+        upstream: Upstream | Configuration,
+        *,
+        previous: Mapping[str, BaseAdapter] | None = None,
+        verifier: Verifier | None = None,
+    ) -> None:
+        super().__init__()
+        self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
+        parts = urlsplit(_as_sent(self.legacy_base_url))
+        self._origin, self._base_path = _origin_of(parts), parts.path.rstrip("/")
+        self._sunset = sunset_of(upstream)
+        # Imported here: an adapter is what needs the way through, and importing this package makes none.
+        from compat.core.call import Shim
+        from compat.migration.inventory.recorder import Counting
+        from compat.migration.modes.router import Dial
+        from compat.migration.modes.sides import Callers
+
+        self._shim = Shim(upstream_of(upstream), settings_of(upstream), verifier)
+        configuration = upstream if isinstance(upstream, Configuration) else None
+        self._callers = Callers(configuration.callers if configuration else ())
+        # What is not the old endpoint's is not asked here, so there is one whatever the configuration says.
+        self.dial = Dial.of(configuration, legacy=True) if configuration else Dial(legacy=True)
+        self._counting = Counting.of(upstream, "adapter")
+        self._previous = dict(sorted((previous or {}).items(), key=lambda each: -len(each[0])))
+        self._follows_session = previous is None
+        self._plain = HTTPAdapter()
+        renew_after_fork(self.renew)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Leave the connections of what goes on untouched to the parent of this process."""
+        leave_to_parent(self._plain)
+        leave_to_parent(self._previous)
+
+    @property
+    def origin(self) -> str:
+        """The old endpoint's scheme and host, and its port where it is not the default one."""
+        scheme, host, port = self._origin
+        shown = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{shown}" if port == _PORTS[scheme] else f"{scheme}://{shown}:{port}"
+
+    @property
+    def max_retries(self) -> Any:
+        """Those of the adapter before this one; what a script sets here is set there, and counts upstream too."""
+        return self._before_all.max_retries  # type: ignore[attr-defined]  # where there is none, that is the error
+
+    @max_retries.setter
+    def max_retries(self, retries: Any) -> None:
+        self._before_all.max_retries = retries  # type: ignore[attr-defined]
+
+    def __getattr__(self, name: str) -> Any:
+        """What scripts read of an ``HTTPAdapter``, such as ``config``, of the one before this one."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._before_all, name)
+
+    @property
+    def _before_all(self) -> BaseAdapter:
+        return self._first_of(self._previous, self.origin) or self._plain
+
+    def __repr__(self) -> str:
+        return f"ExamStudentsAdapter({self.legacy_base_url!r}, {self._shim.upstream!r})"
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Answer a deprecated call by its mode, or pass the request on.
+
+        Raises:
+            LegacyApiWarning: where the warnings filter makes an error of it.
+            ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode.
+            requests.ConnectionError: the upstream cannot be reached.
+            requests.ReadTimeout: the upstream is too slow.
+        """
+        return self.send_behind_mocks(self._before(request), request, stream, timeout, verify, cert, proxies)
+
+    def send_behind_mocks(
+        self,
+        previous: BaseAdapter,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: Any,
+        verify: bool | str,
+        cert: Any,
+        proxies: Mapping[str, str] | None,
+    ) -> requests.Response:
+        """As :meth:`send_after`, once a test's mocks have let a deprecated call through."""
+        rest = (timeout, verify, cert, proxies)
+        if not network_is_mocked(previous) or not self.takes(request):
+            return self.send_after(previous, request, stream, *rest)
+        told = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
+        sending = Sending(request, told, lambda onward, streamed: self.send_after(onward, request, streamed, *rest))
+        return answer_behind_mocks(previous, sending)
+
+    def takes(self, request: requests.PreparedRequest) -> bool:
+        """Whether a request is a deprecated call."""
+        return self.legacy_call(request) is not None
+
+    def send_after(
+        self,
+        previous: BaseAdapter,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: Any,
+        verify: bool | str,
+        cert: Any,
+        proxies: Mapping[str, str] | None,
+    ) -> requests.Response:
+        """As :meth:`send`, with the adapter that takes what is not for us."""
+        call = self.legacy_call(request)
+        if call is None:
+            # By name, as requests does it: some adapters take it in no other way.
+            return previous.send(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
+        # Imported here: only a deprecated call warns, and can have two sides.
+        from compat.deprecation import warn_of
+        from compat.migration.modes.sides import NewSide, OldSide
+
+        warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}", self._sunset)
+        old = OldSide(previous, request, stream, timeout, verify, cert, proxies)
+        new = NewSide(
+            self._shim,
+            call,
+            options_of(ScriptSession.waiting(), previous, request, timeout, verify, cert, proxies),
+            lambda answer: response_of(request, answer, stream, self),
+        )
+        who = self._callers.of(call.authorization)
+        if self._counting is None:
+            return self._answered(call, who, old, new)
+        return self._counting.request(
+            call,
+            request,
+            who.caller,
+            lambda: self._answered(call, who, old, new),
+            # The old one is asked alone, or after the new one has failed.
+            lambda: "legacy" if old.begun else "new",
+        )
+
+    def _answered(self, call: LegacyCall, who: Identity, old: OldSide, new: NewSide) -> requests.Response:
+        request, stream = old.request, old.stream
+        try:
+            return self.dial.answer(call, who, old, new)
+        except UpstreamTimeout as error:
+            raise requests.ReadTimeout(error.message, request=request) from None
+        except UpstreamUnreachable as error:
+            raise _UNREACHABLE.get(error.cause, requests.ConnectionError)(error.message, request=request) from None
+        except LegacyError as error:
+            return response_of(request, failure(error), stream, self)
+
+    def close(self) -> None:
+        """Close what the adapter opened, and what it passes on to."""
+        self._plain.close()
+        for adapter in self._previous.values():
+            adapter.close()
+
+    def covers(self, url: str) -> bool:
+        """Whether a URL lies at the old endpoint."""
+        return self.usual(url) is not None
+
+    def usual(self, url: str) -> str | None:
+        """A URL of the old endpoint in the usual spelling of its host, or None where it is another's."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
+        if _origin_of(parts) != self._origin:
+            return None
+        return f"{self.origin}{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+
+    def legacy_call(self, request: requests.PreparedRequest) -> LegacyCall | None:
+        """The deprecated call that a request is, or None where it is none."""
+        parts = urlsplit(request.url or "")
+        if _origin_of(parts) != self._origin or not parts.path.startswith(self._base_path):
+            return None
+        matched = match_route(request.method or "", parts.path[len(self._base_path) :])
+        if matched is None:
+            return None
+        route, exam_id = matched
+        return LegacyCall(
+            route=route,
+            exam_id=exam_id,
+            query=parts.query,
+            content_type=_text(request.headers.get("Content-Type")),
+            body=_read(request),
+            authorization=_text(request.headers.get("Authorization")),
+            method=(request.method or "GET").upper(),
+            content_encoding=_text(request.headers.get("Content-Encoding")),
+        )
+
+    def _before(self, request: requests.PreparedRequest) -> BaseAdapter:
+        """The adapter that the session would have used, by what is mounted there now."""
+        adapters: Mapping[str, BaseAdapter] = ScriptSession.waiting().adapters if self._follows_session else {}
+        if not any(each is self for each in adapters.values()):
+            adapters = self._previous
+        return self._first_of(adapters, request.url or "") or self._plain
+
+    def _first_of(self, adapters: Mapping[str, BaseAdapter], url: str) -> BaseAdapter | None:
+        for prefix, mounted in adapters.items():
+            # Where this adapter is mounted, the one that had the place before is meant.
+            adapter = self._previous.get(prefix) if mounted is self else mounted
+            if adapter is not None and url.lower().startswith(prefix.lower()):
+                return adapter
+        return None
+
+
+def mount(
+    session: requests.Session,
+    legacy_base_url: str,
+    upstream: Upstream | Configuration,
+    *,
+    verifier: Verifier | None = None,
+) -> ExamStudentsAdapter:
+    """Let a session's calls of the deprecated routes be answered from an upstream.
+
+    Args:
+        session: the script's session; its other calls stay as they are.
+        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``.
+        upstream: an upstream or a configuration.
+        verifier: checks the signatures of the old calls; without one they are not looked at.
+
+    Returns:
+        the adapter, mounted.
+
+    Raises:
+        ConfigurationError: the base URL cannot be used.
+    """
+    # Imported here: it brings the pools of threads, which importing this package leaves out.
+    from compat.call_site import note_handovers
+
+    adapter = ExamStudentsAdapter(legacy_base_url, upstream, previous=session.adapters, verifier=verifier)
+    adapter._follows_session = True
+    note_handovers(adapter)
+    # Without path and default port, so that a call may write them in its own way.
+    prefix = adapter.origin
+    # A longer prefix mounted before would be asked first, and the deprecated routes lie below it or beside it.
+    within = [mounted for mounted in session.adapters if mounted.lower().startswith(prefix.lower())]
+    for place in {prefix, *within}:
+        session.mount(place, adapter)
+    _find_all_spellings(session)
+    return adapter
+
+
+def _find_all_spellings(session: requests.Session) -> None:
+    """Let a session find us for a URL that begins in another way than our prefix: with a user, or another port's form.
+
+    Whichever adapter the usual spelling leads to is taken: one that was mounted later for a longer prefix, say.
+    """
+    held = vars(session).get("get_adapter")
+    if getattr(held, "__func__", None) is not _get_adapter:
+        session._compat_asked_before = held  # type: ignore[attr-defined]  # what another tool put there
+        session.get_adapter = MethodType(_get_adapter, session)  # type: ignore[method-assign]
+
+
+def _get_adapter(self: requests.Session, url: str) -> BaseAdapter:
+    """As ``Session.get_adapter``; it stands in the session itself, which copies and pickles leave out."""
+    ask = vars(self).get("_compat_asked_before") or MethodType(type(self).get_adapter, self)
+    found: BaseAdapter = ask(url)
+    if isinstance(found, ExamStudentsAdapter):
+        return found
+    for adapter in self.adapters.values():
+        usual = adapter.usual(url) if isinstance(adapter, ExamStudentsAdapter) else None
+        ours = ask(usual) if usual is not None else None
+        if isinstance(ours, ExamStudentsAdapter):
+            return ours
+    return found
+
+
+def _as_sent(url: str) -> str:
+    """A base URL as ``requests`` writes it: a host with letters beyond ASCII in its encoded form."""
+    try:
+        return requests.Request("GET", url).prepare().url or url
+    except requests.RequestException as error:
+        raise ConfigurationError(f"legacy_base_url: {error}") from None
+
+
+def _origin_of(parts: SplitResult) -> tuple[str, str, int | None]:
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    scheme = parts.scheme.lower()
+    return scheme, _host(parts.hostname or ""), port or _PORTS.get(scheme)
+
+
+def _host(name: str) -> str:
+    try:
+        return ip_address(name).compressed
+    except ValueError:
+        return name.rstrip(".")
+
+
+def _text(header: str | bytes | None) -> str | None:
+    return header.decode("latin-1") if isinstance(header, bytes) else header
+
+
+def _read(request: requests.PreparedRequest) -> bytes:
+    """The body, which stays there for the old endpoint."""
+    body = _body(request.body)
+    if request.body is not None and not isinstance(request.body, bytes | str):
+        # A file or a generator can be read once.
+        request.body = body
+    return body
+
+
+def _body(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    if hasattr(body, "read"):
+        return _body(body.read())
+    return b"".join(_body(part) for part in body)

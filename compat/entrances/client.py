@@ -1,0 +1,257 @@
+"""A client class with the old interface's methods, each deprecated, and where clients find their upstream."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compat.call_site import note_handovers
+from compat.config.file import CONFIG_NAME, load_config
+from compat.config.settings import Configuration, settings_of, sunset_of, upstream_of
+from compat.core.call import Shim
+from compat.deprecation import deprecated, deprecated_call
+from compat.errors import ConfigurationError
+from compat.legacy.answer import READING, Answer
+from compat.legacy.routes import (
+    ADD_STUDENT,
+    DELETE_STUDENT,
+    INDEX_STUDENTS,
+    SHOW_STUDENT,
+    Filter,
+    LegacyCall,
+    Route,
+    Sort,
+    written,
+)
+from compat.migration.modes.client_sides import ClientDial
+from compat.upstream import StudentSessions
+from compat.upstream.base import Upstream
+
+__all__ = [
+    "VARIABLES",
+    "ExamStudentsClient",
+    "StudentsPage",
+    "resolve",
+]
+
+VARIABLES = {
+    "base_url": "EXAM_COMPAT_BASE_URL",
+    "api_token": "EXAM_COMPAT_API_TOKEN",
+    "secret_key": "EXAM_COMPAT_SECRET_KEY",
+}
+"""Argument to the variable that is read where the argument is not given."""
+
+
+def resolve(
+    upstream: Upstream | Configuration | None,
+    *,
+    base_url: str | None = None,
+    api_token: str | None = None,
+    secret_key: str | None = None,
+) -> Upstream | Configuration:
+    """The upstream to use: the one given, else one from credentials, else the configuration file's.
+
+    Each of the three credentials that is not given is read from :data:`VARIABLES`.
+
+    Raises:
+        ConfigurationError: nothing says which, or only some of the credentials are there; the text names the rest.
+    """
+    arguments = {"base_url": base_url, "api_token": api_token, "secret_key": secret_key}
+    if upstream is not None:
+        if any(arguments.values()):
+            raise ConfigurationError("credentials were given beside an upstream, which has its own: leave one out")
+        return upstream
+    found = {name: value or os.environ.get(VARIABLES[name]) for name, value in arguments.items()}
+    absent = [f"{name} ({VARIABLES[name]})" for name, value in found.items() if not value]
+    if not absent:
+        return StudentSessions(
+            found["base_url"] or "", api_token=found["api_token"] or "", secret_key=found["secret_key"] or ""
+        )
+    if any(arguments.values()) or len(absent) < len(found):
+        raise ConfigurationError(f"credentials are incomplete: {', '.join(absent)} not given")
+    if not os.environ.get("EXAM_COMPAT_CONFIG") and not Path(CONFIG_NAME).is_file():
+        raise ConfigurationError(
+            f"no upstream: pass one, or {', '.join(VARIABLES)}; set {', '.join(VARIABLES.values())}; "
+            f"or write an {CONFIG_NAME}"
+        )
+    return load_config()
+
+
+@dataclass(frozen=True)
+class StudentsPage:
+    """One page of an exam's students.
+
+    Attributes:
+        students: the records, each with the 57 fields.
+        item_count: how many match in all.
+        page_count: how many pages that makes.
+        page: this one, from 1.
+        limit: records a page.
+        unsettled: the upstream's list kept changing while it was read.
+    """
+
+    students: list[dict[str, Any]] = field(repr=False)
+    item_count: int
+    page_count: int
+    page: int
+    limit: int
+    unsettled: bool = False
+
+
+class ExamStudentsClient:
+    """The deprecated interface as a class, answered from an upstream, or from the old endpoint where the mode says so.
+
+    The old endpoint is the configuration's ``[legacy] base_url``, called with the ``api_token`` and ``secret_key`` that
+    stand there, else with those of the student sessions.
+
+    Args:
+        upstream: an upstream or a configuration; None to make one from the credentials, or to read the
+            configuration file.
+        base_url: of the student sessions; else ``EXAM_COMPAT_BASE_URL``.
+        api_token: the user's token; else ``EXAM_COMPAT_API_TOKEN``.
+        secret_key: the key that signs the calls; else ``EXAM_COMPAT_SECRET_KEY``.
+
+    Raises:
+        ConfigurationError: nothing says which upstream to use.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream | Configuration | None = None,
+        *,
+        base_url: str | None = None,
+        api_token: str | None = None,
+        secret_key: str | None = None,
+    ) -> None:
+        given = resolve(upstream, base_url=base_url, api_token=api_token, secret_key=secret_key)
+        self._shim = Shim(upstream_of(given), settings_of(given))
+        self._dial = ClientDial(given, self._shim)
+        self._sunset = sunset_of(given)
+        note_handovers(self)
+        # Imported here, as in the adapter: only who calls the old way has it.
+        from compat.migration.inventory.recorder import Counting
+
+        self._counting = Counting.of(given, "client")
+
+    def __repr__(self) -> str:
+        return f"ExamStudentsClient({self._shim.upstream!r})"
+
+    @deprecated("Use StudentSessionsClient.sessions instead: see MIGRATION.md.")
+    @deprecated_call("ExamStudentsClient.index_students")
+    def index_students(
+        self,
+        exam_id: int,
+        *,
+        status: str | None = None,
+        page: int | None = None,
+        limit: int | None = None,
+        filter: Filter = None,
+        sort: Sort = None,
+    ) -> StudentsPage:
+        """List an exam's students, a page of them.
+
+        Args:
+            exam_id: the exam.
+            status: one of the eleven statuses.
+            page: from 1.
+            limit: records a page, 300 at most and by default.
+            filter: column to operator to value, or that as a JSON text.
+            sort: column to asc or desc, one after the other, or that as a JSON text.
+
+        Raises:
+            InvalidParameter: a parameter breaks a rule; the text names it.
+            NotAuthorized: the credentials are not accepted.
+            UpstreamError: the upstream failed.
+        """
+        parameters = {"status": status, "page": page, "limit": limit, "filter": filter, "sort": sort}
+        answer, content = self._call(INDEX_STUDENTS, exam_id, parameters)
+        return StudentsPage(
+            students=content["students"],
+            item_count=int(answer.headers["X-Pagination-Item-Count"]),
+            page_count=int(answer.headers["X-Pagination-Page-Count"]),
+            page=int(answer.headers["X-Pagination-Page"]),
+            limit=int(answer.headers["X-Pagination-Limit"]),
+            unsettled=READING in answer.headers,
+        )
+
+    @deprecated("Use StudentSessionsClient.get instead: see MIGRATION.md.")
+    @deprecated_call("ExamStudentsClient.show_student")
+    def show_student(self, exam_id: int, student_session_id: int) -> dict[str, Any]:
+        """Show one student session of an exam.
+
+        Raises:
+            StudentSessionNotFound: there is none of that id in that exam.
+            InvalidParameter: a parameter breaks a rule; the text names it.
+            NotAuthorized: the credentials are not accepted.
+            UpstreamError: the upstream failed.
+        """
+        return self._student(SHOW_STUDENT, exam_id, {"student_session_id": student_session_id})
+
+    @deprecated("Use StudentSessionsClient.create instead: see MIGRATION.md.")
+    @deprecated_call("ExamStudentsClient.add_student")
+    def add_student(
+        self,
+        exam_id: int,
+        name: str,
+        email: str,
+        *,
+        individual_info: str | None = None,
+        is_individual_info_html: bool | None = None,
+        skip_requirements: bool | None = None,
+        open_time: int | None = None,
+    ) -> dict[str, Any]:
+        """Register a student for an exam.
+
+        Args:
+            exam_id: the exam.
+            name: the student's name.
+            email: the student's address.
+            individual_info: a text for this student.
+            is_individual_info_html: whether that text is HTML.
+            skip_requirements: whether the check of requirements is left out.
+            open_time: seconds since the epoch from which the session is open.
+
+        Raises:
+            InvalidParameter: a parameter breaks a rule, or the upstream only reads; the text names it.
+            NotAuthorized: the credentials are not accepted.
+            UpstreamError: the upstream failed.
+        """
+        parameters = {
+            "name": name,
+            "email": email,
+            "individual_info": individual_info,
+            "is_individual_info_html": is_individual_info_html,
+            "skip_requirements": skip_requirements,
+            "open_time": open_time,
+        }
+        return self._student(ADD_STUDENT, exam_id, parameters)
+
+    @deprecated("Use StudentSessionsClient.delete instead: see MIGRATION.md.")
+    @deprecated_call("ExamStudentsClient.delete_student")
+    def delete_student(self, exam_id: int, student_session_id: int) -> dict[str, Any]:
+        """Delete one student session of an exam.
+
+        Raises:
+            StudentSessionNotFound: there is none of that id in that exam.
+            InvalidParameter: a parameter breaks a rule, or the upstream only reads; the text names it.
+            NotAuthorized: the credentials are not accepted.
+            UpstreamError: the upstream failed.
+        """
+        self._call(DELETE_STUDENT, exam_id, {"student_session_id": student_session_id})
+        return {}
+
+    def _student(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        student: dict[str, Any] = self._call(route, exam_id, parameters)[1]["student"]
+        return student
+
+    def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> tuple[Answer, Any]:
+        call = LegacyCall(route, str(exam_id), written(parameters), method=route.methods[0])
+        sides = self._dial.sides(call)
+        if self._counting is None:
+            answer = self._dial.answer(call, sides)
+            return answer, json.loads(answer.body)
+        return self._counting.answer(call, lambda: self._dial.answer(call, sides), lambda: sides.asked_last)

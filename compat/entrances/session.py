@@ -1,0 +1,151 @@
+"""The script's own session: what it says of a call, which an adapter is not told.
+
+``requests`` hands an adapter the proxies that hold for the old endpoint, with the environment's mixed in. What the
+session trusts, what the call itself said and which adapters the session has now are still there, in the frames of
+``Session.send`` and ``Session.request`` that wait for the adapter. An adapter may serve several sessions, copies and
+unpickled ones among them, so it cannot remember one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import requests
+from requests import sessions
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3 import Retry
+
+from compat.upstream.call_options import CallOptions, leave_in_children, timeout_of
+from compat.upstream.mock_libraries import network_is_mocked
+
+__all__ = ["ScriptSession", "options_of"]
+
+
+@dataclass(frozen=True)
+class ScriptSession:
+    """A session that waits for an adapter's answer.
+
+    Attributes:
+        session: the session, or None where the adapter is used without one.
+        said: the proxies of the call as ``Session.request`` has them, the environment's mixed in; None where the
+            session was given a request that was prepared before.
+    """
+
+    session: requests.Session | None = field(repr=False)
+    said: Mapping[str, str | None] | None = field(default=None, repr=False)
+
+    @classmethod
+    def waiting(cls) -> ScriptSession:
+        """The one that waits for whoever calls this."""
+        frame: FrameType | None = sys._getframe(1)
+        session: requests.Session | None = None
+        while frame is not None:
+            # What a method calls its own object: frames of other functions are passed over without a look at them.
+            if frame.f_code.co_varnames[:1] == ("self",):
+                own = frame.f_locals.get("self")
+                session = own if session is None and isinstance(own, requests.Session) else session
+                if own is session is not None and _is_request(frame):
+                    said = frame.f_locals.get("proxies")
+                    return cls(session, said if isinstance(said, Mapping) else None)
+            frame = frame.f_back
+        return cls(session)
+
+    def own_adapter(self, url: str) -> HTTPAdapter | None:
+        """The session's adapter for a URL, where somebody made one that is more than a plain one: with certificates,
+        an address or a pace of its own, say. A test's mock would take that one's requests for the script's."""
+        if network_is_mocked():
+            return None
+        found = next(
+            (
+                each if isinstance(each, HTTPAdapter) and type(each) is not HTTPAdapter else None
+                for prefix, each in self.adapters.items()
+                if url.lower().startswith(prefix.lower())
+            ),
+            None,
+        )
+        if found is not None:
+            leave_in_children(found)
+        return found
+
+    @property
+    def adapters(self) -> Mapping[str, BaseAdapter]:
+        """The session's adapters as they are now, in the order in which it asks."""
+        return self.session.adapters if self.session is not None else {}
+
+
+def options_of(
+    script: ScriptSession,
+    previous: BaseAdapter,
+    request: requests.PreparedRequest,
+    timeout: Any,
+    verify: bool | str,
+    cert: Any,
+    proxies: Mapping[str, str] | None,
+) -> CallOptions:
+    """What an adapter was told and what the session says, as the requests upstream follow it.
+
+    Args:
+        script: the session.
+        previous: the adapter that would have sent the call to the old endpoint.
+        request: the call, and what the adapter was told of it.
+        timeout: as ``requests`` takes it, like the next three.
+        verify: the environment's certificates are in it where they count.
+        cert: the script's own.
+        proxies: as they hold for the old endpoint.
+
+    Raises:
+        ValueError: the timeout is none.
+    """
+    given = dict(proxies or {})
+    of_session = dict((script.session.proxies if script.session is not None else None) or {})
+    environment = get_environ_proxies(request.url or "", no_proxy=given.get("no_proxy"))
+    trusted = script.session is None or script.session.trust_env
+    if script.said is None and select_proxy(request.url or "", environment):
+        # Given to the session or the adapter ready made: the environment's were mixed in, or are not wanted.
+        trusted = trusted and select_proxy(request.url or "", given) is not None
+    if not trusted:
+        # All that holds for the old endpoint holds for every host.
+        said: dict[str, str | None] = dict(given)
+    elif script.said is not None:
+        said = {scheme: proxy for scheme, proxy in script.said.items() if environment.get(scheme, "") != proxy}
+    else:
+        said = _apart(given, environment, of_session)
+    return CallOptions(
+        timeout=timeout_of(timeout),
+        # An adapter takes every false value for no check, where None would have us ask the environment.
+        verify=verify or False,
+        cert=cert,
+        proxies=said,
+        session_proxies=of_session if trusted else None,
+        trust_env=trusted,
+        retries=_retries_of(previous),
+        adapter_for=script.own_adapter,
+    )
+
+
+def _apart(given: Mapping[str, str], environment: Mapping[str, str], of_session: Mapping[str, Any]) -> dict[str, Any]:
+    """What neither the environment nor the session gave: a request that was prepared before says it no more."""
+    return {
+        scheme: proxy
+        for scheme, proxy in given.items()
+        if proxy != (environment[scheme] if scheme in environment else of_session.get(scheme))
+    }
+
+
+def _is_request(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "request" and frame.f_globals is vars(sessions)
+
+
+def _retries_of(adapter: BaseAdapter) -> Retry | None:
+    """The retries that somebody gave an adapter; ``requests`` gives none by itself."""
+    retries = getattr(adapter, "max_retries", None)
+    if isinstance(retries, int):
+        retries = Retry.from_int(retries)
+    if not isinstance(retries, Retry) or (retries.total == 0 and retries.read is False):
+        return None
+    return retries

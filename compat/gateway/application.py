@@ -1,0 +1,390 @@
+"""The gateway's request path: a request in, a legacy call to the core, the answer out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from compat.config.settings import Configuration
+from compat.core.call import Admitted, Shim
+from compat.errors import LegacyError, UpstreamError
+from compat.gateway.limits import Slots, TooManyCalls, check_head, make_verifier
+from compat.gateway.logs import place_of
+from compat.gateway.modes import Divided, Part
+from compat.gateway.observers import Aftermath, Counted, describe
+from compat.gateway.passing import Passing
+from compat.gateway.request import Bodies, Exchange, Observer, deprecation_headers, request_id
+from compat.gateway.settings import GatewaySettings
+from compat.gateway.threads import Headers, Receive, Scope, Send, Threads, by_name, disconnected, send_answer
+from compat.legacy.answer import ANSWERED_BY, Answer, failure
+from compat.legacy.routes import ROUTES, LegacyCall, Route, match_route, methods_of, misspelt_route
+from compat.legacy.verifier import Refused
+from compat.migration.inventory.recorder import inventory_of
+from compat.migration.modes.router import ONLY_NEW, Dial, Identity
+from compat.stores import Store, open_store
+from compat.stores.walks import walks_of
+from compat.upstream import StudentSessions
+from compat.upstream.steps import ASKS_UPSTREAM, Cancelled, Steps
+from compat.upstream.transport import CallOptions
+
+__all__ = ["Gateway", "Request", "make_application"]
+
+_T = TypeVar("_T")
+_WATCHED_AFTER = 0.2
+"""Seconds that a call takes before it is noticed that its caller went away."""
+_log = logging.getLogger("compat.gateway")
+
+
+def make_application(
+    configuration: Configuration, store: Store | None = None, observe: Observer | None = None
+) -> Gateway:
+    """The gateway of a configuration, an ASGI application.
+
+    Args:
+        configuration: the upstream, the callers and the rest.
+        store: where nonces, signatures and shared walks are kept; None for the configured one.
+        observe: told of every request when its answer has ended.
+
+    Raises:
+        ConfigurationError: nobody may call, or a setting cannot be used.
+    """
+    if store is None:
+        store = open_store(configuration.store, configuration.when_store_down)
+    return Gateway(configuration, store, observe)
+
+
+class Gateway:
+    """Answers the deprecated routes, and passes on the rest; one for each worker process.
+
+    The core is synchronous and may wait long for an upstream, so calls are answered in threads. What is passed on
+    waits in none.
+
+    Args:
+        configuration: the upstream, the callers and the rest.
+        store: where nonces, signatures and shared walks are kept.
+        observe: told of every request when its answer has ended.
+
+    Raises:
+        ConfigurationError: nobody may call, or a setting cannot be used.
+    """
+
+    def __init__(self, configuration: Configuration, store: Store, observe: Observer | None = None) -> None:
+        self.settings = GatewaySettings.of(configuration)
+        self._store = store
+        self._walks = walks_of(configuration, store)
+        self._slots = Slots(self.settings.calls_per_caller)
+        verifier = make_verifier(configuration, store, self._slots)
+        self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
+        self.dial = Dial.of(configuration, read_environment_once=True)
+        self._bodies = Bodies(self.settings)
+        self._threads = Threads(self.settings.threads)
+        self._inventory = inventory_of(configuration)
+        observers = [] if observe is None else [observe]
+        if self._inventory is not None:
+            observers.append(Counted(self._inventory))
+        self._aftermath = Aftermath(configuration.callers, observers) if observers else None
+        self._deprecation = deprecation_headers(configuration, self.settings)
+        upstream = configuration.upstream
+        self._new: Passing | None = None
+        silence = self.settings.body_silence
+        if isinstance(upstream, StudentSessions) and self.settings.pass_through:
+            self._new = Passing(upstream.base_url, "new", silence, upstream.keep_alive)
+        # Where there is no old endpoint, no caller has a mode that leads there.
+        self._legacy = Passing(configuration.legacy_base_url or "", "legacy", silence)
+        self._divided = Divided(self.dial, self._shim, self._slots, self._legacy)
+
+    @property
+    def walks_kept(self) -> int:
+        """How many walks this process keeps."""
+        return self._walks.number
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    async def would_answer(self) -> None:
+        """Wait until a call that comes now would be answered: its thread is there."""
+        await self._threads.run(_nothing)
+
+    async def close(self) -> None:
+        """Wait for the calls that run, and let go of threads, connections and the store."""
+        await self._threads.close()
+        # What is compared asks the old endpoint through this loop.
+        await asyncio.get_running_loop().run_in_executor(None, self.dial.close)
+        if self._aftermath is not None:
+            await self._aftermath.close()
+        if self._inventory is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._inventory.close)
+        for passing in filter(None, (self._new, self._legacy)):
+            await passing.close()
+        self._shim.upstream.close()
+        self._store.close()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.dial.start()
+            else:
+                await self.close()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        given = by_name(scope["headers"])
+        exchange = Exchange(request_id(given.get(b"x-request-id")), scope["method"])
+        request = Request(scope, receive, send, given, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
+        try:
+            await self._answer(request)
+        except _CallerGone as gone:
+            await request.answer(failure(gone))
+            exchange.status = 0
+        except LegacyError as error:
+            if error.status >= 500:
+                exchange.failure = error.message
+            await request.answer(_of_the_old(failure(error)) if exchange.answered_by == "legacy" else failure(error))
+        finally:
+            exchange.seconds = time.perf_counter() - begun
+            if self._aftermath is not None:
+                self._aftermath.ended(exchange, request.asked)
+
+    async def _answer(self, request: Request) -> None:
+        path = request.scope["raw_path"].decode("latin-1")
+        matched = match_route(request.scope["method"], path)
+        if matched is None:
+            check_head(request.scope, self.settings)
+            request.exchange.refusal = misspelt_route(path)
+            if request.exchange.refusal is not None:
+                raise _MisspeltPath(request.exchange.refusal)
+            await request.pass_on(self._for_other_paths(path))
+            return
+        route, exam_id = matched
+        exchange = request.exchange
+        exchange.route, exchange.slash = route.action, path.endswith("/")
+        exchange.user_agent = _text(request.given.get(b"user-agent"))
+        request.further += self._deprecation
+        check_head(request.scope, self.settings)
+        call = request.asked = await request.call(route, exam_id, self._bodies)
+        running = self._threads.run(partial(self._called, call, exchange), self._unclaimed)
+        answer = await _unless_gone(running, request.receive)
+        if isinstance(answer, Answer):
+            await request.answer(answer)
+        else:
+            await self._divided.finish(request, answer)
+
+    def _for_other_paths(self, path: str) -> Passing:
+        if self._new is not None:
+            return self._new
+        methods = methods_of(path)
+        if methods:
+            raise _MethodNotAllowed(methods)
+        raise _NoSuchPath if self.settings.pass_through else _NothingPassesThrough
+
+    def _unclaimed(self, answer: Answer | Part) -> None:
+        if isinstance(answer, Part):
+            self._divided.give_back(answer)
+
+    def _called(self, call: LegacyCall, exchange: Exchange, cancelled: Callable[[], bool]) -> Steps[Answer | Part]:
+        """The answer to a call, in a thread; or what there is of it where the old endpoint has a part in it."""
+        try:
+            admitted = self._shim.admit(call)
+            name = admitted.caller.name if admitted.caller is not None else ""
+            part: Answer | Part | None = None
+            try:
+                options = CallOptions(attempted=exchange.attempted, cancelled=cancelled)
+                part = yield from self._admitted(admitted, name, exchange, options)
+            finally:
+                # Where the old endpoint is to answer, the call is still running.
+                if not isinstance(part, Part) or part.answer is not None:
+                    self._slots.give_back(name)
+            return part
+        except Refused as refused:
+            exchange.caller, exchange.refusal = refused.caller, refused.reason
+            return failure(refused)
+        except LegacyError as error:
+            if isinstance(error, TooManyCalls):
+                exchange.caller = error.caller
+            if error.status >= 500:
+                exchange.failure = error.message
+            return failure(error)
+        except Cancelled:
+            raise
+        except Exception as error:  # noqa: BLE001 - an error of ours has an answer too, and its text may hold anything
+            _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, place_of(error))
+            return failure(_Failed())
+
+    def _admitted(
+        self, admitted: Admitted, name: str, exchange: Exchange, options: CallOptions
+    ) -> Steps[Answer | Part]:
+        call = admitted.call
+        exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
+        if self._inventory is not None:
+            describe(exchange, admitted)
+        turn = self.dial.turn(call, Identity(name, name))
+        if turn is not ONLY_NEW:
+            return (yield from self._divided.begin(turn, admitted, exchange, options))
+        return (yield from self._shim.steps(admitted, options))
+
+
+@dataclass
+class Request:
+    """A request on its way."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    given: Mapping[bytes, bytes]
+    exchange: Exchange
+    further: Headers
+    asked: LegacyCall | None = None
+
+    async def answer(self, answer: Answer) -> None:
+        """Send an answer that the gateway gives."""
+        self.exchange.status = answer.status
+        await send_answer(self.send, answer, self.further)
+
+    async def pass_on(self, passing: Passing, body: bytes | None = None) -> None:
+        """Let another endpoint answer."""
+        further = [*self.further, (ANSWERED_BY.encode(), passing.answers_as.encode())]
+        self.exchange.answered_by = passing.answers_as
+        try:
+            self.exchange.status = await passing.pass_on(self.scope, self.receive, self.send, further, body)
+        except UpstreamError:
+            self._attempted(passing, None)
+            raise
+        self._attempted(passing, self.exchange.status)
+
+    def _attempted(self, passing: Passing, status: int | None) -> None:
+        # What the old endpoint answers says nothing of the upstream.
+        if passing.answers_as == "new":
+            self.exchange.attempted(status)
+
+    async def call(self, route: Route, exam_id: str, bodies: Bodies) -> LegacyCall:
+        """The deprecated call that it is.
+
+        Raises:
+            LegacyError: its body is too long or too slow.
+        """
+        return LegacyCall(
+            route=route,
+            exam_id=exam_id,
+            query=self.scope["query_string"].decode("latin-1"),
+            content_type=_all(self.scope["headers"], b"content-type"),
+            body=await bodies.read(self.scope, self.given, self.receive),
+            authorization=_text(self.given.get(b"authorization")),
+            method=self.scope["method"].upper(),
+            content_encoding=_all(self.scope["headers"], b"content-encoding"),
+        )
+
+
+class _CallerGone(LegacyError):
+    """Nobody is there to read an answer; a server may still want one."""
+
+    status = 499
+
+    def __init__(self) -> None:
+        super().__init__("The caller went away before it was answered.")
+
+
+class _Failed(LegacyError):
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("The gateway failed; its log says where.")
+
+
+class _MisspeltPath(LegacyError):
+    """Passed on, it would be asked of an endpoint that may read it as the route and does not check who calls."""
+
+    status = 404
+
+    def __init__(self, reason: str) -> None:
+        actions = ", ".join(route.action for route in ROUTES)
+        super().__init__(f"There is no such path: {reason}; it is /api/v3/exams/<id>/ and one of {actions}.")
+
+
+class _NoSuchPath(LegacyError):
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no such path here: the deprecated exam students routes are answered from paginated sessions, "
+            "and the old endpoint's other paths have no counterpart there."
+        )
+
+
+class _NothingPassesThrough(LegacyError):
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no such path here: this gateway answers the deprecated exam students routes and passes nothing "
+            "else through; call the new endpoint at its own address."
+        )
+
+
+class _MethodNotAllowed(LegacyError):
+    status = 405
+
+    def __init__(self, methods: tuple[str, ...]) -> None:
+        super().__init__(f"This path answers {' and '.join(methods)} alone.")
+        self._methods = methods
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Allow": ", ".join(self._methods)}
+
+
+def _nothing(cancelled: Callable[[], bool]) -> Steps[None]:
+    yield ASKS_UPSTREAM
+
+
+async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
+    """What a call leads to; where its caller goes away meanwhile, it is cancelled.
+
+    Raises:
+        _CallerGone: the caller went away.
+    """
+    watching: list[asyncio.Task[None]] = []
+
+    def watch() -> None:
+        watching.append(asyncio.ensure_future(disconnected(receive)))
+        watching[0].add_done_callback(lambda _: running.cancel())
+
+    # Most calls are answered sooner, and watching costs something.
+    later = asyncio.get_running_loop().call_later(_WATCHED_AFTER, watch)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        if watching and watching[0].done():
+            raise _CallerGone from None
+        raise
+    finally:
+        later.cancel()
+        for task in watching:
+            task.cancel()
+
+
+def _of_the_old(answer: Answer) -> Answer:
+    """An answer that says that the old endpoint gave it, or failed to."""
+    return replace(answer, headers={**answer.headers, ANSWERED_BY: "legacy"})
+
+
+def _all(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """All values of a header that should come once, each once: whoever sent two that differ meant neither alone."""
+    values = dict.fromkeys(value.decode("latin-1") for given, value in headers if given.lower() == name)
+    return ", ".join(values) if values else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

@@ -1,0 +1,246 @@
+"""Calls in which the old endpoint has a part: it answers, or is asked beside or after the new one, and compared."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import time
+import zlib
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from compat.core.call import Admitted, Shim
+from compat.errors import LegacyError, UpstreamError
+from compat.gateway.limits import Slots
+from compat.gateway.passing import Cut, Passing
+from compat.gateway.request import Exchange
+from compat.gateway.threads import Scope, Send
+from compat.legacy.answer import Answer, failure
+from compat.migration.modes.router import Asker, Dial, Turn
+from compat.regression.comparing.pairs import LONGEST, Answered, kept_answer, kept_error
+from compat.upstream.steps import Steps
+from compat.upstream.transport import CallOptions
+
+if TYPE_CHECKING:
+    from compat.gateway.application import Request
+
+__all__ = [
+    "Divided",
+    "KeptAnswer",
+    "Part",
+    "asking_behind",
+]
+
+_PATIENCE = 60.0
+"""Seconds for the old endpoint's whole answer where nobody waits for it."""
+_PARTS_OF_A_REQUEST = ("type", "http_version", "method", "raw_path", "query_string", "headers")
+_EITHER = zlib.MAX_WBITS | 32
+"""Tells zlib to look whether it is gzip or deflate."""
+_GZIP = b"\x1f\x8b"
+
+
+class KeptAnswer:
+    """An ASGI ``send`` that keeps what goes through it, up to a limit.
+
+    Args:
+        send: takes the answer; None where it goes nowhere else.
+    """
+
+    def __init__(self, send: Send | None = None) -> None:
+        self._send = send
+        self._begun = time.perf_counter()
+        self._ended = 0.0
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+        else:
+            part = message.get("body", b"")
+            self._size += len(part)
+            if self._size <= LONGEST:
+                self._parts.append(part)
+            if not message.get("more_body"):
+                self._ended = time.perf_counter()
+        if self._send is not None:
+            await self._send(message)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer came to its end and was kept."""
+        return bool(self._ended) and self._size <= LONGEST
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return self._size
+
+    @property
+    def seconds(self) -> float:
+        """From the request to now."""
+        return time.perf_counter() - self._begun
+
+    def answered(self) -> Answered:
+        """The answer, unpacked.
+
+        Raises:
+            ValueError: it is packed in a way that is not known here, or wrongly.
+        """
+        named = {name.lower(): value for name, value in self._headers.items()}
+        body = _unpacked(b"".join(self._parts), named.get("content-encoding", "identity").strip().lower())
+        return Answered(self._status, self._headers, body, self._ended - self._begun)
+
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    if encoding in ("identity", "") or not body:
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise ValueError(f"the content encoding {encoding[:20]!r} is not known")
+    found = b""
+    # Of several members of gzip each is packed by itself; what else stands behind one is padding.
+    while True:
+        unpacking = zlib.decompressobj(_EITHER)
+        try:
+            found += unpacking.decompress(body, LONGEST - len(found) + 1)
+        except zlib.error as error:
+            raise ValueError(str(error)) from None
+        if not unpacking.eof or len(found) > LONGEST:
+            raise ValueError("the body is cut off, or too long")
+        body = unpacking.unused_data
+        if not body.startswith(_GZIP):
+            return found
+
+
+def asking_behind(old: Passing, scope: Scope, body: bytes) -> Asker:
+    """Asks the old endpoint for what a request was, from any thread but the event loop's.
+
+    Args:
+        old: leads to it.
+        scope: the request, in the event loop's thread.
+        body: its body.
+    """
+    loop = asyncio.get_running_loop()
+    # The server may take the rest down once the request has been answered.
+    request = {name: scope[name] for name in _PARTS_OF_A_REQUEST if name in scope}
+
+    def ask() -> Answered:
+        kept = KeptAnswer()
+        passing = asyncio.run_coroutine_threadsafe(old.pass_on(request, _nothing_more, kept, [], body), loop)
+        try:
+            passing.result(_PATIENCE)
+            return kept.answered()
+        except (LegacyError, Cut, concurrent.futures.TimeoutError) as error:
+            return kept_error(error, kept.seconds)
+        finally:
+            passing.cancel()
+
+    return ask
+
+
+async def _nothing_more() -> MutableMapping[str, Any]:
+    await asyncio.Event().wait()
+    return {"type": "http.disconnect"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What there is of an answer when the thread is left.
+
+    Attributes:
+        turn: what is to be done with the call.
+        admitted: the call.
+        answer: what the new endpoint gave; None where the old one answers, for which the slot is kept.
+        given: the same as it is kept for comparing.
+    """
+
+    turn: Turn
+    admitted: Admitted
+    answer: Answer | None = None
+    given: Answered = field(default_factory=lambda: Answered(0))
+
+
+class Divided:
+    """Answers calls that are not the new endpoint's alone.
+
+    Args:
+        dial: compares behind them.
+        shim: asks the new endpoint.
+        slots: of the callers.
+        old: leads to the old endpoint.
+    """
+
+    def __init__(self, dial: Dial, shim: Shim, slots: Slots, old: Passing) -> None:
+        self._dial = dial
+        self._shim = shim
+        self._slots = slots
+        self._old = old
+
+    def begin(self, turn: Turn, admitted: Admitted, exchange: Exchange, options: CallOptions) -> Steps[Part]:
+        """The new endpoint's part of an answer, in a thread."""
+        if turn.served == "legacy":
+            return Part(turn, admitted)
+        begun = time.perf_counter()
+        try:
+            answer = yield from self._shim.steps(admitted, options)
+        except LegacyError as error:
+            if error.status >= 500:
+                exchange.failure = error.message
+            if turn.falls_back and isinstance(error, UpstreamError):
+                return Part(turn, admitted)
+            return Part(turn, admitted, failure(error), kept_error(error, time.perf_counter() - begun))
+        return Part(turn, admitted, answer, kept_answer(answer, time.perf_counter() - begun))
+
+    async def finish(self, request: Request, part: Part) -> None:
+        """Answer, and have the other endpoint asked behind that.
+
+        Raises:
+            LegacyError: the old endpoint gave nothing.
+        """
+        if part.answer is None:
+            try:
+                await self._pass_on(request, part)
+            finally:
+                self.give_back(part)
+            return
+        await request.answer(part.answer)
+        if part.turn.compared:
+            old = asking_behind(self._old, request.scope, part.admitted.call.body)
+            self._compare(request.exchange, part, lambda: part.given, old, len(part.given.body))
+
+    def give_back(self, part: Part) -> None:
+        """End the call of a part that the old endpoint was to answer."""
+        if part.answer is None and part.admitted.caller is not None:
+            self._slots.give_back(part.admitted.caller.name)
+
+    async def _pass_on(self, request: Request, part: Part) -> None:
+        body = part.admitted.call.body
+        if not part.turn.compared:
+            await request.pass_on(self._old, body)
+            return
+        kept = KeptAnswer(request.send)
+        try:
+            await replace(request, send=kept).pass_on(self._old, body)
+        except LegacyError as error:
+            failed = kept_error(error, kept.seconds)
+            self._compare(request.exchange, part, lambda: failed, self._asking_new(part), 0)
+            raise
+        if kept.whole:
+            self._compare(request.exchange, part, kept.answered, self._asking_new(part), kept.size)
+
+    def _asking_new(self, part: Part) -> Asker:
+        def ask() -> Answered:
+            begun = time.perf_counter()
+            try:
+                return kept_answer(self._shim.answer_admitted(part.admitted), time.perf_counter() - begun)
+            except LegacyError as error:
+                return kept_error(error, time.perf_counter() - begun)
+
+        return ask
+
+    def _compare(self, exchange: Exchange, part: Part, given: Asker, other: Asker, size: int) -> None:
+        self._dial.compare(part.admitted.call, exchange.caller, exchange.at, part.turn.served, given, other, size)

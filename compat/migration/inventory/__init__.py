@@ -1,0 +1,1 @@
+"""Who still makes deprecated calls: seen, counted and reported."""

@@ -1,0 +1,359 @@
+"""Counts of deprecated calls: one call as it is counted, what any store of counts offers, and the one in memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from compat.errors import StoreUnavailable
+from compat.processes import ForkLock
+from compat.stores.url import no_redis, place_of
+
+__all__ = [
+    "HOURS_KEPT",
+    "MOST_NAMES",
+    "OTHER",
+    "Batch",
+    "Busy",
+    "Counted",
+    "Counts",
+    "Group",
+    "MemoryTally",
+    "Sighting",
+    "Tally",
+    "Usage",
+    "memory_tally",
+    "open_tally",
+]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A deprecated call; no value of a parameter, no secret, nobody's data.
+
+    Attributes:
+        at: when it came, seconds since the epoch.
+        entrance: "adapter", "client" or "gateway".
+        route: the action of the deprecated route, such as ``index_students``.
+        caller: whose it is by the configuration, or None.
+        call_site: the caller's file and line, such as ``/srv/export.py:12``; None where they cannot be seen.
+        user_agent: the header of that name, or None.
+        parameters: the names of the parameters that the call used, sorted; unknown ones as ``other``.
+        dialect: which way of signing made the signature, where that was found out.
+        answered_by: "legacy", "new", or "gateway" for what the gateway says by itself.
+        status: the HTTP status of the answer; 0 where there was none.
+        fields: the fields of the record that were read, sorted; None where that cannot be seen.
+        again: whether the call is counted already, and this says what was read of its answer since.
+    """
+
+    at: float
+    entrance: str
+    route: str
+    caller: str | None = None
+    call_site: str | None = None
+    user_agent: str | None = None
+    parameters: tuple[str, ...] = ()
+    dialect: str | None = None
+    answered_by: str = "new"
+    status: int = 0
+    fields: tuple[str, ...] | None = None
+    again: bool = False
+
+
+OTHER = "other"
+"""What stands for every user agent and call site beyond the most that are kept."""
+
+MOST_NAMES = {"user_agent": 200, "call_site": 2000}
+"""How many of each a store keeps: whoever calls chooses these texts, and could fill it with new ones."""
+
+HOURS_KEPT = 35 * 24
+"""Hours whose counts are kept each; of what is older, each day's."""
+
+_LONGEST_AGENT = 120
+_LONGEST_SITE = 300
+
+
+class Busy(StoreUnavailable):
+    """Another process has the store to itself at this moment."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The calls that are counted together: all that is the same of them.
+
+    Attributes:
+        entrance: "adapter", "client" or "gateway".
+        route: the action of the deprecated route.
+        caller: whose they are by the configuration; empty where nobody is told.
+        call_site: file and line; empty where they cannot be seen.
+        user_agent: the header, printable and cut to 120 characters; empty where there is none.
+        parameters: their names, sorted.
+        dialect: how the calls were made and signed; empty where nothing is known.
+        answered_by: "legacy", "new" or "gateway".
+        status: the HTTP status; 0 where no answer came.
+    """
+
+    entrance: str
+    route: str
+    caller: str = ""
+    call_site: str = ""
+    user_agent: str = ""
+    parameters: tuple[str, ...] = ()
+    dialect: str = ""
+    answered_by: str = "new"
+    status: int = 0
+
+    @classmethod
+    def of(cls, sighting: Sighting) -> Group:
+        """The group of a call."""
+        return cls(
+            sighting.entrance,
+            sighting.route,
+            sighting.caller or "",
+            _printable(sighting.call_site)[-_LONGEST_SITE:],
+            _printable(sighting.user_agent)[:_LONGEST_AGENT],
+            sighting.parameters,
+            sighting.dialect or "",
+            sighting.answered_by,
+            sighting.status,
+        )
+
+    def rest(self) -> str:
+        """All but the user agent and the call site, whose number is bounded, as one text."""
+        told = (self.entrance, self.route, self.caller, self.parameters, self.dialect, self.answered_by, self.status)
+        return _encode(told).decode()
+
+    @classmethod
+    def from_texts(cls, call_site: str, user_agent: str, rest: str) -> Group:
+        """The group of what was kept of it."""
+        entrance, route, caller, parameters, dialect, answered_by, status = msgspec.json.decode(rest)
+        return cls(entrance, route, caller, call_site, user_agent, tuple(parameters), dialect, answered_by, int(status))
+
+
+@dataclass
+class Counts:
+    """How many calls of a group there were.
+
+    Attributes:
+        number: in all.
+        first: when the first came, seconds since the epoch.
+        last: when the last came.
+        hours: hours since the epoch to how many came in it.
+        fields: the fields of the record that were read.
+    """
+
+    number: int = 0
+    first: float = float("inf")
+    last: float = float("-inf")
+    hours: Counter[int] = field(default_factory=Counter)
+    fields: set[str] = field(default_factory=set)
+
+    def add(self, at: float, fields: Iterable[str] | None) -> None:
+        """Count one more."""
+        self.number += 1
+        self.hours[int(at // 3600)] += 1
+        self.add_fields(at, fields)
+
+    def add_fields(self, at: float, fields: Iterable[str] | None) -> None:
+        """Add what was read of the answer to a call that came at that time, and is counted by itself."""
+        self.first = min(self.first, at)
+        self.last = max(self.last, at)
+        if fields:
+            self.fields.update(fields)
+
+    def days(self) -> Counter[int]:
+        """Days since the epoch, UTC, to how many came on it."""
+        found: Counter[int] = Counter()
+        for hour, number in self.hours.items():
+            found[hour // 24] += number
+        return found
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one process has counted since the last time.
+
+    Attributes:
+        writer: the process, by a text of its own.
+        number: from 1; one that a store has taken already is not counted twice.
+        groups: the counts.
+        dropped: calls that were not counted, since too many waited.
+        at: when it was made, seconds since the epoch.
+    """
+
+    writer: str
+    number: int
+    groups: Mapping[Group, Counts]
+    dropped: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What is kept of a group.
+
+    Attributes:
+        group: what is the same of these calls.
+        number: how many there were.
+        first: when the first came, seconds since the epoch.
+        last: when the last came.
+        days: days since the epoch, UTC, to how many came on it.
+        hours: the same of the hours of the last weeks.
+        fields: the fields of the record that were read, sorted.
+    """
+
+    group: Group
+    number: int
+    first: float
+    last: float
+    days: Mapping[int, int] = field(default_factory=dict)
+    hours: Mapping[int, int] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Counted:
+    """All that is kept.
+
+    Attributes:
+        usages: of each group.
+        dropped: calls that were seen and not counted.
+        dropped_last: when the last of them came, seconds since the epoch; None where there was none.
+    """
+
+    usages: tuple[Usage, ...] = ()
+    dropped: int = 0
+    dropped_last: float | None = None
+
+
+class Tally(ABC):
+    """Where counts are kept; safe across threads and processes."""
+
+    @abstractmethod
+    def add(self, batch: Batch) -> None:
+        """Add a batch, all of it or nothing.
+
+        Raises:
+            StoreUnavailable: it was not added, or that cannot be known; to add the same batch again is safe.
+            Busy: it was not added, and may be in a moment.
+        """
+
+    @abstractmethod
+    def read(self) -> Counted:
+        """All that was added.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+def open_tally(url: str) -> Tally:
+    """The tally of a store; with SQLite, in the file of the switches. Nothing is made before something is added.
+
+    Args:
+        url: as :func:`compat.stores.open_store` takes it; that of ``memory://`` is this process's alone.
+
+    Raises:
+        ConfigurationError: there is no such kind of store.
+    """
+    place = place_of(url)
+    if place.path is not None:
+        from compat.migration.inventory.sqlite_counts import SqliteTally
+        from compat.migration.modes.sqlite_ledger import ledger_of
+
+        return SqliteTally(ledger_of(place.path))
+    if place.kind == "redis":
+        try:
+            from compat.migration.inventory.redis_counts import RedisTally
+        except ModuleNotFoundError:
+            raise no_redis() from None
+        return RedisTally(place.url)
+
+    return memory_tally(place.url)
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _printable(text: str | None) -> str:
+    """A text that holds no control character, and can be written as UTF-8."""
+    if not text or text.isprintable():
+        return text or ""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+_LOCK = ForkLock()
+
+
+def memory_tally(url: str) -> MemoryTally:
+    """That of a URL: whoever opens it in this process has the same one."""
+    with _LOCK:
+        return _BY_URL.setdefault(url, MemoryTally())
+
+
+class MemoryTally(Tally):
+    """Counts in dictionaries."""
+
+    def __init__(self) -> None:
+        self._lock = ForkLock()
+        self._names: dict[str, set[str]] = {kind: set() for kind in MOST_NAMES}
+        self._groups: dict[Group, Counts] = {}
+        self._taken: dict[str, int] = {}
+        self._dropped, self._dropped_last = 0, 0.0
+
+    def add(self, batch: Batch) -> None:
+        with self._lock:
+            if self._taken.get(batch.writer, 0) >= batch.number:
+                return
+            self._taken[batch.writer] = batch.number
+            for group, counts in batch.groups.items():
+                self._add(self._bounded(group), counts)
+            if batch.dropped:
+                self._dropped += batch.dropped
+                self._dropped_last = batch.at
+
+    def read(self) -> Counted:
+        with self._lock:
+            usages = [
+                Usage(
+                    group, each.number, each.first, each.last, each.days(), dict(each.hours), tuple(sorted(each.fields))
+                )
+                for group, each in self._groups.items()
+            ]
+            return Counted(tuple(usages), self._dropped, self._dropped_last if self._dropped else None)
+
+    def close(self) -> None:
+        pass
+
+    def _add(self, group: Group, counts: Counts) -> None:
+        kept = self._groups.setdefault(group, Counts())
+        kept.number += counts.number
+        kept.first, kept.last = min(kept.first, counts.first), max(kept.last, counts.last)
+        kept.hours.update(counts.hours)
+        kept.fields |= counts.fields
+
+    def _bounded(self, group: Group) -> Group:
+        return replace(
+            group,
+            call_site=self._known("call_site", group.call_site),
+            user_agent=self._known("user_agent", group.user_agent),
+        )
+
+    def _known(self, kind: str, name: str) -> str:
+        known = self._names[kind]
+        if name and name not in known:
+            if len(known) >= MOST_NAMES[kind]:
+                return OTHER
+            known.add(name)
+        return name
+
+
+_BY_URL: dict[str, MemoryTally] = {}

@@ -1,0 +1,234 @@
+"""What an entrance tells the inventory of a call: names of parameters and ways of signing, and no value."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from compat.call_site import call_site
+from compat.config.settings import Configuration
+from compat.errors import ConfigurationError, LegacyError
+from compat.legacy.answer import ANSWERED_BY, Answer
+from compat.legacy.parameters import gather
+from compat.legacy.routes import LegacyCall
+from compat.migration.inventory.calls import Inventory, inventory_at
+from compat.migration.inventory.counts import Sighting
+from compat.migration.modes.router import Endpoint
+from compat.upstream.base import Upstream
+
+if TYPE_CHECKING:
+    from compat.migration.inventory.fields_read import Reading, Readings
+
+__all__ = ["STORE_VARIABLE", "Counting", "dialect_of", "inventory_of", "names_of"]
+
+STORE_VARIABLE = "EXAM_COMPAT_STORE"
+"""Where calls are counted in a script that was given an upstream and no configuration."""
+
+_CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+_KNOWN = frozenset(
+    (
+        *("status", "page", "limit", "sort", "filter", "student_session_id", "name", "email"),
+        *("individual_info", "is_individual_info_html", "skip_requirements", "open_time"),
+    )
+)
+_OF_EVERY_CALL = frozenset(("id", "nonce", "timestamp", "signature"))
+_SENT_ID = re.compile(r"(?:^|[?&])id=")
+_WITH_RECORDS = (200, 201)
+_SECONDS = 10
+"""Digits of a time in seconds, from 2001 to 2286."""
+
+_log = logging.getLogger("compat.migration")
+
+
+def inventory_of(given: Upstream | Configuration) -> Inventory | None:
+    """Where the calls of an entrance are counted; None where nothing says.
+
+    Args:
+        given: what the entrance was given. An upstream says nothing: ``EXAM_COMPAT_STORE`` does then, as a store's
+            URL, or the configuration that ``EXAM_COMPAT_CONFIG`` names.
+    """
+    return _told(given)[0]
+
+
+def _told(given: Upstream | Configuration) -> tuple[Inventory | None, bool]:
+    """Where calls are counted, and whether the fields that are read are noted."""
+    try:
+        if not isinstance(given, Configuration):
+            store = os.environ.get(STORE_VARIABLE)
+            if store:
+                return inventory_at(store), False
+            if not os.environ.get(_CONFIG_VARIABLE):
+                return None, False
+            # Imported here: most scripts that pass an upstream read no file.
+            from compat.config.file import load_config
+
+            given = load_config()
+        if not given.migration.get("inventory"):
+            return None, False
+        return inventory_at(given.store), bool(given.migration.get("fields"))
+    except ConfigurationError as error:
+        _log.warning("deprecated calls are not counted: %s", error)
+        return None, False
+
+
+def names_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The parameters that a call used, sorted, without those of every call; unknown ones are ``other``."""
+    return _named(tuple(names))
+
+
+@lru_cache(maxsize=512)
+def _named(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({name if name in _KNOWN else "other" for name in names if name not in _OF_EVERY_CALL}))
+
+
+def dialect_of(call: LegacyCall, nonce: str | None, *, slash: bool) -> str:
+    """How a call was made, as far as a look at it tells, in words such as ``form nonce-of-seconds``.
+
+    Args:
+        call: the call.
+        nonce: its nonce; None for a call that has none.
+        slash: whether its path ended with one.
+    """
+    words = [_place(call)]
+    if slash:
+        words.append("trailing-slash")
+    if "id=" in call.query and _SENT_ID.search(call.query):
+        words.append("id-sent-again")
+    if nonce is None:
+        words.append("unsigned")
+    elif len(nonce) == _SECONDS:
+        words.append("nonce-of-seconds")
+    return " ".join(words)
+
+
+def _place(call: LegacyCall) -> str:
+    """Where its parameters are."""
+    if not call.body:
+        return "query"
+    kind = "json" if "json" in (call.content_type or "") or call.body.lstrip()[:1] == b"{" else "form"
+    return f"query+{kind}" if "signature=" in call.query else kind
+
+
+class Counting:
+    """Counts the calls of an entrance of this process, the adapter or the client.
+
+    Args:
+        inventory: takes them.
+        entrance: "adapter" or "client".
+        fields: whether it is noted which fields of the records are read.
+    """
+
+    def __init__(self, inventory: Inventory, entrance: str, *, fields: bool = False) -> None:
+        self._inventory = inventory
+        self._entrance = entrance
+        self._readings: Readings | None = None
+        if fields:
+            # Imported here: most need not know.
+            from compat.migration.inventory.fields_read import Readings
+
+            self._readings = Readings(inventory.note)
+
+    @classmethod
+    def of(cls, given: Upstream | Configuration, entrance: str) -> Counting | None:
+        """That of what an entrance was given; None where nothing says where to count."""
+        inventory, fields = _told(given)
+        return None if inventory is None else cls(inventory, entrance, fields=fields)
+
+    def request(
+        self,
+        call: LegacyCall,
+        request: requests.PreparedRequest,
+        caller: str | None,
+        ask: Callable[[], requests.Response],
+        asked_last: Callable[[], Endpoint],
+    ) -> requests.Response:
+        """The response to a script's request, which is counted.
+
+        Args:
+            call: the call that it is.
+            request: the request.
+            caller: whose it is by the configuration.
+            ask: gives the response.
+            asked_last: which endpoint failed, where ``ask`` did.
+
+        Raises:
+            Exception: what ``ask`` raises.
+        """
+        at = time.time()
+        try:
+            response = ask()
+        except BaseException:
+            self._saw(call, request, caller, at, 0, asked_last())
+            raise
+        answered_by = response.headers.get(ANSWERED_BY, "new")
+        reading = self._saw(call, request, caller, at, response.status_code, answered_by)
+        if reading is not None:
+            from compat.migration.inventory.fields_read import watch
+
+            watch(response, reading)
+        return response
+
+    def answer(
+        self, call: LegacyCall, ask: Callable[[], Answer], asked_last: Callable[[], Endpoint]
+    ) -> tuple[Answer, Any]:
+        """The answer to a call of the client, which is counted, and its content.
+
+        Raises:
+            LegacyError: what ``ask`` raises.
+        """
+        at = time.time()
+        try:
+            found = ask()
+        except BaseException as error:
+            status = error.status if isinstance(error, LegacyError) else 0
+            self._saw(call, None, None, at, status, asked_last())
+            raise
+        reading = self._saw(call, None, None, at, found.status, found.headers.get(ANSWERED_BY, "new"))
+        content = json.loads(found.body)
+        if reading is not None:
+            from compat.migration.inventory.fields_read import seen
+
+            content = seen(content, reading)
+        return found, content
+
+    def _saw(
+        self,
+        call: LegacyCall,
+        request: requests.PreparedRequest | None,
+        caller: str | None,
+        at: float,
+        status: int,
+        answered_by: str,
+    ) -> Reading | None:
+        try:
+            values = gather(call).values
+            dialect = agent = None
+            if request is not None:
+                path = (request.url or "").partition("?")[0]
+                dialect = dialect_of(call, values.get("nonce"), slash=path.endswith("/"))
+                agent = request.headers.get("User-Agent")
+            sighting = Sighting(
+                at=at,
+                entrance=self._entrance,
+                route=call.route.action,
+                caller=caller,
+                call_site=str(call_site()),
+                user_agent=agent.decode("latin-1") if isinstance(agent, bytes) else agent,
+                parameters=names_of(values),
+                dialect=dialect,
+                answered_by=answered_by,
+                status=status,
+            )
+            self._inventory.note(sighting)
+            return None if self._readings is None or status not in _WITH_RECORDS else self._readings.of(sighting)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with counting, the script goes on
+            _log.warning("a deprecated call is not counted: %s", type(error).__name__)
+            return None

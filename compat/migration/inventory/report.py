@@ -1,0 +1,165 @@
+"""Who still makes deprecated calls, who has begun to, and who has gone quiet: what the inventory says of callers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+from typing import Literal
+
+from compat.migration.inventory.counts import Usage
+
+__all__ = ["Caller", "CensusSettings", "State", "census", "who_of"]
+
+State = Literal["new", "active", "quiet", "never"]
+_DAY = 86400.0
+_RECENT = 7
+_GAPS_TOLD = 3
+"""Days with calls from which on the usual gap between them is known."""
+
+
+@dataclass(frozen=True)
+class CensusSettings:
+    """How callers are told apart.
+
+    Attributes:
+        new_days: a caller first seen within so many days is new.
+        quiet_days: one not seen for so many is quiet; so is one not seen for more than three of its usual gaps.
+    """
+
+    new_days: float = 7
+    quiet_days: float = 30
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One caller, by the configuration or by what is seen of it.
+
+    Attributes:
+        name: the configured name, else the line that calls, else the user agent, else ``unknown``.
+        kind: which of these the name is: "caller", "call site", "user agent" or "unknown".
+        state: "new", "active", "quiet", or "never" for one that is configured and never called.
+        calls: how many are counted.
+        a_day: calls a day, over the last seven days or since the first call.
+        first: when the first came, seconds since the epoch; None where there was none.
+        last: when the last came.
+        entrances: where its calls come in, sorted; all of the next ones are lists of what was seen too.
+        routes: the actions that it calls.
+        parameters: those that it uses.
+        call_sites: the lines that call.
+        user_agents: as they were sent.
+        dialects: how it makes and signs its calls.
+        answered_by: which endpoint answered, to how often.
+        statuses: HTTP status to how often.
+        fields: the fields that it reads, where that was seen.
+    """
+
+    name: str
+    kind: str
+    state: State
+    calls: int
+    a_day: float
+    first: float | None
+    last: float | None
+    entrances: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    call_sites: tuple[str, ...] = ()
+    user_agents: tuple[str, ...] = ()
+    dialects: tuple[str, ...] = ()
+    answered_by: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[int, int] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> bool:
+        """Whether it still has to move."""
+        return self.state in ("new", "active")
+
+
+def who_of(usage: Usage) -> tuple[str, str]:
+    """Whose calls they are: the kind of name, and the name."""
+    group = usage.group
+    for kind, name in (("caller", group.caller), ("call site", group.call_site), ("user agent", group.user_agent)):
+        if name and (kind, name) != ("caller", "unknown"):
+            return kind, name
+    return "unknown", "unknown"
+
+
+def census(
+    usages: Iterable[Usage], configured: Iterable[str], now: float, settings: CensusSettings = CensusSettings()
+) -> list[Caller]:
+    """Every caller that was seen or is configured, those that called last first.
+
+    Args:
+        usages: what was counted.
+        configured: the names of the configured callers.
+        now: seconds since the epoch.
+        settings: how they are told apart.
+    """
+    found: dict[tuple[str, str], list[Usage]] = {}
+    for usage in usages:
+        found.setdefault(who_of(usage), []).append(usage)
+    callers = [_caller(*who, theirs, now, settings) for who, theirs in found.items()]
+    callers += [
+        Caller(name, "caller", "never", 0, 0.0, None, None) for name in configured if ("caller", name) not in found
+    ]
+    return sorted(callers, key=lambda each: (-(each.last or 0.0), each.name))
+
+
+def _caller(kind: str, name: str, usages: list[Usage], now: float, settings: CensusSettings) -> Caller:
+    first, last = min(each.first for each in usages), max(each.last for each in usages)
+    days: Counter[int] = Counter()
+    answered_by: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
+    for each in usages:
+        days.update(each.days)
+        answered_by[each.group.answered_by] += each.number
+        statuses[each.group.status] += each.number
+    groups = [each.group for each in usages]
+    return Caller(
+        name,
+        kind,
+        _state(first, last, days, now, settings),
+        sum(each.number for each in usages),
+        _a_day(first, days, now),
+        first,
+        last,
+        entrances=_all(each.entrance for each in groups),
+        routes=_all(each.route for each in groups),
+        parameters=_all(name for each in groups for name in each.parameters),
+        call_sites=_all(each.call_site for each in groups),
+        user_agents=_all(each.user_agent for each in groups),
+        dialects=_all(each.dialect for each in groups),
+        answered_by=dict(sorted(answered_by.items())),
+        statuses=dict(sorted(statuses.items())),
+        fields=_all(name for each in usages for name in each.fields),
+    )
+
+
+def _state(first: float, last: float, days: Mapping[int, int], now: float, settings: CensusSettings) -> State:
+    silent = (now - last) / _DAY
+    gap = _usual_gap(days)
+    if silent > settings.quiet_days or (gap is not None and silent > 3 * gap):
+        return "quiet"
+    return "new" if now - first <= settings.new_days * _DAY else "active"
+
+
+def _usual_gap(days: Iterable[int]) -> float | None:
+    """Days from one day with calls to the next, as a rule; None where there were too few."""
+    ordered = sorted(days)
+    if len(ordered) < _GAPS_TOLD:
+        return None
+    return median(after - before for before, after in pairwise(ordered))
+
+
+def _a_day(first: float, days: Mapping[int, int], now: float) -> float:
+    today = int(now // _DAY)
+    spanned = min(_RECENT, max(1, today - int(first // _DAY) + 1))
+    return sum(number for day, number in days.items() if today - spanned < day <= today) / spanned
+
+
+def _all(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({each for each in texts if each}))

@@ -1,0 +1,1 @@
+"""Which endpoint answers a call: modes, their router, switches and brownouts."""

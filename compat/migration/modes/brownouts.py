@@ -1,0 +1,381 @@
+"""Planned windows in which deprecated calls fail on purpose: read, kept to, and rehearsed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from typing import Any
+
+from compat.config.settings import Configuration
+from compat.errors import ConfigurationError, LegacyError
+from compat.legacy.parameters import number
+from compat.migration.inventory.counts import Usage
+from compat.migration.inventory.report import who_of
+from compat.migration.modes.switches import Switched
+
+__all__ = [
+    "PAUSED",
+    "WEEKS",
+    "Blackout",
+    "Brownout",
+    "Brownouts",
+    "Expected",
+    "Occurrence",
+    "Planned",
+    "Window",
+    "expected",
+    "planned",
+    "read_window",
+]
+
+_STEPS = {"day": 1, "week": 7}
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One time that a window comes.
+
+    Attributes:
+        starts: its first moment.
+        ends: the first moment after it.
+    """
+
+    starts: datetime
+    ends: datetime
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether a moment is in it."""
+        return self.starts <= moment < self.ends
+
+
+@dataclass(frozen=True)
+class Window:
+    """When something holds.
+
+    Attributes:
+        starts: the first moment of the first time, with a zone.
+        ends: the first moment after the first time, with a zone.
+        every: "day" or "week" where it comes again; None where it comes once.
+        until: the last day on which it begins, in that zone; None for ever.
+    """
+
+    starts: datetime
+    ends: datetime
+    every: str | None = None
+    until: date | None = None
+
+    def at(self, moment: datetime) -> Occurrence | None:
+        """The time that holds at a moment, or None."""
+        # No two of them overlap, so it is the next one that has not ended, or none.
+        found = next(self.after(moment), None)
+        return found if found is not None and found.holds(moment) else None
+
+    def after(self, moment: datetime) -> Iterator[Occurrence]:
+        """The times that have not ended by a moment, the next one first; without end where nothing says one."""
+        if self.every is None:
+            if moment < self.ends:
+                yield Occurrence(self.starts, self.ends)
+            return
+        step = timedelta(days=_STEPS[self.every])
+        # One step early, since a window may last over midnight; by whole steps, so that a week keeps its weekday.
+        gone = max(0, (moment.astimezone(self.starts.tzinfo).date() - self.starts.date()) // step - 1)
+        while True:
+            # Both on the clock on the wall, so that nine o'clock stays nine o'clock when summer begins.
+            found = Occurrence(self.starts + gone * step, self.ends + gone * step)
+            if self.until is not None and found.starts.date() > self.until:
+                return
+            if moment < found.ends:
+                yield found
+            gone += 1
+
+
+def read_window(table: Mapping[str, Any], where: str, zone: tzinfo) -> Window:
+    """A window of a configuration.
+
+    Args:
+        table: ``starts`` and ``ends``, and ``every`` and ``until`` where it comes again.
+        where: what it is called in messages.
+        zone: of times that name none.
+
+    Raises:
+        ConfigurationError: it is none; the text names the key.
+    """
+    starts, ends = (_moment(table, name, where, zone) for name in ("starts", "ends"))
+    every, until = table.get("every"), table.get("until")
+    if ends <= starts:
+        raise ConfigurationError(f"{where}ends: must come after starts")
+    if until is not None and (every is None or type(until) is not date):
+        raise ConfigurationError(
+            f"{where}until: must be a date such as 2027-06-30, without quotes, and goes with every"
+        )
+    if every is not None:
+        starts, ends = starts.astimezone(zone), ends.astimezone(zone)
+        if ends - starts >= timedelta(days=_STEPS[every]):
+            raise ConfigurationError(f"{where}ends: must come within a {every} of starts, since it comes every {every}")
+    return Window(starts, ends, every, until)
+
+
+def _moment(table: Mapping[str, Any], name: str, where: str, zone: tzinfo) -> datetime:
+    value = table.get(name)
+    if type(value) is date:
+        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - it gets its zone below
+    if not isinstance(value, datetime):
+        raise ConfigurationError(f"{where}{name}: must be a time such as 2027-03-01T09:00:00, without quotes")
+    return value if value.tzinfo is not None else value.replace(tzinfo=zone)
+
+
+PAUSED = "brownouts paused"
+"""The run-time switch that pauses all of them; its value says since when."""
+
+
+class Brownout(LegacyError):
+    """What a deprecated call fails with during a brownout: 410.
+
+    Attributes:
+        until: when calls are answered again.
+        retry_after: seconds until then, when this was made.
+    """
+
+    status = 410
+
+    def __init__(self, message: str, until: datetime, retry_after: int) -> None:
+        super().__init__(message)
+        self.until = until
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self.retry_after)}
+
+    def __reduce__(self) -> tuple[type[Brownout], tuple[str, datetime, int]]:
+        return Brownout, (self.message, self.until, self.retry_after)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One of ``[[migration.brownouts]]``.
+
+    Attributes:
+        window: when.
+        callers: whose calls fail; None for everybody's, also those that no configuration names.
+    """
+
+    window: Window
+    callers: frozenset[str] | None = None
+
+    def concerns(self, caller: str | None) -> bool:
+        """Whether a caller's calls fail."""
+        return self.callers is None or caller in self.callers
+
+
+@dataclass(frozen=True)
+class Blackout:
+    """One of ``[[migration.blackouts]]``: a time in which no call fails on purpose.
+
+    Attributes:
+        window: when.
+        exams: the exams whose calls are spared; None for all.
+    """
+
+    window: Window
+    exams: frozenset[int] | None = None
+
+    def spares(self, exam_id: int | None) -> bool:
+        """Whether calls for an exam are spared."""
+        return self.exams is None or exam_id in self.exams
+
+
+class Brownouts:
+    """Says of each call whether it fails on purpose.
+
+    Args:
+        planned: the windows.
+        blackouts: the times without any.
+        instead: what to use, for the message.
+        sunset: the day on which the old interface ends, or None.
+        switched: the run-time switches, which may pause them; None where there are none.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        planned: Iterable[Planned],
+        blackouts: Iterable[Blackout] = (),
+        *,
+        instead: str = "GET /api/v3/student_sessions",
+        sunset: date | None = None,
+        switched: Switched | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._planned = tuple(planned)
+        self._blackouts = tuple(blackouts)
+        self._instead = instead
+        self._sunset = sunset
+        self._switched = switched
+        self._clock = clock
+        # What holds is looked up once a second, as a window begins and ends on one.
+        self._second = -1
+        self._holding: tuple[tuple[Planned, Occurrence], ...] = ()
+        self._sparing: tuple[Blackout, ...] = ()
+
+    def now(self, caller: str | None, exam_id: str) -> Brownout | None:
+        """What a call fails with at this moment; None where it does not.
+
+        Args:
+            caller: the caller's name by the configuration, or None.
+            exam_id: the exam, as the call has it.
+        """
+        now = self._clock()
+        if int(now) != self._second:
+            self._look(now)
+        if not self._holding:
+            return None
+        ends = [occurrence.ends for each, occurrence in self._holding if each.concerns(caller)]
+        if not ends or (self._switched is not None and PAUSED in self._switched.switches):
+            return None
+        exam = number(exam_id)
+        if any(each.spares(exam) for each in self._sparing):
+            return None
+        return self._failure(max(ends), now)
+
+    def _look(self, now: float) -> None:
+        moment = datetime.fromtimestamp(now, timezone.utc)
+        holding = []
+        for each in self._planned:
+            occurrence = each.window.at(moment)
+            if occurrence is not None:
+                holding.append((each, occurrence))
+        self._holding = tuple(holding)
+        self._sparing = tuple(each for each in self._blackouts if each.window.at(moment) is not None)
+        self._second = int(now)
+
+    def _failure(self, until: datetime, now: float) -> Brownout:
+        ending = "" if self._sunset is None else f" It ends for good on {self._sunset.isoformat()}."
+        return Brownout(
+            f"The deprecated exam students interface is switched off on purpose until {until.isoformat()}, "
+            f"to show who still depends on it.{ending} Use {self._instead} instead.",
+            until,
+            max(1, math.ceil(until.timestamp() - now)),
+        )
+
+    @classmethod
+    def of(cls, configuration: Configuration, switched: Switched | None = None) -> Brownouts | None:
+        """Those of a configuration; None where it plans none.
+
+        Args:
+            configuration: the configuration.
+            switched: the run-time switches; None to read those of its store.
+
+        Raises:
+            ConfigurationError: a window is none, or names a caller that there is not.
+        """
+        brownouts, blackouts = planned(configuration)
+        if not brownouts:
+            return None
+        if switched is None:
+            switched = Switched(configuration.store, legacy=False)
+        # Imported here: whoever plans none need not have the other upstream.
+        from compat.upstream import PaginatedSessions
+
+        upstream = configuration.upstream
+        instead = "GET /api/v3/student_sessions"
+        if isinstance(upstream, PaginatedSessions):
+            instead = f"GET {upstream.base_url}{upstream.path}"
+        return cls(brownouts, blackouts, sunset=configuration.sunset, switched=switched, instead=instead)
+
+
+def planned(configuration: Configuration) -> tuple[tuple[Planned, ...], tuple[Blackout, ...]]:
+    """The brownouts and the blackouts of a configuration, in its order.
+
+    Raises:
+        ConfigurationError: a window is none, or names a caller that there is not.
+    """
+    zone, table = configuration.settings.zone, configuration.migration
+    names = {each.caller.name for each in configuration.callers}
+    brownouts = []
+    for count, each in enumerate(table.get("brownouts", ()), 1):
+        where = f"[[migration.brownouts]] {count}: "
+        brownouts.append(Planned(read_window(each, where, zone), _callers(each, where, names)))
+    blackouts = []
+    for count, each in enumerate(table.get("blackouts", ()), 1):
+        where = f"[[migration.blackouts]] {count}: "
+        exams = each.get("exams")
+        blackouts.append(Blackout(read_window(each, where, zone), None if exams is None else frozenset(exams)))
+    return tuple(brownouts), tuple(blackouts)
+
+
+def _callers(table: Mapping[str, Any], where: str, names: set[str]) -> frozenset[str] | None:
+    given = table.get("callers")
+    if given is None:
+        return None
+    for name in given:
+        if name not in names:
+            raise ConfigurationError(f"{where}callers: [[callers]] has no {name!r}")
+    return frozenset(given)
+
+
+WEEKS = 4
+"""Weeks before now that are looked at."""
+
+_REFUSED = (401, 403, 410)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A caller that would fail.
+
+    Attributes:
+        name: whose calls, as the census names them.
+        kind: what the name is.
+        calls: how many came at that time of the week in the weeks looked at; parts of hours count as whole ones.
+        weeks: in how many of them.
+    """
+
+    name: str
+    kind: str
+    calls: int
+    weeks: int
+
+
+def expected(usages: Iterable[Usage], planned: Planned, occurrence: Occurrence, now: float) -> list[Expected]:
+    """Who called at the weekday and the hours of a window in the last weeks, those with the most calls first.
+
+    Calls that were refused then are left out: they fail already.
+
+    Args:
+        usages: what was counted, with the hours.
+        planned: the brownout, which may be for some callers alone.
+        occurrence: the time that it comes.
+        now: seconds since the epoch.
+    """
+    hours = [_hours(occurrence, weeks, now) for weeks in _weeks_back(occurrence, now)]
+    calls: Counter[tuple[str, str]] = Counter()
+    weeks: dict[tuple[str, str], set[int]] = {}
+    for usage in usages:
+        if usage.group.status in _REFUSED or not planned.concerns(usage.group.caller or None):
+            continue
+        who = who_of(usage)
+        for week, span in enumerate(hours):
+            number = sum(count for hour, count in usage.hours.items() if hour in span)
+            if number:
+                calls[who] += number
+                weeks.setdefault(who, set()).add(week)
+    return [Expected(name, kind, number, len(weeks[kind, name])) for (kind, name), number in calls.most_common()]
+
+
+def _weeks_back(occurrence: Occurrence, now: float) -> list[int]:
+    """By how many weeks the window has to be moved to lie in each of the last ones."""
+    first = max(0, int((occurrence.ends.timestamp() - now) // (7 * 86400)) + 1)
+    return list(range(first, first + WEEKS))
+
+
+def _hours(occurrence: Occurrence, weeks: int, now: float) -> range:
+    """The hours since the epoch that the window touches, so many weeks before."""
+    # By the clock on the wall: at nine in summer is at nine in winter.
+    back = timedelta(weeks=weeks)
+    starts, ends = (occurrence.starts - back).timestamp(), (occurrence.ends - back).timestamp()
+    return range(int(starts // 3600), -int(-min(ends, now) // 3600))

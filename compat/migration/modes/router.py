@@ -1,0 +1,391 @@
+"""The mode router: which endpoint answers a call, what the other one is asked behind it, and where both answers go.
+
+One way through for every entrance. A write goes to one endpoint only, and once, whatever became of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from compat.config.settings import Configuration
+from compat.errors import ConfigurationError, UpstreamError
+from compat.legacy.routes import LegacyCall
+from compat.migration.modes.background import Behind, Bounds
+from compat.migration.modes.brownouts import Brownouts
+from compat.migration.modes.rules import (
+    LACKING,
+    MODE_VARIABLE,
+    Chosen,
+    Mode,
+    Rules,
+    chosen_of,
+    configured_rules,
+    mode_of_environment,
+    share_of,
+)
+from compat.migration.modes.switches import Switched
+from compat.processes import ForkLock
+from compat.regression.comparing.pairs import Answered, Pair
+
+__all__ = [
+    "ONLY_NEW",
+    "Asker",
+    "Dial",
+    "Endpoint",
+    "Identity",
+    "Side",
+    "Sink",
+    "Turn",
+    "sinks_of",
+    "turn_of",
+]
+
+_T = TypeVar("_T")
+
+Endpoint = Literal["legacy", "new"]
+
+Asker = Callable[[], Answered]
+"""Gives what an endpoint answered, or asks it; a failure is an answer too."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What is to be done with one call.
+
+    Attributes:
+        served: the endpoint that answers.
+        compared: whether the other one is asked behind it.
+        falls_back: whether the old one answers where the new one fails.
+    """
+
+    served: Endpoint
+    compared: bool = False
+    falls_back: bool = False
+
+
+ONLY_NEW = Turn("new")
+"""What is done with most calls in the end."""
+_ONLY_OLD = Turn("legacy")
+_OLD_COMPARED, _NEW_COMPARED = Turn("legacy", compared=True), Turn("new", compared=True)
+_NEW_OR_OLD = Turn("new", falls_back=True)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose call it is.
+
+    Attributes:
+        caller: the name in the configuration, or None.
+        key: tells callers apart, the same in every process: the name, or a digest of the token.
+    """
+
+    caller: str | None
+    key: str
+
+
+class Side(Protocol[_T]):
+    """One endpoint, as an entrance asks it for one call."""
+
+    def ask(self) -> _T:
+        """The answer for the caller.
+
+        Raises:
+            LegacyError: of the new one.
+            Exception: of the old one, as the caller would have met it.
+        """
+
+    def behind(self) -> Asker:
+        """Asks where nobody waits for the answer; all that the call was is taken down now."""
+
+    def watch(self, given: _T, then: Callable[[Answered], object]) -> None:
+        """Tell of the answer that :meth:`ask` gave, when the caller has read it to its end."""
+
+    def failed(self, error: Exception) -> Answered:
+        """What is kept of a failure of :meth:`ask`."""
+
+
+def turn_of(mode: Mode, who: Identity, *, reads: bool) -> Turn:
+    """What a mode makes of a call.
+
+    Args:
+        mode: the mode.
+        who: whose call it is.
+        reads: whether it only reads; a write goes to one endpoint, and is never repeated at another.
+    """
+    if mode.name == "new":
+        return ONLY_NEW
+    if mode.name == "legacy":
+        return _ONLY_OLD
+    if mode.name == "new+fallback":
+        return _NEW_OR_OLD if reads else ONLY_NEW
+    if mode.name == "canary" and share_of(who.key) < mode.percent:
+        return _NEW_COMPARED if reads else ONLY_NEW
+    return _OLD_COMPARED if reads else _ONLY_OLD
+
+
+Sink = Callable[[Pair], None]
+"""Takes a pair; called from a thread behind the calls, several at once. What it raises costs that pair alone."""
+
+
+def sinks_of(configuration: Configuration) -> tuple[Sink, ...]:
+    """What a configuration has pairs kept by; made when there is a first pair.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    if "record" not in configuration.regression:
+        return ()
+    # Imported here: most processes keep nothing.
+    from compat.regression.recordings.traffic import TrafficRecorder
+
+    return (TrafficRecorder(configuration),)
+
+
+_NONE = Rules()
+_MAKING = ForkLock()
+"""Held while what keeps pairs is made, so that it is made once."""
+
+
+class Dial:
+    """Decides which endpoint answers, and compares behind the calls.
+
+    Args:
+        rules: what the configuration says of modes.
+        legacy: whether there is an old endpoint.
+        switched: the run-time switches; None where there are none.
+        sinks: take every pair of answers.
+        brownouts: asked before anything is answered; None where none is planned.
+        bounds: of what is done behind.
+        configuration: has pairs kept too, from the first one on.
+        lacking: what has to be configured where there is no old endpoint.
+
+    Attributes:
+        brownouts: as given; may be set later.
+    """
+
+    def __init__(
+        self,
+        rules: Rules = Rules(),
+        *,
+        legacy: bool,
+        switched: Switched | None = None,
+        sinks: Iterable[Sink] = (),
+        brownouts: Brownouts | None = None,
+        bounds: Bounds = Bounds(),
+        configuration: Configuration | None = None,
+        lacking: str = LACKING,
+    ) -> None:
+        self._rules = rules
+        self._legacy = legacy
+        self._lacking = lacking
+        self._switched = switched
+        self._over_all: tuple[Mode | None] | None = None
+        self._sinks = tuple(sinks)
+        self._configuration = configuration
+        self._configured: tuple[Sink, ...] | None = None
+        self.brownouts = brownouts
+        self.behind = Behind(bounds)
+        self.behind.ended = self._close_sinks
+
+    @classmethod
+    def of(
+        cls,
+        configuration: Configuration,
+        *,
+        legacy: bool | None = None,
+        lacking: str = LACKING,
+        read_environment_once: bool = False,
+    ) -> Dial:
+        """The dial of a configuration.
+
+        Args:
+            configuration: its modes, its store for the run-time switches, and what it has kept.
+            legacy: whether there is an old endpoint, where that is not the configuration's to say.
+            lacking: what has to be configured where there is none.
+            read_environment_once: now, where nobody changes it while the process runs; else at every call.
+
+        Raises:
+            ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
+        """
+        there = configuration.legacy_base_url is not None if legacy is None else legacy
+        switched = Switched(configuration.store, legacy=there)
+        dial = cls(
+            configured_rules(configuration, legacy=there, lacking=lacking),
+            legacy=there,
+            switched=switched,
+            brownouts=Brownouts.of(configuration, switched),
+            configuration=configuration,
+            lacking=lacking,
+        )
+        mode = dial._mode_of_environment()
+        if read_environment_once:
+            dial._over_all = (mode,)
+        return dial
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What keeps pairs may have files open, and is made anew.
+        return {**self.__dict__, "_configured": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.behind.ended = self._close_sinks
+
+    @property
+    def dropped(self) -> int:
+        """Comparisons that were not made, in this process: too much was waiting, or the process ended."""
+        return self.behind.dropped
+
+    def start(self) -> None:
+        """Begin to read the run-time switches, so that the first call finds them read."""
+        if self._switched is not None:
+            self._switched.start()
+
+    def close(self, within: float | None = None) -> None:
+        """Compare what is left for a moment, and let go."""
+        self.behind.close(within)
+        if self._switched is not None:
+            self._switched.close()
+
+    def chosen(self, caller: str | None, exam: str) -> Chosen:
+        """The mode of a call, and what chose it.
+
+        Args:
+            caller: the caller's name, or None where it has none.
+            exam: the exam's id.
+
+        Raises:
+            ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode, or one that needs an old endpoint that nobody named.
+        """
+        over_all = self._over_all[0] if self._over_all is not None else self._mode_of_environment()
+        switched = self._switched.rules if self._switched is not None else _NONE
+        return chosen_of(caller, exam, over_all, switched, self._rules)
+
+    def _mode_of_environment(self) -> Mode | None:
+        mode = mode_of_environment()
+        if mode is not None and mode.needs_legacy and not self._legacy:
+            raise ConfigurationError(f"{MODE_VARIABLE}={mode}: needs {self._lacking}")
+        return mode
+
+    def turn(self, call: LegacyCall, who: Identity) -> Turn:
+        """What is to be done with a call.
+
+        Raises:
+            LegacyError: a brownout.
+            ConfigurationError: as :meth:`chosen`.
+        """
+        if self.brownouts is not None:
+            error = self.brownouts.now(who.caller, call.exam_id)
+            if error is not None:
+                raise error
+        mode = self.chosen(who.caller, call.exam_id).mode
+        return turn_of(mode, who, reads=call.method in ("GET", "HEAD"))
+
+    def answer(self, call: LegacyCall, who: Identity, old: Side[_T], new: Side[_T]) -> _T:
+        """The answer to a call, by its mode.
+
+        Args:
+            call: the call.
+            who: whose it is.
+            old: the old endpoint.
+            new: the new one.
+
+        Raises:
+            LegacyError: a brownout, or what the new endpoint failed with.
+            Exception: what the old one failed with.
+        """
+        turn = self.turn(call, who)
+        if turn.falls_back:
+            return _new_or_old(old, new)
+        served, other = (old, new) if turn.served == "legacy" else (new, old)
+        if not turn.compared:
+            return served.ask()
+        return _Compared(self, call, who.caller, turn.served, served, other).answer()
+
+    def compare(
+        self,
+        call: LegacyCall,
+        caller: str | None,
+        at: float,
+        served: Endpoint,
+        given: Asker,
+        other: Asker,
+        size: int,
+    ) -> None:
+        """Ask the other endpoint behind a call that was answered, and hand both answers to the sinks.
+
+        Args:
+            call: the call, a read.
+            caller: whose it is by the configuration.
+            at: when it came, seconds since the epoch.
+            served: which endpoint the caller got.
+            given: gives what it answered; called from another thread, if ever, like the next.
+            other: asks the other one.
+            size: bytes that the first answer holds meanwhile.
+        """
+
+        def make() -> None:
+            old, new = (given, other) if served == "legacy" else (other, given)
+            pair = Pair(call, caller, at, old(), new(), served)
+            for sink in (*self._sinks, *self._sinks_of_configuration()):
+                sink(pair)
+
+        self.behind.put(make, size)
+
+    def _sinks_of_configuration(self) -> tuple[Sink, ...]:
+        if self._configured is None:
+            with _MAKING:
+                if self._configured is None:
+                    self._configured = sinks_of(self._configuration) if self._configuration else ()
+        return self._configured
+
+    def _close_sinks(self) -> None:
+        for sink in self._configured or ():
+            close = getattr(sink, "close", None)
+            if close is not None:
+                close()
+
+
+def _new_or_old(old: Side[_T], new: Side[_T]) -> _T:
+    try:
+        return new.ask()
+    except UpstreamError:
+        # Unreachable, too slow, throttled to the end or unreadable: all that the caller would have a 502 to 504 for.
+        return old.ask()
+
+
+class _Compared(Generic[_T]):
+    """One call that both endpoints answer."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        call: LegacyCall,
+        caller: str | None,
+        served: Endpoint,
+        first: Side[_T],
+        other: Side[_T],
+    ) -> None:
+        self._dial = dial
+        self._call = call
+        self._caller = caller
+        self._served = served
+        self._first = first
+        self._other = other
+        self._at = time.time()
+
+    def answer(self) -> _T:
+        """The first one's answer, the other being asked when it has been read."""
+        try:
+            given = self._first.ask()
+        except Exception as error:
+            self._compare(self._first.failed(error))
+            raise
+        self._first.watch(given, self._compare)
+        return given
+
+    def _compare(self, given: Answered) -> None:
+        other = self._other.behind()
+        self._dial.compare(self._call, self._caller, self._at, self._served, lambda: given, other, len(given.body))

@@ -1,0 +1,275 @@
+"""Which endpoint answers a call: the modes, and which of several rules counts.
+
+A mode comes from the environment (``EXAM_COMPAT_MODE``, the kill switch), else from a run-time switch, else from the
+configuration. Within each of the last two, a rule for a caller and an exam goes before one for the caller, that before
+one for the exam, and that before the one for everyone. Where nothing says anything, the mode is ``new``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from compat.config.settings import Configuration
+from compat.errors import ConfigurationError
+
+__all__ = [
+    "LACKING",
+    "LEGAL",
+    "MODE_VARIABLE",
+    "Chosen",
+    "Mode",
+    "Rules",
+    "Scope",
+    "chosen_of",
+    "configured_rules",
+    "mode_of_environment",
+    "share_of",
+    "switch_name",
+    "switched_rules",
+]
+
+MODE_VARIABLE = "EXAM_COMPAT_MODE"
+LACKING = "base_url in [legacy]"
+"""What most modes need."""
+LEGAL = "legacy, shadow, canary:25 (a percentage), new or new+fallback"
+
+_CANARY = re.compile(r"canary:(100|[0-9]{1,2})", re.ASCII)
+_SWITCH = re.compile(r"mode(?: exam=(?P<exam>[0-9]+))?(?: caller=(?P<caller>.+))?", re.ASCII | re.DOTALL)
+
+Name = Literal["legacy", "shadow", "canary", "new", "new+fallback"]
+_PLAIN: Mapping[str, Name] = {
+    "legacy": "legacy",
+    "shadow": "shadow",
+    "new": "new",
+    "new+fallback": "new+fallback",
+}
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Which endpoint answers.
+
+    Attributes:
+        name: "legacy": the old one. "shadow": the old one, and the new one is asked beside it, to compare. "canary":
+            as shadow, but for some callers the other way round. "new": the new one. "new+fallback": the new one, and
+            the old one for reads where the new one fails.
+        percent: of a canary, how many callers in a hundred the new one answers.
+    """
+
+    name: Name
+    percent: int = 0
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> Mode:
+        """A mode by its text.
+
+        Args:
+            text: such as ``canary:25``.
+            where: what says so, for the error.
+
+        Raises:
+            ConfigurationError: there is no such mode; the text names it and those that there are.
+        """
+        name = _PLAIN.get(text)
+        if name is not None:
+            return cls(name)
+        canary = _CANARY.fullmatch(text)
+        if canary is None:
+            raise ConfigurationError(f"{where} = {text!r}: must be {LEGAL}")
+        return cls("canary", int(canary[1]))
+
+    @property
+    def needs_legacy(self) -> bool:
+        """Whether the old endpoint has a part in it."""
+        return self.name != "new"
+
+    def __str__(self) -> str:
+        return f"canary:{self.percent}" if self.name == "canary" else self.name
+
+
+def share_of(caller: str) -> int:
+    """Where a caller stands among a hundred, from 0 to 99: a canary of N takes those below N.
+
+    It goes by the caller alone, so that it is the same in every process and on every machine, for every call, and so
+    that a larger N takes more callers and lets go of none.
+    """
+    digest = hashlib.blake2b(caller.encode(errors="surrogatepass"), digest_size=8, person=b"compat canary").digest()
+    return int.from_bytes(digest, "big") * 100 >> 64
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose calls a rule is for.
+
+    Attributes:
+        caller: the name of one caller; None for all of them.
+        exam: one exam's id, digits without zeros before them; None for all of them.
+    """
+
+    caller: str | None = None
+    exam: str | None = None
+
+    def __str__(self) -> str:
+        parts = [f"caller {self.caller!r}" if self.caller is not None else "", f"exam {self.exam}" if self.exam else ""]
+        return " and ".join(filter(None, parts)) or "everyone"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The mode of a call, and what chose it.
+
+    Attributes:
+        mode: the mode.
+        by: "environment", "switch", "configuration", or "default" where nothing says anything.
+        scope: whom the rule is for.
+    """
+
+    mode: Mode
+    by: Literal["environment", "switch", "configuration", "default"]
+    scope: Scope = Scope()
+
+
+_NOTHING_SAID = Chosen(Mode("new"), "default")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one place says of modes.
+
+    Attributes:
+        modes: scope to mode.
+    """
+
+    modes: Mapping[Scope, Mode] = field(default_factory=dict)
+
+    def find(self, caller: str | None, exam: str) -> tuple[Scope, Mode] | None:
+        """The most particular rule for a call, or None.
+
+        Args:
+            caller: the caller's name, or None where it has none.
+            exam: the exam's id as the call has it.
+        """
+        modes = self.modes
+        if not modes:
+            return None
+        exam = exam.lstrip("0") or exam[-1:]
+        for scope in (Scope(caller, exam), Scope(caller), Scope(None, exam), Scope()):
+            mode = modes.get(scope)
+            if mode is not None:
+                return scope, mode
+        return None
+
+    def __iter__(self) -> Iterator[tuple[Scope, Mode]]:
+        return iter(self.modes.items())
+
+
+def configured_rules(configuration: Configuration, *, legacy: bool, lacking: str = LACKING) -> Rules:
+    """What a configuration says of modes.
+
+    Args:
+        configuration: the configuration.
+        legacy: whether there is an old endpoint.
+        lacking: what has to be configured where there is none.
+
+    Raises:
+        ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
+    """
+    found: dict[Scope, Mode] = {}
+
+    def add(scope: Scope, text: str, where: str) -> None:
+        mode = found[scope] = Mode.parse(text, where)
+        if mode.needs_legacy and not legacy:
+            raise ConfigurationError(f"{where} = {text!r} needs {lacking}")
+
+    if configuration.mode is not None:
+        add(Scope(), configuration.mode, "[migration] mode")
+    for exam, text in configuration.exam_modes.items():
+        add(Scope(None, str(exam)), text, f"[migration.exams] {exam}")
+    for each in configuration.callers:
+        name = each.caller.name
+        if each.mode is not None:
+            add(Scope(name), each.mode, f"[[callers]] {name!r}: mode")
+        for exam, text in each.exams.items():
+            add(Scope(name, str(exam)), text, f"[[callers]] {name!r}: exams: {exam}")
+    return Rules(found)
+
+
+def chosen_of(caller: str | None, exam: str, over_all: Mode | None, switched: Rules, configured: Rules) -> Chosen:
+    """The mode of a call, and what chose it.
+
+    Args:
+        caller: the caller's name, or None where it has none.
+        exam: the exam's id.
+        over_all: what the environment says.
+        switched: what the run-time switches say.
+        configured: what the configuration says.
+    """
+    if over_all is not None:
+        return Chosen(over_all, "environment")
+    if not (switched.modes or configured.modes):
+        return _NOTHING_SAID
+    found = switched.find(caller, exam)
+    if found is not None:
+        return Chosen(found[1], "switch", found[0])
+    found = configured.find(caller, exam)
+    if found is not None:
+        return Chosen(found[1], "configuration", found[0])
+    return _NOTHING_SAID
+
+
+def switch_name(scope: Scope) -> str:
+    """What the run-time switch of a scope is called where switches are kept."""
+    exam = f" exam={scope.exam}" if scope.exam is not None else ""
+    # The caller stands last: its name may hold anything.
+    return f"mode{exam}" + (f" caller={scope.caller}" if scope.caller is not None else "")
+
+
+def switched_rules(switches: Mapping[str, str], *, legacy: bool) -> tuple[Rules, list[str]]:
+    """What the run-time switches say of modes, and the names of those that cannot be followed.
+
+    Args:
+        switches: name to value, as they are kept; those that are about something else are left alone.
+        legacy: whether there is an old endpoint.
+    """
+    found: dict[Scope, Mode] = {}
+    strange: list[str] = []
+    for name, value in switches.items():
+        matched = _SWITCH.fullmatch(name)
+        if matched is None:
+            continue
+        try:
+            mode = Mode.parse(value, name)
+        except ConfigurationError:
+            strange.append(name)
+            continue
+        if mode.needs_legacy and not legacy:
+            strange.append(name)
+            continue
+        found[Scope(matched["caller"], matched["exam"])] = mode
+    return Rules(found), strange
+
+
+_parsed: dict[str, Mode] = {}
+
+
+def mode_of_environment() -> Mode | None:
+    """What ``EXAM_COMPAT_MODE`` says, the switch over every mode; None where it says nothing.
+
+    Raises:
+        ConfigurationError: it names no mode.
+    """
+    text = os.environ.get(MODE_VARIABLE)
+    if not text:
+        return None
+    mode = _parsed.get(text)
+    if mode is None:
+        try:
+            mode = _parsed[text] = Mode.parse(text, MODE_VARIABLE)
+        except ConfigurationError:
+            raise ConfigurationError(f"{MODE_VARIABLE}={text}: must be {LEGAL}") from None
+    return mode

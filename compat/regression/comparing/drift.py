@@ -1,0 +1,133 @@
+"""Data that changes while it is compared: a pair that differs is read again, the old, the new, and the old again.
+
+The second reading is a comparison of its own. What both endpoints say now, and differ in, stays a difference wherever
+it is, if the two old readings around the new one agree there. Only where the old answers themselves differ from each
+other did the data move, and a difference there says nothing of the new endpoint. What comes and goes between three
+calls is in the new answer alone: so a difference is read once more, and one that does not show again was seen once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import tzinfo
+from typing import NamedTuple, Protocol
+
+from compat.legacy.routes import LegacyCall
+from compat.regression.comparing.comparable import PAGE_COUNT, examine_pair
+from compat.regression.comparing.compare import compare
+from compat.regression.comparing.known import NO_LOSSES, DeclaredLosses, Difference, Place
+from compat.regression.comparing.pairs import Answered, Pair
+
+__all__ = ["Reread", "Rereader", "read_again"]
+
+_ROUNDS = 3
+"""Readings of old, new and old at most: data that moved in one of them stands still in another."""
+_OF_THE_LIST = frozenset(("membership", "order", "headers"))
+_NEVER_DRIFT = frozenset(("access",))
+"""Who may see what: a caller who is let in now was kept out for a reason, whatever the old endpoint says today."""
+
+
+class Rereader(Protocol):
+    """Asks both endpoints again, with the account of the caller who made the call."""
+
+    def old(self, call: LegacyCall) -> Answered | None:
+        """What the old endpoint answers now; None where it cannot be asked."""
+
+    def new(self, call: LegacyCall) -> Answered | None:
+        """What the new one answers now; None where it cannot be asked."""
+
+
+class Reread(NamedTuple):
+    """What a second reading says.
+
+    Attributes:
+        drift: those of the first differences that the data's own changes explain.
+        now: the differences that both endpoints show now, and show again, the old one standing still.
+        once: those that they showed in one reading, and not in the next: a record may have come before the new endpoint
+            was asked, and gone before the old one was asked again.
+    """
+
+    drift: frozenset[Place]
+    now: Sequence[Difference]
+    once: Sequence[Difference] = ()
+
+
+def read_again(
+    pair: Pair, found: Sequence[Difference], rereader: Rereader, zone: tzinfo, losses: DeclaredLosses = NO_LOSSES
+) -> Reread | None:
+    """Make a call again at both endpoints; None where it cannot be, or the old one gives nothing to compare with.
+
+    Args:
+        pair: the pair that differs.
+        found: those of its differences that nothing explains so far.
+        rereader: asks again.
+        zone: of times without an offset.
+        losses: what may stand in for old values.
+    """
+
+    def places(one: Answered, other: Answered) -> set[Place]:
+        return {each.place for each in compare(replace(pair, old=one, new=other), zone)}
+
+    def standing(first: Answered, new: Answered, last: Answered) -> list[Difference]:
+        """The differences that both old answers have."""
+        moving = places(first, last)
+        there_after = {each.place for each in compare(replace(pair, old=last, new=new), zone, losses)}
+        differences = compare(replace(pair, old=first, new=new), zone, losses)
+        return [each for each in differences if each.place in there_after and each.place not in moving]
+
+    for _ in range(_ROUNDS):
+        readings = _readings(pair, rereader)
+        if readings is None:
+            return None
+        first, new, last = readings
+        moving = places(first, last)
+        if not moving:
+            break
+    shown = standing(first, new, last)
+    again: set[Place] = set()
+    for _ in range(_ROUNDS):
+        if again >= {each.place for each in shown}:
+            break
+        confirming = _readings(pair, rereader)
+        again |= {each.place for each in (shown if confirming is None else standing(*confirming))}
+    now = [each for each in shown if each.place in again or each.aspect in _NEVER_DRIFT]
+    moved = moving | places(pair.old, first)
+    stays = {each.place for each in shown}
+    paged = _is_paged(pair.old) or _is_paged(first)
+    drift = {each.place for each in found if each.place not in stays and _explained(each, moved, paged=paged)}
+    return Reread(frozenset(drift), now, [each for each in shown if each not in now])
+
+
+def _readings(pair: Pair, rereader: Rereader) -> tuple[Answered, Answered, Answered] | None:
+    """What both endpoints say now: the old one, the new one, and the old one again."""
+    first = rereader.old(pair.call)
+    new = None if first is None else rereader.new(pair.call)
+    last = None if new is None else rereader.old(pair.call)
+    if first is None or new is None or last is None:
+        return None
+    if any(examine_pair(replace(pair, old=old, new=new)).why_not is not None for old in (first, last)):
+        return None
+    return first, new, last
+
+
+def _is_paged(old: Answered) -> bool:
+    """Whether an answer is a page of several, over whose edges records move."""
+    pages = {name.lower(): value for name, value in old.headers.items()}.get(PAGE_COUNT)
+    return pages not in ("0", "1")
+
+
+def _explained(difference: Difference, moved: set[Place], *, paged: bool) -> bool:
+    """Whether the old answers differ from each other where a difference was.
+
+    A record that came or went takes its values with it, and shifts what its list counts, in which order it stands and,
+    where the list goes on over other pages, which records stand on this one.
+    """
+    aspect, record, _ = place = difference.place
+    if aspect in _NEVER_DRIFT:
+        return False
+    if place in moved or ("membership", record, None) in moved:
+        return True
+    if aspect == "membership" and not paged:
+        return False
+    return aspect in _OF_THE_LIST and any(other[0] in _OF_THE_LIST for other in moved)

@@ -1,0 +1,337 @@
+"""What can differ between two answers: what is declared a loss, and what people accept for a time.
+
+A rule that has expired explains nothing any more. One that explains nothing although it has not is reported, since
+what it was for has gone, or was never there.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timezone, tzinfo
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from marshmallow import Schema, fields, validate
+
+from compat.config.schemas import checked
+from compat.errors import ConfigurationError
+from compat.mapping.compiled import Times
+from compat.schemas import COLUMNS
+from compat.schemas.fields import Time
+from compat.schemas.rules import Constant, Default, Exact, Latest, LookedUp, Rule, SessionText
+from compat.text.json import dumps
+
+__all__ = [
+    "ASPECTS",
+    "KINDS",
+    "NO_LOSSES",
+    "DeclaredLosses",
+    "Difference",
+    "KnownDifference",
+    "KnownDifferences",
+    "Place",
+    "load_known",
+]
+
+KINDS: Mapping[str, str] = {
+    "access": "access",
+    "no answer": "status",
+    "status": "status",
+    "error message": "error",
+    "error parameters": "error",
+    "body unreadable": "body",
+    "body shape": "body",
+    "header missing": "headers",
+    "header value": "headers",
+    "record missing": "membership",
+    "record added": "membership",
+    "record twice": "membership",
+    "record once": "membership",
+    "page boundary": "page boundary",
+    "order": "order",
+    "order of ties": "order",
+    "field missing": "fields",
+    "field added": "fields",
+    "field order": "fields",
+    "became null": "values",
+    "was null": "values",
+    "stand-in": "values",
+    "type": "values",
+    "number": "values",
+    "number text": "values",
+    "boolean": "values",
+    "instant": "values",
+    "time text": "values",
+    "truncated": "values",
+    "blanks": "values",
+    "letter case": "values",
+    "characters": "values",
+    "text": "values",
+    "items": "values",
+    "items order": "values",
+}
+"""Every kind of difference, with the aspect of the answer that it belongs to."""
+
+ASPECTS = tuple(dict.fromkeys(KINDS.values()))
+"""What has a verdict of its own; the time that the answers took has one beside these."""
+
+Place = tuple[str, object, str | None]
+"""The aspect, the record and the field: where readings that follow each other are compared with each other."""
+
+
+class Difference(msgspec.Struct, frozen=True, gc=False):
+    """One difference between what the old endpoint answered and what the new one did.
+
+    Attributes:
+        kind: one of :data:`KINDS`.
+        record: the id of the record that it is in, as its JSON text; None outside records.
+        field: the field of the record, or the header; None for what is of neither.
+        old: the old value as JSON text, personal as it came; None for none.
+        new: the new one.
+        records: in how many records of the answer it is, where it is counted and not placed.
+    """
+
+    kind: str
+    record: str | None = None
+    field: str | None = None
+    old: Any = None
+    new: Any = None
+    records: int = 1
+
+    @property
+    def aspect(self) -> str:
+        """What of the answer it belongs to."""
+        return KINDS[self.kind]
+
+    @property
+    def place(self) -> Place:
+        """Where it is, whatever its kind: a list has one order, and a record is on its page or not."""
+        aspect = KINDS[self.kind]
+        if aspect == "order":
+            return aspect, None, None
+        return "membership" if aspect == "page boundary" else aspect, self.record, self.field
+
+    def __repr__(self) -> str:
+        """Where and what kind, without the values."""
+        return f"<Difference {self.kind!r} record={self.record} field={self.field}>"
+
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_PATTERNS = ("route", "caller", "exam", "field", "kind", "aspect")
+_NARROW = ("field", "kind", "aspect")
+
+
+@dataclass(frozen=True)
+class KnownDifference:
+    """A rule: which differences are accepted, why, and until when.
+
+    Every pattern is one of :mod:`fnmatch`, such as ``registrar*``; one that is not given fits everything.
+
+    Attributes:
+        reason: why they are accepted, for whoever reads the report.
+        expires: the last day on which they are.
+        route: the action of the route.
+        caller: the caller's name.
+        exam: the exam's id.
+        field: the field, or the header.
+        kind: a kind of :data:`~compat.regression.comparing.known.KINDS`.
+        aspect: an aspect of :data:`~compat.regression.comparing.known.ASPECTS`.
+    """
+
+    reason: str
+    expires: date
+    route: str = "*"
+    caller: str = "*"
+    exam: str = "*"
+    field: str = "*"
+    kind: str = "*"
+    aspect: str = "*"
+
+    @property
+    def _names_access(self) -> bool:
+        return "access" in (self.kind, self.aspect) and not any(mark in self.caller for mark in "*?[")
+
+    @property
+    def name(self) -> str:
+        """What it fits and why, in a line."""
+        fits = ", ".join(f"{each} {getattr(self, each)}" for each in _PATTERNS if getattr(self, each) != "*")
+        return f"{fits}: {self.reason}"
+
+    def fits_call(self, route: str, caller: str | None, exam: str) -> bool:
+        """Whether it speaks of such calls."""
+        return (
+            fnmatchcase(route, self.route) and fnmatchcase(caller or "", self.caller) and fnmatchcase(exam, self.exam)
+        )
+
+    def fits(self, difference: Difference) -> bool:
+        """Whether it speaks of such a difference, in a call that it speaks of.
+
+        Who may see what is excused by a rule alone that says ``access`` and names the caller, never by a pattern.
+        """
+        if difference.aspect == "access" and not self._names_access:
+            return False
+        return (
+            fnmatchcase(difference.kind, self.kind)
+            and fnmatchcase(difference.aspect, self.aspect)
+            and fnmatchcase(difference.field or "", self.field)
+        )
+
+
+class KnownDifferences:
+    """The rules of a file on a certain day.
+
+    Args:
+        rules: in their order; the first that fits explains.
+        today: what expired before explains nothing.
+    """
+
+    def __init__(self, rules: Sequence[KnownDifference] = (), today: date | None = None) -> None:
+        day = today or date.today()  # noqa: DTZ011 - the day where the check runs
+        self.rules = tuple(rule for rule in rules if rule.expires >= day)
+        self.expired = tuple(rule for rule in rules if rule.expires < day)
+        self._of_calls: dict[tuple[str, str | None, str], tuple[KnownDifference, ...]] = {}
+
+    def of_call(self, route: str, caller: str | None, exam: str) -> tuple[KnownDifference, ...]:
+        """The rules that speak of such calls."""
+        if not self.rules:
+            return ()
+        key = route, caller, exam
+        found = self._of_calls.get(key)
+        if found is None:
+            found = tuple(rule for rule in self.rules if rule.fits_call(*key))
+            if len(self._of_calls) < _MOST_REMEMBERED:
+                self._of_calls[key] = found
+        return found
+
+
+_MOST_REMEMBERED = 10_000
+
+
+class _RuleSchema(Schema):
+    reason = fields.String(required=True, validate=validate.Length(min=1, error="Must say why."))
+    expires = fields.Raw(required=True)
+    route = fields.String()
+    caller = fields.String()
+    exam = fields.String()
+    field = fields.String()
+    kind = fields.String()
+    aspect = fields.String()
+
+
+class _FileSchema(Schema):
+    known = fields.List(fields.Dict(), load_default=list)
+
+
+def load_known(path: Path, today: date | None = None) -> KnownDifferences:
+    """Read a file of known differences.
+
+    Args:
+        path: TOML, with a table ``[[known]]`` for each rule.
+        today: the day of the check; None for this one.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a rule cannot be used; the text names the rule and the key.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    try:
+        entries = checked(_FileSchema(), content, "")["known"]
+        rules = [_rule(entry, f"[[known]] {number}: ") for number, entry in enumerate(entries, 1)]
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    return KnownDifferences(rules, today)
+
+
+def _rule(entry: Mapping[str, Any], where: str) -> KnownDifference:
+    # Exams are numbers, and people write them as such.
+    given = {name: str(value) if name == "exam" and type(value) is int else value for name, value in entry.items()}
+    values = dict(checked(_RuleSchema(), given, where))
+    if type(values["expires"]) is not date:
+        raise ConfigurationError(f"{where}expires: must be a date such as 2027-01-31, without quotes")
+    if all(values.get(name, "*").strip("*") == "" for name in _NARROW):
+        raise ConfigurationError(f"{where}must name a field, a kind or an aspect: one that fits everything hides all")
+    for name, known in (("kind", KINDS), ("aspect", ASPECTS)):
+        pattern = values.get(name, "*")
+        if not any(fnmatchcase(each, pattern) for each in known):
+            raise ConfigurationError(f"{where}{name}: {pattern!r} is none of {', '.join(known)}")
+    return KnownDifference(**values)
+
+
+_WRITTEN_TIME = re.compile(rb'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,}(?:[+-]\d\d:\d\d|Z)"').fullmatch
+_WITHHELD = "a field beyond the documented ones, which is withheld"
+_OWN_TEXT = "its own text; the instant is the same"
+
+
+class DeclaredLosses:
+    """Knows which values the declaration lets stand in for the old ones.
+
+    A default that is not the declared one, or a null where a session has a value, is no declared loss. What a filter
+    or a sort by a lost field does to a list is none either: that list is of no more use to its caller.
+
+    Args:
+        upstream: the kind of the new endpoint; None where it is not known, so that no field may lose anything.
+        extra_fields: the fields beyond the documented ones that are let through, or "all".
+        zone: of times without an offset.
+
+    Attributes:
+        texts: field to the one JSON text that may stand in.
+        tests: field to whether a new text may stand where the old one stood.
+    """
+
+    def __init__(self, upstream: str | None = None, extra_fields: Any = (), zone: tzinfo = timezone.utc) -> None:
+        self.texts: dict[str, msgspec.Raw] = {}
+        self.tests: dict[str, Callable[[Any, Any], bool]] = {}
+        self._reasons: dict[str, str] = {}
+        self._extra = extra_fields
+        self._times = Times(zone)
+        rules: Mapping[str, Rule | None] = {name: column.rule for name, column in COLUMNS.items()}
+        for name, rule in rules.items() if upstream == "paginated_sessions" else ():
+            if rule is not None:
+                self._declare(name, rule)
+
+    def _declare(self, name: str, rule: Rule) -> None:
+        if isinstance(rule, Default | Constant):
+            self.texts[name] = msgspec.Raw(dumps(rule.value).encode())
+        elif isinstance(rule, LookedUp):
+            self.texts[name] = msgspec.Raw(b"null")
+        elif isinstance(rule, SessionText):
+            self.tests[name] = lambda old, new: bytes(new)[:1] == b'"'
+        elif isinstance(rule, Latest):
+            # Which of the session's times it is, is seen where the record's own times are compared.
+            self.tests[name] = lambda old, new: _WRITTEN_TIME(new) is not None
+        elif isinstance(rule, Exact) and isinstance(COLUMNS[name], Time):
+            self.tests[name] = self._same_instant
+        else:
+            return
+        self._reasons[name] = rule.loss or _OWN_TEXT
+
+    def _same_instant(self, old: Any, new: Any) -> bool:
+        if _WRITTEN_TIME(new) is None:
+            return False
+        try:
+            return self._times.same(str(bytes(old)[1:-1], "utf-8"), str(bytes(new)[1:-1], "utf-8"))
+        except ValueError:
+            return False
+
+    def reason(self, difference: Difference) -> str | None:
+        """Why the declaration expects a difference; None where it does not."""
+        field = difference.field
+        if difference.kind == "stand-in":
+            return self._reasons.get(field or "")
+        if difference.kind == "field missing" and field is not None and field not in COLUMNS:
+            return _WITHHELD if self._extra != "all" and field not in self._extra else None
+        return None
+
+
+NO_LOSSES = DeclaredLosses()

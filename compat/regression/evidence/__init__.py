@@ -1,0 +1,1 @@
+"""What was compared, how sure that makes one, and the verdict."""

@@ -1,0 +1,90 @@
+"""One score for each caller that is left: how often it calls, whether its script can be rewritten, how sure one is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Protocol
+
+from compat.regression.evidence.verdict import Judgement, Score
+from compat.regression.report.content import CallerLeft
+from compat.text.json import several
+
+if TYPE_CHECKING:
+    # The scan needs packages of its own, and few checks look at scripts.
+    from compat.migration.scan.finds import Find
+
+__all__ = ["Called", "callers_left", "sentence"]
+
+REWRITABLE = "rewritable"
+_UNSEEN = "script not seen"
+_UNCHECKED = "not checked"
+
+
+class Called(Protocol):
+    """What the inventory knows of a caller."""
+
+    @property
+    def name(self) -> str:
+        """The configured name, or what is seen of it."""
+
+    @property
+    def a_day(self) -> float:
+        """Calls a day."""
+
+    @property
+    def last(self) -> float | None:
+        """When the last came, seconds since the epoch."""
+
+    @property
+    def call_sites(self) -> Sequence[str]:
+        """The lines that call, such as ``/srv/export.py:12``."""
+
+
+def callers_left(callers: Iterable[Called], judgement: Judgement, finds: Sequence[Find] = ()) -> list[CallerLeft]:
+    """The inventory, the verdict and what can be rewritten, caller by caller, the busiest first.
+
+    Args:
+        callers: by the inventory.
+        judgement: of a check; a caller that no call of it came from has not been checked.
+        finds: the uses of the old interface in files; of a file that is not among them nothing is known.
+    """
+    scores = {score.name: score for score in judgement.callers}
+    found = [
+        CallerLeft(
+            each.name, each.a_day, each.last, _rewritable(each.call_sites, finds), _evidence(scores.get(each.name))
+        )
+        for each in callers
+    ]
+    return sorted(found, key=lambda each: (-each.calls_a_day, each.name))
+
+
+def sentence(caller: CallerLeft) -> str:
+    """The score in words, such as "214 calls a day, rewritable, 0 unexplained in 1,900"."""
+    number = caller.calls_a_day
+    often = f"{number:,.0f}" if number >= 10 or number == round(number) else f"{number:.2g}"
+    return f"{often} call{'' if often == '1' else 's'} a day, {caller.rewritable}, {caller.evidence}"
+
+
+def _evidence(score: Score | None) -> str:
+    if score is None or not (score.calls or score.not_comparable):
+        return _UNCHECKED
+    if not score.calls:
+        return f"nothing could be compared in {several(score.not_comparable, 'call')}"
+    return f"{score.unexplained:,} unexplained in {score.calls:,}"
+
+
+def _rewritable(call_sites: Iterable[str], finds: Sequence[Find]) -> str:
+    files = [PurePath(site.rpartition(":")[0]) for site in call_sites]
+    theirs = [find for find in finds if any(_same(file, PurePath(find.path)) for file in files)]
+    if not theirs:
+        return _UNSEEN
+    by_hand = sum(not find.rewritable for find in theirs)
+    return f"{by_hand} of {several(len(theirs), 'place')} by hand" if by_hand else REWRITABLE
+
+
+def _same(seen: PurePath, scanned: PurePath) -> bool:
+    """Whether a path that a process saw is a file that was scanned, perhaps in a copy of the folder elsewhere."""
+    parts = scanned.parts[1:] if scanned.is_absolute() else scanned.parts
+    parts = tuple(part for part in parts if part != "..")
+    return bool(parts) and seen.parts[-len(parts) :] == parts

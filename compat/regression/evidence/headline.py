@@ -1,0 +1,306 @@
+"""The verdict in plain words: yes, no or not yet, why, by which columns, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from compat.regression.evidence.result import CheckResult, Count
+from compat.regression.evidence.statistics import in_so_many, percent, share
+from compat.regression.evidence.verdict import Judgement, Score, seen_once_often
+from compat.text.json import several
+
+__all__ = [
+    "DIFFERENCES",
+    "NOT_COMPARABLE",
+    "REMEDIES",
+    "SCORES",
+    "Folded",
+    "explained",
+    "fold",
+    "grounds",
+    "headline",
+    "next_step",
+    "remedy",
+    "told_as_json",
+]
+
+_ASK = "let exam-compat record ask the old endpoint itself"
+_CHANGED = f"Something changed the answer on its way. Record nearer to the old endpoint, or {_ASK}."
+_LOGIN = f"A login page or a proxy answered. Record while signed in, or {_ASK}."
+REMEDIES: Mapping[str, str] = {
+    "the old endpoint failed": "Record again while the old endpoint answers.",
+    "status ": f"Record while signed in and without a cache, or {_ASK}.",
+    "a HEAD without": "Record calls with GET too.",
+    "an answer without a body": "Record with a tool that keeps every body, such as mitmproxy (browsers leave out "
+    f"large ones), or {_ASK}.",
+    "a body that is not a JSON object": _LOGIN,
+    "a refusal that is not a JSON object": _LOGIN,
+    "a body that is no ": f"Something else answered than the old endpoint. Record nearer to it, or {_ASK}.",
+    "a record without an id": _CHANGED,
+    "headers that contradict the body": _CHANGED,
+    "headers that contradict the question": f"These answers belong to other calls. Record without a cache, or {_ASK}.",
+    "the other endpoint was not asked": "Check with a configuration and the recordings' key, and without --offline; or "
+    "record both answers (record --ask both).",
+    "the recorder could not write them": "Give the process that records time and disk; its log says what failed.",
+    "the recording was made with another key": "Check with the key of that recording (--key-file).",
+    "nobody has the value any more": "Record both answers at once: record --ask both, or the modes shadow and canary.",
+}
+"""How a reason begins, and what helps."""
+
+
+def remedy(reason: str) -> str:
+    """What to do so that such calls can be compared.
+
+    Args:
+        reason: one of ``CheckResult.not_comparable``.
+    """
+    found = next((text for begins, text in REMEDIES.items() if reason.startswith(begins)), None)
+    return found or f"Record these calls anew, or {_ASK}."
+
+
+_ASPECT_WORDS = {
+    "access": "who may see what",
+    "status": "the status",
+    "error": "the text of an error",
+    "body": "the body",
+    "headers": "a header",
+    "membership": "which records a list has",
+    "page boundary": "where a page ends",
+    "order": "the order",
+    "fields": "the order of fields",
+    "values": "a value",
+}
+
+
+def headline(judged: Judgement) -> str:
+    """One sentence: may the old endpoint be turned off for these calls?
+
+    Such as "Yes: of 511 calls compared, of 480 different questions, none differed; at most 6 in 1,000 may.", "No: 3
+    fields are wrong in 12 of 511 calls." or "Not yet: 495 more calls that ask something new are needed; …".
+    """
+    if judged.verdict == "ready":
+        return f"Yes: {_compared(judged)}, {_differed(judged)}; at most {_in_so_many(judged)} may."
+    if judged.verdict == "not ready":
+        return f"No: {_wrong(judged)}."
+    return f"Not yet: {_missing(judged)}."
+
+
+def grounds(judged: Judgement) -> str:
+    """What the verdict rests on: how many questions there were, and the bound beside what is asked for."""
+    whole, sure = judged.all, judged.thresholds
+    if not whole.calls:
+        return "No call was compared, so nothing is known of the new endpoint."
+    weight = "each counted by how often its caller calls" if judged.weighted else "each counted once"
+    at_most = f"{percent(whole.at_most, sure.max_unexplained)} of such may differ ({_in_so_many(judged)})"
+    return (
+        f"{several(whole.questions, 'different question')}, {weight}: at most {at_most}, as sure as "
+        f"{share(sure.confidence)}; {share(sure.max_unexplained)} is allowed."
+    )
+
+
+def next_step(judged: Judgement) -> str:
+    """What to do next, in a sentence or two."""
+    if judged.verdict == "ready":
+        if judged.weighted:
+            return "The old endpoint may be turned off for the callers whose calls these are."
+        return "The old endpoint may be turned off for these calls; see first who still calls it (--callers)."
+    if judged.verdict == "not ready":
+        return " ".join([*_mend(judged), *_quicken(judged)])
+    return _gather(judged)
+
+
+def told_as_json(result: CheckResult, judged: Judgement) -> dict[str, Any]:
+    """What programs are told of a check; what each single question showed is for adding results up alone."""
+    return {
+        "headline": headline(judged),
+        "next_step": next_step(judged),
+        "judgement": judged,
+        "result": msgspec.structs.replace(result, questions={}),
+    }
+
+
+def _in_so_many(judged: Judgement) -> str:
+    return in_so_many(judged.all.at_most, judged.thresholds.max_unexplained)
+
+
+def _compared(judged: Judgement) -> str:
+    return f"of {several(judged.all.calls, 'call')} compared, of {several(judged.all.questions, 'different question')}"
+
+
+def _differed(judged: Judgement) -> str:
+    wrong, once = judged.all.wrong, judged.all.once
+    if wrong:
+        return f"{wrong:,} differed" + (f" ({once:,} once, and not when asked again)" if once else "")
+    return "none differed without an explanation" if judged.all.explained else "none differed"
+
+
+def _wrong(judged: Judgement) -> str:
+    slow = _slow(judged)
+    said = []
+    if judged.all.unexplained:
+        fields = sum(each.unexplained > 0 for each in judged.fields)
+        parts = [several(fields, "field")] if fields else []
+        parts += [_ASPECT_WORDS[each.name] for each in judged.aspects if each.unexplained and _apart(each, fields)]
+        parts = parts or ["something"]
+        are = "are" if fields > 1 or len(parts) > 1 else "is"
+        calls = several(judged.all.calls, "call")
+        said.append(f"{_listed(parts)} {are} wrong in {judged.all.unexplained:,} of {calls}")
+    if slow:
+        said.append(f"{_listed(slow)} {'is' if len(slow) == 1 else 'are'} too slow")
+    return "; ".join(said)
+
+
+def _apart(aspect: Score, fields: int) -> bool:
+    """Whether an aspect is named beside the number of fields that are wrong."""
+    return not (fields and aspect.name in {"fields", "values"})
+
+
+def _slow(judged: Judgement) -> list[str]:
+    return [each.route for each in judged.latency if each.too_slow]
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _missing(judged: Judgement) -> str:
+    whole = judged.all
+    said = []
+    if whole.missing and whole.calls:
+        needed = f"{several(whole.missing, 'more call')} that {'asks' if whole.missing == 1 else 'ask'} something new"
+        said.append(
+            f"{needed} {'is' if whole.missing == 1 else 'are'} needed; {_compared(judged)}, {_differed(judged)}"
+        )
+    odd_first = _odd(judged, whole)
+    return "; ".join([*judged.gaps, *said] if odd_first else [*said, *judged.gaps]) or "there is no call to compare"
+
+
+def _mend(judged: Judgement) -> list[str]:
+    if not judged.all.unexplained:
+        return []
+    return ["Mend what differs below, or write down why it may, in a file of known differences (--known)."]
+
+
+def _quicken(judged: Judgement) -> list[str]:
+    slow, allowed = _slow(judged), judged.thresholds.max_slowdown
+    if not slow or allowed is None:
+        return []
+    return [
+        f"Let the new endpoint answer {_listed(slow)} sooner: its median may take {allowed:g} times as long as the old "
+        "one's (max_slowdown)."
+    ]
+
+
+def _gather(judged: Judgement) -> str:
+    whole = judged.all
+    if not whole.calls and not whole.not_comparable:
+        return "Give it recordings that have calls: exam-compat record makes them, and so do shadow and canary."
+    if any(_odd(judged, each) for each in (whole, *judged.routes, *judged.callers)):
+        reason, calls = next(iter(judged.not_comparable.items()), ("", 0))
+        return f"{remedy(reason)} This would mend {calls:,} of {several(whole.not_comparable, 'call')}."
+    if any(seen_once_often(each, judged.thresholds) for each in (whole, *judged.routes, *judged.callers)):
+        return "What differed was gone when it was asked again: record anew, and check at once, while the data rests."
+    if judged.unchecked:
+        others = len(judged.unchecked) - 1
+        whose = judged.unchecked[0] + (f" and of {several(others, 'more caller')}" if others else "")
+        return f"Record calls of {whose}, such as by the mode shadow, and check these too."
+    records = next((each for each in judged.aspects if each.name == "values"), None)
+    if records is not None and records.missing > whole.missing:
+        return "Record more calls whose answers have students: other exams, filters and pages."
+    short = [each for each in judged.fields if each.questions and each.missing > whole.missing]
+    if short:
+        rarest = min(short, key=lambda each: each.questions)
+        return f"Record more calls whose answers have all fields, {rarest.name} above all."
+    return "Record more of what the callers ask: other exams, filters, pages and students, of a week or a month."
+
+
+def _odd(judged: Judgement, part: Score) -> bool:
+    """Whether nothing could be compared with too many of the answers."""
+    count = Count(part.calls, not_comparable=part.not_comparable)
+    return count.not_comparable_share > judged.thresholds.max_not_comparable
+
+
+SCORES: Mapping[str, str] = {
+    "Verdict": "ready, not ready, seen once (a difference that was gone when asked again), no difference seen (too few "
+    "questions for a verdict of its own), or not compared",
+    "Calls": "that were compared",
+    "Explained": "calls whose differences all have an explanation",
+    "Unexplained": "calls with a difference that has none",
+    "Questions": "different questions that these calls asked",
+    "At most": "the share of such questions that may differ, at most",
+}
+DIFFERENCES: Mapping[str, str] = {
+    "Differences": "how many",
+    "Calls": "in how many calls",
+    "Kind": "what differs",
+    "Field": "of the record, or the header",
+    "Why": "what explains them, or UNEXPLAINED",
+}
+NOT_COMPARABLE: Mapping[str, str] = {
+    "Calls": "with which nothing could be compared, so that they count for nothing",
+    "Reason": "what is odd about the old endpoint's answer",
+    "What to do": "so that such calls can be compared",
+}
+
+
+def explained(columns: Mapping[str, str], *shown: str) -> str:
+    """What columns say, in a line below or above their table.
+
+    Args:
+        columns: heading to what it says.
+        shown: the headings that are there; all where none is named.
+    """
+    return "; ".join(f"{name}: {says}" for name, says in columns.items() if not shown or name in shown) + "."
+
+
+_NAMED = 12
+
+
+class Folded(NamedTuple):
+    """The rows of a table.
+
+    Attributes:
+        shown: those that stand there one by one, the worst first.
+        alike: those without any difference, where they fold.
+        not_compared: those of which nothing was compared.
+    """
+
+    shown: Sequence[Score]
+    alike: Sequence[Score]
+    not_compared: Sequence[Score]
+
+    def in_words(self, thing: str) -> list[str]:
+        """A line for the rows that fold, such as "54 fields alike", and one for those that were not compared.
+
+        Args:
+            thing: what a row is, such as "field".
+        """
+        said = [f"{several(len(self.alike), thing)} alike."] if self.alike else []
+        if self.not_compared:
+            # Of very many the number is enough.
+            names = [each.name or "not known" for each in self.not_compared] if len(self.not_compared) <= _NAMED else []
+            said.append(f"{several(len(self.not_compared), thing)} not compared{': ' * bool(names)}{', '.join(names)}.")
+        return said
+
+
+_WORST_FIRST = ("not ready", "seen once", "no difference seen", "ready", "not compared")
+
+
+def fold(scores: Sequence[Score], *, alike: bool) -> Folded:
+    """The rows of a table, apart from those that say nothing.
+
+    Args:
+        scores: one a row.
+        alike: whether those without any difference fold too.
+    """
+    ordered = sorted(scores, key=lambda each: (_WORST_FIRST.index(each.verdict), -each.unexplained, -each.explained))
+    compared = [each for each in ordered if each.verdict != "not compared"]
+    same = [each for each in compared if alike and not (each.unexplained or each.explained or each.wrong)]
+    return Folded(
+        [each for each in compared if each not in same],
+        same,
+        [each for each in ordered if each.verdict == "not compared"],
+    )

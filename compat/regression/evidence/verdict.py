@@ -1,0 +1,437 @@
+"""May the old endpoint be turned off for these calls? Ready, not ready, or not enough evidence, and what is missing.
+
+A question with a difference that nothing explains counts against the new endpoint, however many differences and calls
+it has. The bound is one-sided and exact (:mod:`compat.regression.evidence.statistics`). It is one of different
+questions: the same call a thousand times is one. Each counts alike, or, where an inventory says how often callers
+call, as much as its caller's calls.
+
+Ready also needs evidence of every part: few answers with which nothing can be compared, at each route and caller, and
+as many values of each field that the old endpoint sends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+from msgspec.structs import replace
+
+from compat.regression.evidence.compared import MOST_QUESTIONS, Question, named_aspects, named_fields
+from compat.regression.evidence.result import CheckResult, Count, Times, quantile
+from compat.regression.evidence.statistics import calls_needed, lower_bound, upper_bound
+from compat.text.json import several
+
+__all__ = [
+    "Judgement",
+    "Latency",
+    "PartVerdict",
+    "Quantiles",
+    "Score",
+    "Thresholds",
+    "Verdict",
+    "judge",
+    "score",
+    "seen_once_often",
+]
+
+Verdict = Literal["ready", "not ready", "not enough evidence"]
+PartVerdict = Literal["ready", "not ready", "seen once", "no difference seen", "not compared"]
+"""A part has too few questions of its own for a verdict, long after all of them together have enough."""
+
+_QUANTILES = (0.5, 0.9, 0.99)
+
+
+class Thresholds(msgspec.Struct, frozen=True):
+    """What is asked of a check, ``[regression]`` of the configuration.
+
+    Attributes:
+        max_unexplained: the rate of calls with unexplained differences that the bound has to reach.
+        confidence: of the bound.
+        min_calls: how many calls there have to be in any case.
+        max_not_comparable: the share of calls, of all and of each route and caller, with which nothing could be
+            compared and the rest is evidence still.
+        max_slowdown: how many times as long the median answer may take; None where time does not matter.
+    """
+
+    max_unexplained: float = 0.006
+    confidence: float = 0.95
+    min_calls: int = 0
+    max_not_comparable: float = 0.05
+    max_slowdown: float | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Thresholds:
+        """Those that are among some settings, such as ``[regression]`` of a configuration."""
+        return cls(**{name: settings[name] for name in cls.__struct_fields__ if name in settings})
+
+
+_DEFAULT = Thresholds()
+
+
+class Score(msgspec.Struct, frozen=True):
+    """How sure one can be of some calls.
+
+    Attributes:
+        name: of the route, the caller, the field or the aspect; empty for all calls.
+        calls: that were compared; of an aspect or a field the questions whose answers could show it.
+        unexplained: those with a difference that nothing explains.
+        explained: those whose differences are all explained.
+        not_comparable: calls beside these with which nothing could be compared.
+        questions: the different questions that were asked, of which the bound is.
+        wrong: those with an unexplained difference.
+        once: those of them whose differences were seen once, and not when the call was made again.
+        at_most: the upper bound of the rate of such questions.
+        verdict: by the thresholds.
+        missing: how many different questions more, without an unexplained difference, bring the bound to the
+            threshold; 0 where something has to be mended first, or so much was seen once that the data have to rest.
+    """
+
+    name: str
+    calls: int
+    unexplained: int
+    explained: int
+    not_comparable: int
+    questions: int
+    wrong: int
+    once: int
+    at_most: float
+    verdict: Verdict | PartVerdict
+    missing: int
+
+
+class Quantiles(msgspec.Struct, frozen=True):
+    """A quantile of how long answers took, in seconds, each with the values between which it lies.
+
+    Attributes:
+        part: which, such as 0.5.
+        old: of the old endpoint: itself, and its bounds.
+        new: of the new one.
+    """
+
+    part: float
+    old: tuple[float, float, float]
+    new: tuple[float, float, float]
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """How long the answers of a route took.
+
+    Attributes:
+        route: its action.
+        calls: whose time is known on both sides.
+        quantiles: the median and two of the tail.
+        verdict: the new endpoint's median against the old one's: "slower" and "faster" are said only where their
+            intervals do not meet.
+        too_slow: whether even the interval's end that favours it is beyond the allowed slowdown.
+    """
+
+    route: str
+    calls: int
+    quantiles: tuple[Quantiles, ...]
+    verdict: Literal["slower", "faster", "no difference seen"]
+    too_slow: bool
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """What a result says by some thresholds.
+
+    Attributes:
+        verdict: of all calls; "not ready" also where a single caller or route is not.
+        thresholds: by which.
+        all: of all calls.
+        routes: of each route.
+        callers: of each caller.
+        aspects: of each aspect of the answers.
+        fields: of each field.
+        latency: of each route.
+        gaps: what is missing before it can be ready, beside more questions.
+        not_comparable: why nothing could be compared, to how many calls; the commonest reason first.
+        unchecked: the callers of the inventory of whom no call was compared, the busiest first.
+        weighted: whether questions count as much as their callers call, by an inventory; else each counts alike.
+        notes: what whoever decides should know besides.
+    """
+
+    verdict: Verdict
+    thresholds: Thresholds
+    all: Score
+    routes: tuple[Score, ...]
+    callers: tuple[Score, ...]
+    aspects: tuple[Score, ...]
+    fields: tuple[Score, ...]
+    latency: tuple[Latency, ...]
+    gaps: tuple[str, ...] = ()
+    not_comparable: Mapping[str, int] = {}
+    unchecked: tuple[str, ...] = ()
+    weighted: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def judge(
+    result: CheckResult, thresholds: Thresholds = _DEFAULT, calls_a_day: Mapping[str, float] | None = None
+) -> Judgement:
+    """What a result says.
+
+    Args:
+        result: what a check found.
+        thresholds: what is asked of it.
+        calls_a_day: how often each caller calls, by the inventory; without it every question counts alike.
+    """
+    questions = list(result.questions.values())
+    weights = None if calls_a_day is None else _weights(questions, calls_a_day)
+    whole = score("", result.all, questions, thresholds, weights)
+    routes = tuple(
+        _part(name, count, [each for each in questions if each.route == name], thresholds)
+        for name, count in result.routes.items()
+    )
+    callers = tuple(
+        _part(name, count, [each for each in questions if each.caller == name], thresholds)
+        for name, count in result.callers.items()
+    )
+    aspects, fields = _aspects(result, questions, thresholds), _fields(result, questions, thresholds)
+    latency = tuple(_latency(route, times, thresholds) for route, times in result.times.items())
+    gaps = _not_comparable(result, whole, (*routes, *callers), thresholds)
+    gaps += _often_seen_once((whole, *routes, *callers), thresholds)
+    gaps += _uncovered(whole, aspects, fields, thresholds)
+    unchecked = _unchecked(calls_a_day or {}, callers)
+    gaps += tuple(f"no call of {name} was compared, who makes {of} % of all calls" for name, of in unchecked.items())
+    verdict = cast("Verdict", whole.verdict)
+    if any(part.verdict == "not ready" for part in (*routes, *callers)) or any(each.too_slow for each in latency):
+        verdict = "not ready"
+    elif verdict == "ready" and gaps:
+        verdict = "not enough evidence"
+    return Judgement(
+        verdict,
+        thresholds,
+        whole,
+        routes,
+        callers,
+        aspects,
+        fields,
+        latency,
+        gaps,
+        dict(sorted(result.not_comparable.items(), key=lambda each: (-each[1], each[0]))),
+        tuple(unchecked),
+        weights is not None,
+        _notes(result),
+    )
+
+
+def score(
+    name: str,
+    count: Count,
+    questions: Sequence[Question],
+    thresholds: Thresholds,
+    weights: Sequence[float] | None = None,
+) -> Score:
+    """How sure one can be of some calls.
+
+    An unexplained difference that stays makes them not ready, unless so many questions went well beside it that the
+    bound is kept all the same. One that was seen once asks for more questions.
+
+    Args:
+        name: of what they are the calls.
+        count: the calls.
+        questions: what they asked, each different question once.
+        thresholds: what is asked of them.
+        weights: of each question; None for one each.
+    """
+    once = sum(each.unexplained and not each.stays for each in questions)
+    return _score(name, count, [each.unexplained for each in questions], thresholds, weights, once)
+
+
+def _score(
+    name: str,
+    count: Count,
+    wrong: Sequence[bool],
+    thresholds: Thresholds,
+    weights: Sequence[float] | None = None,
+    once: int = 0,
+) -> Score:
+    found, asked = _effective(wrong, weights)
+    rate, confidence = thresholds.max_unexplained, thresholds.confidence
+    bound = upper_bound(found, asked, confidence) if asked else 1.0
+    missing = max(0, math.ceil(calls_needed(math.ceil(found), rate, confidence) - asked)) if bound > rate else 0
+    enough = bound <= rate and count.calls >= thresholds.min_calls
+    # What was seen once counts in the bound, and alone never shows that something is wrong: data that go another way
+    # and back look like that in a right endpoint. Where it is often seen, more such calls bring nothing.
+    is_wrong = sum(wrong) > once
+    verdict: Verdict = "ready" if enough else "not ready" if is_wrong else "not enough evidence"
+    if verdict == "not ready" or (once and lower_bound(found, asked, confidence) > rate):
+        missing = 0
+    return Score(
+        name,
+        count.calls,
+        count.unexplained,
+        count.explained,
+        count.not_comparable,
+        len(wrong),
+        sum(wrong),
+        once,
+        bound,
+        verdict,
+        missing,
+    )
+
+
+def _effective(wrong: Sequence[bool], weights: Sequence[float] | None) -> tuple[float, float]:
+    """How many questions were wrong, and how many there were, where some count for more than others (Kish)."""
+    if weights is None:
+        return sum(wrong), len(wrong)
+    total = sum(weights)
+    if not total:
+        return 0, 0
+    asked = total**2 / sum(weight**2 for weight in weights)
+    return asked * sum(weight for weight, each in zip(weights, wrong, strict=True) if each) / total, asked
+
+
+def _weights(questions: Sequence[Question], calls_a_day: Mapping[str, float]) -> list[float]:
+    """As much as a caller calls, spread over what it asked."""
+    asked = Counter(each.caller for each in questions)
+    return [calls_a_day.get(each.caller, 0.0) / asked[each.caller] for each in questions]
+
+
+def _part(name: str, count: Count, questions: Sequence[Question], thresholds: Thresholds) -> Score:
+    return _as_part(score(name, count, questions, thresholds))
+
+
+def _as_part(scored: Score) -> Score:
+    if scored.verdict != "not enough evidence":
+        return scored
+    seen: PartVerdict = "seen once" if scored.wrong else "no difference seen"
+    return replace(scored, verdict=seen if scored.questions else "not compared")
+
+
+def _aspects(result: CheckResult, questions: Sequence[Question], thresholds: Thresholds) -> tuple[Score, ...]:
+    return tuple(
+        _compared(
+            result.aspects.get(name, Count()),
+            name,
+            [(each, bool(each.wrong_aspects & bit)) for each in questions if each.aspects & bit],
+            thresholds,
+        )
+        for name, bit in named_aspects()
+    )
+
+
+def _fields(result: CheckResult, questions: Sequence[Question], thresholds: Thresholds) -> tuple[Score, ...]:
+    found = {
+        name: [(each, bool(each.wrong_fields & bit)) for each in questions if each.fields & bit]
+        for name, bit in named_fields()
+    }
+    # A field that nobody declared is told by name, and its questions are not kept apart.
+    wrong = [(each, True) for each in questions if each.unexplained]
+    found |= {name: wrong[: count.unexplained] for name, count in result.fields.items() if name not in found}
+    return tuple(_compared(result.fields.get(name, Count()), name, asked, thresholds) for name, asked in found.items())
+
+
+def _compared(count: Count, name: str, asked: Sequence[tuple[Question, bool]], thresholds: Thresholds) -> Score:
+    """The score of what only some answers could show."""
+    once = sum(wrong and not each.stays for each, wrong in asked)
+    shown = replace(count, calls=len(asked))
+    return _as_part(_score(name, shown, [wrong for _, wrong in asked], replace(thresholds, min_calls=0), once=once))
+
+
+def _not_comparable(
+    result: CheckResult, whole: Score, parts: Sequence[Score], thresholds: Thresholds
+) -> tuple[str, ...]:
+    """Of what too many answers were such that nothing could be compared with them, and why."""
+    found = []
+    for each in (whole, *parts):
+        calls = each.calls + each.not_comparable
+        alike = each is not whole and (each.calls, each.not_comparable) == (whole.calls, whole.not_comparable)
+        if alike or each.not_comparable <= thresholds.max_not_comparable * calls:
+            continue
+        of = "" if each is whole else f" of {each.name or 'callers not known'}"
+        most = max(result.not_comparable.items(), key=lambda reason: reason[1], default=("", 0))[0]
+        why = f" ({most})" if each is whole and most else ""
+        found.append(
+            f"nothing could be compared in {each.not_comparable:,} of {several(calls, 'call')}{of}{why}; "
+            f"at most {100 * thresholds.max_not_comparable:g} % may be such"
+        )
+    return tuple(found)
+
+
+def seen_once_often(part: Score, thresholds: Thresholds) -> bool:
+    """Whether more differed than may, and none of it when asked again: no verdict, until the data rest."""
+    return 0 < part.wrong == part.once and part.at_most > thresholds.max_unexplained and not part.missing
+
+
+def _often_seen_once(scores: Sequence[Score], thresholds: Thresholds) -> tuple[str, ...]:
+    """The first that differed too often, each time not when asked again: all calls, else a route or caller."""
+    for each in scores:
+        if seen_once_often(each, thresholds):
+            of = f" of {each.name}" if each.name else ""
+            asked = several(each.questions, "different question")
+            return (f"{each.wrong:,} of {asked}{of} differed, each time not when asked again",)
+    return ()
+
+
+def _uncovered(
+    whole: Score, aspects: Sequence[Score], fields: Sequence[Score], thresholds: Thresholds
+) -> tuple[str, ...]:
+    """What too few of the calls could show, as many as there are."""
+    if not whole.calls or whole.verdict == "not ready" or seen_once_often(whole, thresholds):
+        return ()
+    if whole.calls < thresholds.min_calls:
+        return (f"{several(whole.calls, 'call')} of the {thresholds.min_calls:,} that min_calls asks for",)
+    records = next(each for each in aspects if each.name == "values")
+    if records.verdict != "not ready" and records.missing > whole.missing:
+        return (f"only {several(records.questions, 'question')} had a record in the answer",)
+    short = [each for each in fields if each.questions and each.missing > whole.missing and each.verdict != "not ready"]
+    if not short:
+        return ()
+    least = min(short, key=lambda each: each.questions)
+    return (
+        f"{several(len(short), 'field')} came in too few answers, such as {least.name} in those of "
+        f"{several(least.questions, 'question')}",
+    )
+
+
+def _unchecked(calls_a_day: Mapping[str, float], callers: Sequence[Score]) -> dict[str, int]:
+    """The callers of the inventory whose calls nobody has compared, and how much of a hundred calls they make."""
+    total = sum(calls_a_day.values())
+    checked = {each.name for each in callers if each.questions}
+    return {
+        name: math.ceil(100 * often / total)
+        for name, often in sorted(calls_a_day.items(), key=lambda each: (-each[1], each[0]))
+        if name not in checked and often > 0
+    }
+
+
+def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
+    found = tuple(
+        Quantiles(
+            part,
+            quantile(times.old, part, thresholds.confidence),
+            quantile(times.new, part, thresholds.confidence),
+        )
+        for part in _QUANTILES
+    )
+    (_, old_low, old_high), (_, new_low, new_high) = found[0].old, found[0].new
+    allowed = thresholds.max_slowdown
+    return Latency(
+        route,
+        sum(times.old.values()),
+        found,
+        "slower" if new_low > old_high else "faster" if new_high < old_low else "no difference seen",
+        allowed is not None and new_low > allowed * old_high,
+    )
+
+
+def _notes(result: CheckResult) -> tuple[str, ...]:
+    notes = []
+    if len(result.questions) == MOST_QUESTIONS:
+        notes.append(f"the bound is of {MOST_QUESTIONS:,} different questions, drawn from all by chance")
+    if result.not_reread:
+        calls = several(result.not_reread, "call")
+        notes.append(f"{calls} not made again: the differences of enough others stayed (--rereads)")
+    for rule in result.known:
+        if rule.expired:
+            notes.append(f"a rule expired on {rule.expires} and explains nothing any more: {rule.name}")
+        elif not rule.differences:
+            notes.append(f"a rule explained nothing: {rule.name}")
+    notes += [f"a recording proved nothing: {each.name}" for each in result.recordings if not each.compared]
+    return tuple(notes)

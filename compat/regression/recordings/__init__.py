@@ -1,0 +1,1 @@
+"""Recordings: old calls and their answers, kept without anybody's data."""

@@ -1,0 +1,170 @@
+"""Reading recordings: call by call, no more in memory than a frame has, and never fewer than were written, unsaid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from compat.regression.recordings.format import (
+    FORMAT,
+    CutOff,
+    Damaged,
+    DamagedRecording,
+    NewOrder,
+    RecordedCall,
+    RecordingEnd,
+    RecordingError,
+    RecordingHead,
+    UnfinishedRecording,
+    frames_of,
+)
+
+__all__ = ["SUFFIX", "FileRead", "Recording", "open_recording", "read_head"]
+
+SUFFIX = ".ndjson.gz"
+_DECODER: msgspec.json.Decoder[RecordingHead | NewOrder | RecordedCall | RecordingEnd] = msgspec.json.Decoder(
+    RecordingHead | NewOrder | RecordedCall | RecordingEnd
+)
+
+
+@dataclass
+class FileRead:
+    """A file of a recording, as far as it was read.
+
+    Attributes:
+        path: the file.
+        head: its first line.
+        calls: how many calls were read.
+        lost: how many more its writer could not write.
+        finished: whether its writer closed it.
+    """
+
+    path: Path
+    head: RecordingHead | None = None
+    calls: int = 0
+    lost: int = 0
+    finished: bool = False
+
+
+@dataclass
+class Recording:
+    """The calls of some files, in their order; each iteration reads them anew.
+
+    Attributes:
+        paths: the files.
+        unfinished: whether a file without its end is refused, or read as far as it goes.
+        files: what the latest iteration has read so far.
+    """
+
+    paths: tuple[Path, ...]
+    unfinished: Literal["refuse", "accept"] = "refuse"
+    files: list[FileRead] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[RecordedCall]:
+        """Each call.
+
+        Raises:
+            UnfinishedRecording: a file has no end, and is refused without one; what it has was given.
+            DamagedRecording: a file cannot be read any further.
+            RecordingError: a file is no recording, or of a version that is not known here.
+        """
+        self.files = []
+        for path in self.paths:
+            read = FileRead(path)
+            self.files.append(read)
+            yield from _calls(read, self.unfinished == "refuse")
+
+    def heads(self) -> list[RecordingHead]:
+        """The first line of each file.
+
+        Raises:
+            RecordingError: a file is no recording, or of a version that is not known here.
+        """
+        return [read_head(path) for path in self.paths]
+
+    def age(self, now: float | None = None) -> float:
+        """Seconds since the oldest file was begun.
+
+        Raises:
+            RecordingError: as :meth:`heads` does.
+        """
+        return (time.time() if now is None else now) - min(head.made_at for head in self.heads())
+
+
+def open_recording(*places: str | Path, unfinished: Literal["refuse", "accept"] = "refuse") -> Recording:
+    """The recording of some files and folders.
+
+    Args:
+        places: files, and folders whose files are read by name.
+        unfinished: whether a file without its end is refused, or read as far as it goes, as one must be that is being
+            written.
+
+    Raises:
+        RecordingError: a place is not there, or there is no file in a folder.
+    """
+    paths: list[Path] = []
+    for place in map(Path, places):
+        found = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
+        if not found:
+            raise RecordingError(f"{place}: no recording in this folder")
+        if not found[0].is_file():
+            raise RecordingError(f"{place}: no such file")
+        paths += found
+    return Recording(tuple(paths), unfinished)
+
+
+def read_head(path: Path) -> RecordingHead:
+    """The first line of a file.
+
+    Raises:
+        RecordingError: it is no recording, or of a version that is not known here.
+    """
+    try:
+        first = next(frames_of(path), b"").partition(b"\n")[0]
+        line = _DECODER.decode(first)
+    except (CutOff, Damaged, msgspec.DecodeError):
+        raise RecordingError(f"{path}: no recording") from None
+    if not isinstance(line, RecordingHead):
+        raise RecordingError(f"{path}: no recording")
+    if line.format != FORMAT:
+        raise RecordingError(f"{path}: format {line.format} of recordings, and this version reads format {FORMAT}")
+    return line
+
+
+def _calls(read: FileRead, refuse_unfinished: bool) -> Iterator[RecordedCall]:
+    read.head = read_head(read.path)
+    try:
+        for frame in frames_of(read.path):
+            for line in _DECODER.decode_lines(frame):
+                if read.finished:
+                    raise Damaged("something stands behind its end")
+                if isinstance(line, RecordedCall):
+                    read.calls += 1
+                    yield line
+                elif isinstance(line, RecordingEnd):
+                    read.finished, read.lost = True, line.lost
+                    _check_count(line, read.calls)
+    except CutOff:
+        pass
+    except (Damaged, msgspec.DecodeError) as error:
+        message = f"{read.path}: damaged behind {_counted(read.calls)}: {error}"
+        raise DamagedRecording(message, read.calls) from None
+    if not read.finished and refuse_unfinished:
+        raise UnfinishedRecording(
+            f"{read.path}: the end is missing behind {_counted(read.calls)}; its writer was stopped, or writes still",
+            read.calls,
+        )
+
+
+def _check_count(end: RecordingEnd, calls: int) -> None:
+    if end.calls != calls:
+        raise Damaged(f"it had {_counted(end.calls)}")
+
+
+def _counted(calls: int) -> str:
+    return f"{calls} whole call{'' if calls == 1 else 's'}"

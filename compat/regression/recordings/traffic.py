@@ -1,0 +1,189 @@
+"""Records the pairs that shadow and canary make, and whose account made each call."""
+
+from __future__ import annotations
+
+import atexit
+import hmac
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from compat.config.settings import Configuration
+from compat.legacy.parameters import gather
+from compat.legacy.routes import LegacyCall
+from compat.legacy.signature import Caller, base_string, sign
+from compat.legacy.verifier import token_of
+from compat.processes import renew_after_fork
+from compat.regression.comparing.pairs import Pair
+from compat.regression.recordings.format import RecordingError, SecretFound
+from compat.regression.recordings.pseudonyms import key_of
+from compat.regression.recordings.reader import SUFFIX
+from compat.regression.recordings.writer import Recorder
+
+__all__ = [
+    "Accounts",
+    "TrafficRecorder",
+]
+
+_log = logging.getLogger("compat.regression")
+_ROOM = 1 << 30
+"""Bytes that the folder may take where the configuration does not say."""
+_BETWEEN_LOOKS = 64
+"""Pairs that are written before the folder is looked at again."""
+_LONGEST_WAIT = 2.0
+"""Seconds after which a pair is in the file, also where no other follows, so that a live report shows it."""
+_LONGEST_FILE = 24 * 3600.0
+"""Seconds after which a new file is begun, so that old ones can be checked and deleted."""
+
+
+class TrafficRecorder:
+    """Writes pairs into a folder, a file for each process; from the first pair on.
+
+    Each day has a file of its own. What cannot be written, since the disk or the folder's share of it is full, is
+    counted in the file, where that still can be, and said in the log once in a row.
+
+    Args:
+        configuration: says where, by which key, and which secrets must not get there.
+
+    Raises:
+        ConfigurationError: there is no key, and none can be made.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._folder = Path(configuration.regression["record"])
+        self._room = configuration.regression.get("record_max", _ROOM)
+        # Made now, so that processes which begin later have the same one.
+        self._key = key_of(configuration)
+        self.renew()
+        renew_after_fork(self.renew)
+        self._begun = 0.0
+        self._taken = 0
+        self._full = self._failing = False
+
+    def renew(self) -> None:
+        """Begin a file of one's own with the next pair, in a process that was forked."""
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+        self._flushing: threading.Thread | None = None
+
+    def __call__(self, pair: Pair) -> None:
+        """Record a pair; never raises what a disk or a secret is the reason of."""
+        if "GET" not in pair.call.route.methods:
+            return
+        self._do(lambda: self._keep(pair))
+
+    def close(self) -> None:
+        """Write what waits, and the end."""
+        with self._lock:
+            self._end()
+
+    def _do(self, work: Callable[[], object]) -> None:
+        try:
+            with self._lock:
+                work()
+            self._failing = False
+        except SecretFound as error:
+            _log.error("%s", error)
+        except RecordingError as error:
+            if not self._failing:
+                _log.error("%s; until it can be written again, no more is said", error)
+            self._failing = True
+
+    def _flush_later(self) -> None:
+        # One that failed is as good as none.
+        if self._flushing is None or not self._flushing.is_alive():
+            self._flushing = threading.Timer(_LONGEST_WAIT, self._do, [self._flush])
+            self._flushing.daemon = True
+            self._flushing.start()
+
+    def _flush(self) -> None:
+        self._flushing = None
+        if self._recorder is not None:
+            self._recorder.flush()
+
+    def _end(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            with suppress(RecordingError):
+                recorder.close()
+
+    def _keep(self, pair: Pair) -> None:
+        recorder = self._opened()
+        if self._taken % _BETWEEN_LOOKS == 0:
+            self._full = _bytes_in(self._folder) >= self._room
+        self._taken += 1
+        if self._full:
+            recorder.lose()
+            raise RecordingError(f"{self._folder}: holds the {self._room} bytes that record_max lets it")
+        recorder.keep_pair(pair)
+        self._flush_later()
+
+    def _opened(self) -> Recorder:
+        """The recorder of today."""
+        if self._recorder is not None and time.monotonic() - self._begun >= _LONGEST_FILE:
+            self._end()
+        if self._recorder is None:
+            self._recorder = Recorder(
+                self._folder,
+                self._key,
+                zone=self._configuration.settings.zone,
+                upstream=self._configuration.upstream.kind,
+                sought=self._configuration.secrets,
+            )
+            self._begun = time.monotonic()
+            atexit.unregister(self.close)
+            atexit.register(self.close)
+        return self._recorder
+
+
+def _bytes_in(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(_size(entry) for entry in entries if entry.name.endswith(SUFFIX))
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        # Deleted meanwhile, which is how room is made.
+        return 0
+
+
+class Accounts:
+    """The accounts that are known.
+
+    Args:
+        callers: them; of two with the same token the first counts.
+    """
+
+    def __init__(self, callers: Iterable[Caller]) -> None:
+        self._callers = tuple(callers)
+
+    def owner(self, call: LegacyCall, otherwise: str | None = None) -> str | None:
+        """The name of the account by which a call was made; None where it is not known.
+
+        Every token and signature is compared in constant time, whether one before it was the right one or not.
+
+        Args:
+            call: the call, as it came.
+            otherwise: whose calls without a token are that no signature tells, as browsers save them.
+        """
+        token = token_of(call.authorization)
+        owners = [each.name for each in self._callers if _same(each.api_token, token)]
+        if owners:
+            return owners[0]
+        values = gather(call).values
+        base, signature = base_string(values), values.get("signature", "")
+        owners = [each.name for each in self._callers if _same(sign(base, each.secret_key), signature)]
+        if owners:
+            return owners[0]
+        return None if token else otherwise
+
+
+def _same(known: str, given: str) -> bool:
+    return hmac.compare_digest(known.encode(errors="surrogatepass"), given.encode(errors="surrogatepass"))

@@ -1,0 +1,368 @@
+"""Writing recordings: each call redacted, searched for secrets, and written in frames that stand for themselves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timezone, tzinfo
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+from compat._version import __version__
+from compat.legacy.routes import LegacyCall
+from compat.legacy.verifier import token_of
+from compat.processes import renew_after_fork
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.recordings.format import (
+    FrameFile,
+    NewOrder,
+    RecordedCall,
+    RecordingEnd,
+    RecordingError,
+    RecordingHead,
+    SecretFound,
+    frame,
+)
+from compat.regression.recordings.parameters import CallRedactor
+from compat.regression.recordings.pseudonyms import Exhausted, OrderedNames, PseudonymKey
+from compat.regression.recordings.reader import SUFFIX
+from compat.text.json import several
+
+__all__ = [
+    "SHORTEST",
+    "RecordedFile",
+    "Recorder",
+    "Sought",
+    "forms_of",
+]
+
+SHORTEST = 6
+"""Characters that a secret has at least, to be looked for: a shorter one stands everywhere by chance."""
+
+
+def forms_of(secret: str) -> frozenset[bytes]:
+    """The bytes that betray a secret: itself, quoted for a URL or JSON, in hex, in base64 at any offset, reversed.
+
+    Args:
+        secret: at least :data:`SHORTEST` characters; of a shorter one there are none.
+    """
+    if len(secret) < SHORTEST:
+        return frozenset()
+    octets = secret.encode(errors="surrogatepass")
+    found = {octets, octets[::-1], secret[::-1].encode(errors="surrogatepass")}
+    found |= {octets.hex().encode(), octets.hex().upper().encode()}
+    found |= {write(octets).encode() for write in (quote, _quoted, quote_plus, _quoted_wholly)}
+    found |= {write(octets).lower().encode() for write in (quote, _quoted, quote_plus) if "%" in write(octets)}
+    found |= {
+        json.dumps(secret)[1:-1].encode(),
+        json.dumps(secret, ensure_ascii=False)[1:-1].encode("utf-8", "replace"),
+    }
+    found |= {part for encode in (base64.b64encode, base64.urlsafe_b64encode) for part in _inner(octets, encode)}
+    found |= {base64.b32encode(octets).rstrip(b"=")[:-1], base64.b32hexencode(octets).rstrip(b"=")[:-1]}
+    return frozenset(found)
+
+
+def _quoted(octets: bytes) -> str:
+    return quote(octets, safe="")
+
+
+def _quoted_wholly(octets: bytes) -> str:
+    return "".join(f"%{octet:02X}" for octet in octets)
+
+
+def _inner(octets: bytes, encode: Callable[[bytes], bytes]) -> Iterable[bytes]:
+    """What base64 makes of bytes wherever they stand in what is encoded: all but the characters shared with others."""
+    for offset in range(3):
+        padded = encode(b"\0" * offset + octets).rstrip(b"=")
+        whole = (offset + len(octets)) * 8 // 6
+        yield padded[-(-offset * 8 // 6) : whole]
+
+
+class Sought:
+    """Secrets that must not stand anywhere.
+
+    Args:
+        secrets: texts; those that are too short to be looked for are left out.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._forms = sorted({form for secret in secrets for form in forms_of(secret)})
+
+    def __repr__(self) -> str:
+        return f"Sought(forms={len(self._forms)})"
+
+    def stands_in(self, octets: bytes) -> bool:
+        """Whether one of them does."""
+        return any(form in octets for form in self._forms)
+
+
+_CALLS_A_FRAME = 64
+_BYTES_A_FRAME = 1 << 20
+_LONGEST_WAIT = 5.0
+"""Seconds after which the next call takes along those that wait to be written."""
+_MOST_VALUES = 200_000
+"""Values of persons in memory, some hundred bytes each; beyond that their places are given anew."""
+
+
+@dataclass(frozen=True)
+class RecordedFile:
+    """A recording that was closed.
+
+    Attributes:
+        path: the file.
+        calls: how many calls it holds.
+        lost: how many more could not be written.
+    """
+
+    path: Path
+    calls: int
+    lost: int
+
+
+_NEW_ORDER = msgspec.json.encode(NewOrder())
+
+
+class Recorder:
+    """Writes calls and their answers to a file of its own.
+
+    Threads may share one. A process that was forked from its owner begins a file of its own, where the place is a
+    folder.
+
+    Args:
+        place: a file that ends with ``.ndjson.gz`` and is not there yet, or a folder for one.
+        key: makes the pseudonyms.
+        zone: in which the old endpoint reads times without an offset.
+        upstream: the kind of the new endpoint.
+        source: what is recorded, as :class:`~compat.regression.recordings.format.RecordingHead` has it.
+        sought: secrets that must not get into it, beside the token and the signature of each call.
+
+    Raises:
+        RecordingError: the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        place: str | Path,
+        key: PseudonymKey,
+        *,
+        zone: tzinfo = timezone.utc,
+        upstream: str | None = None,
+        source: str = "traffic",
+        sought: Iterable[str] = (),
+    ) -> None:
+        self._place = Path(place)
+        self._key = key
+        self._zone = zone
+        self._upstream, self._source = upstream, source
+        self._sought = Sought([*sought, key.secret.hex(), key.secret.decode("latin-1")])
+        self._lock = threading.Lock()
+        self._begin()
+        renew_after_fork(self.renew)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    @property
+    def path(self) -> Path:
+        """The file that is written."""
+        return self._file.path
+
+    @property
+    def key_id(self) -> str:
+        """Tells the key of its pseudonyms from others."""
+        return self._key.id
+
+    def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+    def _begin(self) -> None:
+        self._closed = self._inherited = False
+        self._begin_order()
+        self._waiting: list[bytes] = []
+        self._since = 0.0
+        self._size = self._calls = self._lost = 0
+        now = time.time()
+        zone = getattr(self._zone, "key", None) or str(self._zone)
+        head = RecordingHead(
+            made_at=now,
+            made_by=__version__,
+            key_id=self._key.id,
+            zone=zone,
+            upstream=self._upstream,
+            source=self._source,
+        )
+        path = self._path(now)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = FrameFile(path)
+            self._file.append(frame(msgspec.json.encode(head) + b"\n"))
+        except OSError as error:
+            raise RecordingError(f"{path}: {error.strerror or error}") from None
+
+    def renew(self) -> None:
+        """Leave the file to the parent of this process; with the next call begins one of its own."""
+        self._lock = threading.Lock()
+        if not self._closed:
+            self._file.close(durable=False)
+        self._closed = self._inherited = True
+        self._waiting = []
+        self._calls = self._lost = 0
+
+    def _path(self, now: float) -> Path:
+        if self._place.name.endswith(SUFFIX):
+            return self._place
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        return self._place / f"{stamp}-{os.getpid()}-{secrets.token_hex(3)}{SUFFIX}"
+
+    def keep_pair(self, pair: Pair) -> None:
+        """Record a call that both endpoints answered; what shadow and canary hand over.
+
+        Raises:
+            RecordingError: as :meth:`keep` does.
+        """
+        self.keep(pair.call, old=pair.old, new=pair.new, caller=pair.caller, at=pair.at, served=pair.served)
+
+    def keep(
+        self,
+        call: LegacyCall,
+        *,
+        old: Answered | None = None,
+        new: Answered | None = None,
+        caller: str | None = None,
+        at: float | None = None,
+        served: Literal["legacy", "new"] | None = None,
+    ) -> None:
+        """Record a call.
+
+        Args:
+            call: the call, as it came; a read.
+            old: what the old endpoint answered, where it was asked.
+            new: what the shim answered from the new one, where it was asked.
+            caller: whose it is by the configuration.
+            at: when it came, seconds since the epoch; None for now.
+            served: which answer the caller got.
+
+        Raises:
+            SecretFound: a secret stands in what would be written. The call is left out and counted as lost.
+            RecordingError: the file was closed, or cannot be written. What waited for it is counted as lost.
+            ValueError: the call is a write.
+        """
+        if "GET" not in call.route.methods:
+            raise ValueError(f"{call.route.action} writes, and only reads are recorded")
+        with self._lock:
+            if self._inherited:
+                self._begin()
+            if self._closed:
+                raise RecordingError(f"{self._file.path}: was closed")
+            recorded = self._redacted(call, old, new, caller, time.time() if at is None else at)
+            line = msgspec.json.encode(msgspec.structs.replace(recorded, served=served))
+            own = Sought((token_of(call.authorization), _signature(call)))
+            if self._sought.stands_in(line) or own.stands_in(line):
+                self._lost += 1
+                raise SecretFound(f"{self._file.path}: a secret stood in a call to be recorded; it was left out")
+            self._add(line)
+
+    def _redacted(
+        self, call: LegacyCall, old: Answered | None, new: Answered | None, caller: str | None, at: float
+    ) -> RecordedCall:
+        if len(self._names) <= _MOST_VALUES:
+            try:
+                return self._redactor.call(call, old=old, new=new, caller=caller, at=at)
+            except Exhausted:
+                pass
+        self._begin_order()
+        self._waiting.append(_NEW_ORDER)
+        return self._redactor.call(call, old=old, new=new, caller=caller, at=at)
+
+    def _begin_order(self) -> None:
+        self._names = OrderedNames(self._key)
+        self._redactor = CallRedactor(self._key, self._zone, self._names)
+
+    def _add(self, line: bytes) -> None:
+        now = time.monotonic()
+        self._since = self._since or now
+        self._waiting.append(line)
+        self._size += len(line)
+        self._calls += 1
+        if len(self._waiting) >= _CALLS_A_FRAME or self._size >= _BYTES_A_FRAME or now - self._since >= _LONGEST_WAIT:
+            self._write()
+
+    def _write(self, *last: bytes) -> None:
+        lines = [*self._waiting, *last]
+        self._waiting, waiting = [], self._waiting
+        self._size, self._since = 0, 0.0
+        try:
+            self._file.append(frame(b"\n".join(lines) + b"\n"))
+        except OSError as error:
+            self._waiting = [line for line in waiting if line is _NEW_ORDER]
+            lost = len(waiting) - len(self._waiting)
+            self._calls -= lost
+            self._lost += lost
+            gone = f"{several(lost, 'call')} {'was' if lost == 1 else 'were'} lost"
+            raise RecordingError(f"{self._file.path}: {error.strerror or error}; {gone}") from None
+
+    def lose(self) -> None:
+        """Count a call that its owner does not hand over, so that the end says that it is missing."""
+        with self._lock:
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            RecordingError: the file cannot be written. What waited is counted as lost.
+        """
+        with self._lock:
+            if self._waiting and not self._closed:
+                self._write()
+
+    def abandon(self) -> None:
+        """Write what waits but no end, so that a reader says that there should have been more."""
+        with self._lock:
+            if not self._closed:
+                with suppress(RecordingError):
+                    if self._waiting:
+                        self._write()
+                self._closed = True
+                self._file.close()
+
+    def close(self) -> RecordedFile:
+        """Write what waits and the end, without which a reader would say that it is missing.
+
+        Raises:
+            RecordingError: the file cannot be written; the end is missing then.
+        """
+        with self._lock:
+            if not self._closed:
+                self._end()
+            return RecordedFile(self._file.path, self._calls, self._lost)
+
+    def _end(self) -> None:
+        try:
+            if self._waiting:
+                self._write()
+        finally:
+            try:
+                self._write(msgspec.json.encode(RecordingEnd(calls=self._calls, lost=self._lost)))
+            finally:
+                self._closed = True
+                self._file.close()
+
+
+def _signature(call: LegacyCall) -> str:
+    from compat.legacy.parameters import gather
+
+    return gather(call).values.get("signature", "")

@@ -1,0 +1,242 @@
+"""Ask recorded calls again, under the pseudonyms of their recording, or write what curl needs for it.
+
+A filter that names persons holds pseudonyms, which no endpoint knows. With the key they can be told again: the exam's
+whole list is read once, and whose digest a pseudonym has is whose value was asked for. These values stay in memory.
+
+``curl -s -K <(python -m compat.regression.replay index_students 17 limit=10 page=2)``
+
+The address, the token and the key come from the environment, so that none of them stands in an argument, where other
+people of the machine would see it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+from compat.legacy.routes import LegacyCall
+from compat.legacy.signature import signed
+from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.recordings.call_lists import Asker, listing, pages_of
+from compat.regression.recordings.format import RecordedAnswer, RecordedCall
+from compat.regression.recordings.parameters import CallRedactor
+from compat.regression.recordings.pseudonyms import PseudonymKey, RecordedNames, identity
+from compat.regression.recordings.redact import is_personal, pseudonymous
+from compat.schemas import COLUMNS
+from compat.text.json import loads
+
+__all__ = [
+    "Endpoints",
+    "RecordedAgain",
+    "Replay",
+    "command_of",
+    "curl_options",
+]
+
+_BY_EQUALITY = ("eq", "ne", "in", "nin")
+
+
+class Replay:
+    """Asks recorded calls again.
+
+    Args:
+        key: the key of the recording.
+        zone: in which the old endpoint reads times without an offset.
+        ask: asks the endpoint of today; :class:`~compat.regression.recordings.call_lists.NewEndpoint` is the shim.
+
+    Attributes:
+        unasked: how many calls could not be asked again, since what they asked for is not known any more.
+    """
+
+    def __init__(self, key: PseudonymKey, zone: tzinfo, ask: Asker) -> None:
+        self._key = key
+        self._zone = zone
+        self._ask = ask
+        self._values: dict[str, dict[tuple[str, bytes], str | int]] = {}
+        self.unasked = 0
+
+    def pair(self, recorded: RecordedCall) -> Pair | None:
+        """The old endpoint's answer as it was recorded, and the answer of today.
+
+        Returns:
+            the pair; None where the old endpoint's answer was not recorded, or the call cannot be asked again.
+        """
+        if recorded.old is None:
+            return None
+        call = self.call_of(recorded)
+        if call is None:
+            self.unasked += 1
+            return None
+        new = self.redacted(self._ask(call), recorded.old)
+        return Pair(recorded.call(), recorded.caller, recorded.at, recorded.old.answered(), new, "legacy")
+
+    def redacted(self, answered: Answered, recorded: RecordedAnswer) -> Answered:
+        """An answer under the pseudonyms of a recorded one, so that what is equal is equal byte by byte.
+
+        Args:
+            answered: an answer to the same call.
+            recorded: the recorded one.
+        """
+        names = RecordedNames(self._key, _records(bytes(recorded.body)))
+        return CallRedactor(self._key, self._zone, names).answer(answered).answered()
+
+    def call_of(self, recorded: RecordedCall) -> LegacyCall | None:
+        """The call with the values that it was made with; None where they are not known any more."""
+        if recorded.exact:
+            return recorded.call()
+        text = recorded.parameters.get("filter")
+        withheld = any(value.startswith("withheld-") for value in (recorded.exam_id, *recorded.parameters.values()))
+        if withheld or text is None:
+            return None
+        restored = self._restored(loads(text), self._values_of(recorded.exam_id))
+        if restored is None:
+            return None
+        given = {**recorded.parameters, "filter": json.dumps(restored)}
+        return replace(recorded.call(), query=urlencode(given))
+
+    def _restored(
+        self, comparisons: Mapping[str, Any], values: Mapping[tuple[str, bytes], str | int]
+    ) -> dict[str, dict[str, Any]] | None:
+        restored: dict[str, dict[str, Any]] = {}
+        for column, operators in comparisons.items():
+            restored[column] = {}
+            for operator, operand in operators.items():
+                found = [_value(column, each, values) for each in (operand if isinstance(operand, list) else [operand])]
+                if operator not in _BY_EQUALITY and not all(known for _, known in found):
+                    return None
+                # Nobody has the unknown ones, and nobody has their pseudonyms either.
+                told = [value for value, _ in found]
+                restored[column][operator] = told if isinstance(operand, list) else told[0]
+        return restored
+
+    def _values_of(self, exam_id: str) -> Mapping[tuple[str, bytes], str | int]:
+        """The values of an exam's records of today, by column and digest."""
+        if exam_id not in self._values:
+            self._values[exam_id] = values = {}
+
+            def read(call: LegacyCall) -> Answered:
+                answered = self._ask(call)
+                for record in _records(answered.body):
+                    values.update(_digests(record, self._key))
+                return answered
+
+            for _ in pages_of(listing(exam_id, {}), read):
+                pass
+        return self._values[exam_id]
+
+
+def _records(body: bytes) -> list[Mapping[str, Any]]:
+    try:
+        content = loads(body) if body else None
+    except ValueError:
+        return []
+    if not isinstance(content, dict):
+        return []
+    listed = content["students"] if isinstance(content.get("students"), list) else [content.get("student")]
+    return [record for record in listed if isinstance(record, dict)]
+
+
+def _digests(record: Mapping[str, Any], key: PseudonymKey) -> dict[tuple[str, bytes], str | int]:
+    found: dict[tuple[str, bytes], str | int] = {}
+    for column, value in record.items():
+        if column in COLUMNS and type(value) in (str, int) and is_personal(COLUMNS[column], value):
+            found[column, key.digest_of(column, value)] = value
+    return found
+
+
+def _value(column: str, operand: Any, values: Mapping[tuple[str, bytes], str | int]) -> tuple[Any, bool]:
+    """What an operand stands for, and whether that is known."""
+    digest = identity(operand) if pseudonymous(COLUMNS[column]) else None
+    if digest is None:
+        return operand, True
+    known = values.get((column, digest))
+    return (operand, False) if known is None else (known, True)
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Who can be asked, and the key that makes pseudonyms of what they answer.
+
+    Attributes:
+        key: the key that recordings were made with.
+        new: asks the new endpoint.
+        old: caller to who asks the old endpoint with that caller's account, of those whose account is known; None as a
+            caller is the account of our own calls. What another account may see says nothing of a caller's answers.
+    """
+
+    key: PseudonymKey
+    new: Asker
+    old: Mapping[str | None, Asker] = field(default_factory=dict)
+
+
+class RecordedAgain:
+    """Asks again what a recorded call asked; what reads a pair that differs again.
+
+    Args:
+        recorded: the call, whose old answer was recorded.
+        replay: knows which values its pseudonyms stand for.
+        endpoints: who can be asked.
+        ours: whether a call without a caller was one of our own, as those of ``exam-compat record`` are.
+    """
+
+    def __init__(self, recorded: RecordedCall, replay: Replay, endpoints: Endpoints, *, ours: bool) -> None:
+        self._recorded = recorded
+        self._replay = replay
+        self._endpoints = endpoints
+        known = recorded.caller is not None or ours
+        self._old = endpoints.old.get(recorded.caller) if known else None
+
+    def old(self, call: LegacyCall) -> Answered | None:
+        """What the old endpoint answers now; None where it cannot be asked."""
+        return self._asked(self._old)
+
+    def new(self, call: LegacyCall) -> Answered | None:
+        """What the new one answers now; None where the call cannot be made again."""
+        return self._asked(self._endpoints.new)
+
+    def _asked(self, asker: Asker | None) -> Answered | None:
+        if asker is None or (call := self._replay.call_of(self._recorded)) is None:
+            return None
+        return self._replay.redacted(asker(call), self._recorded.old or RecordedAnswer())
+
+
+URL, TOKEN, KEY = "EXAM_STUDENTS_URL", "EXAM_STUDENTS_TOKEN", "EXAM_STUDENTS_SECRET"
+
+
+def command_of(route: str, exam: str, parameters: Mapping[str, str]) -> str:
+    """A line for a shell that makes a call again."""
+    words = [route, exam, *(f"{name}={text}" for name, text in parameters.items())]
+    return f"curl -s -K <(python -m compat.regression.replay {shlex.join(words)})"
+
+
+def curl_options(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The options of curl, as its file of them has it.
+
+    Args:
+        arguments: the route, the exam, and parameters as ``name=text``.
+        environment: has the base URL, the token and the key.
+
+    Raises:
+        KeyError: a variable is missing.
+    """
+    route, exam, *given = arguments
+    parameters = dict(each.split("=", 1) for each in given)
+    query = urlencode(signed(parameters, environment[KEY], {"id": exam}))
+    url = f"{environment[URL].rstrip('/')}/api/v3/exams/{exam}/{route}?{query}"
+    return f'url = "{url}"\nheader = "Authorization: Token token={environment[TOKEN]}"\n'
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(curl_options(sys.argv[1:], os.environ))
+    except KeyError as error:
+        sys.exit(f"the environment has no variable {error.args[0]}: the base URL, the token and the key go there")
+    except ValueError:
+        sys.exit("usage: python -m compat.regression.replay ROUTE EXAM [NAME=TEXT ...]")

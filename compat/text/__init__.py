@@ -1,0 +1,1 @@
+"""Texts that must be exact: JSON and points in time."""

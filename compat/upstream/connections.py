@@ -1,0 +1,370 @@
+"""urllib3's connections, kept open and in step: an answer belongs to its question (contract, section 4).
+
+A connection on which anything was out of step is not used again, and an idle one not for long. Pools, proxies, TLS,
+chunks and compression are urllib3's.
+
+urllib3 opens connections, finds its way through proxies, sends again, follows redirects and decodes. For one more GET
+on a connection of its pool nothing of that is left to do, and finding that out takes most of a request's processor
+time. Here the head is what the library wrote on that connection before, but for its target, and the answer is read as
+any other. Whatever is otherwise is left to ``urlopen``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import re
+import ssl
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from http import HTTPStatus
+from http.client import HTTP_PORT
+from types import FunctionType
+from typing import Any
+
+import urllib3.response
+from requests.adapters import HTTPAdapter
+from urllib3 import (
+    BaseHTTPResponse,
+    HTTPConnectionPool,
+    HTTPHeaderDict,
+    HTTPResponse,
+    PoolManager,
+    connection,
+    connectionpool,
+)
+from urllib3.exceptions import DependencyWarning, HTTPError, ProtocolError, ReadTimeoutError, SSLError
+
+from compat.errors import UpstreamError
+from compat.upstream.answers_in_step import AnswerInStep, Attempt
+from compat.upstream.limits import SMALL
+
+__all__ = [
+    "ConnectionInStep",
+    "InStepAdapter",
+    "WholeAnswer",
+    "ask_again",
+    "check_encoding",
+    "keep_in_step",
+]
+
+_ENCODINGS = {"identity": "", "x-gzip": "gzip"}
+
+
+def _bounded(coding: str) -> bool:
+    """Whether urllib3 decodes piece by piece; it warns where Brotli is too old for that (before 1.2)."""
+    if coding != "br":
+        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DependencyWarning)
+        try:
+            vars(urllib3.response)["BrotliDecoder"]().decompress(b"", max_length=1)
+        except DependencyWarning:
+            return False
+    return True
+
+
+_DECODED = tuple(filter(_bounded, HTTPResponse.CONTENT_DECODERS))
+
+
+class ConnectionInStep:
+    """Mixed into a connection of urllib3's.
+
+    Attributes:
+        answered: how many answers came since it was opened.
+        keep_alive: seconds that it is trusted while idle; None for ever.
+        kept_at: when it was last used.
+        out_of_step: more came than was asked for.
+    """
+
+    close: Callable[[], None]
+    sock: Any
+    answered = 0
+    keep_alive: float | None = None
+    kept_at = 0.0
+    out_of_step = False
+    _written: bytes | None = None
+    _head: tuple[dict[str, str], bytes] | None = None
+
+    def connect(self) -> None:
+        self.answered, self.out_of_step = 0, False
+        super().connect()  # type: ignore[misc]
+
+    def request(
+        self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> Any:
+        self._begin_request()
+        self._written = self._head = None
+        result = super().request(method, url, body, headers, **kwargs)  # type: ignore[misc]
+        line, _, others = (self._written or b"").partition(b"\r\n")
+        if body is None and line.startswith(b"GET ") and line.endswith(b" HTTP/1.1"):
+            self._head = dict(headers or {}), others
+        return result
+
+    def send(self, data: Any) -> None:
+        # What is written first is the whole head; a proxy's CONNECT is written while that is under way.
+        if self._written is None and isinstance(data, bytes):
+            self._written = data
+        super().send(data)  # type: ignore[misc]
+
+    def head_again(self, headers: Mapping[str, str]) -> bytes | None:
+        """What the library writes after the first line of a GET with these headers.
+
+        Returns:
+            None where it did not do so on this connection, or where opening or checking the connection is to be done.
+        """
+        open_and_usual = self.sock is not None and self.answered and not self.debuglevel  # type: ignore[attr-defined]
+        if not open_and_usual or self._head is None or self._head[0] != headers:
+            return None
+        if self.proxy is not None or not (self.is_verified or self.default_port == HTTP_PORT):  # type: ignore[attr-defined]
+            # urllib3 warns of each request that goes out unverified.
+            return None
+        return self._head[1]
+
+    def ask(self, head: bytes, silence: float) -> AnswerInStep:
+        """Send a head on the open connection, and wait so many seconds for each byte of that of the answer."""
+        self._begin_request()
+        self.sock.settimeout(silence)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            # The answer may have come before, as urllib3 has it.
+            self.send(head)
+        answer = self.response_class(self.sock, method="GET")
+        try:
+            answer.begin()
+        except BaseException:
+            answer.close()
+            raise
+        self.answered += 1
+        return answer
+
+    def _begin_request(self) -> None:
+        attempt = Attempt.current()
+        if attempt is not None:
+            # One that was closed is opened while the request is sent.
+            attempt.reused = self.sock is not None and self.answered > 0
+            self.keep_alive = attempt.limits.keep_alive
+
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        self.answered += 1
+        return response
+
+    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> AnswerInStep:
+        return AnswerInStep(sock, *args, connection=self, **kwargs)
+
+    def may_be_used(self, attempt: Attempt | None) -> bool:
+        """Whether it is as good as a new one."""
+        if self.out_of_step or (attempt is not None and attempt.fresh):
+            return False
+        return self.keep_alive is None or time.monotonic() - self.kept_at < self.keep_alive
+
+
+@cache
+def _connection_in_step(connection: type) -> type:
+    return type("ConnectionInStep", (ConnectionInStep, connection), {})
+
+
+class _Pool:
+    """Mixed into a pool of urllib3's: gives and keeps no connection that is out of step, or was idle for long."""
+
+    @property
+    def ConnectionCls(self) -> Any:  # noqa: N802 - urllib3's name
+        """Asked for anew with each connection: a cassette of vcrpy puts a class of its own where urllib3's was."""
+        usual = super().ConnectionCls  # type: ignore[misc]
+        return usual if hasattr(usual, "cassette") else _connection_in_step(usual)
+
+    def _get_conn(self, *args: Any, **kwargs: Any) -> Any:
+        connection = super()._get_conn(*args, **kwargs)  # type: ignore[misc]
+        kept = isinstance(connection, ConnectionInStep) and connection.answered
+        if kept and not connection.may_be_used(Attempt.current()):
+            connection.close()
+        return connection
+
+    def _put_conn(self, connection: Any) -> None:
+        if isinstance(connection, ConnectionInStep):
+            connection.kept_at = time.monotonic()
+            if not connection.may_be_used(None):
+                connection.close()
+        super()._put_conn(connection)  # type: ignore[misc]
+
+
+@cache
+def _in_step(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    if issubclass(pool, _Pool):
+        return pool
+    return type("PoolInStep", (_Pool, pool), {})
+
+
+def keep_in_step(manager: PoolManager) -> None:
+    """Let every connection that a manager of pools opens from now on be kept in step, its proxies' as well."""
+    classes = manager.pool_classes_by_scheme
+    ours = {scheme: _in_step(pool) for scheme, pool in classes.items()}
+    if ours != classes:
+        manager.pool_classes_by_scheme = ours
+        manager.clear()
+
+
+def without_unbounded(accepted: str) -> str:
+    """An ``Accept-Encoding`` without what cannot be decoded here within a limit."""
+    names = [text.strip() for text in accepted.split(",")]
+    return ", ".join(name for name in names if name != "br" or name in _DECODED)
+
+
+def check_encoding(response: BaseHTTPResponse) -> None:
+    """Let urllib3 decode a body whichever legal way its encodings are written in.
+
+    Raises:
+        UpstreamError: one that cannot be decoded here; the text names it.
+    """
+    stated = response.headers.get("Content-Encoding")
+    if stated is None:
+        return
+    names = [_ENCODINGS.get(name, name) for name in (text.strip().lower() for text in stated.split(","))]
+    codings = [name for name in names if name]
+    unknown = [name for name in codings if name not in _DECODED]
+    if unknown and response.status < HTTPStatus.MULTIPLE_CHOICES:
+        raise UpstreamError(f"The upstream's answer is encoded as {unknown[0][:40]!r}, which cannot be decoded here.")
+    del response.headers["Content-Encoding"]
+    if codings and not unknown:
+        response.headers["Content-Encoding"] = ", ".join(codings)
+
+
+class InStepAdapter(HTTPAdapter):
+    """``requests``' own adapter with connections that are kept in step."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        keep_in_step(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        keep_in_step(manager)
+        return manager
+
+
+_TARGET = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*")
+"""What urllib3 sends as it is."""
+
+_log = logging.getLogger("urllib3.connectionpool")
+_PASSED_BY = (
+    (HTTPConnectionPool, "urlopen", connectionpool),
+    (HTTPConnectionPool, "_make_request", connectionpool),
+    (connection.HTTPConnection, "request", connection),
+    (connection.HTTPConnection, "getresponse", connection),
+    (http.client.HTTPConnection, "putrequest", http.client),
+    (http.client.HTTPConnection, "getresponse", http.client),
+)
+"""Where tracing puts functions of its own, to see each request or to add headers to it."""
+
+
+class WholeAnswer:
+    """An answer without an encoding, read to its end."""
+
+    def __init__(self, status: int, headers: HTTPHeaderDict, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self._body = body
+
+    def read1(self, amt: int | None = None, decode_content: bool | None = True) -> bytes:
+        """All of the body, and then nothing."""
+        body, self._body = self._body, b""
+        return body
+
+    def drain_conn(self) -> None:
+        """Nothing: the connection is given back already."""
+
+    def close(self) -> None:
+        """Nothing, likewise."""
+
+
+def ask_again(
+    pool: HTTPConnectionPool, target: str, headers: Mapping[str, str], silence: float
+) -> WholeAnswer | HTTPResponse | None:
+    """The answer to a GET, where the pool has an open connection on which the same headers were sent before.
+
+    Args:
+        pool: of connections that are kept in step.
+        target: path and query.
+        headers: all but those that the library adds.
+        silence: seconds to wait for a byte.
+
+    Returns:
+        None where nothing was sent: it is for ``urlopen`` then.
+
+    Raises:
+        HTTPError: as ``urlopen`` does.
+        UpstreamError: the answer passed a limit.
+    """
+    if pool.proxy is not None or _TARGET.fullmatch(target) is None or not _unobserved():
+        return None
+    kept: Any = pool._get_conn()
+    again = kept.head_again(headers) if isinstance(kept, ConnectionInStep) else None
+    if again is None:
+        pool._put_conn(kept)
+        return None
+    try:
+        answer = kept.ask(b"GET %b HTTP/1.1\r\n%b" % (target.encode("ascii"), again), silence)
+        found = HTTPHeaderDict(answer.pairs)
+        if answer.length is None or answer.length > SMALL or "Content-Encoding" in found:
+            return _by_library(pool, kept, answer, found, target)
+        with answer:
+            body = answer.read()
+    except BaseException as error:
+        kept.close()
+        pool._put_conn(kept)
+        raised = _as_urllib3(error, pool, target)
+        if raised is None:
+            raise
+        raise raised from error
+    if answer.will_close:
+        kept.close()
+    pool._put_conn(kept)
+    return WholeAnswer(answer.status, found, body)
+
+
+def _unobserved() -> bool:
+    """Whether nobody would miss what is passed by."""
+    if _log.isEnabledFor(logging.DEBUG):
+        return False
+    for owner, name, module in _PASSED_BY:
+        found = getattr(owner, name)
+        if type(found) is not FunctionType or found.__globals__ is not vars(module):
+            return False
+    return True
+
+
+def _by_library(
+    pool: HTTPConnectionPool, kept: Any, answer: AnswerInStep, headers: HTTPHeaderDict, target: str
+) -> HTTPResponse:
+    """The library's answer, which decodes, and gives the connection back."""
+    response = HTTPResponse(
+        body=answer,
+        headers=headers,
+        status=answer.status,
+        version=answer.version,
+        version_string="HTTP/1.1",
+        reason=answer.reason,
+        preload_content=False,
+        original_response=answer,
+        pool=pool,
+        connection=kept,
+        request_method="GET",
+        request_url=target,
+    )
+    if answer.will_close:
+        kept.close()
+    return response
+
+
+def _as_urllib3(error: BaseException, pool: HTTPConnectionPool, target: str) -> HTTPError | None:
+    """What ``urlopen`` makes of an error; None for one that it lets pass."""
+    if isinstance(error, TimeoutError):
+        return ReadTimeoutError(pool, target, "Read timed out.")
+    if isinstance(error, ssl.SSLError):
+        return SSLError(error)
+    if isinstance(error, http.client.HTTPException | OSError):
+        return ProtocolError("Connection aborted.", error)
+    return None

@@ -1,0 +1,343 @@
+"""How much of one answer and of one walk is taken from an upstream (contract, section 4).
+
+An upstream that is broken or hostile can send without an end, or send little that expands to much. No honest page comes
+near these limits; each is a key of ``[upstream]`` and a keyword argument of an upstream.
+
+One answer is bounded by its own limits; many at once would still take as many times as much, and each is twice or more
+as large while it is decoded. An honest page is small enough to need no place.
+
+An upstream may state any total and give any number of records a page. No honest list comes near these limits. Past the
+first two a walk fails at once, with a 502 that names the key; the third only slows it down.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from compat.errors import ConfigurationError, UpstreamError, UpstreamThrottled
+from compat.processes import renew_after_fork
+from compat.upstream.retries import Deadline
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "FREE_PAGES",
+    "SMALL",
+    "USUAL_LIMITS",
+    "AnswerLimits",
+    "LargeAnswer",
+    "LimitKeys",
+    "Pace",
+    "WalkMeter",
+    "WalkSettings",
+    "too_large",
+]
+
+_MIB = 1 << 20
+_OBJECTS, _VALUES = 40, 200
+"""For each record of the largest page, more of both than any record of either upstream has."""
+
+
+class LimitKeys(TypedDict, total=False):
+    """The keys of :class:`AnswerLimits`, for signatures."""
+
+    keep_alive: float
+    answer_seconds: float
+    answer_head_bytes: int
+    answer_body_bytes: int
+    answer_decoded_bytes: int
+    page_records: int
+
+
+@dataclass(frozen=True)
+class AnswerLimits:
+    """Limits on one answer.
+
+    Attributes:
+        keep_alive: seconds that an idle connection is trusted; 0 opens one for each request.
+        answer_seconds: from the request to the last byte of the body.
+        answer_head_bytes: of the head, and of the informational answers before it.
+        answer_body_bytes: of the body as it is sent.
+        answer_decoded_bytes: of the body once it is decoded, counted while that is done.
+        page_records: records of a page.
+    """
+
+    keep_alive: float = 15.0
+    answer_seconds: float = 30.0
+    answer_head_bytes: int = 1 << 16
+    answer_body_bytes: int = 16 * _MIB
+    answer_decoded_bytes: int = 16 * _MIB
+    page_records: int = 5_000
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            kinds, what = ((int, float), "a number") if each.type == "float" else ((int,), "a whole number")
+            fits = isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value < float("inf")
+            if not fits or (value == 0 and each.name != "keep_alive"):
+                least = "of at least 0" if each.name == "keep_alive" else "above 0"
+                raise ConfigurationError(f"{each.name} = {value!r}: must be {what} {least}")
+
+    @classmethod
+    def of(cls, **keys: Unpack[LimitKeys]) -> AnswerLimits:
+        """The limits of some keys, the others by default.
+
+        Raises:
+            ConfigurationError: a value that cannot be used; the text names its key.
+        """
+        return cls(**keys)
+
+    def within(self, deadline: Deadline) -> Deadline:
+        """When an answer that is asked for now has to be there."""
+        return Deadline.after(
+            self.answer_seconds, f"the limit of {self.answer_seconds:g} seconds an answer (answer_seconds)"
+        ).sooner(deadline)
+
+    def check_decoded(self, size: int) -> None:
+        """Let no body expand without an end.
+
+        Raises:
+            UpstreamError: it has more bytes than a body may have.
+        """
+        if size > self.answer_decoded_bytes:
+            raise too_large("body", self.answer_decoded_bytes, "answer_decoded_bytes", " once decoded")
+
+    def check_values(self, body: bytes) -> None:
+        """Refuse a body that is all values before each of them is made an object, which takes twenty times its room.
+
+        What stands in texts is counted too: the limits are far above what a page of records needs.
+
+        Raises:
+            UpstreamError: it has more objects or values than the largest page would.
+        """
+        if len(body) <= _MIB:
+            return
+        values = body.count(b",") + body.count(b"[")
+        if body.count(b"{") > self.page_records * _OBJECTS or values > self.page_records * _VALUES:
+            raise self.too_many_records()
+
+    def check_records(self, number: int) -> None:
+        """Refuse a page with more records than a page may have.
+
+        Raises:
+            UpstreamError: it has.
+        """
+        if number > self.page_records:
+            raise self.too_many_records()
+
+    def too_many_records(self) -> UpstreamError:
+        """The error that names the limit."""
+        return UpstreamError(f"The upstream's page holds more than {self.page_records} records (page_records).")
+
+
+USUAL_LIMITS = AnswerLimits()
+
+
+def too_large(part: str, most: int, key: str, when: str = "") -> UpstreamError:
+    """The error for an answer of which a part has more bytes than its limit."""
+    return UpstreamError(f"The upstream's answer has a {part} of more than {most} bytes{when} ({key}).")
+
+
+SMALL = 1 << 20
+"""Bytes that an answer may have without a place."""
+
+_PLACES = 2
+_PAUSE = 0.001
+"""Seconds between two pieces of a large answer."""
+
+
+class _Places:
+    def __init__(self) -> None:
+        self.renew()
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Give all places back, in a process that was forked."""
+        self.free = threading.BoundedSemaphore(_PLACES)
+
+
+_places = _Places()
+
+
+class LargeAnswer:
+    """A place for one answer, taken when it turns out to be large and given back at the end of the context."""
+
+    def __init__(self) -> None:
+        self._place: threading.BoundedSemaphore | None = None
+
+    def __enter__(self) -> LargeAnswer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._place is not None:
+            self._place.release()
+            self._place = None
+
+    def needed_for(self, size: int, deadline: Deadline) -> None:
+        """Wait for a place where the answer needs one.
+
+        Args:
+            size: bytes that it has so far.
+            deadline: how long to wait at most.
+
+        Raises:
+            UpstreamThrottled: none came free.
+        """
+        if size <= SMALL:
+            return
+        if self._place is not None:
+            # Each piece lets others have the interpreter and the processor first.
+            time.sleep(_PAUSE)
+            return
+        free = _places.free
+        if not free.acquire(timeout=deadline.remaining()):
+            raise UpstreamThrottled(f"Too many answers of more than {SMALL} bytes are being read at once.", "1")
+        self._place = free
+
+
+_SMALL = 100
+"""Records of a page; walks of pages that have fewer are slowed down to ``walk_rate``."""
+
+FREE_PAGES = 20
+"""Small pages of a walk that are read as fast as they come: most lists are not longer."""
+
+
+class Pace:
+    """Lets so many calls a second begin, over all walks of an upstream in this process; safe across threads.
+
+    Args:
+        rate: calls a second. What was not called for within the last second is not made up for.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self.renew()
+        renew_after_fork(self.renew)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"rate": self._rate}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def renew(self) -> None:
+        """Begin anew, in a process that was forked."""
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def wait(self, deadline: Deadline) -> None:
+        """Wait for a turn.
+
+        Raises:
+            UpstreamTimeout: it would come after the deadline.
+        """
+        with self._lock:
+            now = time.monotonic()
+            turn = max(self._next, now - 1.0)
+            self._next = turn + 1 / self._rate
+        if turn > now:
+            time.sleep(min(turn - now, deadline.remaining()))
+
+
+@dataclass(frozen=True)
+class WalkSettings:
+    """How a reading of the whole list is bounded; the keys of ``[upstream]`` that begin with ``walk_``.
+
+    Attributes:
+        deadline: seconds that one may take.
+        unsettled: whether a list that kept changing is served and says so, or refused.
+        pages: pages that one may read, all its attempts together.
+        bytes: bytes of records that one may read, all its attempts together.
+        rate: calls a second that walks of small pages make, all walks of an upstream in a process together.
+        pace: sees to the rate.
+    """
+
+    deadline: float = 900.0
+    unsettled: Literal["serve", "refuse"] = "serve"
+    pages: int = 200_000
+    bytes: int = 8 << 30
+    rate: float = 100.0
+    pace: Pace = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.deadline, int | float) or not self.deadline > 0:
+            raise ConfigurationError(f"walk_deadline = {self.deadline!r}: must be seconds above 0")
+        if self.unsettled not in ("serve", "refuse"):
+            raise ConfigurationError(f'unsettled = {self.unsettled!r}: must be "serve" or "refuse"')
+        for name, value in (("walk_pages", self.pages), ("walk_bytes", self.bytes)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"{name} = {value!r}: must be a whole number of at least 1")
+        rate: Any = self.rate
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+            raise ConfigurationError(f"walk_rate = {rate!r}: must be calls a second above 0")
+        object.__setattr__(self, "pace", Pace(rate))
+
+    def slow_down(self, rows: int, deadline: Deadline) -> None:
+        """Wait for a turn where pages have no more than so many records.
+
+        Raises:
+            UpstreamTimeout: the deadline comes first.
+        """
+        if rows < _SMALL:
+            self.pace.wait(deadline)
+
+    def limit(self) -> Deadline:
+        """The end of a reading that begins now."""
+        return Deadline.after(self.deadline, f"walk_deadline of {self.deadline:g} seconds")
+
+
+class WalkMeter:
+    """What one walk has taken of its limits; it counts in the thread that takes the pages.
+
+    Args:
+        settings: the limits.
+    """
+
+    def __init__(self, settings: WalkSettings) -> None:
+        self._settings = settings
+        self._pages = 0
+        self._bytes = 0
+        self._small = 0
+
+    def took(self, rows: Sequence[Any]) -> None:
+        """Count a page, whose records are texts.
+
+        Raises:
+            UpstreamError: a limit is passed.
+        """
+        self._pages += 1
+        self._small += len(rows) < _SMALL
+        self._bytes += sum(map(len, rows))
+        self.expect(0)
+        if self._bytes > self._settings.bytes:
+            raise UpstreamError(
+                f"The upstream's list is too large: a walk may read walk_bytes = {self._settings.bytes} bytes."
+            )
+
+    def expect(self, pages: int) -> None:
+        """Fail now where so many pages more would pass the limit.
+
+        Raises:
+            UpstreamError: they would.
+        """
+        if self._pages + pages > self._settings.pages:
+            raise UpstreamError(
+                f"The upstream's list is too long: a walk may read walk_pages = {self._settings.pages} pages."
+            )
+
+    def wait(self, rows_before: int, deadline: Deadline) -> None:
+        """Wait before a page whose list had so few records on the page before; from any thread.
+
+        Raises:
+            UpstreamTimeout: the walk's deadline comes first.
+        """
+        if self._small > FREE_PAGES:
+            self._settings.slow_down(rows_before, deadline)
