@@ -247,10 +247,10 @@ def _folder_of(file: str | None) -> str:
 
 
 _OURS = (
-    *_folders(os.path.dirname(_folder_of(__file__)), _folder_of(requests.__file__), _folder_of(urllib3.__file__)),
+    *_folders(_folder_of(__file__), _folder_of(requests.__file__), _folder_of(urllib3.__file__)),
     deprecation.__file__,
 )
-_EXAMPLE = os.path.join(os.path.dirname(_folder_of(__file__)), "cli", "example") + os.sep
+_EXAMPLE = os.path.join(_folder_of(__file__), "cli", "example") + os.sep
 """The one script that is shipped with the package: it is a user's in all but its place."""
 _STANDARD_LIBRARY = _folders(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 _MULTIPROCESSING = tuple(f"{folder}multiprocessing{os.sep}" for folder in _STANDARD_LIBRARY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from surface import surface
@@ -11,6 +12,18 @@ from surface import surface
 FROZEN = json.loads(Path(__file__).with_name("surface.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("part", sorted(FROZEN))
-def test_it_is_as_it_was(part: str) -> None:
-    assert json.loads(json.dumps(surface()[part])) == FROZEN[part]
+PARTS = [(part, name) for part, of in sorted(FROZEN.items()) for name in (of if isinstance(of, dict) else [None])]
+
+
+@pytest.fixture(scope="module")
+def now() -> dict[str, Any]:
+    return dict(json.loads(json.dumps(surface())))
+
+
+def test_nothing_came_or_went(now: dict[str, Any]) -> None:
+    assert {part: list(of) for part, of in now.items()} == {part: list(of) for part, of in FROZEN.items()}
+
+
+@pytest.mark.parametrize(("part", "name"), PARTS)
+def test_it_is_as_it_was(now: dict[str, Any], part: str, name: str | None) -> None:
+    assert (now[part][name] if name else now[part]) == (FROZEN[part][name] if name else FROZEN[part])

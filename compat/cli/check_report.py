@@ -197,7 +197,11 @@ def _tell_sample(sample: Sample) -> None:
     say(plain(f"  {command_of(sample.route, sample.exam, sample.parameters)}"))
 
 
-FORMS: Mapping[str, str] = {"html": "as_html", "markdown": "as_markdown", "junit": "as_junit"}
+FORMS: Mapping[str, tuple[str, str]] = {
+    "html": ("html", "as_html"),
+    "markdown": ("others", "as_markdown"),
+    "junit": ("others", "as_junit"),
+}
 """The forms of report: the module of each and its option have that name; the function is in it."""
 
 
@@ -221,8 +225,9 @@ def write_reports(
 
     content = content_of(result, judged, callers_left)
     made = {
-        path: getattr(importlib.import_module(f"compat.regression.report.{form}"), FORMS[form])(content)
+        path: getattr(importlib.import_module(f"compat.regression.report.{module}"), name)(content)
         for form, path in files.items()
+        for module, name in (FORMS[form],)
     }
     for path, text in made.items():
         with whole_file(path) as file:

@@ -59,7 +59,6 @@ def begin() -> None:
 
 def _configured() -> ExamStudentsAdapter | None:
     try:
-
         configuration = startup_configuration()
         if configuration.legacy_base_url is None:
             raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")

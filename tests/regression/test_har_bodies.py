@@ -75,6 +75,19 @@ def test_a_body_is_the_same_whatever_it_is_packed_in(tmp_path: Path, given: dict
     assert (seen.answered.status, seen.answered.body, seen.odd) == (200, OCTETS, ())
 
 
+@pytest.mark.parametrize("said", [True, False], ids=["said", "unsaid"])
+@pytest.mark.parametrize("pack", [brotli.compress, gzip.compress, zlib.compress, zstd.compress])
+@pytest.mark.parametrize("students", [0, 1, 30, 300, 3000])
+def test_a_packed_page_of_any_size_is_unpacked(
+    tmp_path: Path, students: int, pack: Callable[[bytes], bytes], said: bool
+) -> None:
+    """Brotli's first octet says how long its text is; from 64 KiB on it is a bracket, as JSON may begin with."""
+    coding = {brotli.compress: "br", gzip.compress: "gzip", zlib.compress: "deflate"}.get(pack, "zstd")
+    body = json.dumps({"students": [{"id": number, "name": "é" * 99} for number in range(students)]}).encode()
+    seen = only(tmp_path, entry(response=coded(coding) if said else {}, content=based(pack(body))))
+    assert (seen.answered.body, seen.odd) == (body, ())
+
+
 @pytest.mark.parametrize("content", [{"text": TEXT, "encoding": "base64"}, {"text": "é" + TEXT, "encoding": "base64"}])
 def test_what_is_no_base64_is_taken_as_it_stands(tmp_path: Path, content: dict[str, Any]) -> None:
     seen = only(tmp_path, entry(content=content))

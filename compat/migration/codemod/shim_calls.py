@@ -17,8 +17,8 @@ from compat.migration.codemod.sweep import sweep
 __all__ = ["remove_shim_calls"]
 
 _ENTRANCES = {
-    *("compat.entrances.install", "compat.mount", "compat.uninstall"),
-    *("compat.install.install", "compat.install.uninstall", "compat.entrances.adapter.mount"),
+    *("compat.install", "compat.mount", "compat.uninstall"),
+    *("compat.entrances.install.install", "compat.entrances.install.uninstall", "compat.entrances.adapter.mount"),
 }
 _BY_HAND = "take it out once no old call is left behind it"
 _SENDING = ("requests.", "urllib3.")

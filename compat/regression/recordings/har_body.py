@@ -93,13 +93,14 @@ def _may_be_packed(text: str, coding: str | None) -> bool:
 
 def _unpacked(octets: bytes, coding: str | None) -> Body:
     for layer in range(_MOST_LAYERS):
-        if _begins_as_text(octets) or (layer and _is_text(octets)):
+        # A packed body may begin as JSON does: brotli's first octet is often a bracket.
+        if _is_text(octets) and (layer or _begins_as_text(octets)):
             return Body(octets, there=True)
         found = _without_one_layer(octets, coding)
         if found is None:
             break
         octets = found
-    if _is_text(octets):
+    if _is_text(octets) or _begins_as_text(octets):
         return Body(octets, there=True)
     missing = [name for name in _named(octets, coding) if name not in urllib3.HTTPResponse.CONTENT_DECODERS]
     if missing:

@@ -7,7 +7,8 @@ import re
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from compat.regression.evidence.statistics import percent
-from compat.regression.report.content import Content, Group, Row, environment
+from compat.regression.report.content import Content, Group, Row
+from compat.regression.report.html import environment
 from compat.text.json import several
 
 __all__ = [
