@@ -23,8 +23,7 @@ from urllib.parse import urlsplit
 
 import requests  # noqa: F401 - imported once, for all
 
-import compat  # noqa: F401 - likewise
-from compat.sessions_client import StudentSessionsClient  # noqa: F401 - likewise
+import compat
 
 LONGEST = 100
 """Seconds after which a script that hangs is ended by the kernel, and so has failed."""
@@ -33,6 +32,8 @@ OLD = re.compile(r"/exams/[^/]+/(index_students|show_student|add_student|delete_
 
 
 def main() -> None:
+    # It is imported when it is asked for.
+    assert compat.StudentSessionsClient
     if importlib.util.find_spec("httpx"):
         import httpx  # noqa: F401 - likewise
     for line in iter(sys.stdin.buffer.raw.readline, b""):  # type: ignore[attr-defined]
