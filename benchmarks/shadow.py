@@ -24,7 +24,7 @@ from benchmarks.gateway_load import Server, free_port, load, old_calls, pinned_s
 from benchmarks.gateway_peers.signing import KEY, TOKEN
 from benchmarks.harness import Report, Way, command_line, compare
 from benchmarks.upstream import serving as answering
-from compat.migration.modes.router import Dial
+from compat.migration.modes.router import ModeRouter
 from compat.migration.modes.rules import Mode, Rules, Scope
 
 _SIZE = 30
@@ -41,7 +41,7 @@ def _script(old: str, candidate: str, mode: str) -> Way:
     session = requests.Session()
     upstream = compat.StudentSessions(candidate, api_token=TOKEN, secret_key=KEY, scope="exam")
     adapter = compat.mount(session, old, upstream)
-    adapter.dial = Dial(Rules({Scope(): Mode.parse(mode, "mode")}), legacy=True)
+    adapter.router = ModeRouter(Rules({Scope(): Mode.parse(mode, "mode")}), legacy=True)
     url = f"{old}/api/v3/exams/{EXAM}/index_students"
 
     def call() -> float:

@@ -36,9 +36,9 @@ __all__ = [
     "CallSite",
     "Place",
     "call_site",
-    "forget_handovers",
-    "handed_over",
-    "note_handovers",
+    "forget_thread_origins",
+    "note_thread_origins",
+    "thread_origin",
 ]
 
 Place = tuple[str, int, str, str]
@@ -52,18 +52,18 @@ _noting = False
 _owners: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-class _Handed(functools.partial):  # type: ignore[type-arg]  # it stands for any function
+class _FromPool(functools.partial):  # type: ignore[type-arg]  # it stands for any function
     """A function handed to a pool, and the line that did it."""
 
     place: Place
 
 
-def note_handovers(owner: object | None = None) -> None:
+def note_thread_origins(owner: object | None = None) -> None:
     """Note from now on who hands work to threads; once is enough.
 
     Args:
         owner: what may be called from those threads, such as a client: it is noted as long as it lives; None until
-            :func:`forget_handovers`.
+            :func:`forget_thread_origins`.
     """
     global _noting  # noqa: PLW0603 - what is wrapped is the process's own state
     with _lock:
@@ -77,7 +77,7 @@ def note_handovers(owner: object | None = None) -> None:
             wrapped.wrap()
 
 
-def forget_handovers() -> None:
+def forget_thread_origins() -> None:
     """Note nothing any more for which there is no owner.
 
     What another tool has wrapped since stays, and ours within it only passes on.
@@ -95,7 +95,7 @@ def _unwrap_if_idle() -> None:
                 wrapped.unwrap()
 
 
-def handed_over(frame: FrameType | None) -> Place | None:
+def thread_origin(frame: FrameType | None) -> Place | None:
     """Who handed over what a frame's thread is doing, or None where that was not noted."""
     while frame is not None:
         code = frame.f_code
@@ -103,7 +103,7 @@ def handed_over(frame: FrameType | None) -> Place | None:
             # The item that a pool's thread works on; the thread itself was started by whoever came first.
             # The function is the item's up to Python 3.13, and a variable of the innermost "run" from 3.14 on.
             work = frame.f_locals.get("fn") or getattr(frame.f_locals.get("self"), "fn", None)
-            if isinstance(work, _Handed):
+            if isinstance(work, _FromPool):
                 return work.place
             break
         frame = frame.f_back
@@ -157,7 +157,7 @@ def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if (_noting or _owners) and callable(fn) and not _in_another_interpreter(self):
-            fn = _Handed(fn)
+            fn = _FromPool(fn)
             fn.place = _here()
         future: Future[Any] = original(self, fn, *args, **kwargs)
         return future
@@ -208,7 +208,7 @@ def call_site() -> CallSite:
         if kind == "installed" and installed is None:
             installed = frame
         outermost, within, frame = frame, frame, frame.f_back
-    handed = handed_over(sys._getframe(1))
+    handed = thread_origin(sys._getframe(1))
     if handed is not None:
         return CallSite(*handed)
     return _site(installed) if installed is not None else _script(outermost)

@@ -65,14 +65,14 @@ def callers(
       exam-compat callers --left --csv > left.csv
       exam-compat callers --caller 'registrar nightly export' --json
     """
-    from compat.migration.inventory.report import CensusSettings, census
+    from compat.migration.inventory.report import ReportSettings, caller_report
 
     given = configuration()
     moment = moment_of(now, given.settings.zone)
     counted = counted_in(given)
     usages = counted.usages if since is None else tuple(_since(counted.usages, since.date()))
     names = [each.caller.name for each in given.callers]
-    found = census(usages, names, moment.timestamp(), CensusSettings(new_days, quiet_days))
+    found = caller_report(usages, names, moment.timestamp(), ReportSettings(new_days, quiet_days))
     shown = [each for each in found if (caller is None or each.name == caller) and (each.left or not left)]
     if form == "json":
         say(json.dumps(_as_json(given, shown, moment, counted.dropped), indent=2, ensure_ascii=False))

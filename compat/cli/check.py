@@ -23,7 +23,7 @@ from compat.config.file import find_config
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
-from compat.migration.inventory.report import census
+from compat.migration.inventory.report import caller_report
 from compat.regression.check import RecordingCheck
 from compat.regression.comparing.known import KnownDifferences, load_known
 from compat.regression.evidence.callers_left import callers_left
@@ -245,7 +245,7 @@ def left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) ->
         StoreUnavailable: the inventory cannot be read.
     """
     names = [each.caller.name for each in given.callers]
-    callers = [each for each in census(counted_in(given).usages, names, time.time()) if each.left]
+    callers = [each for each in caller_report(counted_in(given).usages, names, time.time()) if each.left]
     if not scripts:
         return callers_left(callers, judged)
     return callers_left(callers, judged, found_below(scripts, (), quiet=False).uses())

@@ -69,16 +69,16 @@ class ExamStudentsAdapter(BaseAdapter):
         self._sunset = sunset_of(upstream)
         # Imported here: an adapter is what needs the way through, and importing this package makes none.
         from compat.core.call import Shim
-        from compat.migration.inventory.recorder import Counting
-        from compat.migration.modes.router import Dial
+        from compat.migration.inventory.recorder import CallRecorder
+        from compat.migration.modes.router import ModeRouter
         from compat.migration.modes.sides import Callers
 
         self._shim = Shim(upstream_of(upstream), settings_of(upstream), verifier)
         configuration = upstream if isinstance(upstream, Configuration) else None
         self._callers = Callers(configuration.callers if configuration else ())
         # What is not the old endpoint's is not asked here, so there is one whatever the configuration says.
-        self.dial = Dial.of(configuration, legacy=True) if configuration else Dial(legacy=True)
-        self._counting = Counting.of(upstream, "adapter")
+        self.router = ModeRouter.of(configuration, legacy=True) if configuration else ModeRouter(legacy=True)
+        self._recorder = CallRecorder.of(upstream, "adapter")
         self._previous = dict(sorted((previous or {}).items(), key=lambda each: -len(each[0])))
         self._follows_session = previous is None
         self._plain = HTTPAdapter()
@@ -191,9 +191,9 @@ class ExamStudentsAdapter(BaseAdapter):
             lambda answer: response_of(request, answer, stream, self),
         )
         who = self._callers.of(call.authorization)
-        if self._counting is None:
+        if self._recorder is None:
             return self._answered(call, who, old, new)
-        return self._counting.request(
+        return self._recorder.request(
             call,
             request,
             who.caller,
@@ -205,7 +205,7 @@ class ExamStudentsAdapter(BaseAdapter):
     def _answered(self, call: LegacyCall, who: Identity, old: OldSide, new: NewSide) -> requests.Response:
         request, stream = old.request, old.stream
         try:
-            return self.dial.answer(call, who, old, new)
+            return self.router.answer(call, who, old, new)
         except UpstreamTimeout as error:
             raise requests.ReadTimeout(error.message, request=request) from None
         except UpstreamUnreachable as error:
@@ -291,11 +291,11 @@ def mount(
         ConfigurationError: the base URL cannot be used.
     """
     # Imported here: it brings the pools of threads, which importing this package leaves out.
-    from compat.call_site import note_handovers
+    from compat.call_site import note_thread_origins
 
     adapter = ExamStudentsAdapter(legacy_base_url, upstream, previous=session.adapters, verifier=verifier)
     adapter._follows_session = True
-    note_handovers(adapter)
+    note_thread_origins(adapter)
     # Without path and default port, so that a call may write them in its own way.
     prefix = adapter.origin
     # A longer prefix mounted before would be asked first, and the deprecated routes lie below it or beside it.

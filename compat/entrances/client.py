@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compat.call_site import note_handovers
+from compat.call_site import note_thread_origins
 from compat.config.file import CONFIG_NAME, load_config
 from compat.config.settings import Configuration, settings_of, sunset_of, upstream_of
 from compat.core.call import Shim
@@ -27,7 +27,7 @@ from compat.legacy.routes import (
     Sort,
     written,
 )
-from compat.migration.modes.client_sides import ClientDial
+from compat.migration.modes.client_sides import ClientModes
 from compat.upstream import StudentSessions
 from compat.upstream.base import Upstream
 
@@ -129,13 +129,13 @@ class ExamStudentsClient:
     ) -> None:
         given = resolve(upstream, base_url=base_url, api_token=api_token, secret_key=secret_key)
         self._shim = Shim(upstream_of(given), settings_of(given))
-        self._dial = ClientDial(given, self._shim)
+        self._router = ClientModes(given, self._shim)
         self._sunset = sunset_of(given)
-        note_handovers(self)
+        note_thread_origins(self)
         # Imported here, as in the adapter: only who calls the old way has it.
-        from compat.migration.inventory.recorder import Counting
+        from compat.migration.inventory.recorder import CallRecorder
 
-        self._counting = Counting.of(given, "client")
+        self._recorder = CallRecorder.of(given, "client")
 
     def __repr__(self) -> str:
         return f"ExamStudentsClient({self._shim.upstream!r})"
@@ -250,8 +250,8 @@ class ExamStudentsClient:
 
     def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> tuple[Answer, Any]:
         call = LegacyCall(route, str(exam_id), written(parameters), method=route.methods[0])
-        sides = self._dial.sides(call)
-        if self._counting is None:
-            answer = self._dial.answer(call, sides)
+        sides = self._router.sides(call)
+        if self._recorder is None:
+            answer = self._router.answer(call, sides)
             return answer, json.loads(answer.body)
-        return self._counting.answer(call, lambda: self._dial.answer(call, sides), lambda: sides.asked_last)
+        return self._recorder.answer(call, lambda: self._router.answer(call, sides), lambda: sides.asked_last)

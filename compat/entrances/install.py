@@ -56,7 +56,7 @@ def install(
     with _lock:
         _installed, _awaited = adapter, None
         _be_asked_first()
-    _note_handovers(True)
+    _note_thread_origins(True)
     return adapter
 
 
@@ -73,7 +73,7 @@ def install_at_first_call(make: _MakeAdapter) -> None:
     with _lock:
         _installed, _awaited = None, make
         _be_asked_first()
-    _note_handovers(True)
+    _note_thread_origins(True)
 
 
 def uninstall() -> None:
@@ -88,7 +88,7 @@ def uninstall() -> None:
             requests.Session.get_adapter = _before  # type: ignore[method-assign,assignment]
             _hand_to_mockers(_ours, _before)
             _ours = _before = None
-    _note_handovers(False)
+    _note_thread_origins(False)
 
 
 def _configured() -> Configuration:
@@ -98,14 +98,14 @@ def _configured() -> Configuration:
     return load_config()
 
 
-def _note_handovers(noted: bool) -> None:
+def _note_thread_origins(noted: bool) -> None:
     # Imported here: it brings the pools of threads, which few scripts that import this package need.
-    from compat.call_site import forget_handovers, note_handovers
+    from compat.call_site import forget_thread_origins, note_thread_origins
 
     if noted:
-        note_handovers()
+        note_thread_origins()
     else:
-        forget_handovers()
+        forget_thread_origins()
 
 
 def _be_asked_first() -> None:

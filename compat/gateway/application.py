@@ -25,7 +25,7 @@ from compat.legacy.answer import ANSWERED_BY, Answer, failure
 from compat.legacy.routes import ROUTES, LegacyCall, Route, match_route, methods_of, misspelt_route
 from compat.legacy.verifier import Refused
 from compat.migration.inventory.recorder import inventory_of
-from compat.migration.modes.router import ONLY_NEW, Dial, Identity
+from compat.migration.modes.router import ONLY_NEW, Identity, ModeRouter
 from compat.stores import Store, open_store
 from compat.stores.walks import walks_of
 from compat.upstream import StudentSessions
@@ -80,7 +80,7 @@ class Gateway:
         self._slots = Slots(self.settings.calls_per_caller)
         verifier = make_verifier(configuration, store, self._slots)
         self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
-        self.dial = Dial.of(configuration, read_environment_once=True)
+        self.router = ModeRouter.of(configuration, read_environment_once=True)
         self._bodies = Bodies(self.settings)
         self._threads = Threads(self.settings.threads)
         self._inventory = inventory_of(configuration)
@@ -96,7 +96,7 @@ class Gateway:
             self._new = Passing(upstream.base_url, "new", silence, upstream.keep_alive)
         # Where there is no old endpoint, no caller has a mode that leads there.
         self._legacy = Passing(configuration.legacy_base_url or "", "legacy", silence)
-        self._divided = Divided(self.dial, self._shim, self._slots, self._legacy)
+        self._divided = Divided(self.router, self._shim, self._slots, self._legacy)
 
     @property
     def walks_kept(self) -> int:
@@ -118,7 +118,7 @@ class Gateway:
         """Wait for the calls that run, and let go of threads, connections and the store."""
         await self._threads.close()
         # What is compared asks the old endpoint through this loop.
-        await asyncio.get_running_loop().run_in_executor(None, self.dial.close)
+        await asyncio.get_running_loop().run_in_executor(None, self.router.close)
         if self._aftermath is not None:
             await self._aftermath.close()
         if self._inventory is not None:
@@ -132,7 +132,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self.dial.start()
+                self.router.start()
             else:
                 await self.close()
             await send({"type": f"{message['type']}.complete"})
@@ -230,9 +230,9 @@ class Gateway:
         exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
         if self._inventory is not None:
             describe(exchange, admitted)
-        turn = self.dial.turn(call, Identity(name, name))
-        if turn is not ONLY_NEW:
-            return (yield from self._divided.begin(turn, admitted, exchange, options))
+        decision = self.router.decide(call, Identity(name, name))
+        if decision is not ONLY_NEW:
+            return (yield from self._divided.begin(decision, admitted, exchange, options))
         return (yield from self._shim.steps(admitted, options))
 
 

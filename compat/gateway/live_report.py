@@ -148,7 +148,7 @@ class LiveReport:
 
     def _left(self, judged: Judgement) -> list[CallerLeft]:
         from compat.migration.inventory.counts import open_tally
-        from compat.migration.inventory.report import census
+        from compat.migration.inventory.report import caller_report
         from compat.regression.evidence.callers_left import callers_left
 
         given = self._configuration
@@ -161,7 +161,7 @@ class LiveReport:
         finally:
             tally.close()
         names = [each.caller.name for each in given.callers]
-        return callers_left([each for each in census(usages, names, time.time()) if each.left], judged)
+        return callers_left([each for each in caller_report(usages, names, time.time()) if each.left], judged)
 
     def _result_of(self, path: Path, check: Callable[[Path], Any]) -> Any:
         size = path.stat().st_size

@@ -17,7 +17,7 @@ from compat.gateway.passing import Cut, Passing
 from compat.gateway.request import Exchange
 from compat.gateway.threads import Scope, Send
 from compat.legacy.answer import Answer, failure
-from compat.migration.modes.router import Asker, Dial, Turn
+from compat.migration.modes.router import Asker, Decision, ModeRouter
 from compat.regression.comparing.pairs import LONGEST, Answered, kept_answer, kept_error
 from compat.upstream.steps import Steps
 from compat.upstream.transport import CallOptions
@@ -152,13 +152,13 @@ class Part:
     """What there is of an answer when the thread is left.
 
     Attributes:
-        turn: what is to be done with the call.
+        decision: what is to be done with the call.
         admitted: the call.
         answer: what the new endpoint gave; None where the old one answers, for which the slot is kept.
         given: the same as it is kept for comparing.
     """
 
-    turn: Turn
+    decision: Decision
     admitted: Admitted
     answer: Answer | None = None
     given: Answered = field(default_factory=lambda: Answered(0))
@@ -168,32 +168,32 @@ class Divided:
     """Answers calls that are not the new endpoint's alone.
 
     Args:
-        dial: compares behind them.
+        router: compares behind them.
         shim: asks the new endpoint.
         slots: of the callers.
         old: leads to the old endpoint.
     """
 
-    def __init__(self, dial: Dial, shim: Shim, slots: Slots, old: Passing) -> None:
-        self._dial = dial
+    def __init__(self, router: ModeRouter, shim: Shim, slots: Slots, old: Passing) -> None:
+        self._router = router
         self._shim = shim
         self._slots = slots
         self._old = old
 
-    def begin(self, turn: Turn, admitted: Admitted, exchange: Exchange, options: CallOptions) -> Steps[Part]:
+    def begin(self, decision: Decision, admitted: Admitted, exchange: Exchange, options: CallOptions) -> Steps[Part]:
         """The new endpoint's part of an answer, in a thread."""
-        if turn.served == "legacy":
-            return Part(turn, admitted)
+        if decision.served == "legacy":
+            return Part(decision, admitted)
         begun = time.perf_counter()
         try:
             answer = yield from self._shim.steps(admitted, options)
         except LegacyError as error:
             if error.status >= 500:
                 exchange.failure = error.message
-            if turn.falls_back and isinstance(error, UpstreamError):
-                return Part(turn, admitted)
-            return Part(turn, admitted, failure(error), kept_error(error, time.perf_counter() - begun))
-        return Part(turn, admitted, answer, kept_answer(answer, time.perf_counter() - begun))
+            if decision.falls_back and isinstance(error, UpstreamError):
+                return Part(decision, admitted)
+            return Part(decision, admitted, failure(error), kept_error(error, time.perf_counter() - begun))
+        return Part(decision, admitted, answer, kept_answer(answer, time.perf_counter() - begun))
 
     async def finish(self, request: Request, part: Part) -> None:
         """Answer, and have the other endpoint asked behind that.
@@ -208,7 +208,7 @@ class Divided:
                 self.give_back(part)
             return
         await request.answer(part.answer)
-        if part.turn.compared:
+        if part.decision.compared:
             old = asking_behind(self._old, request.scope, part.admitted.call.body)
             self._compare(request.exchange, part, lambda: part.given, old, len(part.given.body))
 
@@ -219,7 +219,7 @@ class Divided:
 
     async def _pass_on(self, request: Request, part: Part) -> None:
         body = part.admitted.call.body
-        if not part.turn.compared:
+        if not part.decision.compared:
             await request.pass_on(self._old, body)
             return
         kept = KeptAnswer(request.send)
@@ -243,4 +243,4 @@ class Divided:
         return ask
 
     def _compare(self, exchange: Exchange, part: Part, given: Asker, other: Asker, size: int) -> None:
-        self._dial.compare(part.admitted.call, exchange.caller, exchange.at, part.turn.served, given, other, size)
+        self._router.compare(part.admitted.call, exchange.caller, exchange.at, part.decision.served, given, other, size)

@@ -17,7 +17,7 @@ from compat.gateway.request import OTHER_ROUTE, Exchange, Observer
 from compat.legacy.routes import LegacyCall
 from compat.legacy.verifier import STRANGER
 from compat.migration.inventory.calls import Inventory
-from compat.migration.inventory.counts import Sighting
+from compat.migration.inventory.counts import CallRecord
 from compat.migration.inventory.recorder import dialect_of, names_of
 from compat.processes import renew_after_fork
 
@@ -156,7 +156,7 @@ class Counted:
         known = exchange.caller is not None and exchange.caller != _STRANGER
         signed_as = (exchange.details or {}).get("signed_as")
         self._inventory.note(
-            Sighting(
+            CallRecord(
                 at=exchange.at,
                 entrance="gateway",
                 route=exchange.route,

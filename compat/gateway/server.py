@@ -143,7 +143,7 @@ def _application(settings: ServerSettings) -> Gateway:
     metrics = Metrics()
     DRIFT.listen(metrics.drifted)
     gateway = make_application(_configuration(settings), observe=Journal(metrics))
-    gateway.dial.behind.counted = metrics.compared
+    gateway.router.background.counted = metrics.compared
     threading.Thread(target=_count_walks, args=(gateway, metrics), name="walks", daemon=True).start()
     return gateway
 

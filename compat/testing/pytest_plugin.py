@@ -178,11 +178,13 @@ class CallRecorder:
         if not self._ended:
             self._ended = True
             compat.uninstall()
-            dial = self._adapter.dial
-            settled = dial.behind.settle(_PATIENCE)
-            dial.close(_PATIENCE)
-            if not settled or dial.dropped:
-                raise AssertionError(f"{dial.dropped or 'some'} calls were not recorded: they took too long to compare")
+            router = self._adapter.router
+            settled = router.background.settle(_PATIENCE)
+            router.close(_PATIENCE)
+            if not settled or router.dropped:
+                raise AssertionError(
+                    f"{router.dropped or 'some'} calls were not recorded: they took too long to compare"
+                )
         return self.folder
 
 

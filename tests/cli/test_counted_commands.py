@@ -14,7 +14,7 @@ import pytest
 from compat._version import __version__
 from compat.deprecation import REGISTRY, due
 from compat.migration.inventory.calls import Inventory
-from compat.migration.inventory.counts import Sighting
+from compat.migration.inventory.counts import CallRecord
 from compat.migration.modes.switches import open_switches
 
 from .conftest import Invoke
@@ -86,7 +86,7 @@ def counted(tmp_path: Path, config: Path) -> Path:
 
     def note(moment: float, **more: Any) -> None:
         given = {"entrance": "gateway", "route": "index_students", "status": 200, **more}
-        inventory.note(Sighting(at=moment, **given))
+        inventory.note(CallRecord(at=moment, **given))
 
     for day in range(28):
         # At nine in Amsterdam.
@@ -160,7 +160,7 @@ def test_nothing_counted_yet(invoke: Invoke, config: Path, tmp_path: Path) -> No
 
 def test_dropped_calls_are_said(invoke: Invoke, config: Path, tmp_path: Path) -> None:
     inventory = Inventory(f"sqlite:///{tmp_path}/calls.db", most_waiting=0)
-    inventory.note(Sighting(at("2027-02-01T08:10"), "adapter", "index_students"))
+    inventory.note(CallRecord(at("2027-02-01T08:10"), "adapter", "index_students"))
     assert inventory.flush()
     assert "1 more calls were seen and not counted" in invoke("callers", "--config", config).stderr
 

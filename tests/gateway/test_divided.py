@@ -1,4 +1,4 @@
-"""The dial in the gateway: who answers, what is compared behind, and what becomes of failures, writes and slots."""
+"""The router in the gateway: who answers, what is compared behind, and what becomes of failures, writes and slots."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Calls:
         self.gateway = gateway
         self.pairs: list[Pair] = []
         self._sandbox = sandbox
-        gateway.dial._sinks = (self.pairs.append,)
+        gateway.router._sinks = (self.pairs.append,)
 
     async def call(
         self,
@@ -84,7 +84,7 @@ class Calls:
         return Answer(sent)
 
     async def settled(self) -> list[Pair]:
-        settle = self.gateway.dial.behind.settle
+        settle = self.gateway.router.background.settle
         assert await asyncio.get_running_loop().run_in_executor(None, settle, WAIT)
         return self.pairs
 

@@ -253,7 +253,7 @@ def test_a_child_does_not_wait_for_locks_that_threads_of_its_parent_hold(base: s
     assert work(names, 1)
     shim: Shim = adapter._shim
     walks, sender = shim._walks, upstream._transport._sender
-    locks = [walks._lock, sender._lock, upstream.pushdown._lock, adapter.dial.behind._change]  # type: ignore[attr-defined]
+    locks = [walks._lock, sender._lock, upstream.pushdown._lock, adapter.router.background._change]  # type: ignore[attr-defined]
     held, leave = threading.Event(), threading.Event()
 
     def hold() -> None:

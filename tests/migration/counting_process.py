@@ -8,16 +8,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from compat.migration.inventory.calls import inventory_at
-from compat.migration.inventory.counts import Sighting
+from compat.migration.inventory.counts import CallRecord
 
 AT = float(int(time.time()) // 86400 * 86400 - 86400 - 2 * 3600)
 """Two hours before a midnight, UTC, of these days: what is older than some weeks is not kept by the hour."""
 
 
-def sighting(number: int, **changes: object) -> Sighting:
+def seen(number: int, **changes: object) -> CallRecord:
     """A call of one of five lines."""
     given = {"at": AT + number, "entrance": "adapter", "route": "index_students", "status": 200}
-    return Sighting(**{**given, "call_site": f"/srv/export.py:{number % 5}", **changes})  # type: ignore[arg-type]
+    return CallRecord(**{**given, "call_site": f"/srv/export.py:{number % 5}", **changes})  # type: ignore[arg-type]
 
 
 def note(url: str, number: int) -> int:
@@ -26,7 +26,7 @@ def note(url: str, number: int) -> int:
 
     def some(part: int) -> None:
         for each in range(part, number, 4):
-            inventory.note(sighting(each))
+            inventory.note(seen(each))
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(some, range(4)))
@@ -49,7 +49,7 @@ def note_late(url: str, number: int) -> None:
     def slowly() -> None:
         for each in range(number):
             time.sleep(0.01)
-            inventory_at(url).note(sighting(each))
+            inventory_at(url).note(seen(each))
 
     threading.Thread(target=slowly).start()
 

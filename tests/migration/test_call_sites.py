@@ -21,7 +21,7 @@ from support import OLD, upstream_of
 import compat
 from compat import call_site as call_sites
 from compat import call_site as handovers
-from compat.call_site import CallSite, call_site, handed_over
+from compat.call_site import CallSite, call_site, thread_origin
 from compat.testing.sandbox import Sandbox
 
 LIST = f"{OLD}/api/v3/exams/17/index_students"
@@ -225,7 +225,7 @@ def test_code_made_at_run_time_is_not_remembered_for_ever() -> None:
 def test_nothing_is_noted_where_nothing_is_installed() -> None:
     compat.uninstall()
     noted: list[Any] = []
-    thread = threading.Thread(target=lambda: noted.append(handed_over(sys._getframe())))
+    thread = threading.Thread(target=lambda: noted.append(thread_origin(sys._getframe())))
     thread.start()
     thread.join()
     assert noted == [None]
@@ -254,7 +254,7 @@ def test_another_tool_that_wrapped_threads_meanwhile_keeps_working(monkeypatch: 
     thread.start()
     thread.join()
     assert started == [thread]
-    assert handed_over(None) is None
+    assert thread_origin(None) is None
     monkeypatch.undo()
     # Theirs is gone, and ours with it.
     compat.install(OLD, compat.StudentSessions(OLD, api_token="a", secret_key="b"))

@@ -24,8 +24,8 @@ import compat
 from compat.config.file import read_config
 from compat.errors import ConfigurationError
 from compat.migration.inventory.calls import Inventory
-from compat.migration.inventory.counts import Sighting, Usage, open_tally
-from compat.migration.inventory.fields_read import ALL, Reading, Readings, SeenRecord, seen
+from compat.migration.inventory.counts import CallRecord, Usage, open_tally
+from compat.migration.inventory.fields_read import ALL, FieldObserver, FieldObservers, ObservedRecord, seen
 from compat.migration.inventory.recorder import inventory_of
 from compat.testing.sandbox import Sandbox
 
@@ -60,17 +60,17 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def told() -> list[Sighting]:
+def told() -> list[CallRecord]:
     return []
 
 
 @pytest.fixture
-def record(told: list[Sighting]) -> SeenRecord:
-    reading = Readings(told.append).of(Sighting(at=1e9, entrance="adapter", route="show_student", status=200))
-    return SeenRecord.of(dict(RECORD), reading)
+def record(told: list[CallRecord]) -> ObservedRecord:
+    reading = FieldObservers(told.append).of(CallRecord(at=1e9, entrance="adapter", route="show_student", status=200))
+    return ObservedRecord.of(dict(RECORD), reading)
 
 
-def names(told: list[Sighting]) -> set[str]:
+def names(told: list[CallRecord]) -> set[str]:
     assert all(each.again for each in told)
     return {name for each in told for name in each.fields or ()}
 
@@ -224,7 +224,7 @@ READS: list[tuple[Callable[[Any], Any], set[str]]] = [
 
 
 @pytest.mark.parametrize("number", range(len(READS)))
-def test_what_each_way_of_reading_tells(number: int, record: SeenRecord, told: list[Sighting]) -> None:
+def test_what_each_way_of_reading_tells(number: int, record: ObservedRecord, told: list[CallRecord]) -> None:
     read, fields = READS[number]
     plain = copy.deepcopy(RECORD)
     given, expected = read(record), read(plain)
@@ -234,7 +234,7 @@ def test_what_each_way_of_reading_tells(number: int, record: SeenRecord, told: l
     assert dict.__eq__(record, plain)
 
 
-def test_matching_by_shape(record: SeenRecord, told: list[Sighting]) -> None:
+def test_matching_by_shape(record: ObservedRecord, told: list[CallRecord]) -> None:
     match record:
         case {"id": 5, "name": name}:
             assert name == "Ada"
@@ -255,30 +255,30 @@ def test_matching_by_shape(record: SeenRecord, told: list[Sighting]) -> None:
         lambda record: setattr(record, "attribute", 1),
     ],
 )
-def test_what_a_dict_refuses(fails: Callable[[Any], Any], record: SeenRecord) -> None:
+def test_what_a_dict_refuses(fails: Callable[[Any], Any], record: ObservedRecord) -> None:
     with pytest.raises((KeyError, TypeError, AttributeError)) as plain:
         fails(dict(RECORD))
     with pytest.raises(plain.type):
         fails(record)
 
 
-def test_what_is_made_of_the_class_tells_nobody(record: SeenRecord, told: list[Sighting]) -> None:
+def test_what_is_made_of_the_class_tells_nobody(record: ObservedRecord, told: list[CallRecord]) -> None:
     made = type(record)({"id": 1}, name="B")
     assert (made["id"], type(record).fromkeys(["id"])["id"], names(told)) == (1, None, set())
 
 
 @pytest.mark.parametrize("content", [None, [], "students", {}, {"students": None}, {"students": [1, None]}])
-def test_what_holds_no_records_is_left_alone(content: Any, told: list[Sighting]) -> None:
+def test_what_holds_no_records_is_left_alone(content: Any, told: list[CallRecord]) -> None:
     before = copy.deepcopy(content)
-    after = seen(content, Reading(told.append, Sighting(1e9, "adapter", "index_students"), set()))
+    after = seen(content, FieldObserver(told.append, CallRecord(1e9, "adapter", "index_students"), set()))
     assert (after, type(after), told) == (before, type(before), [])
 
 
-def test_a_field_is_told_once_an_hour(told: list[Sighting]) -> None:
-    readings = Readings(told.append)
+def test_a_field_is_told_once_an_hour(told: list[CallRecord]) -> None:
+    readings = FieldObservers(told.append)
 
     def read(at: float) -> None:
-        record = SeenRecord.of(dict(RECORD), readings.of(Sighting(at, "adapter", "show_student", status=200)))
+        record = ObservedRecord.of(dict(RECORD), readings.of(CallRecord(at, "adapter", "show_student", status=200)))
         assert (record["id"], record["id"]) == (5, 5)
 
     for at in (1e9, 1e9 + 10, 1e9 + 3601, 1e9 + 3700):
@@ -291,9 +291,9 @@ def test_fields_that_do_not_fit_are_no_dropped_calls() -> None:
         raise compat.StoreUnavailable("gone")
 
     inventory = Inventory("memory://fields", most_waiting=1, every=60, open_with=nowhere)
-    call = Sighting(1e9, "adapter", "show_student", status=200)
+    call = CallRecord(1e9, "adapter", "show_student", status=200)
     inventory.note(call)
-    inventory.note(Sighting(1e9, "adapter", "show_student", status=200, fields=("id",), again=True))
+    inventory.note(CallRecord(1e9, "adapter", "show_student", status=200, fields=("id",), again=True))
     assert inventory.dropped == 0
     inventory.note(call)
     assert inventory.dropped == 1
@@ -302,10 +302,10 @@ def test_fields_that_do_not_fit_are_no_dropped_calls() -> None:
 
 def test_fields_in_every_store(store_url: str) -> None:
     inventory = Inventory(store_url)
-    call = Sighting(1e9, "adapter", "show_student", status=200)
+    call = CallRecord(1e9, "adapter", "show_student", status=200)
     inventory.note(call)
     assert inventory.flush()
-    inventory.note(Sighting(1e9, "adapter", "show_student", status=200, fields=("id",), again=True))
+    inventory.note(CallRecord(1e9, "adapter", "show_student", status=200, fields=("id",), again=True))
     assert inventory.flush()
     (usage,) = usages(store_url)
     assert (usage.number, usage.fields, sum(usage.days.values()), usage.first, usage.last) == (1, ("id",), 1, 1e9, 1e9)

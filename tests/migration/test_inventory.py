@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from counting_process import AT, note, note_late, sighting
+from counting_process import AT, note, note_late, seen
 from counting_process import __file__ as process_file
 from redis_server import RedisServer
 
@@ -50,10 +50,10 @@ def until(holds: Callable[[], object], within: float = 30) -> None:
 
 def test_what_is_kept_of_calls(store_url: str) -> None:
     inventory = Inventory(store_url)
-    inventory.note(sighting(0, parameters=("limit", "page"), fields=("name", "email"), dialect="query", user_agent="é"))
-    inventory.note(sighting(7200, parameters=("limit", "page"), fields=("status",), dialect="query", user_agent="é"))
-    inventory.note(sighting(-86400, parameters=("limit", "page"), dialect="query", user_agent="é"))
-    inventory.note(sighting(0, caller="Prüfungsamt", status=422, answered_by="gateway", user_agent="a\nb" + "c" * 500))
+    inventory.note(seen(0, parameters=("limit", "page"), fields=("name", "email"), dialect="query", user_agent="é"))
+    inventory.note(seen(7200, parameters=("limit", "page"), fields=("status",), dialect="query", user_agent="é"))
+    inventory.note(seen(-86400, parameters=("limit", "page"), dialect="query", user_agent="é"))
+    inventory.note(seen(0, caller="Prüfungsamt", status=422, answered_by="gateway", user_agent="a\nb" + "c" * 500))
     assert inventory.flush()
     one, other = sorted(read(store_url).usages, key=lambda usage: -usage.number)
     day, hour = int(AT // 86400), int(AT // 3600)
@@ -101,7 +101,7 @@ def test_hours_go_after_some_weeks_and_days_stay(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/calls.db"
     for day in (0, 40):
         inventory = Inventory(url, clock=lambda day=day: AT + day * 86400)
-        inventory.note(sighting(day * 86400))
+        inventory.note(seen(day * 86400))
         assert inventory.flush()
     (usage,) = read(url).usages
     assert len(usage.days) == 2
@@ -112,7 +112,7 @@ def test_hours_go_after_some_weeks_and_days_stay(tmp_path: Path) -> None:
 def test_ten_thousand_calls_from_eight_processes(shared_url: str, start: str) -> None:
     # What is not counted yet is copied by a fork, and must not be counted twice.
     inventory = inventory_at(shared_url)
-    inventory.note(sighting(0))
+    inventory.note(seen(0))
     context = multiprocessing.get_context(start)
     processes = [context.Process(target=note, args=(shared_url, 1250)) for _ in range(8)]
     for each in processes:
@@ -158,7 +158,7 @@ def test_the_thread_hands_over_by_itself(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/calls.db"
     inventory = Inventory(url, every=0.01)
     for number in range(3):
-        inventory.note(sighting(number))
+        inventory.note(seen(number))
         until(lambda number=number: total(url) == number + 1)
 
 
@@ -199,7 +199,7 @@ def test_it_lets_go_of_its_store_and_opens_it_again(tmp_path: Path) -> None:
 
     inventory = Inventory(url, every=3600, open_with=open_with)
     for number in range(2):
-        inventory.note(sighting(number))
+        inventory.note(seen(number))
         inventory.close()
         assert total(url) == number + 1
         assert [each.closed for each in opened] == [True] * (number + 1)
@@ -215,11 +215,11 @@ def test_it_can_be_pickled(tmp_path: Path) -> None:
 def test_what_overflows_is_counted_as_dropped() -> None:
     gate = _Gate(open_tally("memory://overflow"))
     inventory = Inventory("memory://overflow", every=0.001, most_waiting=100, open_with=lambda url: gate)
-    inventory.note(sighting(0))
+    inventory.note(seen(0))
     assert gate.asked.wait(30)
     # The thread waits for the store, and the callers do not.
     for number in range(250):
-        inventory.note(sighting(number))
+        inventory.note(seen(number))
     assert inventory.dropped == 150
     gate.open.set()
     until(lambda: gate.read().dropped == 150)
@@ -231,9 +231,9 @@ def test_what_the_store_did_not_take_is_handed_over_later(error: Exception, capl
     url = f"memory://{type(error).__name__}"
     gate = _Gate(open_tally(url), error)
     inventory = Inventory(url, every=0.01, open_with=lambda url: gate)
-    inventory.note(sighting(0))
+    inventory.note(seen(0))
     assert gate.asked.wait(30)
-    inventory.note(sighting(1))
+    inventory.note(seen(1))
     assert not inventory.flush(0)
     gate.open.set()
     until(lambda: sum(each.number for each in gate.read().usages) == 2)
@@ -242,11 +242,11 @@ def test_what_the_store_did_not_take_is_handed_over_later(error: Exception, capl
 
 def test_a_store_that_is_deleted_in_the_middle(tmp_path: Path) -> None:
     inventory = Inventory(f"sqlite:///{tmp_path}/calls.db")
-    inventory.note(sighting(0))
+    inventory.note(seen(0))
     assert inventory.flush()
     for path in tmp_path.iterdir():
         path.unlink()
-    inventory.note(sighting(1))
+    inventory.note(seen(1))
     assert inventory.flush()
     assert total(f"sqlite:///{tmp_path}/calls.db") == 1
 
@@ -255,7 +255,7 @@ def test_a_store_whose_folder_goes_away_and_comes_back(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     inventory = Inventory(f"sqlite:///{folder}/calls.db")
     for _ in range(3):
-        inventory.note(sighting(0))
+        inventory.note(seen(0))
         assert not inventory.flush()
     folder.mkdir()
     assert inventory.flush()
@@ -265,11 +265,11 @@ def test_a_store_whose_folder_goes_away_and_comes_back(tmp_path: Path) -> None:
 def test_a_busy_store_is_waited_for_at_the_end(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/calls.db"
     inventory = Inventory(url)
-    inventory.note(sighting(0))
+    inventory.note(seen(0))
     assert inventory.flush()
     other = sqlite3.connect(tmp_path / "calls.db-migration", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    inventory.note(sighting(1))
+    inventory.note(seen(1))
     assert not inventory.flush(0)
     timer = threading.Timer(0.8, other.execute, ("ROLLBACK",))
     timer.start()
@@ -282,7 +282,7 @@ def test_a_busy_store_is_waited_for_at_the_end(tmp_path: Path) -> None:
 _FULL = """
 import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
-from counting_process import note, sighting
+from counting_process import note, seen
 from compat.migration.inventory.calls import inventory_at
 inventory = inventory_at(sys.argv[1])
 note(sys.argv[1], 10)
@@ -291,7 +291,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 _, unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1, unlimited))
 for each in range(300):
-    inventory.note(sighting(each, call_site="x" * 200 + str(each)))
+    inventory.note(seen(each, call_site="x" * 200 + str(each)))
 assert not inventory.flush()
 if sys.argv[3] == "again":
     resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
@@ -327,11 +327,11 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
 def test_a_redis_that_is_away_for_a_while(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
         inventory = Inventory(server.url)
-        inventory.note(sighting(0))
+        inventory.note(seen(0))
         assert inventory.flush()
         server.stop(signal.SIGKILL)
         for number in range(5):
-            inventory.note(sighting(number))
+            inventory.note(seen(number))
             assert not inventory.flush()
         server.start()
         assert inventory.flush()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import compat
 from compat.config.file import read_config
-from compat.migration.modes.router import Dial
+from compat.migration.modes.router import ModeRouter
 from compat.migration.modes.rules import Mode, Rules, Scope, configured_rules, share_of, switch_name, switched_rules
 
 MODES = st.sampled_from(["legacy", "shadow", "canary:0", "canary:25", "canary:100", "new", "new+fallback"])
@@ -148,26 +148,26 @@ def test_a_configuration_that_says_it_wrongly(change: dict[str, object], text: s
 def test_a_mode_without_the_old_endpoint_that_it_needs(change: dict[str, object], text: str) -> None:
     content = {name: CONTENT[name] for name in ("upstream", "store")}
     with pytest.raises(compat.ConfigurationError) as refused:
-        Dial.of(read_config({**content, **change}))
+        ModeRouter.of(read_config({**content, **change}))
     assert text in str(refused.value)
 
 
 def test_the_environment_goes_before_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    dial = Dial.of(read_config(CONTENT))
-    chosen = dial.chosen("a", "17")
+    router = ModeRouter.of(read_config(CONTENT))
+    chosen = router.chosen("a", "17")
     assert (str(chosen.mode), chosen.by, str(chosen.scope)) == (
         "new+fallback",
         "configuration",
         "caller 'a' and exam 17",
     )
     monkeypatch.setenv("EXAM_COMPAT_MODE", "legacy")
-    assert (str(dial.chosen("a", "17").mode), dial.chosen("a", "17").by) == ("legacy", "environment")
+    assert (str(router.chosen("a", "17").mode), router.chosen("a", "17").by) == ("legacy", "environment")
     monkeypatch.setenv("EXAM_COMPAT_MODE", "")
-    assert dial.chosen("a", "17").by == "configuration"
+    assert router.chosen("a", "17").by == "configuration"
     monkeypatch.setenv("EXAM_COMPAT_MODE", "shadow")
     without = {name: CONTENT[name] for name in ("upstream", "store")}
     with pytest.raises(compat.ConfigurationError, match=r"^EXAM_COMPAT_MODE=shadow: needs base_url"):
-        Dial.of(read_config(without))
+        ModeRouter.of(read_config(without))
     monkeypatch.setenv("EXAM_COMPAT_MODE", "shadowy")
     with pytest.raises(compat.ConfigurationError, match=r"^EXAM_COMPAT_MODE=shadowy: must be legacy, shadow"):
-        Dial.of(read_config(CONTENT))
+        ModeRouter.of(read_config(CONTENT))

@@ -151,7 +151,7 @@ def test_what_shadow_and_canary_compare_is_recorded(shared: Sandbox, tmp_path: P
         answer = session.get(url, headers=shared.headers, timeout=20)
         assert answer.status_code == 200
     # The last comparison may still be under way.
-    adapter.dial.close(30)
+    adapter.router.close(30)
     calls = sorted(open_recording(tmp_path / "pairs"), key=lambda call: call.parameters["page"])
     assert [call.parameters for call in calls] == [{"limit": "10", "page": "1"}, {"limit": "10", "page": "2"}]
     for call in calls:

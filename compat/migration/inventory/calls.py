@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 
 from compat.errors import CompatError
-from compat.migration.inventory.counts import Batch, Busy, Counts, Group, Sighting, Tally, open_tally
+from compat.migration.inventory.counts import Batch, Busy, CallRecord, Counts, Group, Tally, open_tally
 from compat.processes import ForkLock, renew_after_fork
 from compat.stores.url import place_of
 from compat.text.json import several
@@ -51,7 +51,7 @@ def inventory_at(url: str) -> Inventory:
 
 
 class Inventory:
-    """Takes sightings from any thread, and never makes one wait or fail.
+    """Takes call records from any thread, and never makes one wait or fail.
 
     Its thread starts with the first call, in a process that was forked anew. Pickled, it is the inventory of the same
     store in the other process.
@@ -87,7 +87,7 @@ class Inventory:
 
     def begin(self) -> None:
         """Begin with nothing: what a fork copied is its parent's to count."""
-        self._waiting: deque[Sighting] = deque()
+        self._waiting: deque[CallRecord] = deque()
         self._groups: dict[Group, Counts] = {}
         self._dropped = 0
         self._batch: Batch | None = None
@@ -108,13 +108,13 @@ class Inventory:
         """Calls that were dropped and that the store has not been told of yet."""
         return self._dropped
 
-    def note(self, sighting: Sighting) -> None:
+    def note(self, call_record: CallRecord) -> None:
         """Count a call, or add what was read of its answer; returns at once, and never raises."""
         self._settled.clear()
         if len(self._waiting) >= self._most_waiting:
-            self._drop(sighting)
+            self._drop(call_record)
         else:
-            self._waiting.append(sighting)
+            self._waiting.append(call_record)
         if not self._awake.is_set():
             self._wake()
         if self._ending:
@@ -180,8 +180,8 @@ class Inventory:
     def _idle(self) -> bool:
         return not (self._waiting or self._groups or self._dropped or self._batch)
 
-    def _drop(self, sighting: Sighting) -> None:
-        if not sighting.again:
+    def _drop(self, call_record: CallRecord) -> None:
+        if not call_record.again:
             with self._change:
                 self._dropped += 1
 
@@ -225,15 +225,15 @@ class Inventory:
 
     def _add_up(self) -> None:
         while self._waiting:
-            sighting = self._waiting.popleft()
-            group = Group.of(sighting)
+            call_record = self._waiting.popleft()
+            group = Group.of(call_record)
             counts = self._groups.get(group)
             if counts is None:
                 if len(self._groups) >= _MOST_GROUPS:
-                    self._drop(sighting)
+                    self._drop(call_record)
                     continue
                 counts = self._groups[group] = Counts()
-            (counts.add_fields if sighting.again else counts.add)(sighting.at, sighting.fields)
+            (counts.add_fields if call_record.again else counts.add)(call_record.at, call_record.fields)
 
     def _next_batch(self) -> Batch:
         taken = {group: self._groups.pop(group) for group in list(self._groups)[:_A_BATCH]}

@@ -19,11 +19,11 @@ __all__ = [
     "OTHER",
     "Batch",
     "Busy",
+    "CallRecord",
     "Counted",
     "Counts",
     "Group",
     "MemoryTally",
-    "Sighting",
     "Tally",
     "Usage",
     "memory_tally",
@@ -32,7 +32,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Sighting:
+class CallRecord:
     """A deprecated call; no value of a parameter, no secret, nobody's data.
 
     Attributes:
@@ -108,18 +108,18 @@ class Group:
     status: int = 0
 
     @classmethod
-    def of(cls, sighting: Sighting) -> Group:
+    def of(cls, call_record: CallRecord) -> Group:
         """The group of a call."""
         return cls(
-            sighting.entrance,
-            sighting.route,
-            sighting.caller or "",
-            _printable(sighting.call_site)[-_LONGEST_SITE:],
-            _printable(sighting.user_agent)[:_LONGEST_AGENT],
-            sighting.parameters,
-            sighting.dialect or "",
-            sighting.answered_by,
-            sighting.status,
+            call_record.entrance,
+            call_record.route,
+            call_record.caller or "",
+            _printable(call_record.call_site)[-_LONGEST_SITE:],
+            _printable(call_record.user_agent)[:_LONGEST_AGENT],
+            call_record.parameters,
+            call_record.dialect or "",
+            call_record.answered_by,
+            call_record.status,
         )
 
     def rest(self) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 
 import requests
 
-from compat.migration.inventory.counts import Group, Sighting
+from compat.migration.inventory.counts import CallRecord, Group
 from compat.schemas import STUDENT_FIELDS
 
-__all__ = ["ALL", "Reading", "Readings", "SeenRecord", "seen", "watch"]
+__all__ = ["ALL", "FieldObserver", "FieldObservers", "ObservedRecord", "seen", "watch"]
 
 ALL = "*"
 """What stands for all fields of a record."""
@@ -28,20 +28,20 @@ _MOST_TOLD = 1000
 _NAMES = {name: name for name in (*STUDENT_FIELDS, ALL)}
 
 
-class Reading:
+class FieldObserver:
     """Tells of each field that is read of the answers to calls of one kind, the first time, and none after all of them.
 
     Args:
         note: takes what is told.
-        sighting: the call, which is counted already.
+        call_record: the call, which is counted already.
         told: the names that need not be told again.
     """
 
-    __slots__ = ("_note", "_sighting", "_told")
+    __slots__ = ("_call", "_note", "_told")
 
-    def __init__(self, note: Callable[[Sighting], None], sighting: Sighting, told: set[str]) -> None:
+    def __init__(self, note: Callable[[CallRecord], None], call_record: CallRecord, told: set[str]) -> None:
         self._note = note
-        self._sighting = sighting
+        self._call = call_record
         self._told = told
 
     def __call__(self, key: Any) -> None:
@@ -51,29 +51,29 @@ class Reading:
         name = _NAMES.get(key)
         if name is not None:
             self._told.add(name)
-            self._note(replace(self._sighting, fields=(name,), again=True))
+            self._note(replace(self._call, fields=(name,), again=True))
 
 
-class Readings:
-    """Makes the readings of a process.
+class FieldObservers:
+    """Makes the observers of a process.
 
     Args:
         note: takes what they tell; never waits and never raises.
     """
 
-    def __init__(self, note: Callable[[Sighting], None]) -> None:
+    def __init__(self, note: Callable[[CallRecord], None]) -> None:
         self._note = note
         self._since = 0.0
         self._told: dict[Group, set[str]] = {}
 
-    def of(self, sighting: Sighting) -> Reading:
+    def of(self, call_record: CallRecord) -> FieldObserver:
         """That of the answer to a call."""
-        if sighting.at - self._since >= _TOLD_FOR or len(self._told) >= _MOST_TOLD:
-            self._since, self._told = sighting.at, {}
-        return Reading(self._note, sighting, self._told.setdefault(Group.of(sighting), set()))
+        if call_record.at - self._since >= _TOLD_FOR or len(self._told) >= _MOST_TOLD:
+            self._since, self._told = call_record.at, {}
+        return FieldObserver(self._note, call_record, self._told.setdefault(Group.of(call_record), set()))
 
 
-class SeenRecord(dict[str, Any]):
+class ObservedRecord(dict[str, Any]):
     """A record that tells what is read of it. Its copies, pickled ones too, are plain dicts."""
 
     __slots__ = ("_read",)
@@ -81,17 +81,17 @@ class SeenRecord(dict[str, Any]):
 
     _read: Callable[[Any], None]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> SeenRecord:
+    def __new__(cls, *args: Any, **kwargs: Any) -> ObservedRecord:
         record = super().__new__(cls)
         # What another library makes of this class is nobody's answer.
         record._read = _nobody
         return record
 
     @classmethod
-    def of(cls, record: dict[str, Any], reading: Reading) -> SeenRecord:
+    def of(cls, record: dict[str, Any], observer: FieldObserver) -> ObservedRecord:
         """A record of an answer."""
         made = cls(record)
-        made._read = reading
+        made._read = observer
         return made
 
     def __getitem__(self, key: str) -> Any:
@@ -172,37 +172,37 @@ class SeenRecord(dict[str, Any]):
         return dict, (), None, None, iter(self.items())
 
 
-class _SeenResponse(requests.Response):
+class _ObservedResponse(requests.Response):
     """A response whose records tell what is read of them. Its copies are plain responses."""
 
-    _reading: Reading
+    _observer: FieldObserver
 
     def json(self, **kwargs: Any) -> Any:
-        return seen(super().json(**kwargs), self._reading)
+        return seen(super().json(**kwargs), self._observer)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return requests.Response, (), self.__getstate__()  # type: ignore[attr-defined]
 
 
-def watch(response: requests.Response, reading: Reading) -> None:
+def watch(response: requests.Response, observer: FieldObserver) -> None:
     """Have the records that ``response.json()`` gives tell what is read of them.
 
     One of a class of the script's own stays as it is: it may do anything in ``json``.
     """
     if type(response) is requests.Response:
-        response.__class__ = _SeenResponse
-        response._reading = reading  # type: ignore[attr-defined]
+        response.__class__ = _ObservedResponse
+        response._observer = observer  # type: ignore[attr-defined]
 
 
-def seen(content: Any, reading: Reading) -> Any:
+def seen(content: Any, observer: FieldObserver) -> Any:
     """The content of an answer, with records that tell; of what is no answer with records, nothing is changed."""
     if type(content) is dict:
         for name in ("student", "student_session"):
             if type(content.get(name)) is dict:
-                content[name] = SeenRecord.of(content[name], reading)
+                content[name] = ObservedRecord.of(content[name], observer)
         students = content.get("students")
         if type(students) is list:
-            students[:] = [SeenRecord.of(each, reading) if type(each) is dict else each for each in students]
+            students[:] = [ObservedRecord.of(each, observer) if type(each) is dict else each for each in students]
     return content
 
 

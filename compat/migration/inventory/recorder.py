@@ -20,14 +20,14 @@ from compat.legacy.answer import ANSWERED_BY, Answer
 from compat.legacy.parameters import gather
 from compat.legacy.routes import LegacyCall
 from compat.migration.inventory.calls import Inventory, inventory_at
-from compat.migration.inventory.counts import Sighting
+from compat.migration.inventory.counts import CallRecord
 from compat.migration.modes.router import Endpoint
 from compat.upstream.base import Upstream
 
 if TYPE_CHECKING:
-    from compat.migration.inventory.fields_read import Reading, Readings
+    from compat.migration.inventory.fields_read import FieldObserver, FieldObservers
 
-__all__ = ["STORE_VARIABLE", "Counting", "dialect_of", "inventory_of", "names_of"]
+__all__ = ["STORE_VARIABLE", "CallRecorder", "dialect_of", "inventory_of", "names_of"]
 
 STORE_VARIABLE = "EXAM_COMPAT_STORE"
 """Where calls are counted in a script that was given an upstream and no configuration."""
@@ -117,7 +117,7 @@ def _place(call: LegacyCall) -> str:
     return f"query+{kind}" if "signature=" in call.query else kind
 
 
-class Counting:
+class CallRecorder:
     """Counts the calls of an entrance of this process, the adapter or the client.
 
     Args:
@@ -129,15 +129,15 @@ class Counting:
     def __init__(self, inventory: Inventory, entrance: str, *, fields: bool = False) -> None:
         self._inventory = inventory
         self._entrance = entrance
-        self._readings: Readings | None = None
+        self._observers: FieldObservers | None = None
         if fields:
             # Imported here: most need not know.
-            from compat.migration.inventory.fields_read import Readings
+            from compat.migration.inventory.fields_read import FieldObservers
 
-            self._readings = Readings(inventory.note)
+            self._observers = FieldObservers(inventory.note)
 
     @classmethod
-    def of(cls, given: Upstream | Configuration, entrance: str) -> Counting | None:
+    def of(cls, given: Upstream | Configuration, entrance: str) -> CallRecorder | None:
         """That of what an entrance was given; None where nothing says where to count."""
         inventory, fields = _told(given)
         return None if inventory is None else cls(inventory, entrance, fields=fields)
@@ -169,11 +169,11 @@ class Counting:
             self._saw(call, request, caller, at, 0, asked_last())
             raise
         answered_by = response.headers.get(ANSWERED_BY, "new")
-        reading = self._saw(call, request, caller, at, response.status_code, answered_by)
-        if reading is not None:
+        observer = self._saw(call, request, caller, at, response.status_code, answered_by)
+        if observer is not None:
             from compat.migration.inventory.fields_read import watch
 
-            watch(response, reading)
+            watch(response, observer)
         return response
 
     def answer(
@@ -191,12 +191,12 @@ class Counting:
             status = error.status if isinstance(error, LegacyError) else 0
             self._saw(call, None, None, at, status, asked_last())
             raise
-        reading = self._saw(call, None, None, at, found.status, found.headers.get(ANSWERED_BY, "new"))
+        observer = self._saw(call, None, None, at, found.status, found.headers.get(ANSWERED_BY, "new"))
         content = json.loads(found.body)
-        if reading is not None:
+        if observer is not None:
             from compat.migration.inventory.fields_read import seen
 
-            content = seen(content, reading)
+            content = seen(content, observer)
         return found, content
 
     def _saw(
@@ -207,7 +207,7 @@ class Counting:
         at: float,
         status: int,
         answered_by: str,
-    ) -> Reading | None:
+    ) -> FieldObserver | None:
         try:
             values = gather(call).values
             dialect = agent = None
@@ -215,7 +215,7 @@ class Counting:
                 path = (request.url or "").partition("?")[0]
                 dialect = dialect_of(call, values.get("nonce"), slash=path.endswith("/"))
                 agent = request.headers.get("User-Agent")
-            sighting = Sighting(
+            call_record = CallRecord(
                 at=at,
                 entrance=self._entrance,
                 route=call.route.action,
@@ -227,8 +227,8 @@ class Counting:
                 answered_by=answered_by,
                 status=status,
             )
-            self._inventory.note(sighting)
-            return None if self._readings is None or status not in _WITH_RECORDS else self._readings.of(sighting)
+            self._inventory.note(call_record)
+            return None if self._observers is None or status not in _WITH_RECORDS else self._observers.of(call_record)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with counting, the script goes on
             _log.warning("a deprecated call is not counted: %s", type(error).__name__)
             return None

@@ -11,7 +11,7 @@ from typing import Literal
 
 from compat.migration.inventory.counts import Usage
 
-__all__ = ["Caller", "CensusSettings", "State", "census", "who_of"]
+__all__ = ["Caller", "ReportSettings", "State", "caller_report", "who_of"]
 
 State = Literal["new", "active", "quiet", "never"]
 _DAY = 86400.0
@@ -21,7 +21,7 @@ _GAPS_TOLD = 3
 
 
 @dataclass(frozen=True)
-class CensusSettings:
+class ReportSettings:
     """How callers are told apart.
 
     Attributes:
@@ -88,8 +88,8 @@ def who_of(usage: Usage) -> tuple[str, str]:
     return "unknown", "unknown"
 
 
-def census(
-    usages: Iterable[Usage], configured: Iterable[str], now: float, settings: CensusSettings = CensusSettings()
+def caller_report(
+    usages: Iterable[Usage], configured: Iterable[str], now: float, settings: ReportSettings = ReportSettings()
 ) -> list[Caller]:
     """Every caller that was seen or is configured, those that called last first.
 
@@ -109,7 +109,7 @@ def census(
     return sorted(callers, key=lambda each: (-(each.last or 0.0), each.name))
 
 
-def _caller(kind: str, name: str, usages: list[Usage], now: float, settings: CensusSettings) -> Caller:
+def _caller(kind: str, name: str, usages: list[Usage], now: float, settings: ReportSettings) -> Caller:
     first, last = min(each.first for each in usages), max(each.last for each in usages)
     days: Counter[int] = Counter()
     answered_by: Counter[str] = Counter()
@@ -139,7 +139,7 @@ def _caller(kind: str, name: str, usages: list[Usage], now: float, settings: Cen
     )
 
 
-def _state(first: float, last: float, days: Mapping[int, int], now: float, settings: CensusSettings) -> State:
+def _state(first: float, last: float, days: Mapping[int, int], now: float, settings: ReportSettings) -> State:
     silent = (now - last) / _DAY
     gap = _usual_gap(days)
     if silent > settings.quiet_days or (gap is not None and silent > 3 * gap):

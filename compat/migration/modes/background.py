@@ -15,7 +15,7 @@ from typing import Any
 
 from compat.processes import renew_after_fork
 
-__all__ = ["Behind", "Bounds", "Job"]
+__all__ = ["BackgroundQueue", "Bounds", "Job"]
 
 _IDLE = 5.0
 """Seconds without a job after which a thread ends."""
@@ -55,7 +55,7 @@ class _Waiting:
     since: float
 
 
-class Behind:
+class BackgroundQueue:
     """Does jobs in a few threads of its own, and drops what is too much.
 
     Threads start with the first job. A process that was forked begins with an empty queue and threads of its own.
@@ -213,7 +213,7 @@ def _nobody(*_: object) -> None:
     """Is told, and calls, nothing."""
 
 
-def _at_the_end(behind: weakref.ref[Behind]) -> None:
+def _at_the_end(behind: weakref.ref[BackgroundQueue]) -> None:
     """Close at the end of the process; held weakly, since that is no reason to keep what nobody else does."""
     atexit.register(_close_if_there, behind)
     forking = sys.modules.get("multiprocessing.util")
@@ -222,7 +222,7 @@ def _at_the_end(behind: weakref.ref[Behind]) -> None:
         forking.Finalize(None, _close_if_there, args=(behind,), exitpriority=0)
 
 
-def _close_if_there(behind: weakref.ref[Behind]) -> None:
+def _close_if_there(behind: weakref.ref[BackgroundQueue]) -> None:
     there = behind()
     if there is not None:
         there.close()

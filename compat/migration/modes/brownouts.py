@@ -15,7 +15,7 @@ from compat.errors import ConfigurationError, LegacyError
 from compat.legacy.parameters import number
 from compat.migration.inventory.counts import Usage
 from compat.migration.inventory.report import who_of
-from compat.migration.modes.switches import Switched
+from compat.migration.modes.switches import SwitchReader
 
 __all__ = [
     "PAUSED",
@@ -208,7 +208,7 @@ class Brownouts:
         *,
         instead: str = "GET /api/v3/student_sessions",
         sunset: date | None = None,
-        switched: Switched | None = None,
+        switched: SwitchReader | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._planned = tuple(planned)
@@ -263,7 +263,7 @@ class Brownouts:
         )
 
     @classmethod
-    def of(cls, configuration: Configuration, switched: Switched | None = None) -> Brownouts | None:
+    def of(cls, configuration: Configuration, switched: SwitchReader | None = None) -> Brownouts | None:
         """Those of a configuration; None where it plans none.
 
         Args:
@@ -277,7 +277,7 @@ class Brownouts:
         if not brownouts:
             return None
         if switched is None:
-            switched = Switched(configuration.store, legacy=False)
+            switched = SwitchReader(configuration.store, legacy=False)
         # Imported here: whoever plans none need not have the other upstream.
         from compat.upstream import PaginatedSessions
 
@@ -329,7 +329,7 @@ class Expected:
     """A caller that would fail.
 
     Attributes:
-        name: whose calls, as the census names them.
+        name: whose calls, as the caller report names them.
         kind: what the name is.
         calls: how many came at that time of the week in the weeks looked at; parts of hours count as whole ones.
         weeks: in how many of them.

@@ -15,7 +15,7 @@ from compat.errors import LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.answer import ANSWERED_BY, Answer
 from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import Caller, signed
-from compat.migration.modes.router import Asker, Dial, Endpoint
+from compat.migration.modes.router import Asker, Endpoint, ModeRouter
 from compat.migration.modes.sides import Callers
 from compat.regression.comparing.pairs import Answered, kept_answer, kept_error
 from compat.upstream import StudentSessions, Upstream
@@ -26,7 +26,7 @@ from compat.upstream.transport import CallOptions, Reply, Transport, json_object
 
 __all__ = [
     "AnswerSide",
-    "ClientDial",
+    "ClientModes",
     "OldEndpoint",
     "Sides",
 ]
@@ -119,8 +119,8 @@ class AnswerSide:
         self.begun = time.perf_counter()
         return self.answer()
 
-    def behind(self) -> Asker:
-        return self._ask_behind
+    def in_background(self) -> Asker:
+        return self._ask_in_background
 
     def watch(self, given: Answer, then: Callable[[Answered], object]) -> None:
         then(kept_answer(given, time.perf_counter() - self.begun))
@@ -128,7 +128,7 @@ class AnswerSide:
     def failed(self, error: Exception) -> Answered:
         return kept_error(error, time.perf_counter() - self.begun)
 
-    def _ask_behind(self) -> Answered:
+    def _ask_in_background(self) -> Answered:
         begun = time.perf_counter()
         try:
             return kept_answer(self.answer(), time.perf_counter() - begun)
@@ -136,7 +136,7 @@ class AnswerSide:
             return kept_error(error, time.perf_counter() - begun)
 
 
-class ClientDial:
+class ClientModes:
     """Answers a client's calls by their modes.
 
     Args:
@@ -151,7 +151,7 @@ class ClientDial:
         self._shim = shim
         self._old: OldEndpoint | None = None
         if not isinstance(given, Configuration):
-            self.dial = Dial(legacy=False)
+            self.router = ModeRouter(legacy=False)
             token = given.account.api_token if isinstance(given, StudentSessions) else ""
             self._who = Callers(()).by_token(token)
             return
@@ -159,7 +159,7 @@ class ClientDial:
         if base_url is not None and account is not None:
             self._old = OldEndpoint(base_url, account)
         lacking = "base_url in [legacy]" if base_url is None else "api_token and secret_key in [legacy]"
-        self.dial = Dial.of(given, legacy=self._old is not None, lacking=lacking)
+        self.router = ModeRouter.of(given, legacy=self._old is not None, lacking=lacking)
         self._who = Callers(given.callers).by_token(account.api_token if account is not None else "")
 
     def sides(self, call: LegacyCall) -> Sides:
@@ -175,4 +175,4 @@ class ClientDial:
             LegacyError: what the endpoint that answers failed with.
             ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode, or one that needs an old endpoint.
         """
-        return self.dial.answer(call, self._who, sides.old, sides.new)
+        return self.router.answer(call, self._who, sides.old, sides.new)

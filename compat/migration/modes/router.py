@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError, UpstreamError
 from compat.legacy.routes import LegacyCall
-from compat.migration.modes.background import Behind, Bounds
+from compat.migration.modes.background import BackgroundQueue, Bounds
 from compat.migration.modes.brownouts import Brownouts
 from compat.migration.modes.rules import (
     LACKING,
@@ -26,21 +26,21 @@ from compat.migration.modes.rules import (
     mode_of_environment,
     share_of,
 )
-from compat.migration.modes.switches import Switched
+from compat.migration.modes.switches import SwitchReader
 from compat.processes import ForkLock
 from compat.regression.comparing.pairs import Answered, Pair
 
 __all__ = [
     "ONLY_NEW",
     "Asker",
-    "Dial",
+    "Decision",
     "Endpoint",
     "Identity",
+    "ModeRouter",
     "Side",
     "Sink",
-    "Turn",
+    "decision_of",
     "sinks_of",
-    "turn_of",
 ]
 
 _T = TypeVar("_T")
@@ -52,7 +52,7 @@ Asker = Callable[[], Answered]
 
 
 @dataclass(frozen=True)
-class Turn:
+class Decision:
     """What is to be done with one call.
 
     Attributes:
@@ -66,11 +66,11 @@ class Turn:
     falls_back: bool = False
 
 
-ONLY_NEW = Turn("new")
+ONLY_NEW = Decision("new")
 """What is done with most calls in the end."""
-_ONLY_OLD = Turn("legacy")
-_OLD_COMPARED, _NEW_COMPARED = Turn("legacy", compared=True), Turn("new", compared=True)
-_NEW_OR_OLD = Turn("new", falls_back=True)
+_ONLY_OLD = Decision("legacy")
+_OLD_COMPARED, _NEW_COMPARED = Decision("legacy", compared=True), Decision("new", compared=True)
+_NEW_OR_OLD = Decision("new", falls_back=True)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Side(Protocol[_T]):
             Exception: of the old one, as the caller would have met it.
         """
 
-    def behind(self) -> Asker:
+    def in_background(self) -> Asker:
         """Asks where nobody waits for the answer; all that the call was is taken down now."""
 
     def watch(self, given: _T, then: Callable[[Answered], object]) -> None:
@@ -107,7 +107,7 @@ class Side(Protocol[_T]):
         """What is kept of a failure of :meth:`ask`."""
 
 
-def turn_of(mode: Mode, who: Identity, *, reads: bool) -> Turn:
+def decision_of(mode: Mode, who: Identity, *, reads: bool) -> Decision:
     """What a mode makes of a call.
 
     Args:
@@ -149,7 +149,7 @@ _MAKING = ForkLock()
 """Held while what keeps pairs is made, so that it is made once."""
 
 
-class Dial:
+class ModeRouter:
     """Decides which endpoint answers, and compares behind the calls.
 
     Args:
@@ -171,7 +171,7 @@ class Dial:
         rules: Rules = Rules(),
         *,
         legacy: bool,
-        switched: Switched | None = None,
+        switched: SwitchReader | None = None,
         sinks: Iterable[Sink] = (),
         brownouts: Brownouts | None = None,
         bounds: Bounds = Bounds(),
@@ -187,8 +187,8 @@ class Dial:
         self._configuration = configuration
         self._configured: tuple[Sink, ...] | None = None
         self.brownouts = brownouts
-        self.behind = Behind(bounds)
-        self.behind.ended = self._close_sinks
+        self.background = BackgroundQueue(bounds)
+        self.background.ended = self._close_sinks
 
     @classmethod
     def of(
@@ -198,8 +198,8 @@ class Dial:
         legacy: bool | None = None,
         lacking: str = LACKING,
         read_environment_once: bool = False,
-    ) -> Dial:
-        """The dial of a configuration.
+    ) -> ModeRouter:
+        """The router of a configuration.
 
         Args:
             configuration: its modes, its store for the run-time switches, and what it has kept.
@@ -211,8 +211,8 @@ class Dial:
             ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
         """
         there = configuration.legacy_base_url is not None if legacy is None else legacy
-        switched = Switched(configuration.store, legacy=there)
-        dial = cls(
+        switched = SwitchReader(configuration.store, legacy=there)
+        router = cls(
             configured_rules(configuration, legacy=there, lacking=lacking),
             legacy=there,
             switched=switched,
@@ -220,10 +220,10 @@ class Dial:
             configuration=configuration,
             lacking=lacking,
         )
-        mode = dial._mode_of_environment()
+        mode = router._mode_of_environment()
         if read_environment_once:
-            dial._over_all = (mode,)
-        return dial
+            router._over_all = (mode,)
+        return router
 
     def __getstate__(self) -> dict[str, Any]:
         # What keeps pairs may have files open, and is made anew.
@@ -231,12 +231,12 @@ class Dial:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.behind.ended = self._close_sinks
+        self.background.ended = self._close_sinks
 
     @property
     def dropped(self) -> int:
         """Comparisons that were not made, in this process: too much was waiting, or the process ended."""
-        return self.behind.dropped
+        return self.background.dropped
 
     def start(self) -> None:
         """Begin to read the run-time switches, so that the first call finds them read."""
@@ -245,7 +245,7 @@ class Dial:
 
     def close(self, within: float | None = None) -> None:
         """Compare what is left for a moment, and let go."""
-        self.behind.close(within)
+        self.background.close(within)
         if self._switched is not None:
             self._switched.close()
 
@@ -269,7 +269,7 @@ class Dial:
             raise ConfigurationError(f"{MODE_VARIABLE}={mode}: needs {self._lacking}")
         return mode
 
-    def turn(self, call: LegacyCall, who: Identity) -> Turn:
+    def decide(self, call: LegacyCall, who: Identity) -> Decision:
         """What is to be done with a call.
 
         Raises:
@@ -281,7 +281,7 @@ class Dial:
             if error is not None:
                 raise error
         mode = self.chosen(who.caller, call.exam_id).mode
-        return turn_of(mode, who, reads=call.method in ("GET", "HEAD"))
+        return decision_of(mode, who, reads=call.method in ("GET", "HEAD"))
 
     def answer(self, call: LegacyCall, who: Identity, old: Side[_T], new: Side[_T]) -> _T:
         """The answer to a call, by its mode.
@@ -296,13 +296,13 @@ class Dial:
             LegacyError: a brownout, or what the new endpoint failed with.
             Exception: what the old one failed with.
         """
-        turn = self.turn(call, who)
-        if turn.falls_back:
+        decision = self.decide(call, who)
+        if decision.falls_back:
             return _new_or_old(old, new)
-        served, other = (old, new) if turn.served == "legacy" else (new, old)
-        if not turn.compared:
+        served, other = (old, new) if decision.served == "legacy" else (new, old)
+        if not decision.compared:
             return served.ask()
-        return _Compared(self, call, who.caller, turn.served, served, other).answer()
+        return _Compared(self, call, who.caller, decision.served, served, other).answer()
 
     def compare(
         self,
@@ -332,7 +332,7 @@ class Dial:
             for sink in (*self._sinks, *self._sinks_of_configuration()):
                 sink(pair)
 
-        self.behind.put(make, size)
+        self.background.put(make, size)
 
     def _sinks_of_configuration(self) -> tuple[Sink, ...]:
         if self._configured is None:
@@ -361,14 +361,14 @@ class _Compared(Generic[_T]):
 
     def __init__(
         self,
-        dial: Dial,
+        router: ModeRouter,
         call: LegacyCall,
         caller: str | None,
         served: Endpoint,
         first: Side[_T],
         other: Side[_T],
     ) -> None:
-        self._dial = dial
+        self._router = router
         self._call = call
         self._caller = caller
         self._served = served
@@ -387,5 +387,5 @@ class _Compared(Generic[_T]):
         return given
 
     def _compare(self, given: Answered) -> None:
-        other = self._other.behind()
-        self._dial.compare(self._call, self._caller, self._at, self._served, lambda: given, other, len(given.body))
+        other = self._other.in_background()
+        self._router.compare(self._call, self._caller, self._at, self._served, lambda: given, other, len(given.body))

@@ -58,7 +58,7 @@ class OldSide:
         self.begun = time.perf_counter()
         return self._send(self.request, self.stream, self.timeout)
 
-    def behind(self) -> Asker:
+    def in_background(self) -> Asker:
         # The script is about to have its request back, and may change it.
         request = self.request.copy()
 
@@ -109,8 +109,8 @@ class NewSide:
         self.answer = self.shim.answer(self.call, self.options)
         return self.respond(self.answer)
 
-    def behind(self) -> Asker:
-        return self._ask_behind
+    def in_background(self) -> Asker:
+        return self._ask_in_background
 
     def watch(self, given: requests.Response, then: Callable[[Answered], object]) -> None:
         if self.answer is not None:
@@ -119,7 +119,7 @@ class NewSide:
     def failed(self, error: Exception) -> Answered:
         return kept_error(error, time.perf_counter() - self.begun)
 
-    def _ask_behind(self) -> Answered:
+    def _ask_in_background(self) -> Answered:
         begun = time.perf_counter()
         try:
             return kept_answer(self.shim.answer(self.call, self.options), time.perf_counter() - begun)

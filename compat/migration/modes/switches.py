@@ -16,7 +16,7 @@ from compat.processes import ForkLock, renew_after_fork
 from compat.stores.url import no_redis, place_of
 
 __all__ = [
-    "Switched",
+    "SwitchReader",
     "Switches",
     "open_switches",
     "unreadable",
@@ -116,7 +116,7 @@ _LETTING_GO = 1.0
 _log = logging.getLogger("compat.migration")
 
 
-class Switched:
+class SwitchReader:
     """What the run-time switches say of modes; the last that is known while the store is away.
 
     The thread starts when somebody asks, in each process anew, and ends with this object.
@@ -131,7 +131,7 @@ class Switched:
         self._legacy = legacy
         self._begun = False
         self._thread: threading.Thread | None = None
-        self._ending: weakref.finalize[[], Switched] | None = None
+        self._ending: weakref.finalize[[], SwitchReader] | None = None
         self._rules = Rules()
         self._switches: Mapping[str, str] = {}
         renew_after_fork(self.renew)
@@ -195,7 +195,7 @@ class _Reading:
 
     def __init__(
         self,
-        owner: weakref.ref[Switched],
+        owner: weakref.ref[SwitchReader],
         store: str,
         legacy: bool,
         first: threading.Event,

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from serving import until
 
-from compat.migration.modes.background import Behind, Bounds
-from compat.migration.modes.rules import background as module
+from compat.migration.modes import background as module
+from compat.migration.modes.background import BackgroundQueue, Bounds
 
 WAIT = 30.0
 
@@ -30,63 +30,63 @@ def held() -> Iterator[threading.Event]:
 
 def test_no_more_waits_than_may(held: threading.Event) -> None:
     told: list[str] = []
-    behind = Behind(Bounds(threads=1, waiting=3, waiting_bytes=100))
-    behind.counted = told.append
+    queue = BackgroundQueue(Bounds(threads=1, waiting=3, waiting_bytes=100))
+    queue.counted = told.append
     begun = threading.Event()
-    behind.put(lambda: begun.set() or held.wait(WAIT))
+    queue.put(lambda: begun.set() or held.wait(WAIT))
     assert begun.wait(WAIT)
     # Bytes count, and so do jobs.
-    assert [behind.put(lambda: None, size) for size in (60, 60, 40, 0, 0)] == [True, False, True, True, False]
+    assert [queue.put(lambda: None, size) for size in (60, 60, 40, 0, 0)] == [True, False, True, True, False]
     held.set()
-    assert behind.settle(WAIT)
-    assert (behind.done, behind.dropped) == (4, 2)
+    assert queue.settle(WAIT)
+    assert (queue.done, queue.dropped) == (4, 2)
     assert sorted(told) == ["done"] * 4 + ["dropped"] * 2
-    assert behind.put(lambda: None, 100)
-    behind.close(WAIT)
-    assert (behind.done, behind.dropped) == (5, 2)
-    assert not behind.put(lambda: None)
+    assert queue.put(lambda: None, 100)
+    queue.close(WAIT)
+    assert (queue.done, queue.dropped) == (5, 2)
+    assert not queue.put(lambda: None)
 
 
 def test_what_has_waited_too_long_is_dropped(held: threading.Event) -> None:
-    behind = Behind(Bounds(threads=1, oldest=0.5))
+    queue = BackgroundQueue(Bounds(threads=1, oldest=0.5))
     done: list[int] = []
-    behind.put(lambda: held.wait(WAIT))
+    queue.put(lambda: held.wait(WAIT))
     # It has to be at work, and not to wait itself, when the next one comes.
-    until(lambda: behind._busy == 1)
-    behind.put(lambda: done.append(1))
+    until(lambda: queue._busy == 1)
+    queue.put(lambda: done.append(1))
     time.sleep(0.6)
     held.set()
-    assert behind.settle(WAIT)
-    assert (done, behind.dropped) == ([], 1)
-    behind.close()
+    assert queue.settle(WAIT)
+    assert (done, queue.dropped) == ([], 1)
+    queue.close()
 
 
 def test_as_many_threads_as_may_and_none_when_idle(held: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_IDLE", 0.05)
-    behind = Behind(Bounds(threads=2))
+    queue = BackgroundQueue(Bounds(threads=2))
     for _ in range(5):
-        behind.put(lambda: held.wait(WAIT))
-    until(lambda: behind._busy == 2)
-    assert len(behind._threads) == 2
+        queue.put(lambda: held.wait(WAIT))
+    until(lambda: queue._busy == 2)
+    assert len(queue._threads) == 2
     held.set()
-    assert behind.settle(WAIT)
-    until(lambda: not behind._threads)
-    assert behind.put(lambda: None)
-    assert behind.settle(WAIT)
-    assert behind.done == 6
-    behind.close()
+    assert queue.settle(WAIT)
+    until(lambda: not queue._threads)
+    assert queue.put(lambda: None)
+    assert queue.settle(WAIT)
+    assert queue.done == 6
+    queue.close()
 
 
 def test_a_failure_is_said_once_a_kind_and_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
-    behind = Behind()
+    queue = BackgroundQueue()
     for text in ("jan@example.org", "another"):
-        behind.put(lambda text=text: _raise(ValueError(text)))
-    behind.put(lambda: _raise(KeyError("jan@example.org")))
-    assert behind.settle(WAIT)
+        queue.put(lambda text=text: _raise(ValueError(text)))
+    queue.put(lambda: _raise(KeyError("jan@example.org")))
+    assert queue.settle(WAIT)
     assert sorted(record.args for record in caplog.records) == [("KeyError",), ("ValueError",)]
     assert "jan@example.org" not in caplog.text
-    assert behind.dropped == 3
-    behind.close()
+    assert queue.dropped == 3
+    queue.close()
 
 
 def _raise(error: Exception) -> None:
@@ -94,7 +94,7 @@ def _raise(error: Exception) -> None:
 
 
 def test_it_rests_so_that_others_have_the_processor() -> None:
-    behind = Behind(Bounds(threads=1, share=0.25))
+    queue = BackgroundQueue(Bounds(threads=1, share=0.25))
     spent: list[float] = []
 
     def work() -> None:
@@ -104,45 +104,45 @@ def test_it_rests_so_that_others_have_the_processor() -> None:
         spent.append(time.monotonic())
 
     for _ in range(4):
-        behind.put(work)
-    assert behind.settle(WAIT)
+        queue.put(work)
+    assert queue.settle(WAIT)
     # Between two jobs lies the rest after the first of them, three times what it took, and the second.
     assert min(later - earlier for earlier, later in itertools.pairwise(spent)) >= 0.06
-    behind.close()
+    queue.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks as POSIX has them")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_begins_with_nothing(held: threading.Event) -> None:
-    behind = Behind(Bounds(threads=1))
-    behind.put(lambda: held.wait(WAIT))
-    behind.put(lambda: None)
-    until(lambda: behind._busy == 1)
+    queue = BackgroundQueue(Bounds(threads=1))
+    queue.put(lambda: held.wait(WAIT))
+    queue.put(lambda: None)
+    until(lambda: queue._busy == 1)
     receiving, sending = os.pipe()
     child = os.fork()
     if not child:
-        behind.put(lambda: os.write(sending, b"done"))
-        behind.close(WAIT)
-        os._exit(behind.done)
+        queue.put(lambda: os.write(sending, b"done"))
+        queue.close(WAIT)
+        os._exit(queue.done)
     os.close(sending)
     with os.fdopen(receiving, "rb") as stream:
         assert stream.read() == b"done"
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
     held.set()
-    behind.close(WAIT)
+    queue.close(WAIT)
 
 
 SCRIPT = """
 import sys, threading, time
-from compat.migration.modes.background import Behind, Bounds
+from compat.migration.modes.background import BackgroundQueue, Bounds
 
-behind = Behind(Bounds(threads=1, at_exit=float(sys.argv[1]), share=0.001))
-behind.ended = lambda: print("ended", behind.done, behind.dropped, flush=True)
-behind.put(lambda: sum(range(200_000)))
-behind.put(lambda: print("quick", flush=True))
+queue = BackgroundQueue(Bounds(threads=1, at_exit=float(sys.argv[1]), share=0.001))
+queue.ended = lambda: print("ended", queue.done, queue.dropped, flush=True)
+queue.put(lambda: sum(range(200_000)))
+queue.put(lambda: print("quick", flush=True))
 if sys.argv[2] == "hang":
-    behind.put(threading.Event().wait)
-    behind.put(lambda: print("never", flush=True))
+    queue.put(threading.Event().wait)
+    queue.put(lambda: print("never", flush=True))
 """
 
 

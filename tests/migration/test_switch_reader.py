@@ -14,9 +14,9 @@ import pytest
 from serving import until
 
 from compat.errors import StoreUnavailable
+from compat.migration.modes import switches as switched
 from compat.migration.modes.rules import Mode, Scope
-from compat.migration.modes.rules import switches as switched
-from compat.migration.modes.switches import Switched, open_switches
+from compat.migration.modes.switches import SwitchReader, open_switches
 
 THREAD = "exam-compat-switches"
 
@@ -34,18 +34,18 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             assert not thread.is_alive()
 
 
-def everyone(reading: Switched) -> str | None:
+def everyone(reading: SwitchReader) -> str | None:
     return next((str(mode) for scope, mode in reading.rules if scope == Scope()), None)
 
 
-def becomes(reading: Switched, mode: str | None) -> None:
+def becomes(reading: SwitchReader, mode: str | None) -> None:
     until(lambda: everyone(reading) == mode)
 
 
 def test_the_first_call_finds_what_was_switched_before(store_url: str) -> None:
     switches = open_switches(store_url)
     switches.set("mode", "shadow")
-    reading = Switched(store_url, legacy=True)
+    reading = SwitchReader(store_url, legacy=True)
     assert everyone(reading) == "shadow"
     switches.set("mode", "canary:25")
     becomes(reading, "canary:25")
@@ -77,7 +77,7 @@ def test_the_last_known_stays_while_the_store_is_away(
 ) -> None:
     store = _Failing()
     monkeypatch.setattr(switched, "open_switches", lambda url: store)
-    reading = Switched("redis://nowhere", legacy=True)
+    reading = SwitchReader("redis://nowhere", legacy=True)
     assert everyone(reading) == "legacy"
     store.away = True
     before = store.asked
@@ -99,7 +99,7 @@ def test_a_store_that_hangs_holds_up_the_first_call_for_a_moment_and_no_other(mo
 
     monkeypatch.setattr(switched, "open_switches", hang)
     monkeypatch.setattr(switched, "_FIRST", 0.05)
-    reading = Switched("redis://nowhere", legacy=True)
+    reading = SwitchReader("redis://nowhere", legacy=True)
     assert everyone(reading) is None
     monkeypatch.setattr(switched, "_FIRST", 30)
     begun = time.monotonic()
@@ -113,7 +113,7 @@ def test_a_switch_that_cannot_be_followed_is_said(caplog: pytest.LogCaptureFixtu
     switches = open_switches("memory://strange")
     switches.set("mode", "turbo")
     switches.set("mode exam=17", "new")
-    reading = Switched("memory://strange", legacy=True)
+    reading = SwitchReader("memory://strange", legacy=True)
     assert dict(reading.rules) == {Scope(None, "17"): Mode("new")}
     assert [record.args for record in caplog.records] == [("mode",)]
     reading.close()
@@ -125,7 +125,7 @@ def _threads() -> set[threading.Thread]:
 
 def test_the_thread_ends_with_whom_it_reads_for() -> None:
     before = _threads()
-    reading = Switched("memory://ends", legacy=True)
+    reading = SwitchReader("memory://ends", legacy=True)
     # Those of tests before may end meanwhile.
     assert _threads() <= before
     _ = reading.rules
@@ -144,7 +144,7 @@ def test_the_store_is_let_go_of_when_reading_is_over(monkeypatch: pytest.MonkeyP
             let_go.set()
 
     monkeypatch.setattr(switched, "open_switches", lambda url: Slow())
-    reading = Switched("redis://nowhere", legacy=True)
+    reading = SwitchReader("redis://nowhere", legacy=True)
     assert reading.switches == {"mode": "legacy"}
     reading.close()
     assert let_go.is_set()
@@ -152,7 +152,7 @@ def test_the_store_is_let_go_of_when_reading_is_over(monkeypatch: pytest.MonkeyP
 
 def test_a_copy_reads_for_itself() -> None:
     switches = open_switches("memory://copied")
-    reading = Switched("memory://copied", legacy=True)
+    reading = SwitchReader("memory://copied", legacy=True)
     assert everyone(reading) is None
     again = pickle.loads(pickle.dumps(reading))  # noqa: S301 - our own bytes
     switches.set("mode", "legacy")
@@ -180,7 +180,7 @@ def forked() -> Callable[[Callable[[], Any]], Any]:
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_reads_for_itself(shared_url: str, forked: Callable[[Callable[[], Any]], Any]) -> None:
-    reading = Switched(shared_url, legacy=True)
+    reading = SwitchReader(shared_url, legacy=True)
     assert everyone(reading) is None
     switches = open_switches(shared_url)
     switches.set("mode", "legacy")

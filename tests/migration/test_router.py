@@ -1,4 +1,4 @@
-"""The dial over the adapter: who answers in which mode, what is compared behind, and what becomes of writes."""
+"""The router over the adapter: who answers in which mode, what is compared behind, and what becomes of writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from support import QUERIES, closed_port, upstream_of
 
 import compat
-from compat.migration.modes.router import Dial
+from compat.migration.modes.router import ModeRouter
 from compat.migration.modes.rules import Mode, Rules, Scope, share_of
 from compat.regression.comparing.pairs import Pair
 from compat.testing.sandbox import Sandbox, SandboxAnswer
@@ -37,7 +37,7 @@ class Script:
         self.pairs: list[Pair] = []
         self.session = requests.Session()
         adapter = compat.mount(self.session, sandbox.base_url, upstream or upstream_of(sandbox, "student_sessions"))
-        self.dial = adapter.dial = Dial(
+        self.router = adapter.router = ModeRouter(
             Rules({Scope(): Mode.parse(mode, "mode")}), legacy=True, sinks=[self.pairs.append], **options
         )
 
@@ -48,7 +48,7 @@ class Script:
 
     def settled(self) -> list[Pair]:
         """The pairs, when there are no more to come."""
-        assert self.dial.behind.settle(WAIT)
+        assert self.router.background.settle(WAIT)
         return self.pairs
 
     def asked(self) -> list[str]:
@@ -67,7 +67,7 @@ def script(sandbox: Sandbox) -> Iterator[Callable[..., Script]]:
     yield make
     for each in made:
         each.session.close()
-        each.dial.close(WAIT)
+        each.router.close(WAIT)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -160,7 +160,7 @@ def test_a_candidate_that_hangs_holds_up_nobody(script: Callable[..., Script], s
         # More than there is room for: each has its answer although the candidate has given none.
         assert [running.call().status_code for _ in range(6)] == [200] * 6
         # One is under way, if its thread was there in time, and two wait.
-        dropped = running.dial.dropped
+        dropped = running.router.dropped
         assert dropped in (3, 4)
         assert running.pairs == []
     finally:
@@ -172,7 +172,7 @@ def test_an_old_endpoint_that_fails_fails_as_it_did(script: Callable[..., Script
     base = closed_port()
     running = script("shadow")
     adapter = compat.mount(running.session, base, upstream_of(sandbox, "student_sessions"))
-    adapter.dial = running.dial
+    adapter.router = running.router
     with pytest.raises(requests.ConnectionError):
         running.session.get(f"{base}/api/v3/exams/17/index_students", timeout=5)
     [pair] = running.settled()
@@ -278,17 +278,17 @@ def test_a_session_is_pickled_with_its_dial(script: Callable[..., Script]) -> No
     url = f"{running.sandbox.base_url}/api/v3/exams/17/index_students"
     answer = again.get(url, params=sent, headers=running.sandbox.headers, timeout=9)
     assert answer.headers["X-Compat-Answered-By"] == "legacy"
-    dial = again.get_adapter(url).dial
-    assert dial.behind.settle(WAIT)
-    assert dial.behind.done == 1
+    router = again.get_adapter(url).router
+    assert router.background.settle(WAIT)
+    assert router.background.done == 1
 
 
 def test_what_a_sink_raises_costs_that_pair_alone(script: Callable[..., Script], sandbox: Sandbox) -> None:
     running = script("shadow")
-    running.dial._sinks = (lambda pair: 1 / 0,)
+    running.router._sinks = (lambda pair: 1 / 0,)
     assert [running.call().status_code for _ in range(2)] == [200, 200]
     assert running.settled() == []
-    assert running.dial.dropped == 2
+    assert running.router.dropped == 2
 
 
 class _Brownout:
@@ -306,13 +306,13 @@ def test_a_brownout_comes_before_any_endpoint(script: Callable[..., Script], mod
 SCRIPT = """
 import sys, requests, compat
 from compat.legacy.signature import signed
-from compat.migration.modes.router import Dial
+from compat.migration.modes.router import ModeRouter
 from compat.migration.modes.rules import Mode, Rules, Scope
 
 base, token, key = sys.argv[1:]
 upstream = compat.StudentSessions(base, api_token=token, secret_key=key)
 adapter = compat.install(base, upstream)
-adapter.dial = Dial(Rules({Scope(): Mode("shadow")}), legacy=True)
+adapter.router = ModeRouter(Rules({Scope(): Mode("shadow")}), legacy=True)
 headers = {"Authorization": f"Token token={token}"}
 sent = signed({}, key, {"id": "17"})
 answer = requests.get(f"{base}/api/v3/exams/17/index_students", params=sent, headers=headers)
