@@ -14,7 +14,7 @@ import functools
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -24,6 +24,7 @@ from packaging.version import Version
 
 from compat._version import __version__
 from compat.call_site import CallSite, call_site
+from compat.legacy.routes import ROUTES
 from exam_compat_startup import caught, say
 
 __all__ = [
@@ -174,22 +175,16 @@ class Deprecation:
         return f"Use {self.instead} instead: see {_GUIDE}."
 
 
-def _entries(*entries: Deprecation) -> dict[str, Deprecation]:
-    return {entry.name: entry for entry in entries}
+def _entries() -> Iterator[Deprecation]:
+    for route in ROUTES:
+        name = f"ExamStudentsClient.{route.action}"
+        yield Deprecation(name, _SINCE, _UNTIL, route.successor_method, route.action)
+    for route in ROUTES:
+        name = f"{route.methods[0]} exams/:id/{route.action}"
+        yield Deprecation(name, _SINCE, _UNTIL, route.successor, route.action)
 
 
-REGISTRY = _entries(
-    Deprecation(
-        "ExamStudentsClient.index_students", _SINCE, _UNTIL, "StudentSessionsClient.sessions", "index_students"
-    ),
-    Deprecation("ExamStudentsClient.show_student", _SINCE, _UNTIL, "StudentSessionsClient.get", "show_student"),
-    Deprecation("ExamStudentsClient.add_student", _SINCE, _UNTIL, "StudentSessionsClient.create", "add_student"),
-    Deprecation("ExamStudentsClient.delete_student", _SINCE, _UNTIL, "StudentSessionsClient.delete", "delete_student"),
-    Deprecation("GET exams/:id/index_students", _SINCE, _UNTIL, "GET student_sessions", "index_students"),
-    Deprecation("GET exams/:id/show_student", _SINCE, _UNTIL, "GET student_sessions/:id", "show_student"),
-    Deprecation("POST exams/:id/add_student", _SINCE, _UNTIL, "POST exams/:exam_id/student_sessions", "add_student"),
-    Deprecation("DELETE exams/:id/delete_student", _SINCE, _UNTIL, "DELETE student_sessions/:id", "delete_student"),
-)
+REGISTRY = {entry.name: entry for entry in _entries()}
 """Every deprecated name, of ours and of the old interface, by name."""
 
 

@@ -15,8 +15,8 @@ PACKAGE = Path(compat.__file__).parent
 LAYERS = (
     ("_version", "errors", "lazy", "processes", "text"),
     ("call_site", "drift", "schemas"),
-    ("deprecation", "legacy", "mapping"),
-    ("settings_checks",),
+    ("legacy", "mapping"),
+    ("deprecation", "settings_checks"),
     ("upstream",),
     ("config", "core"),
     ("doctor", "stores"),

@@ -17,7 +17,7 @@ from compat.legacy import answer
 from compat.legacy.answer import Answer
 from compat.legacy.parameters import Parameters, check, gather
 from compat.legacy.query import LARGEST_LIMIT, Comparable, Query, parse_query
-from compat.legacy.routes import ADD_STUDENT, ROUTES, LegacyCall, Route
+from compat.legacy.routes import ROUTES, LegacyCall, Route
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import Verifier
 from compat.upstream.base import Chunk, LegacySettings, Reading, Row, Source, Upstream
@@ -223,10 +223,9 @@ class Shim:
         """The answer to ``add_student``."""
         values = self._writable(admitted)
         yield ASKS_UPSTREAM
+        route = admitted.call.route
         sent = {
-            name: text.lower() if name in ADD_STUDENT.flags else text
-            for name, text in values.items()
-            if name in (*ADD_STUDENT.required, *ADD_STUDENT.flags, "open_time", "individual_info")
+            name: text.lower() if name in route.flags else text for name, text in values.items() if name in route.own
         }
         row = self.upstream.add(int(values["id"]), sent, self._codec, options)
         return answer.single(self._codec.render([row])[1:-1], status=201)

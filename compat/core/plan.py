@@ -14,7 +14,7 @@ from functools import partial
 from itertools import compress
 from typing import Any
 
-from compat.legacy.query import ORDERINGS, Condition, Query, SortKey, columns_needed
+from compat.legacy.query import OPERATORS, Condition, Query, SortKey, columns_needed
 from compat.processes import cached_property
 from compat.text.json import dumps
 from compat.upstream.base import Capability, Chunk, Row, Upstream
@@ -110,20 +110,13 @@ class Plan:
 
 def _test(condition: Condition) -> _Test:
     """:meth:`Condition.holds` of every value of a column."""
-    operand = condition.operand
-    if condition.operator in ("in", "nin"):
-        among = frozenset(map(bare, operand))  # type: ignore[arg-type]  # a tuple of operands
-        if condition.operator == "in":
-            return lambda values: [value in among for value in values]
-        if not among:
-            return lambda values: [True] * len(values)
-        return lambda values: [value is not None and value not in among for value in values]
-    bound = bare(operand)  # type: ignore[arg-type]  # one operand
-    if bound is None:
-        holds = condition.holds
-        return lambda values: [holds(value) for value in values]
-    compare = ORDERINGS[condition.operator]
-    return lambda values: [value is not None and compare(value, bound) for value in values]
+    operator, operand = OPERATORS[condition.operator], condition.operand
+    if operand is None:
+        return lambda values: list(map(condition.holds, values))
+    # A set finds one among many at once.
+    bound = frozenset(map(bare, operand)) if operator.many else bare(operand)  # type: ignore[arg-type]
+    compares, at_null = operator.compares, operator.of_null(bound)
+    return lambda values: [at_null if value is None else compares(value, bound) for value in values]
 
 
 def make_plan(query: Query, capabilities: frozenset[Capability]) -> Plan:

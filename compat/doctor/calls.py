@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from compat.errors import CompatError
 from compat.legacy.parameters import UnreadableBody, form_pairs, gather, media_type, read_body
-from compat.legacy.query import STATUSES
+from compat.legacy.query import OPERATORS, STATUSES
 from compat.legacy.routes import ROUTES, LegacyCall, match_route
 from compat.legacy.verifier import token_of
 from compat.schemas import COLUMNS
@@ -365,9 +365,7 @@ _SHOWN = frozenset(
 """Parameters that say nothing of a person: ids, numbers, flags, and the time of the call."""
 
 _STRUCTURED = ("filter", "sort", "status")
-_WORDS = frozenset(
-    (*COLUMNS, *STATUSES, "eq", "gt", "gte", "lt", "lte", "ne", "in", "nin", "asc", "desc", "true", "false", "null")
-)
+_WORDS = frozenset((*COLUMNS, *STATUSES, *OPERATORS, "asc", "desc", "true", "false", "null"))
 _PIECE = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9a-f]{4}|\w+")
 _LONGEST_SHOWN = 40
 

@@ -14,7 +14,7 @@ from compat.legacy import parameters as bodies
 from compat.legacy.parameters import QUERY_CHARSET, Parameters, check, gather
 from compat.legacy.query import parse_query
 from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED, unreadable
-from compat.legacy.routes import CASE, DOTTED, FORMAT, INDEX_STUDENTS, ROUTES, LegacyCall, Route, misspelt_route
+from compat.legacy.routes import CASE, DOTTED, FORMAT, ROUTES, LegacyCall, Route, misspelt_route
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import CLOCK_WINDOW, token_of
 
@@ -397,7 +397,7 @@ def _digits(text: str) -> bool:
 
 def _parameter_findings(call: LegacyCall, parameters: Parameters, zone: tzinfo) -> Iterator[Finding]:
     try:
-        if call.route is INDEX_STUDENTS:
+        if call.route.gives == "page":
             parse_query(parameters, zone)
         else:
             check(call.route, parameters)
@@ -412,8 +412,7 @@ def _parameter_findings(call: LegacyCall, parameters: Parameters, zone: tzinfo) 
 
 
 def _known_names() -> frozenset[str]:
-    known = ("id", "status", "page", "limit", "sort", "filter", "timestamp", "nonce", "signature", "body", "query")
-    return frozenset((*known, *(name for route in ROUTES for name in (*route.required, *route.numbers, *route.flags))))
+    return frozenset(("signature", "body", "query", *(name for route in ROUTES for name in route.known)))
 
 
 def _rule(message: str) -> str:

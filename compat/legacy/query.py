@@ -1,17 +1,11 @@
-"""A list query, parsed and typed, and how each type of column reads and compares a value (contract, section 1).
-
-A *comparable* is what stands for a value in comparisons: an ``int``, a ``bool``, a ``str`` or an
-:data:`~compat.text.instants.Instant`. Within one column all comparables are of one type, and null is None.
-"""
+"""A list query, parsed and typed, and the operators of its filter (contract, section 1)."""
 
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
@@ -19,144 +13,97 @@ from compat.errors import InvalidParameter
 from compat.legacy.parameters import Parameters, check, shown
 from compat.legacy.routes import INDEX_STUDENTS
 from compat.schemas import COLUMNS
-from compat.schemas.fields import Boolean, Integer, String, Time, Typed
+from compat.schemas.fields import Boolean, Comparable, Integer, String, Time, Typed
 from compat.schemas.student import STATUSES
-from compat.text import instants
-from compat.text.json import DuplicateKeyError, Number, dumps, loads_strictly
+from compat.text.json import DuplicateKeyError, dumps, loads_strictly
 
 __all__ = [
     "LARGEST_LIMIT",
     "OPERATORS",
-    "ORDERINGS",
     "STATUSES",
     "Comparable",
     "Condition",
+    "Operator",
     "Query",
     "SortKey",
     "columns_needed",
-    "comparable",
+    "operators_of",
     "parse_query",
-    "read_value",
 ]
-
-Comparable = int | bool | str | instants.Instant
-
-_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
-_QUOTED_MILLISECONDS = re.compile(r"-?[0-9]{11,13}", re.ASCII)
-_LARGEST_EXPONENT = 400
-_LONGEST = 4000
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-
-
-def read_value(column: Typed, value: Any, zone: tzinfo) -> Comparable | None:
-    """Read a value of a filter, as :func:`compat.text.json.loads_strictly` gave it.
-
-    Raises:
-        ValueError: the column's type cannot read it; the text states the rule.
-    """
-    if value is None:
-        return None
-    return _READERS[type(column)](value, zone)
-
-
-def _whole_number(value: Number) -> int | None:
-    if len(value.text) > _LONGEST:
-        return None
-    try:
-        number = Decimal(value.text)
-    except InvalidOperation:  # an exponent beyond any number that there is
-        return None
-    if abs(number.adjusted()) > _LARGEST_EXPONENT + len(value.text):
-        return None
-    return int(number) if number == number.to_integral_value() else None
-
-
-def _read_integer(value: Any, zone: tzinfo) -> int:
-    found: int | None = None
-    if isinstance(value, Number):
-        found = _whole_number(value)
-    elif isinstance(value, str) and _INTEGER.fullmatch(value) and len(value) <= _LONGEST:
-        found = int(value)
-    if found is None:
-        raise ValueError("Must be an integer, or its digits as text")
-    return found
-
-
-def _read_boolean(value: Any, zone: tzinfo) -> bool:
-    text = value.text if isinstance(value, Number) else value
-    if isinstance(text, bool):
-        return text
-    if not isinstance(text, str) or text.lower() not in _BOOLEANS:
-        raise ValueError("Must be one of: true, false, 1, 0")
-    return _BOOLEANS[text.lower()]
-
-
-def _read_string(value: Any, zone: tzinfo) -> str:
-    if isinstance(value, Number):
-        return value.text
-    if not isinstance(value, str):
-        raise ValueError("Must be a String")
-    return value
-
-
-def _read_time(value: Any, zone: tzinfo) -> instants.Instant:
-    if isinstance(value, Number):
-        milliseconds = _whole_number(value)
-    elif isinstance(value, str) and _QUOTED_MILLISECONDS.fullmatch(value):
-        milliseconds = int(value)
-    elif isinstance(value, str):
-        try:
-            return instants.read(value, zone)
-        except ValueError:
-            hint = "; a + in a URL has to be sent as %2B" if " " in value else ""
-            raise ValueError(_TIME_RULE + hint) from None
-    else:
-        milliseconds = None
-    if milliseconds is None:
-        raise ValueError(_TIME_RULE)
-    return instants.from_milliseconds(milliseconds)
-
-
-_TIME_RULE = "Must be a time such as 2018-11-17T17:09:39.373+01:00, a date such as 2018-11-17, or epoch milliseconds"
-_READERS: dict[type[Typed], Callable[[Any, tzinfo], Comparable]] = {
-    Integer: _read_integer,
-    Boolean: _read_boolean,
-    String: _read_string,
-    Time: _read_time,
-}
-
-
-def comparable(column: Typed, value: Any, zone: tzinfo) -> Comparable | None:
-    """What stands for a record's value in comparisons.
-
-    Raises:
-        ValueError: the value has another type than the column; the text says which it should be.
-    """
-    if value is None:
-        return None
-    if not column.accepts(value):
-        raise ValueError(column.kind)
-    if isinstance(column, Time):
-        try:
-            return instants.read(value, zone)
-        except ValueError:
-            raise ValueError(column.kind) from None
-    found: Comparable = value.integer() if isinstance(value, Number) else value
-    return found
-
 
 LARGEST_LIMIT = 300
 """Records of a page by default and at most (seed 001)."""
 
-ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
-OPERATORS = (*ORDERINGS, "in", "nin")
+_COMPARED = (Integer, Boolean, String, Time)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A comparison that a filter may make, all that is known of it.
+
+    Attributes:
+        name: as a filter writes it.
+        compares: whether a column's comparable holds for an operand; null is neither of them.
+        many: its operand is a JSON array, within which null is one more value.
+        of_types: the types of column that it compares.
+        by_equality: it asks only which values are the same, so that null is an operand too, and a pseudonym does.
+        of_null: whether a null column holds for an operand.
+
+    Raises:
+        TypeError: it compares no type of column.
+    """
+
+    name: str
+    compares: Callable[[Any, Any], bool]
+    many: bool = False
+    of_types: tuple[type[Typed], ...] = _COMPARED
+    by_equality: bool = False
+    of_null: Callable[[Any], bool] = lambda operand: False
+
+    def __post_init__(self) -> None:
+        if not self.of_types:
+            raise TypeError(f"the operator {self.name!r} compares no type of column")
+
+    def holds(self, value: Any, operand: Any) -> bool:
+        """Whether a column's comparable satisfies the comparison, by SQL's rules for null."""
+        if value is None:
+            return self.of_null(operand)
+        return (operand is not None or self.by_equality) and self.compares(value, operand)
+
+
+def _operators(*declared: Operator) -> dict[str, Operator]:
+    return {each.name: each for each in declared}
+
+
+OPERATORS = _operators(
+    Operator("eq", operator.eq, by_equality=True, of_null=lambda operand: operand is None),
+    Operator("ne", operator.ne, by_equality=True),
+    Operator("gt", operator.gt),
+    Operator("gte", operator.ge),
+    Operator("lt", operator.lt),
+    Operator("lte", operator.le),
+    Operator(
+        "in",
+        lambda value, among: value in among,
+        many=True,
+        by_equality=True,
+        of_null=lambda among: None in among,
+    ),
+    Operator(
+        "nin",
+        lambda value, among: value not in among,
+        many=True,
+        by_equality=True,
+        of_null=lambda among: not among,
+    ),
+)
+"""By name, in the order in which messages list them."""
+
+
+def operators_of(column: Typed) -> list[Operator]:
+    """The operators that compare a column."""
+    return [each for each in OPERATORS.values() if isinstance(column, each.of_types)]
+
 
 _PLAIN = ("id", "status", "page", "limit")
 """The parameters of a query without filter and sort."""
@@ -168,8 +115,8 @@ class Condition:
 
     Attributes:
         column: the legacy field.
-        operator: eq, gt, gte, lt, lte, ne, in or nin.
-        operand: what the column is compared with; a tuple of those for in and nin.
+        operator: the name of one of :data:`OPERATORS`.
+        operand: what the column is compared with; a tuple of those where the operator takes many.
     """
 
     column: str
@@ -178,12 +125,7 @@ class Condition:
 
     def holds(self, value: Comparable | None) -> bool:
         """Whether a column's comparable satisfies the condition."""
-        if self.operator in ("in", "nin"):
-            among = value in self.operand  # type: ignore[operator]
-            return among if self.operator == "in" else not self.operand or (value is not None and not among)
-        if self.operand is None:
-            return self.operator in ("eq", "ne") and (value is None) == (self.operator == "eq")
-        return value is not None and ORDERINGS[self.operator](value, self.operand)
+        return OPERATORS[self.operator].holds(value, self.operand)
 
 
 @dataclass(frozen=True)
@@ -334,9 +276,10 @@ def _read_filter(text: str, zone: tzinfo) -> tuple[Condition, ...]:
 
 
 def _condition(name: str, column: Typed, operation: str, value: Any, zone: tzinfo) -> Condition:
-    if operation not in OPERATORS:
-        raise ValueError(f"Must use one of {', '.join(OPERATORS)}: '{shown(operation)}' for '{name}'.")
-    if operation not in ("in", "nin"):
+    fitting = {each.name: each for each in operators_of(column)}
+    if operation not in fitting:
+        raise ValueError(f"Must use one of {', '.join(fitting)}: '{shown(operation)}' for '{name}'.")
+    if not fitting[operation].many:
         return Condition(name, operation, _operand(name, column, value, zone))
     if not isinstance(value, list):
         raise ValueError(f"Must give '{operation}' of '{name}' a JSON array: '{shown(dumps(value))}'.")
@@ -345,7 +288,7 @@ def _condition(name: str, column: Typed, operation: str, value: Any, zone: tzinf
 
 def _operand(name: str, column: Typed, value: Any, zone: tzinfo) -> Comparable | None:
     try:
-        return read_value(column, value, zone)
+        return None if value is None else column.read(value, zone)
     except ValueError as error:
         raise ValueError(f"{error}: '{shown(dumps(value))}' for '{name}'.") from None
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlencode
 
 from compat.errors import InvalidParameter
@@ -44,23 +44,36 @@ FORMAT = "the path of a deprecated route asks for another format than .json"
 
 @dataclass(frozen=True)
 class Route:
-    """A deprecated route.
+    """A deprecated route, all that is known of it.
 
     Attributes:
         action: the last part of its path, also the name of the client's method.
         methods: the HTTP methods that it answers.
         answer: the method of the shim that answers it.
+        gives: what the answer holds: a page of students, one student, or nothing.
+        summary: what it does, in words.
+        successor: what to call instead on the wire.
+        successor_method: what to call instead in Python.
+        status: the HTTP status of its answer.
         required: parameters that have to be there, beside the id in the path.
         numbers: parameters that are digits.
         flags: parameters that are true or false.
         json: parameters that are JSON texts.
         words: parameters that are one of some words.
         texts: parameters that may be any text; a name or an email is none, since it holds no question mark.
+
+    Raises:
+        TypeError: it says too little; the text names it.
     """
 
     action: str
     methods: tuple[str, ...]
-    answer: str = ""
+    answer: str
+    gives: Literal["page", "student", "nothing"]
+    summary: str
+    successor: str
+    successor_method: str
+    status: int = 200
     required: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ("id",)
     flags: tuple[str, ...] = ()
@@ -68,11 +81,21 @@ class Route:
     words: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("methods", "answer", "gives", "summary", "successor", "successor_method"):
+            if not getattr(self, name):
+                raise TypeError(f"the route {self.action!r} does not say its {name}")
+
     @cached_property
     def known(self) -> frozenset[str]:
         """The parameters that the route knows, those of every signed call among them; the signature is none."""
-        rules = (self.required, self.numbers, self.flags, self.json, self.words, self.texts, SIGNED)
-        return frozenset(name for names in rules for name in names)
+        return frozenset((*self.own, *SIGNED))
+
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        """The parameters that the route knows, beside those of every signed call."""
+        rules = (self.required, self.words, self.numbers, self.json, self.flags, self.texts)
+        return tuple(dict.fromkeys(name for names in rules for name in names if name not in SIGNED))
 
     @cached_property
     def needed(self) -> tuple[str, ...]:
@@ -89,29 +112,69 @@ class Route:
         """The parameters whose texts have a rule."""
         return (*self.numbers, *self.flags)
 
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something, which an upstream that only reads refuses."""
+        return "GET" not in self.methods
+
+    @property
+    def in_body(self) -> bool:
+        """Whether its parameters are documented in the body."""
+        return "POST" in self.methods
+
+    @property
+    def finds_one(self) -> bool:
+        """Whether it is about one student session, which may not be there."""
+        return "student_session_id" in self.required
+
 
 INDEX_STUDENTS = Route(
     "index_students",
     ("GET", "HEAD"),
-    "index",
-    numbers=("id", "page", "limit"),
-    json=("filter", "sort"),
+    answer="index",
+    gives="page",
+    summary="List the students of an exam",
+    successor="GET student_sessions",
+    successor_method="StudentSessionsClient.sessions",
     words=("status",),
+    numbers=("id", "page", "limit"),
+    json=("sort", "filter"),
 )
 SHOW_STUDENT = Route(
-    "show_student", ("GET", "HEAD"), "show", required=("student_session_id",), numbers=("id", "student_session_id")
+    "show_student",
+    ("GET", "HEAD"),
+    answer="show",
+    gives="student",
+    summary="Show a student of an exam",
+    successor="GET student_sessions/:id",
+    successor_method="StudentSessionsClient.get",
+    required=("student_session_id",),
+    numbers=("id", "student_session_id"),
 )
 ADD_STUDENT = Route(
     "add_student",
     ("POST",),
-    "add",
+    answer="add",
+    gives="student",
+    status=201,
+    summary="Add a student to an exam",
+    successor="POST exams/:exam_id/student_sessions",
+    successor_method="StudentSessionsClient.create",
     required=("name", "email"),
     numbers=("id", "open_time"),
     flags=("skip_requirements", "is_individual_info_html"),
     texts=("individual_info",),
 )
 DELETE_STUDENT = Route(
-    "delete_student", ("DELETE",), "delete", required=("student_session_id",), numbers=("id", "student_session_id")
+    "delete_student",
+    ("DELETE",),
+    answer="delete",
+    gives="nothing",
+    summary="Delete a student of an exam",
+    successor="DELETE student_sessions/:id",
+    successor_method="StudentSessionsClient.delete",
+    required=("student_session_id",),
+    numbers=("id", "student_session_id"),
 )
 ROUTES = (INDEX_STUDENTS, SHOW_STUDENT, ADD_STUDENT, DELETE_STUDENT)
 _BY_ACTION = {route.action: route for route in ROUTES}

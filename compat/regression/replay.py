@@ -21,6 +21,7 @@ from datetime import tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
+from compat.legacy.query import OPERATORS
 from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import signed
 from compat.regression.comparing.pairs import Answered, Pair
@@ -39,8 +40,6 @@ __all__ = [
     "command_of",
     "curl_options",
 ]
-
-_BY_EQUALITY = ("eq", "ne", "in", "nin")
 
 
 class Replay:
@@ -109,7 +108,7 @@ class Replay:
             restored[column] = {}
             for operator, operand in operators.items():
                 found = [_value(column, each, values) for each in (operand if isinstance(operand, list) else [operand])]
-                if operator not in _BY_EQUALITY and not all(known for _, known in found):
+                if not OPERATORS[operator].by_equality and not all(known for _, known in found):
                     return None
                 # Nobody has the unknown ones, and nobody has their pseudonyms either.
                 told = [value for value, _ in found]

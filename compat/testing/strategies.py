@@ -15,10 +15,10 @@ from typing import Any
 from hypothesis import strategies as st
 from marshmallow import Schema
 
-from compat.legacy.query import STATUSES
+from compat.legacy.query import STATUSES, operators_of
 from compat.mapping.exact import FIRST_SURROGATE
 from compat.schemas import COLUMNS, SessionOutputSchema, StudentSchema
-from compat.schemas.fields import Array, Boolean, Integer, Time, Typed
+from compat.schemas.fields import Typed
 from compat.schemas.rules import Exact
 from compat.schemas.student import CARRIED_KEY, check_declaration
 
@@ -64,13 +64,13 @@ def exams(draw: st.DrawFn) -> dict[int, str]:
 
 def column_values(column: Typed) -> st.SearchStrategy[Any]:
     """A value of a legacy column, null among them."""
-    if isinstance(column, Integer):
+    if column.json == "integer":
         return st.one_of(st.none(), _INTEGERS)
-    if isinstance(column, Boolean):
+    if column.json == "boolean":
         return st.one_of(st.none(), st.booleans())
-    if isinstance(column, Time):
+    if column.is_time:
         return st.one_of(st.none(), instant_texts())
-    if isinstance(column, Array):
+    if column.json == "array":
         return st.one_of(st.none(), st.lists(json_values(3), max_size=2))
     return st.one_of(st.none(), _TEXTS)
 
@@ -242,24 +242,19 @@ def _filters(draw: st.DrawFn, records: Sequence[Mapping[str, Any]]) -> dict[str,
 @st.composite
 def _comparisons(draw: st.DrawFn, name: str, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     values = _filter_values(COLUMNS[name], [record.get(name) for record in records])
-    operators = draw(
-        st.lists(
-            st.sampled_from(["eq", "gt", "gte", "lt", "lte", "ne", "in", "nin"]), min_size=1, max_size=2, unique=True
-        )
-    )
-    return {
-        operator: draw(st.lists(values, max_size=4) if operator in ("in", "nin") else values) for operator in operators
-    }
+    fitting = {each.name: each.many for each in operators_of(COLUMNS[name])}
+    chosen = draw(st.lists(st.sampled_from(sorted(fitting)), min_size=1, max_size=2, unique=True))
+    return {operator: draw(st.lists(values, max_size=4) if fitting[operator] else values) for operator in chosen}
 
 
 def _filter_values(column: Typed, present: Sequence[Any]) -> st.SearchStrategy[Any]:
     """Values that hit and values that miss, in every form that the column's type reads."""
     there = st.sampled_from([value for value in present if not isinstance(value, list)] or [None])
-    if isinstance(column, Integer):
+    if column.json == "integer":
         return st.one_of(there, there.map(lambda value: value if value is None else str(value)), st.integers(0, 10**6))
-    if isinstance(column, Boolean):
+    if column.json == "boolean":
         return st.one_of(st.none(), st.sampled_from([True, False, 1, 0, "true", "False", "TRUE", "0", "1"]))
-    if isinstance(column, Time):
+    if column.is_time:
         dates = st.dates(date(2018, 1, 1), date(2020, 1, 1)).map(str)
         milliseconds = st.integers(1_500_000_000_000, 1_600_000_000_000)
         return st.one_of(there, dates, milliseconds, milliseconds.map(str), instant_texts())

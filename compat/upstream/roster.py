@@ -12,7 +12,6 @@ from typing import Any
 from compat.errors import ConfigurationError
 from compat.mapping.compiled.types import looked_up_names
 from compat.schemas import COLUMNS
-from compat.schemas.fields import Integer
 
 __all__ = ["Person", "read_roster"]
 
@@ -77,7 +76,7 @@ def _values(where: str, row: Mapping[str, str | None], names: Iterable[str]) -> 
         text = row[name]
         if not text:
             yield name, None
-        elif not isinstance(COLUMNS[name], Integer):
+        elif COLUMNS[name].json != "integer":
             yield name, text
         elif _INTEGER.fullmatch(text):
             yield name, int(text)

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
 from compat.legacy.answer import students
-from compat.legacy.query import Comparable, comparable
+from compat.legacy.query import Comparable
 from compat.mapping.compiled import (
     REFUSED,
     LegacyPages,
@@ -29,7 +29,7 @@ from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH, odd_paths
 from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
-from compat.schemas.fields import Time, json_type
+from compat.schemas.fields import json_type
 from compat.text.json import array_of, dumps, loads, unmasked, unmasked_text
 from compat.upstream.base import Codec, LegacySettings, Row
 from compat.upstream.page_columns import Columns, columns_of, listed_object
@@ -219,9 +219,9 @@ class SessionCodec(Codec):
                 value = loads(bytes(value))
             if type(value) is str:
                 value = unmasked_text(value)
-                if isinstance(COLUMNS[name], Time):
+                if COLUMNS[name].is_time:
                     return self._times.instant(value)
-            return comparable(COLUMNS[name], value, self._zone)
+            return COLUMNS[name].compared(value, self._zone)
         except ValueError:
             kind = COLUMNS[name].kind.partition(" ")[2]
             raise UpstreamError(f"The upstream's session {legacy_id(key)} has no {kind} in '{name}'.") from None

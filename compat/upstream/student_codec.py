@@ -13,11 +13,11 @@ from msgspec import Raw
 
 from compat.drift import DRIFT
 from compat.errors import UpstreamError
-from compat.legacy.query import Comparable, comparable
+from compat.legacy.query import Comparable
 from compat.mapping.compiled import REFUSED, OddFields, TimeColumns, Times, one_each, student_type
 from compat.mapping.compiled.refused import Declined
 from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
-from compat.schemas.fields import Time, json_type
+from compat.schemas.fields import json_type
 from compat.text.json import Number, array_of, dumps, loads, unmasked, unmasked_text
 from compat.upstream.base import Codec, LegacySettings, Row
 from compat.upstream.page_columns import Columns, bare, columns_of, listed_object
@@ -93,7 +93,7 @@ class StudentCodec(Codec):
         if self._odd.masking or (name in self._odd.found and Raw in {*map(type, values)}):
             keys = map(attrgetter("id"), records)
             return [bare(self._comparable(key, name, value)) for key, value in zip(keys, values, strict=True)]
-        return self._times.sortable(values) if isinstance(COLUMNS[name], Time) else values
+        return self._times.sortable(values) if COLUMNS[name].is_time else values
 
     def _row(self, found: Any, record: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
         key, exam = found.id, found.exam_id
@@ -108,9 +108,9 @@ class StudentCodec(Codec):
                 value = loads(bytes(value))
             if type(value) is str:
                 value = unmasked_text(value)
-                if isinstance(COLUMNS[name], Time):
+                if COLUMNS[name].is_time:
                     return self._instant(value)
-            return comparable(COLUMNS[name], value, self._zone)
+            return COLUMNS[name].compared(value, self._zone)
         except ValueError:
             kind = COLUMNS[name].kind.partition(" ")[2]
             raise UpstreamError(f"The upstream's student session {key} has no {kind} in '{name}'.") from None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from compat.config.settings import Configuration
 from compat.legacy.answer import ANSWERED_BY, READING
-from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, SHOW_STUDENT, Route
+from compat.legacy.routes import Route
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Array, Boolean, Integer, Record, String, Time, Typed
 
@@ -162,10 +162,9 @@ def answers_of(route: Route, *, reads_only: bool, head: bool = False) -> dict[st
     """
     answers: dict[str, Any] = {}
     statuses = list(_OF_ANY)
-    if not (reads_only and route in (ADD_STUDENT, DELETE_STUDENT)):
-        status, answer = _success(route)
-        answers[status] = answer
-        if route in (SHOW_STUDENT, DELETE_STUDENT):
+    if not (reads_only and route.writes):
+        answers[str(route.status)] = _GIVEN[route.gives]
+        if route.finds_one:
             statuses.append(404)
     for each in sorted(statuses):
         answers[str(each)] = {"$ref": f"#/components/responses/{_ERRORS[each][0]}"}
@@ -173,16 +172,6 @@ def answers_of(route: Route, *, reads_only: bool, head: bool = False) -> dict[st
         # A component has a body, so the answers to HEAD are written out.
         return {status: _without_body(answer) for status, answer in answers.items()}
     return answers
-
-
-def _success(route: Route) -> tuple[str, dict[str, Any]]:
-    if route is INDEX_STUDENTS:
-        students = {"type": "array", "items": {"$ref": "#/components/schemas/Student"}}
-        return "200", _answer("A page of students.", wrapped("students", students), *_PAGES, READING)
-    if route is DELETE_STUDENT:
-        return "200", _answer("It is deleted.", {"type": "object", "additionalProperties": False})
-    status = "201" if route is ADD_STUDENT else "200"
-    return status, _answer("The student.", wrapped("student", {"$ref": "#/components/schemas/Student"}), READING)
 
 
 def _answer(description: str, schema: dict[str, Any], *further: str) -> dict[str, Any]:
@@ -205,3 +194,12 @@ def _referred(*names: str) -> dict[str, Any]:
 
 def _header(schema: dict[str, Any], description: str, *, required: bool = False) -> dict[str, Any]:
     return {"description": description, "required": required, "schema": schema}
+
+
+_STUDENT = {"$ref": "#/components/schemas/Student"}
+_GIVEN = {
+    "page": _answer("A page of students.", wrapped("students", {"type": "array", "items": _STUDENT}), *_PAGES, READING),
+    "student": _answer("The student.", wrapped("student", _STUDENT), READING),
+    "nothing": _answer("It is deleted.", {"type": "object", "additionalProperties": False}),
+}
+"""The answer of a route by what it gives."""

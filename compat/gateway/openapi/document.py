@@ -9,19 +9,13 @@ from compat._version import __version__
 from compat.config.settings import Configuration
 from compat.gateway.openapi.answers import TYPES, answer_headers, answers_of, error_answers, error_schema, record_schema
 from compat.legacy.parameters import FLAGS
-from compat.legacy.query import LARGEST_LIMIT, OPERATORS, STATUSES
-from compat.legacy.routes import ADD_STUDENT, DELETE_STUDENT, INDEX_STUDENTS, ROUTES, SHOW_STUDENT, Route
+from compat.legacy.query import LARGEST_LIMIT, STATUSES, operators_of
+from compat.legacy.routes import ROUTES, Route
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Boolean, Integer, String, Time, Typed
 from compat.upstream import PaginatedSessions
 
-__all__ = [
-    "body_schema",
-    "comparison_schemas",
-    "document",
-    "parameters_of",
-    "path_id",
-]
+__all__ = ["document"]
 
 _DIGITS = {"type": "string", "pattern": "^[0-9]+$"}
 _SIGNED: Mapping[str, dict[str, Any]] = {
@@ -49,57 +43,52 @@ _VALUES: dict[type[Typed], list[dict[str, Any]]] = {
 _ORDER = {"type": "string", "pattern": "^([aA][sS][cC]|[dD][eE][sS][cC])$"}
 
 
-def path_id() -> dict[str, Any]:
-    """The exam of the path."""
-    return {
-        "name": "id",
-        "in": "path",
-        "required": True,
-        "description": "The exam. It counts before an id of query or body, and is signed.",
-        "schema": {"type": "integer", "minimum": 0},
-    }
+_EXAM = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The exam. It counts before an id of query or body, and is signed.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_TOLD: Mapping[str, dict[str, Any]] = {
+    "status": {"type": "string", "enum": list(STATUSES)},
+    "page": {"type": "integer", "minimum": 1, "default": 1},
+    "limit": {
+        "type": "integer",
+        "minimum": 1,
+        "default": LARGEST_LIMIT,
+        "description": f"Above {LARGEST_LIMIT} it is served as {LARGEST_LIMIT}.",
+    },
+    "open_time": {**_DIGITS, "description": "Seconds or milliseconds since 1970."},
+}
+"""Parameters of which there is more to say than their kind."""
 
 
-def parameters_of(route: Route) -> list[dict[str, Any]]:
+def _schema(route: Route, name: str) -> dict[str, Any]:
+    """A parameter that is no JSON text, by its kind."""
+    if name in _TOLD:
+        return _TOLD[name]
+    if name in route.flags:
+        return {"type": "string", "enum": list(FLAGS)}
+    return {"type": "integer", "minimum": 0} if name in route.numbers else {"type": "string", "minLength": 1}
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
     """The parameters of a route's query, the signed three among them; none where they are sent in a body."""
-    if route is ADD_STUDENT:
+    if route.in_body:
         return []
-    own = _of_list() if route is INDEX_STUDENTS else [_required_number(name) for name in route.required]
-    return [*own, *(_in_query(name, schema, required=True) for name, schema in _SIGNED.items())]
-
-
-def body_schema(route: Route) -> dict[str, Any] | None:
-    """The JSON or form body of a route whose parameters are documented there."""
-    if route is not ADD_STUDENT:
-        return None
-    properties: dict[str, Any] = {name: {"type": "string", "minLength": 1} for name in route.required}
-    properties |= {name: {"type": "string", "enum": list(FLAGS)} for name in route.flags}
-    properties["individual_info"] = {"type": "string", "minLength": 1}
-    properties["open_time"] = {**_DIGITS, "description": "Seconds or milliseconds since 1970."}
-    properties |= _SIGNED
-    return {"type": "object", "properties": properties, "required": [*route.required, *_SIGNED]}
-
-
-def _required_number(name: str) -> dict[str, Any]:
-    return _in_query(name, {"type": "integer", "minimum": 0}, required=True)
-
-
-def _of_list() -> list[dict[str, Any]]:
-    whole = {"type": "integer", "minimum": 1}
+    plain = [name for name in route.own if name not in route.json]
     return [
-        _in_query("status", {"type": "string", "enum": list(STATUSES)}),
-        _in_query("page", {**whole, "default": 1}),
-        _in_query(
-            "limit",
-            {
-                **whole,
-                "default": LARGEST_LIMIT,
-                "description": f"Above {LARGEST_LIMIT} it is served as {LARGEST_LIMIT}.",
-            },
-        ),
-        _in_json("sort", _sort_schema(), "Columns to sort by, the first counts most. Nulls last ascending."),
-        _in_json("filter", _filter_schema(), "Column to operator to value; all must hold. Null compares as in SQL."),
+        *(_in_query(name, _schema(route, name), required=name in route.required) for name in plain),
+        *(_in_json(name, *_json_schema(name)) for name in route.json),
+        *(_in_query(name, schema, required=True) for name, schema in _SIGNED.items()),
     ]
+
+
+def _body(route: Route) -> dict[str, Any]:
+    """The JSON or form body of a route whose parameters are documented there."""
+    properties = {**{name: _schema(route, name) for name in route.own}, **_SIGNED}
+    return {"type": "object", "properties": properties, "required": [*route.required, *_SIGNED]}
 
 
 def _in_query(name: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
@@ -113,32 +102,35 @@ def _in_json(name: str, schema: dict[str, Any], description: str) -> dict[str, A
     return {"name": name, "in": "query", "required": False, "description": description, "content": content}
 
 
-def _sort_schema() -> dict[str, Any]:
-    columns = {name: _ORDER for name, column in COLUMNS.items() if column.comparable}
-    return {"type": "array", "items": {"type": "object", "properties": columns, "additionalProperties": False}}
+def _json_schema(name: str) -> tuple[dict[str, Any], str]:
+    """What the JSON text of a parameter may hold, and what that means."""
+    columns = {name: column for name, column in COLUMNS.items() if column.comparable}
+    if name == "sort":
+        orders = {"type": "object", "properties": dict.fromkeys(columns, _ORDER), "additionalProperties": False}
+        return {"type": "array", "items": orders}, "Columns to sort by, the first counts most. Nulls last ascending."
+    if name != "filter":
+        raise TypeError(f"nothing says what the JSON of {name!r} may hold")
+    compared = {name: {"$ref": f"#/components/schemas/{_comparisons(column)}"} for name, column in columns.items()}
+    told = "Column to operator to value; all must hold. Null compares as in SQL."
+    return {"type": "object", "properties": compared, "additionalProperties": False}, told
 
 
-def _filter_schema() -> dict[str, Any]:
-    columns = {name: _comparisons(column) for name, column in COLUMNS.items() if column.comparable}
-    return {"type": "object", "properties": columns, "additionalProperties": False}
+def _comparisons(column: Typed) -> str:
+    return f"{type(column).__name__}Comparisons"
 
 
-def _comparisons(column: Typed) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{type(column).__name__}Comparisons"}
-
-
-def comparison_schemas() -> dict[str, Any]:
+def _comparison_schemas() -> dict[str, Any]:
     """What each type of column may be compared with, by the name that the filter refers to."""
     schemas = {}
-    for kind, values in _VALUES.items():
-        value = {"anyOf": [*values, {"type": "null"}]}
-        several = {"type": "array", "items": value}
-        operators = {name: several if name in ("in", "nin") else value for name in OPERATORS}
-        schemas[f"{kind.__name__}Comparisons"] = {
-            "type": "object",
-            "properties": operators,
-            "additionalProperties": False,
-        }
+    for column in COLUMNS.values():
+        if column.comparable and _comparisons(column) not in schemas:
+            value = {"anyOf": [*_VALUES[type(column)], {"type": "null"}]}
+            several = {"type": "array", "items": value}
+            schemas[_comparisons(column)] = {
+                "type": "object",
+                "properties": {each.name: several if each.many else value for each in operators_of(column)},
+                "additionalProperties": False,
+            }
     return schemas
 
 
@@ -148,12 +140,6 @@ _ABOUT = (
     "given twice, is empty, or differs between query and body is a 422. Parameters that are not listed are ignored, "
     "but signed. Values beyond the declared JSON types are passed on as the upstream wrote them."
 )
-_SUMMARIES = {
-    INDEX_STUDENTS: "List the students of an exam",
-    SHOW_STUDENT: "Show a student of an exam",
-    ADD_STUDENT: "Add a student to an exam",
-    DELETE_STUDENT: "Delete a student of an exam",
-}
 _FORMS = ("application/json", "application/x-www-form-urlencoded")
 
 
@@ -187,7 +173,7 @@ def document(configuration: Configuration) -> dict[str, Any]:
             "schemas": {
                 "Student": record_schema(settings.extra_fields, mapped=mapped),
                 "Error": error_schema(),
-                **comparison_schemas(),
+                **_comparison_schemas(),
             },
         },
     }
@@ -195,19 +181,18 @@ def document(configuration: Configuration) -> dict[str, Any]:
 
 def _path_item(route: Route, *, reads_only: bool) -> dict[str, Any]:
     operations = {method.lower(): _operation(route, method, reads_only=reads_only) for method in route.methods}
-    return {"parameters": [path_id()], **operations}
+    return {"parameters": [_EXAM], **operations}
 
 
 def _operation(route: Route, method: str, *, reads_only: bool) -> dict[str, Any]:
     head = method == "HEAD"
     operation: dict[str, Any] = {
         "operationId": f"{route.action}_headers" if head else route.action,
-        "summary": f"{_SUMMARIES[route]}, without the body" if head else _SUMMARIES[route],
+        "summary": f"{route.summary}, without the body" if head else route.summary,
         "deprecated": True,
-        "parameters": parameters_of(route),
+        "parameters": _parameters(route),
         "responses": answers_of(route, reads_only=reads_only, head=head),
     }
-    schema = body_schema(route)
-    if schema is not None:
-        operation["requestBody"] = {"required": True, "content": {form: {"schema": schema} for form in _FORMS}}
+    if route.in_body:
+        operation["requestBody"] = {"required": True, "content": {form: {"schema": _body(route)} for form in _FORMS}}
     return operation

@@ -18,7 +18,7 @@ import msgspec
 
 from compat.errors import LegacyError
 from compat.legacy.parameters import gather
-from compat.legacy.query import SortKey, comparable, parse_query
+from compat.legacy.query import SortKey, parse_query
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.regression.comparing.comparable import (
     COMPARED_HEADERS,
@@ -325,7 +325,7 @@ def _sort_value(record: Mapping[str, msgspec.Raw], sort: Sequence[SortKey], zone
     for key in sort:
         text = bytes(record.get(key.column, b"null"))
         try:
-            values.append(comparable(COLUMNS[key.column], loads(text), zone))
+            values.append(COLUMNS[key.column].compared(loads(text), zone))
         except ValueError:
             values.append(text)
     return tuple(values)

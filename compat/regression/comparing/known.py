@@ -22,7 +22,6 @@ from compat.config.schemas import checked
 from compat.errors import ConfigurationError
 from compat.mapping.compiled import Times
 from compat.schemas import COLUMNS
-from compat.schemas.fields import Time
 from compat.schemas.rules import Constant, Default, Exact, Latest, LookedUp, Rule, SessionText
 from compat.text.json import dumps
 
@@ -310,7 +309,7 @@ class DeclaredLosses:
         elif isinstance(rule, Latest):
             # Which of the session's times it is, is seen where the record's own times are compared.
             self.tests[name] = lambda old, new: _WRITTEN_TIME(new) is not None
-        elif isinstance(rule, Exact) and isinstance(COLUMNS[name], Time):
+        elif isinstance(rule, Exact) and COLUMNS[name].is_time:
             self.tests[name] = self._same_instant
         else:
             return

@@ -12,7 +12,7 @@ import msgspec
 
 from compat.regression.comparing.known import Difference
 from compat.schemas import COLUMNS
-from compat.schemas.fields import Time, json_type
+from compat.schemas.fields import json_type
 from compat.text import instants
 from compat.text.json import Number, dumps, loads
 
@@ -94,7 +94,7 @@ def _change_of_items(was: list[Any], now: list[Any]) -> str | None:
 
 
 def _change_of_text(field: str, was: str, now: str, zone: tzinfo) -> str:
-    if field in COLUMNS and isinstance(COLUMNS[field], Time):
+    if field in COLUMNS and COLUMNS[field].is_time:
         try:
             return "time text" if instants.read(was, zone) == instants.read(now, zone) else "instant"
         except ValueError:

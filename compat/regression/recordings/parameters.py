@@ -8,14 +8,14 @@ from datetime import tzinfo
 from typing import Any
 
 from compat.legacy.parameters import gather
-from compat.legacy.query import OPERATORS, STATUSES, read_value
+from compat.legacy.query import OPERATORS, STATUSES
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.regression.comparing.pairs import Answered
 from compat.regression.recordings.format import RecordedAnswer, RecordedCall
 from compat.regression.recordings.pseudonyms import Names, OrderedNames, PseudonymKey
 from compat.regression.recordings.redact import ReadAnswer, Redaction, is_personal
 from compat.schemas import COLUMNS
-from compat.schemas.fields import Time, Typed
+from compat.schemas.fields import Typed
 from compat.text.json import DuplicateKeyError, Number, dumps, loads_strictly
 
 __all__ = [
@@ -162,7 +162,7 @@ def _read_filter(text: str, zone: tzinfo) -> dict[str, dict[str, Any]] | None:
             return None
         found[name] = {}
         for operator, value in operators.items():
-            if operator not in OPERATORS or isinstance(value, list) != (operator in ("in", "nin")):
+            if operator not in OPERATORS or isinstance(value, list) != OPERATORS[operator].many:
                 return None
             try:
                 operands = [_operand(name, COLUMNS[name], item, zone) for item in _each(value)]
@@ -173,9 +173,9 @@ def _read_filter(text: str, zone: tzinfo) -> dict[str, dict[str, Any]] | None:
 
 
 def _operand(name: str, column: Typed, value: Any, zone: tzinfo) -> _Operand:
-    read = read_value(column, value, zone)
+    read = None if value is None else column.read(value, zone)
     # A time stays as it was written: what it means without an offset is the zone's to say.
-    return _Operand(name, value if isinstance(column, Time) and isinstance(value, str | Number) else read)
+    return _Operand(name, value if column.is_time and isinstance(value, str | Number) else read)
 
 
 _READERS: Mapping[str, Callable[[str], str | None]] = {

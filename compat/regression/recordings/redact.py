@@ -74,7 +74,7 @@ class Redaction:
         """
         records = [record for record in records if isinstance(record, Mapping)]
         for name, column in _PSEUDONYMOUS.items():
-            expected, seen = (int, ()) if isinstance(column, Integer) else (str, self._texts[name])
+            expected, seen = (int, ()) if column.json == "integer" else (str, self._texts[name])
             given = {value for record in records if type(value := record.get(name)) is expected and value not in seen}
             self._names.assign(name, [value for value in given if is_personal(column, value)])
 
@@ -164,7 +164,7 @@ def kept_table() -> str:
 def _kept_of(column: Typed) -> str:
     if isinstance(column.kept, tuple):
         return f"{', '.join(f'`{word}`' for word in column.kept)} as they are; else a pseudonym that sorts"
-    if isinstance(column, Array):
+    if column.json == "array":
         return "integers as they are; else a digest" if column.kept else "a digest of each element"
     return "as it is" if column.kept else "a pseudonym that sorts"
 
