@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 from benchmarks.data import EXAM, RECORDS, student_sessions_page
 from benchmarks.harness import ROUNDS, Report, Way, command_line, compare, timed
-from compat.legacy.answer import students
 from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
-from compat.upstream.student_sessions import raw_rows, read_chunk
+from compat.upstream.student_sessions import read_chunk
 from compat.upstream.transport import Reply
 
 _HEADERS = {"X-Pagination-Item-Count": str(RECORDS), "X-Pagination-Limit": str(RECORDS)}
@@ -20,15 +19,15 @@ _Read = Callable[[StudentCodec, bytes], bytes]
 
 def direct(codec: StudentCodec, body: bytes) -> bytes:
     """A page that an upstream selected, as a whole where it may be."""
-    chunk = read_chunk(Reply(200, _HEADERS, body), 0, codec.page_rows)
-    return codec.whole_page(chunk.rows, {}) or students(codec.render(codec.scan(chunk.rows, EXAM, (), {})))
+    chunk = read_chunk(Reply(200, _HEADERS, body), 0, codec.page)
+    return codec.whole_page(chunk.rows, {}) or codec.body(chunk.rows, [{}] * len(chunk.rows))
 
 
 def walked(codec: StudentCodec, body: bytes) -> bytes:
     """A page of a walk: its ids and a column are looked at, its texts kept, and rendered."""
-    rows = read_chunk(Reply(200, _HEADERS, body), 0, raw_rows).rows
+    rows = read_chunk(Reply(200, _HEADERS, body), 0).rows
     codec.columns(rows, EXAM, ("id",), {})
-    return students(codec.render(codec.scan([bytes(row) for row in rows], EXAM, (), {})))
+    return codec.body([bytes(row) for row in rows], [{}] * len(rows))
 
 
 def _odd(body: bytes, name: str, text: bytes, every: int) -> bytes:

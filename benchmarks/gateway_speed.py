@@ -216,7 +216,7 @@ class _Measured:
 def _translated(body: bytes) -> bytes:
     """The part of the work that is a page's own: decoded with its types checked and as UTF-8, and encoded."""
     headers = {"X-Pagination-Item-Count": "1", "X-Pagination-Limit": "1"}
-    chunk = read_chunk(Reply(200, headers, body), 0, _codec.page_rows)
+    chunk = read_chunk(Reply(200, headers, body), 0, _codec.page)
     page = _codec.whole_page(chunk.rows, {"exam_id": int(EXAM)})
     assert page is not None
     return page

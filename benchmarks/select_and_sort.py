@@ -55,12 +55,13 @@ def ours(bodies: Pages) -> list[bytes]:
     try:
         for place, body in enumerate(bodies):
             rows = session_rows(body)
-            collected.add(0, 0, place * _LARGEST, _plan.note(_codec.columns(rows, EXAM, _plan.columns, {}), rows))
-        found = collected.summary(0)
-        assert found.count == found.distinct
+            page = _plan.select(_codec.columns(rows, EXAM, _plan.columns, {}))
+            collected.add(0, 0, place * _LARGEST, rows, page)
+        count, distinct = collected.summary(0)
+        assert count == distinct
         collected.settle(0)
         starts = range(0, collected.count, _LARGEST)
-        return [row.record for start in starts for row in collected.rows(start, _LARGEST)]
+        return [text for start in starts for text, _ in collected.records(start, _LARGEST)]
     finally:
         collected.close()
 

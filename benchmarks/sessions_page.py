@@ -21,8 +21,9 @@ _codec = SessionCodec(EXAMS, SETTINGS)
 def shim(body: bytes) -> bytes:
     """The page of sessions as the legacy page, as a list is read that has no other page and is all wanted."""
     check_utf_8(body)
-    rows = _codec.scan(_codec.page(body).sessions, EXAM, (), {})
-    return _codec.body(rows)
+    rows = _codec.page(body).sessions
+    places = _codec.columns(rows, EXAM, (), {}).places
+    return _codec.body([rows[place] for place in places], [{}] * len(places))
 
 
 def check(body: bytes) -> bytes:

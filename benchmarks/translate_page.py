@@ -38,7 +38,7 @@ _schema = StudentSchema(many=True)
 
 def shim(body: bytes) -> bytes:
     """Every declared field's type checked, newer fields withheld, the old order; that it is UTF-8, all through."""
-    chunk = read_chunk(Reply(200, _HEADERS, body), 0, _codec.page_rows)
+    chunk = read_chunk(Reply(200, _HEADERS, body), 0, _codec.page)
     page = _codec.whole_page(chunk.rows, {})
     assert page is not None
     return page

@@ -18,7 +18,7 @@ import compat
 from compat.config.file import read_config
 from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
 from compat.upstream.base import LegacySettings
-from compat.upstream.roster import read_roster
+from compat.upstream.paginated_sessions import read_roster
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 SECRET = "S3CR3T-token"

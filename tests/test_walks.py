@@ -18,14 +18,13 @@ from support import KINDS, listed, mounted, upstream_of
 
 import compat
 from compat.core.call import Shim
-from compat.core.collected import Collected
-from compat.core.walks import KEPT_FOR, ProcessWalks, Read, WalkKey, Walks
+from compat.core.collected import Collected, Reading
+from compat.core.walks import ASKS_UPSTREAM, KEPT_FOR, ProcessWalks, Read, Steps, WalkKey, Walks, finished
 from compat.legacy.answer import Answer
 from compat.legacy.query import Condition, Query, SortKey
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.testing.sandbox import Sandbox, SandboxAnswer
-from compat.upstream.base import Reading
-from compat.upstream.steps import ASKS_UPSTREAM, Cancelled, Steps, finished, never
+from compat.upstream.retries import Cancelled, never
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 

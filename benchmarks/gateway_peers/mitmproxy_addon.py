@@ -36,8 +36,8 @@ class _Translate:
         """Translate the page."""
         if flow.metadata.get("translate") and flow.response is not None:
             body = flow.response.content or b""
-            rows = self._codec.scan(self._codec.page_rows(body), -1, (), {})
-            flow.response.content = b'{"students":' + self._codec.render(rows) + b"}"
+            rows = self._codec.page(body).students
+            flow.response.content = self._codec.body(rows, [{}] * len(rows))
 
 
 addons = [_Translate()]

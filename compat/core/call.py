@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from compat.core.collected import short_list, with_texts
-from compat.core.plan import Plan, Proofs, PushdownIgnored, make_plan, sort_rows
-from compat.core.reading import Begun, read_range, read_sources
-from compat.core.walks import ProcessWalks, WalkKey, Walks
+from compat.core.collected import OnePage, Reading
+from compat.core.plan import Plan, believed, make_plan
+from compat.core.reading import find_one, read_range, read_sources
+from compat.core.walks import ASKS_UPSTREAM, ProcessWalks, Steps, WalkKey, Walks, finished
 from compat.errors import StudentSessionNotFound, UpstreamError
 from compat.legacy import answer
 from compat.legacy.answer import Answer
@@ -20,9 +20,8 @@ from compat.legacy.query import LARGEST_LIMIT, Comparable, Query, parse_query
 from compat.legacy.routes import ROUTES, LegacyCall, Route
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import Verifier
-from compat.upstream.base import Chunk, LegacySettings, Reading, Row, Source, Upstream
-from compat.upstream.page_columns import Noted
-from compat.upstream.steps import ASKS_UPSTREAM, Steps, finished
+from compat.upstream.base import Chunk, Columns, LegacySettings, Row, Source, Upstream, is_decoded, with_texts
+from compat.upstream.pushdown import PushdownIgnored
 from compat.upstream.transport import CallOptions
 
 __all__ = ["Admitted", "Shim"]
@@ -70,7 +69,6 @@ class Shim:
         self._verifier = verifier
         self._codec = upstream.codec(settings)
         self._walks = walks if walks is not None else ProcessWalks()
-        self._proofs = Proofs(upstream)
 
     def __getstate__(self) -> dict[str, Any]:
         # The codec holds compiled types, which are made anew rather than pickled.
@@ -132,11 +130,10 @@ class Shim:
         query = parse_query(admitted.parameters, self.settings.zone)
         self.upstream.check_query(query)
         while True:
-            plan = make_plan(query, self.upstream.capabilities)
+            plan = make_plan(query, self.upstream.pushdown.capabilities)
             try:
                 # No list is longer than that, and an upstream may stumble over such a page where the old one gave none.
-                direct = plan.direct and query.start < _LONGEST_LIST
-                if direct:
+                if plan.direct and query.start < _LONGEST_LIST:
                     yield ASKS_UPSTREAM
                     if found := self._direct(plan, options):
                         return found
@@ -147,18 +144,17 @@ class Shim:
     def _direct(self, plan: Plan, options: CallOptions) -> Answer | None:
         """One page of an upstream that does it all; None where it does not add up, or cannot be believed yet."""
         query = plan.query
-        source = self.upstream.sources(query, plan.pushed, options, self._codec.page_rows)[0]
-        chunk = read_range(source, query.start, query.limit, self.upstream.walk)
+        source = self.upstream.sources(query, plan.pushed, options)[0]
+        chunk = read_range(source, query.start, query.limit, self.upstream.walk, self._codec.page)
         if chunk is None:
             return None
-        body = self._at_once(plan, chunk) or self._looked_at(plan, chunk, source, options)
+        body = self._at_once(query, chunk) or self._looked_at(plan, chunk, source, options)
         if body is None:
             return None
         return answer.page(body, matches=chunk.total, number=query.page, limit=query.limit)
 
-    def _at_once(self, plan: Plan, chunk: Chunk) -> bytes | None:
+    def _at_once(self, query: Query, chunk: Chunk) -> bytes | None:
         """The page's body where no more than the records' exams and statuses need be looked at."""
-        query = plan.query
         if query.conditions or query.sort:
             return None
         having: dict[str, Comparable] = {"exam_id": query.exam_id}
@@ -168,20 +164,25 @@ class Shim:
 
     def _looked_at(self, plan: Plan, chunk: Chunk, source: Source, options: CallOptions) -> bytes | None:
         """The page's body, each record looked at; None where they do not add up, or cannot be believed yet."""
-        found = self._codec.scan(chunk.rows, plan.query.exam_id, plan.columns, source.person)
-        rows = [row for row in found if plan.wants(row)]
-        if len({row.key for row in rows}) != len(rows):
+        page = self._look(plan, chunk, source)
+        if len({*page.keys}) != len(page.keys):
             return None
-        if sort_rows(rows, plan.query.sort) != rows:
-            raise PushdownIgnored("sort")
-        return self._codec.body(rows) if self._proofs.hold(plan, chunk, options) else None
+        plan.check_order(page)
+        if not believed(self.upstream, plan, chunk, options):
+            return None
+        records = [chunk.rows[place] for place in page.places]
+        return self._codec.body(records, [source.person] * len(records))
+
+    def _look(self, plan: Plan, chunk: Chunk, source: Source) -> Columns:
+        """The records of a page that a query wants."""
+        return plan.select(self._codec.columns(chunk.rows, plan.query.exam_id, plan.columns, source.person))
 
     def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Steps[Answer]:
         query = plan.query
         read = partial(self._walk, plan, options)
         walk = yield from self._walks.steps(WalkKey.of(caller, query), query.page, read, options.cancelled)
         return answer.page(
-            self._codec.body(walk.rows(query.start, query.limit)),
+            self._codec.body(*walk.page(query.start, query.limit)),
             matches=walk.count,
             number=query.page,
             limit=query.limit,
@@ -189,33 +190,32 @@ class Shim:
         )
 
     def _walk(self, plan: Plan, options: CallOptions, cancelled: Callable[[], bool]) -> Reading:
-        options = replace(options, cancelled=cancelled)
-        sources = self.upstream.sources(plan.query, plan.pushed, options)
-
-        def note(chunk: Chunk, source: Source) -> Noted:
-            page = self._codec.columns(chunk.rows, plan.query.exam_id, plan.columns, source.person)
-            return plan.note(page, chunk.rows)
-
-        if plan.columns or len(sources) != 1:
-            return read_sources(sources, self.upstream.walk, note, plan.query.sort)
-        deadline = self.upstream.walk.limit()
-        first = sources[0].fetch_first(LARGEST_LIMIT, self._codec.page, deadline)
-        short = short_list(self._codec, first, sources[0].person, plan.query.exam_id, plan.wants)
-        return short or read_sources(sources, self.upstream.walk, note, begun=Begun(with_texts(first), deadline))
+        sources = self.upstream.sources(plan.query, plan.pushed, replace(options, cancelled=cancelled))
+        look, settings = partial(self._look, plan), self.upstream.walk
+        if plan.columns or len(sources) != 1 or not self._codec.keeps_texts:
+            return read_sources(sources, settings, look, plan.query.sort)
+        deadline = settings.limit()
+        first = sources[0].fetch(0, LARGEST_LIMIT, None, deadline, self._codec.page)
+        if first.total == len(first.rows) and is_decoded(first.rows):
+            page = look(first, sources[0])
+            # An id that stands for two records takes a reading with its repeats.
+            if len({*page.ids()}) == len(page.keys):
+                return OnePage([first.rows[place] for place in page.places], sources[0].person)
+        return read_sources(sources, settings, look, first=with_texts(first), deadline=deadline)
 
     def show(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
         """The answer to ``show_student``."""
         exam_id, student_session_id = _ids(admitted)
         yield ASKS_UPSTREAM
-        found = self._found(exam_id, student_session_id, options)
-        return answer.single(self._codec.render([found.row])[1:-1], unsettled=found.unsettled)
+        row, unsettled = self._found(exam_id, student_session_id, options)
+        return answer.single(self._codec.single(row), unsettled=unsettled)
 
-    def _found(self, exam_id: int, student_session_id: int, options: CallOptions) -> _Found:
+    def _found(self, exam_id: int, student_session_id: int, options: CallOptions) -> tuple[Row, bool]:
         self.upstream.check_query(Query(exam_id))
-        one = self.upstream.one(student_session_id, self._codec, options)
-        if one.row is not None and one.row.exam_id == exam_id:
-            return _Found(one.row, one.unsettled)
-        if one.unsettled:
+        row, unsettled = find_one(self.upstream, student_session_id, self._codec, options)
+        if row is not None and row.exam_id == exam_id:
+            return row, unsettled
+        if unsettled:
             raise UpstreamError("The upstream's list kept changing while the student session was looked for.")
         raise StudentSessionNotFound(student_session_id)
 
@@ -228,7 +228,7 @@ class Shim:
             name: text.lower() if name in route.flags else text for name, text in values.items() if name in route.own
         }
         row = self.upstream.add(int(values["id"]), sent, self._codec, options)
-        return answer.single(self._codec.render([row])[1:-1], status=201)
+        return answer.single(self._codec.single(row), status=201)
 
     def delete(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
         """The answer to ``delete_student``."""
@@ -244,11 +244,6 @@ class Shim:
         if self.upstream.reads_only is not None:
             raise self.upstream.reads_only
         return values
-
-
-class _Found(NamedTuple):
-    row: Row
-    unsettled: bool
 
 
 def _ids(admitted: Admitted) -> tuple[int, int]:

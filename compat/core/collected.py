@@ -1,4 +1,4 @@
-"""The records of a reading: of one page as they are, kept in memory while they are few, on disk beyond that.
+"""The records of a reading: in memory while they are few, on disk beyond that.
 
 What decides about a record, its ids and sort keys, lies apart from its text, so that sorting a million records does
 not read their texts; once they are sorted, two numbers a record are left of it.
@@ -6,26 +6,22 @@ not read their texts; once they are sorted, two numbers a record are left of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import tempfile
+import threading
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from sys import getsizeof
-from typing import Any
+from typing import IO, Any
 
-import msgspec
-
-from compat.core.index import Entries, Index, IndexInMemory, KeptTexts, Order, Summary
-from compat.core.index_on_disk import IndexOnDisk
+from compat.core.index import Index, IndexedPage, Order, collision, not_kept
+from compat.core.plan import sort_places
 from compat.legacy.query import SortKey
-from compat.upstream.base import Chunk, Codec, Reading, Row
-from compat.upstream.page_columns import Noted
+from compat.upstream.base import Columns, People
 
-__all__ = [
-    "IN_MEMORY",
-    "Collected",
-    "ShortList",
-    "short_list",
-    "with_texts",
-]
+__all__ = ["IN_MEMORY", "Collected", "OnePage", "Reading"]
 
 IN_MEMORY = 32 * 1024 * 1024
 """Bytes of a reading's texts, and as many of its ids and sort keys, that stay in memory; with more, they go to disk."""
@@ -34,8 +30,72 @@ _A_RECORD = 64
 """Bytes that lists need for a record beside its id and sort keys."""
 
 
+class Reading(ABC):
+    """A list that was read whole: the records that a query wants, in its order.
+
+    It can be kept elsewhere and read back there: all there is to it are these attributes, and the records in ranges.
+
+    Attributes:
+        count: how many records there are.
+        unsettled: the list kept changing while it was read.
+        people: the roster's values of each source that was read.
+    """
+
+    count: int
+    unsettled: bool
+    people: People
+
+    @abstractmethod
+    def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
+        """Some records, in order: the JSON text of each, and the place in ``people`` of the source that it is from.
+
+        Args:
+            start: how many lie before the first.
+            limit: how many at most.
+
+        Raises:
+            UpstreamError: they cannot be read back.
+        """
+
+    def page(self, start: int, limit: int) -> tuple[Sequence[Any], People]:
+        """Some records as a codec renders them, and whose they are.
+
+        Raises:
+            UpstreamError: they cannot be read back.
+        """
+        found = self.records(start, limit)
+        return [text for text, _ in found], [self.people[source] for _, source in found]
+
+
+class OnePage(Reading):
+    """A list of one page, whose records stay as the codec decoded them.
+
+    Args:
+        decoded: the records, in order.
+        person: the roster's values for the user whose list it is.
+    """
+
+    unsettled = False
+
+    def __init__(self, decoded: Sequence[Any], person: Mapping[str, Any]) -> None:
+        self.count = len(decoded)
+        self.people = (person,)
+        self._decoded = decoded
+
+    def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
+        return [(bytes(record), 0) for record in self.page(start, limit)[0]]
+
+    def page(self, start: int, limit: int) -> tuple[Sequence[Any], People]:
+        # A page far past the end has numbers that no slice takes.
+        found = self._decoded[min(start, self.count) : min(start + limit, self.count)]
+        return found, [*self.people] * len(found)
+
+
 class Collected(Reading):
     """The records of one reading, each attempt at it beside the others.
+
+    Most lists are small and hold still. Such a first attempt is sorted as lists are; what is large, or has to be
+    compared with another attempt, goes into an :class:`~compat.core.index.Index`.
 
     Safe across threads once the reading has ended, and gone when nobody holds it any more.
 
@@ -45,62 +105,61 @@ class Collected(Reading):
         in_memory: bytes of texts, and of ids and sort keys, that stay in memory.
     """
 
-    def __init__(
-        self, sort: Sequence[SortKey], people: Sequence[Mapping[str, Any]], in_memory: int = IN_MEMORY
-    ) -> None:
+    def __init__(self, sort: Sequence[SortKey], people: People, in_memory: int = IN_MEMORY) -> None:
         self.count = 0
         self.unsettled = False
         self.people = tuple(people)
         self._sort = tuple(sort)
         self._in_memory = in_memory
-        self._texts = KeptTexts(in_memory)
-        self._index: Index = IndexInMemory(self._sort)
+        self._texts = SpillFile(in_memory)
+        self._pages: list[IndexedPage] = []
+        self._index: Index | None = None
         self._weight = 0
         self._order = Order()
 
-    def add(self, attempt: int, source: int, start: int, page: Noted) -> None:
+    def add(self, attempt: int, source: int, start: int, rows: Sequence[Any], columns: Columns) -> None:
         """Keep the records of a page.
 
         Args:
             attempt: which attempt at the reading.
             source: which list the page is of.
             start: how many of its records lie before the page.
-            page: the records.
+            rows: all of its records, as texts or what makes bytes.
+            columns: their ids, which of them are wanted, and what those are sorted by.
 
         Raises:
             UpstreamError: they cannot be kept.
         """
-        begin = self._texts.add(page.texts)
-        self._index.add(
-            Entries(
-                attempt,
-                source,
-                start,
-                page.keys,
-                page.surrogates,
-                page.places,
-                page.sorting,
-                begin,
-                list(map(len, page.texts)),
-            )
-        )
-        if isinstance(self._index, IndexInMemory):
-            self._weight += _A_RECORD * len(page.keys) + sum(map(getsizeof, chain(page.keys, *page.sorting)))
-            if self._weight > self._in_memory:
-                self._spill(self._index)
+        texts = [rows[place] for place in columns.places]
+        sorting = {key.column: columns.values[key.column] for key in self._sort}
+        kept = columns._replace(values=sorting)
+        page = IndexedPage(attempt, source, start, kept, self._texts.add(texts), [*map(len, texts)])
+        if self._index is None:
+            self._pages.append(page)
+            self._weight += _A_RECORD * len(kept.keys) + sum(map(getsizeof, chain(kept.keys, *sorting.values())))
+            if attempt or self._weight > self._in_memory:
+                self._indexed()
+        else:
+            self._index.add(page)
 
-    def _spill(self, index: IndexInMemory) -> None:
-        self._index = IndexOnDisk(self._sort, self._in_memory)
-        for entries in index.pages():
-            self._index.add(entries)
+    def _indexed(self) -> Index:
+        if self._index is None:
+            self._index = Index(self._sort, self._in_memory)
+            for page in self._pages:
+                self._index.add(page)
+            self._pages = []
+        return self._index
 
-    def summary(self, attempt: int) -> Summary:
-        """How many records and ids an attempt found."""
-        return self._index.summary(attempt)
+    def summary(self, attempt: int) -> tuple[int, int]:
+        """How many records an attempt found, repeated ones counted each time, and how many different ids."""
+        if self._index is not None:
+            return self._index.count(attempt)
+        pages = [page.columns.keys for page in self._pages if page.attempt == attempt]
+        return sum(map(len, pages)), len({*chain.from_iterable(pages)})
 
     def repeated(self, attempt: int) -> set[int | str]:
         """The ids that came more than once in an attempt."""
-        return self._index.repeated(attempt)
+        return self._indexed().repeated(attempt)
 
     def settle(self, attempt: int) -> None:
         """Take one attempt's records as the reading.
@@ -108,7 +167,27 @@ class Collected(Reading):
         Raises:
             UpstreamError: two of its ids have one legacy id.
         """
-        self._end(self._index.settled(attempt))
+        pages = sorted((page for page in self._pages if page.attempt == attempt), key=lambda page: page[1:3])
+        if self._index is not None or any(map(_overlap, pages, pages[1:])):
+            self._end(self._indexed().settled(attempt))
+        else:
+            self._end(self._sorted(pages))
+
+    def _sorted(self, pages: Sequence[IndexedPage]) -> Order:
+        """The records of some pages as an index would sort them."""
+        known: dict[int, int | str] = {}
+        for key, surrogate in chain.from_iterable(page.columns.surrogates.items() for page in self._pages):
+            if known.setdefault(surrogate, key) != key:
+                raise collision(surrogate)
+        starts = [*chain.from_iterable(page.texts() for page in pages)]
+        lengths = [*chain.from_iterable(page.lengths for page in pages)]
+        sources = [*chain.from_iterable([page.source] * len(page.lengths) for page in pages)]
+        names = [key.column for key in self._sort]
+        columns = {name: [*chain.from_iterable(page.columns.values[name] for page in pages)] for name in names}
+        places = sort_places(columns, self._sort, range(len(starts)))
+        order = Order()
+        order.extend(*([each[place] for place in places] for each in (starts, lengths, sources)))
+        return order
 
     def merge(self) -> None:
         """Take every record that any attempt found, its newest value, in the order of the last attempt.
@@ -117,12 +196,17 @@ class Collected(Reading):
             UpstreamError: two of the ids have one legacy id.
         """
         self.unsettled = True
-        self._end(self._index.merged())
+        self._end(self._indexed().merged())
 
     def _end(self, order: Order) -> None:
         self._order = order
         self.count = len(order.starts)
-        self._index.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pages = []
+        if self._index is not None:
+            self._index.close()
 
     def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
         # A page far past the end has numbers that no slice takes.
@@ -133,66 +217,100 @@ class Collected(Reading):
 
     def close(self) -> None:
         """Give memory and files back at once."""
-        self._index.close()
+        self._forget()
         self._texts.close()
 
 
-class ShortList(Reading):
-    """A reading of one page, whose records stay as the codec decoded them.
+def _overlap(page: IndexedPage, following: IndexedPage) -> bool:
+    return page.source == following.source and page.start + len(page.columns.keys) > following.start
+
+
+class SpillFile:
+    """Texts by where they begin; safe across threads once all are there.
+
+    The file has no name: it is gone with this object, and with the process however that ends.
 
     Args:
-        rows: the records, in order.
-        person: the roster's values for the user whose list it is.
+        in_memory: bytes that stay in memory; with more, all of them go to the file.
     """
 
-    unsettled = False
+    def __init__(self, in_memory: int) -> None:
+        self.size = 0
+        self._in_memory = in_memory
+        self._blocks: list[bytes] = []
+        self._file: IO[bytes] | None = None
+        self._lock = threading.Lock()  # Of the file's position, which systems with forks have no use for.
 
-    def __init__(self, rows: Sequence[Row], person: Mapping[str, Any]) -> None:
-        self.count = len(rows)
-        self.people = (person,)
-        self._rows = rows
+    def add(self, texts: Sequence[Any]) -> int:
+        """Keep some texts, as bytes or what has a buffer; gives where the first begins, the others following on it.
 
-    def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
-        return [(bytes(row.record), 0) for row in self.rows(start, limit)]
+        Raises:
+            UpstreamError: the disk is full, or cannot be written to.
+        """
+        added = b"".join(texts)
+        start = self.size
+        self.size += len(added)
+        try:
+            if self._file is None and self.size > self._in_memory:
+                self._file = self._opened()
+                for block in self._blocks:
+                    self._write(self._file, block)
+                self._blocks = []
+            if self._file is None:
+                self._blocks.append(added)
+            else:
+                self._write(self._file, added)
+        except OSError as error:
+            raise not_kept(error.strerror or str(error)) from None
+        return start
 
-    def rows(self, start: int, limit: int) -> list[Row]:
-        # A page far past the end has numbers that no slice takes.
-        return list(self._rows[min(start, self.count) : min(start + limit, self.count)])
+    def read(self, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
+        """Some texts.
 
+        Raises:
+            UpstreamError: they cannot be read back.
+        """
+        if self._file is None:
+            kept = self._in_one()
+            return [kept[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+        try:
+            found = self._read(self._file, starts, lengths)
+        except (OSError, ValueError) as error:
+            raise not_kept(str(error)) from None
+        if list(map(len, found)) != list(lengths):
+            raise not_kept("the temporary file is shorter than it was")
+        return found
 
-def short_list(
-    codec: Codec, chunk: Chunk, person: Mapping[str, Any], exam_id: int, wants: Callable[[Row], bool]
-) -> ShortList | None:
-    """The reading that a list's first page is.
+    def _in_one(self) -> bytes:
+        if len(self._blocks) != 1:
+            # Threads that come here at once make the same of it.
+            self._blocks = [b"".join(self._blocks)]
+        return self._blocks[0]
 
-    Args:
-        codec: reads its records.
-        chunk: the page.
-        person: the roster's values for the user whose list it is.
-        exam_id: the exam that is asked for.
-        wants: whether a record is wanted, by nothing but its exam.
+    def _opened(self) -> IO[bytes]:
+        file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as this object
+        weakref.finalize(self, file.close)
+        return file
 
-    Returns:
-        None where there is more to the list, where an id stands for two records, which takes a reading with its
-        repeats, and where the records are texts, any of which would keep all of the page in memory.
+    @staticmethod
+    def _write(file: IO[bytes], data: Any) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
 
-    Raises:
-        UpstreamError: a record that has no id.
-    """
-    if chunk.total != len(chunk.rows) or (chunk.rows and not _is_decoded(chunk)):
-        return None
-    rows = codec.scan(chunk.rows, exam_id, (), person)
-    if len({row.id for row in rows}) != len(rows):
-        return None
-    return ShortList([row for row in rows if wants(row)], person)
+    def _read(self, file: IO[bytes], starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
+        if hasattr(os, "pread"):
+            number, pread = file.fileno(), os.pread
+            return [pread(number, length, start) for start, length in zip(starts, lengths, strict=True)]
+        found = []
+        with self._lock:
+            for start, length in zip(starts, lengths, strict=True):
+                file.seek(start)
+                found.append(file.read(length))
+        return found
 
-
-def with_texts(chunk: Chunk) -> Chunk:
-    """The page with the text of each record, as a longer reading keeps them."""
-    if not _is_decoded(chunk):
-        return chunk
-    return Chunk(chunk.start, list(map(bytes, chunk.rows)), chunk.total, chunk.limit)
-
-
-def _is_decoded(chunk: Chunk) -> bool:
-    return bool(chunk.rows) and isinstance(chunk.rows[0], msgspec.Struct)
+    def close(self) -> None:
+        """Give the memory and the file back."""
+        self._blocks = []
+        if self._file is not None:
+            self._file.close()

@@ -1,58 +1,39 @@
-"""What decides about the records of a reading, their ids and sort keys, and the file that their texts spill to."""
+"""The ids and sort keys of a reading that is large or was made again, in SQLite.
+
+SQLite's own page cache comes first, and an unnamed temporary file beyond that: a database without a name is gone with
+the connection, and with the process however that ends. Sorting spills as well.
+"""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import sqlite3
 import threading
 import weakref
-from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, chain
-from typing import IO, Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from compat.errors import UpstreamError
 from compat.legacy.query import SortKey
-from compat.upstream.page_columns import Sortable
+from compat.processes import pause_around_fork
+from compat.upstream.base import Columns, Sortable
 
-__all__ = [
-    "Entries",
-    "Index",
-    "IndexInMemory",
-    "KeptTexts",
-    "Order",
-    "Summary",
-    "collision",
-    "not_kept",
-]
+__all__ = ["Index", "IndexedPage", "Order", "collision", "not_kept", "sort_key"]
+
+_LARGEST = 2**63 - 1
+_LONGEST_INTEGER = 0x8000
+_AT_ONCE = 10_000
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What one attempt at a reading found.
+class IndexedPage(NamedTuple):
+    """One page of a reading.
 
     Attributes:
-        count: records, repeated ones counted each time.
-        distinct: different ids.
-    """
-
-    count: int
-    distinct: int
-
-
-class Entries(NamedTuple):
-    """The records of one page.
-
-    Attributes:
-        attempt: which attempt at the reading found them.
-        source: which list they are of.
+        attempt: which attempt at the reading found it.
+        source: which list it is of.
         start: how many of its records lie before the page.
-        keys: each record's own id.
-        surrogates: the legacy ids of those that are no numbers.
-        places: where the wanted records stand among all.
-        sorting: of those the columns to sort by.
+        columns: its ids, and of the wanted records the columns to sort by.
         text: where the text of the first of those begins; each other one follows on the one before.
         lengths: how long each of those texts is.
     """
@@ -60,12 +41,13 @@ class Entries(NamedTuple):
     attempt: int
     source: int
     start: int
-    keys: Sequence[int | str]
-    surrogates: Mapping[int | str, int]
-    places: Sequence[int]
-    sorting: Sequence[Sequence[Sortable | None]]
+    columns: Columns
     text: int
     lengths: Sequence[int]
+
+    def texts(self) -> list[int]:
+        """Where each wanted record's text begins."""
+        return [*accumulate(self.lengths, initial=self.text)][: len(self.lengths)]
 
 
 class Order:
@@ -83,251 +65,226 @@ class Order:
         self.sources.extend(sources)
 
 
-class Index(ABC):
-    """Ids and sort keys of all attempts at a reading."""
+def collision(surrogate: int) -> UpstreamError:
+    """The error for two ids with one legacy id."""
+    return UpstreamError(f"Two of the upstream's sessions have the legacy id {surrogate}.")
 
-    @abstractmethod
-    def add(self, entries: Entries) -> None:
-        """Note the records of a page; those of a later attempt come later.
 
-        Raises:
-            UpstreamError: they cannot be kept.
+def not_kept(why: str) -> UpstreamError:
+    """The error for records of a walk that cannot be kept."""
+    return UpstreamError(
+        f"The records of the walk could not be kept: {why}. "
+        "Free space where temporary files are kept (TMPDIR), or narrow the query."
+    )
+
+
+def sort_key(value: Sortable | None) -> bytes | None:
+    """Bytes that sort as the values of one column do; null is None.
+
+    Text sorts by code point, which is how its UTF-8 sorts. An integer of any size is its length, moved and turned
+    round for negative ones, and then its digits.
+    """
+    if value is None or isinstance(value, str):
+        return None if value is None else value.encode(errors="surrogatepass")
+    if isinstance(value, bool):
+        return b"\1" if value else b"\0"
+    length = (abs(value).bit_length() + 7) // 8
+    if length >= _LONGEST_INTEGER:
+        raise UpstreamError("The upstream's list holds an integer that is too long to sort by.")
+    if value < 0:
+        return (0x8000 - length).to_bytes(2, "big") + (value + (1 << 8 * length)).to_bytes(length, "big")
+    return (0x8000 + length).to_bytes(2, "big") + value.to_bytes(length, "big")
+
+
+class _Database:
+    """A temporary database, from its opening to its closing for one thread at a time, and for none during a fork."""
+
+    def __init__(self) -> None:
+        # A thread that forks may also be the one that drops it.
+        self._busy = threading.RLock()
+        self._dropped = False
+        pause_around_fork(self.before_fork, self.after_fork)
+        with self._busy:
+            self._connection = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._busy.acquire()
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._busy.release()
+
+    def drop(self) -> None:
+        """Close it, when nobody uses it any more; a fork that is under way closes it at its end.
+
+        Waiting would be wrong here: a thread may drop it while it holds another, which the fork waits for.
         """
+        self._dropped = True
+        if self._busy.acquire(blocking=False):
+            try:
+                self._connection.close()
+            finally:
+                self._busy.release()
 
-    @abstractmethod
-    def summary(self, attempt: int) -> Summary:
-        """How many records and ids an attempt found."""
+    def before_fork(self) -> None:
+        """Wait until no thread is inside SQLite: the child would have its locks, and nobody to give them back."""
+        self._busy.acquire()
 
-    @abstractmethod
+    def after_fork(self) -> None:
+        """Go on, in the parent; the child never asks this database, whose reading is its parent's."""
+        self._busy.release()
+        if self._dropped:
+            self.drop()
+
+
+class Index:
+    """Ids and sort keys of all attempts at a reading, for one thread at a time.
+
+    Args:
+        sort: the columns to sort by.
+        in_memory: bytes that stay in memory.
+
+    Raises:
+        UpstreamError: nothing can be kept, on a full disk say; so do the methods.
+    """
+
+    def __init__(self, sort: Sequence[SortKey], in_memory: int) -> None:
+        self._sort = tuple(sort)
+        self._surrogates = False
+        self._database = _Database()
+        self._closing = weakref.finalize(self, self._database.drop)
+        keys = "".join(f", k{index} BLOB" for index in range(len(self._sort)))
+        self._do(f"PRAGMA cache_size = -{max(in_memory // 1024, 64)}")
+        for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA temp_store = FILE"):
+            self._do(statement)
+        # Nothing that a caller sent is in any statement: only how many columns there are to sort by.
+        self._do(
+            f"CREATE TABLE found (row INTEGER PRIMARY KEY, attempt, source, place, key, surrogate, text, length{keys})"
+        )
+        self._insert = f"INSERT INTO found VALUES (NULL,{','.join('?' * (7 + len(self._sort)))})"  # noqa: S608
+        columns = [
+            # Nulls come last ascending and first descending, which `IS NULL` says to any SQLite.
+            f"k{index} IS NULL{' DESC' if key.descending else ''}, k{index}{' DESC' if key.descending else ''}"
+            for index, key in enumerate(self._sort)
+        ]
+        self._order = "".join(f"{column}, " for column in columns)
+
+    def add(self, page: IndexedPage) -> None:
+        """Note the records of a page; those of a later attempt come later."""
+        keys, surrogates, places, values = page.columns
+        count = len(keys)
+        self._surrogates = self._surrogates or bool(surrogates)
+        sorting = [[*map(sort_key, values[key.column])] for key in self._sort]
+        wanted: list[Sequence[Any]] = [page.texts(), page.lengths, *sorting]
+        if len(places) < count:
+            wanted = [_spread(column, places, count) for column in wanted]
+        rows = zip(
+            [page.attempt] * count,
+            [page.source] * count,
+            range(page.start, page.start + count),
+            map(_storable, keys),
+            map(surrogates.get, keys),
+            *wanted,
+            strict=True,
+        )
+        self._do("BEGIN")
+        self._do_many(self._insert, rows)
+        self._do("COMMIT")
+
+    def count(self, attempt: int) -> tuple[int, int]:
+        """How many records an attempt found, repeated ones counted each time, and how many different ids."""
+        [(count, distinct)] = self._do("SELECT count(*), count(DISTINCT key) FROM found WHERE attempt = ?", (attempt,))
+        return count, distinct
+
     def repeated(self, attempt: int) -> set[int | str]:
         """The ids that came more than once in an attempt."""
+        statement = "SELECT key FROM found WHERE attempt = ? GROUP BY key HAVING count(*) > 1"
+        return {key for (key,) in self._do(statement, (attempt,))}
 
-    @abstractmethod
     def settled(self, attempt: int) -> Order:
         """One attempt's wanted records, sorted.
 
         Raises:
             UpstreamError: two ids have one legacy id.
         """
+        return self._ordered("SELECT * FROM found WHERE attempt = ?", "source, place, row", (attempt,))
 
-    @abstractmethod
     def merged(self) -> Order:
         """Every record that any attempt found, where its newest value is wanted: sorted, else as the last attempt went.
 
         Raises:
             UpstreamError: two ids have one legacy id.
         """
+        newest = """
+            SELECT found.*, first FROM found JOIN (
+                SELECT max(row) AS newest, min(source * 1000000000000 + place) AS first
+                FROM found JOIN (SELECT key AS k, max(attempt) AS a FROM found GROUP BY key) ON key = k AND attempt = a
+                GROUP BY key
+            ) ON row = newest
+        """
+        return self._ordered(newest, "attempt DESC, first, row", ())
 
-    @abstractmethod
-    def close(self) -> None:
-        """Give back what it holds."""
-
-
-def collision(surrogate: int) -> UpstreamError:
-    """Two ids have one legacy id."""
-    return UpstreamError(f"Two of the upstream's sessions have the legacy id {surrogate}.")
-
-
-class IndexInMemory(Index):
-    """Lists, sorted as lists are: the plain form, which any other has to agree with.
-
-    Args:
-        sort: the columns to sort by.
-    """
-
-    def __init__(self, sort: Sequence[SortKey]) -> None:
-        self._sort = tuple(sort)
-        self._pages: list[Entries] = []
-
-    def add(self, entries: Entries) -> None:
-        self._pages.append(entries)
-
-    def pages(self) -> Sequence[Entries]:
-        """All that was noted, in that order."""
-        return self._pages
-
-    def summary(self, attempt: int) -> Summary:
-        pages = self._of(attempt)
-        return Summary(
-            sum(len(page.keys) for page in pages), len(set(chain.from_iterable(page.keys for page in pages)))
-        )
-
-    def repeated(self, attempt: int) -> set[int | str]:
-        seen: set[int | str] = set()
-        twice: set[int | str] = set()
-        for key in chain.from_iterable(page.keys for page in self._of(attempt)):
-            (twice if key in seen else seen).add(key)
-        return twice
-
-    def settled(self, attempt: int) -> Order:
+    def _ordered(self, chosen: str, last: str, values: tuple[Any, ...]) -> Order:
         self._refuse_collisions()
-        pages = self._of(attempt)
-        positions = [(page.source, page.start + place) for page in pages for place in page.places]
-        starts = chain.from_iterable(_starts(page) for page in pages)
-        sources = chain.from_iterable([page.source] * len(page.places) for page in pages)
-        lengths = chain.from_iterable(page.lengths for page in pages)
-        columns = [list(chain.from_iterable(page.sorting[at] for page in pages)) for at in range(len(self._sort))]
-        ranks = sorted(range(len(positions)), key=positions.__getitem__)
-        return self._ordered(ranks, list(starts), list(lengths), list(sources), columns)
-
-    def merged(self) -> Order:
-        self._refuse_collisions()
-        newest: dict[int | str, tuple[int, tuple[int, int], int, Entries, int]] = {}
-        row = 0
-        for page in self._pages:
-            for place, key in enumerate(page.keys):
-                first = (page.source, page.start + place)
-                known = newest.get(key)
-                if known is not None and known[0] == page.attempt:
-                    first = min(first, known[1])
-                row += 1
-                newest[key] = (page.attempt, first, row, page, place)
-        found = sorted(newest.values(), key=lambda entry: (-entry[0], entry[1], entry[2]))
-        wanted = {
-            (id(page), place): (start, at)
-            for page in self._pages
-            for at, (place, start) in enumerate(zip(page.places, _starts(page), strict=True))
-        }
-        chosen = [(page, *wanted[id(page), place]) for *_, page, place in found if (id(page), place) in wanted]
-        return self._ordered(
-            list(range(len(chosen))),
-            [start for _, start, _ in chosen],
-            [page.lengths[at] for page, _, at in chosen],
-            [page.source for page, _, _ in chosen],
-            [[page.sorting[column][at] for page, _, at in chosen] for column in range(len(self._sort))],
-        )
-
-    def _of(self, attempt: int) -> list[Entries]:
-        return [page for page in self._pages if page.attempt == attempt]
-
-    def _ordered(
-        self,
-        ranks: list[int],
-        starts: Sequence[int],
-        lengths: Sequence[int],
-        sources: Sequence[int],
-        columns: Sequence[Sequence[Sortable | None]],
-    ) -> Order:
-        for key, column in reversed([*zip(self._sort, columns, strict=True)]):
-            # Nulls come last ascending and first descending.
-            values: Sequence[Any] = [(value is None, value) for value in column] if None in column else column
-            ranks.sort(key=values.__getitem__, reverse=key.descending)
         order = Order()
-        order.extend(*([each[rank] for rank in ranks] for each in (starts, lengths, sources)))
+        try:
+            with self._database as database:
+                cursor = database.execute(
+                    f"SELECT text, length, source FROM ({chosen}) WHERE text IS NOT NULL ORDER BY {self._order}{last}",  # noqa: S608
+                    values,
+                )
+            while rows := self._fetched(cursor):
+                order.extend(*zip(*rows, strict=True))
+        except sqlite3.Error as error:
+            raise not_kept(str(error)) from None
         return order
 
+    def _fetched(self, cursor: sqlite3.Cursor) -> list[Any]:
+        with self._database:
+            return cursor.fetchmany(_AT_ONCE)
+
     def _refuse_collisions(self) -> None:
-        known: dict[int, int | str] = {}
-        for page in self._pages:
-            for key, surrogate in page.surrogates.items():
-                if known.setdefault(surrogate, key) != key:
-                    raise collision(surrogate)
+        if not self._surrogates:
+            return
+        twice = self._do(
+            "SELECT surrogate FROM found WHERE surrogate IS NOT NULL "
+            "GROUP BY surrogate HAVING count(DISTINCT key) > 1 LIMIT 1"
+        )
+        if twice:
+            raise collision(twice[0][0])
 
-    def close(self) -> None:
-        self._pages = []
-
-
-def _starts(page: Entries) -> Iterator[int]:
-    """Where each wanted record's text begins."""
-    if not page.lengths:
-        return iter(())
-    return accumulate(page.lengths[:-1], initial=page.text)
-
-
-class KeptTexts:
-    """Texts by where they begin; safe across threads once all are there.
-
-    The file has no name: it is gone with this object, and with the process however that ends.
-
-    Args:
-        in_memory: bytes that stay in memory; with more, all of them go to the file.
-    """
-
-    def __init__(self, in_memory: int) -> None:
-        self.size = 0
-        self._in_memory = in_memory
-        self._blocks: list[bytes] = []
-        self._file: IO[bytes] | None = None
-        self._lock = threading.Lock()  # Of the file's position, which systems with forks have no use for.
-
-    def add(self, texts: Sequence[Any]) -> int:
-        """Keep some texts, as bytes or what has a buffer; gives where the first begins, the others following on it.
-
-        Raises:
-            UpstreamError: the disk is full, or cannot be written to.
-        """
-        added = b"".join(texts)
-        start = self.size
-        self.size += len(added)
+    def _do(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         try:
-            if self._file is None and self.size > self._in_memory:
-                self._file = self._opened()
-                for block in self._blocks:
-                    self._write(self._file, block)
-                self._blocks = []
-            if self._file is None:
-                self._blocks.append(added)
-            else:
-                self._write(self._file, added)
-        except OSError as error:
-            raise not_kept(error.strerror or str(error)) from None
-        return start
-
-    def read(self, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
-        """Some texts.
-
-        Raises:
-            UpstreamError: they cannot be read back.
-        """
-        if self._file is None:
-            kept = self._in_one()
-            return [kept[start : start + length] for start, length in zip(starts, lengths, strict=True)]
-        try:
-            found = self._read(self._file, starts, lengths)
-        except (OSError, ValueError) as error:
+            with self._database as database:
+                return database.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
             raise not_kept(str(error)) from None
-        if list(map(len, found)) != list(lengths):
-            raise not_kept("the temporary file is shorter than it was")
-        return found
 
-    def _in_one(self) -> bytes:
-        if len(self._blocks) != 1:
-            # Threads that come here at once make the same of it.
-            self._blocks = [b"".join(self._blocks)]
-        return self._blocks[0]
-
-    def _opened(self) -> IO[bytes]:
-        file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as this object
-        weakref.finalize(self, file.close)
-        return file
-
-    @staticmethod
-    def _write(file: IO[bytes], data: Any) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
-
-    def _read(self, file: IO[bytes], starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
-        if hasattr(os, "pread"):
-            number, pread = file.fileno(), os.pread
-            return [pread(number, length, start) for start, length in zip(starts, lengths, strict=True)]
-        found = []
-        with self._lock:
-            for start, length in zip(starts, lengths, strict=True):
-                file.seek(start)
-                found.append(file.read(length))
-        return found
+    def _do_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        try:
+            with self._database as database:
+                database.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise not_kept(str(error)) from None
 
     def close(self) -> None:
-        """Give the memory and the file back."""
-        self._blocks = []
-        if self._file is not None:
-            self._file.close()
+        """Give back what it holds."""
+        self._closing()
 
 
-def not_kept(why: str) -> UpstreamError:
-    """The failure to keep records of a walk."""
-    return UpstreamError(
-        f"The records of the walk could not be kept: {why}. "
-        "Free space where temporary files are kept (TMPDIR), or narrow the query."
-    )
+def _spread(column: Sequence[Any], places: Sequence[int], count: int) -> list[Any]:
+    """The values of some places among so many, the others null."""
+    spread: list[Any] = [None] * count
+    for place, value in zip(places, column, strict=True):
+        spread[place] = value
+    return spread
+
+
+def _storable(key: int | str) -> int | str | bytes:
+    if isinstance(key, int):
+        return key if -_LARGEST <= key <= _LARGEST else hex(key)
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return key.encode(errors="surrogatepass")
+    return key

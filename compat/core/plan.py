@@ -1,4 +1,4 @@
-"""What is asked of the upstream, what is left to do here, and the checks that it did what it was asked.
+"""What is asked of the upstream, what is selected and sorted here, and the checks that it did what it was asked.
 
 A page that holds the whole list shows by itself that nothing else is in it, and in which order. One page of many does
 not: an ignored filter leaves no trace on a page whose records happen to fit, and yet the count is wrong. No document
@@ -8,40 +8,22 @@ difference. The status is documented (seed 002), and an exam's list is an endpoi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import compress
 from typing import Any
 
 from compat.legacy.query import OPERATORS, Condition, Query, SortKey, columns_needed
 from compat.processes import cached_property
 from compat.text.json import dumps
-from compat.upstream.base import Capability, Chunk, Row, Upstream
-from compat.upstream.page_columns import Columns, Noted, bare
+from compat.upstream.base import Capability, Chunk, Columns, Sortable, Upstream
+from compat.upstream.pushdown import PushdownIgnored
+from compat.upstream.records import bare
 from compat.upstream.senders import CallOptions
 
-__all__ = [
-    "Plan",
-    "Proofs",
-    "PushdownIgnored",
-    "make_plan",
-    "sort_rows",
-]
+__all__ = ["Plan", "believed", "make_plan", "sort_places"]
 
 _Test = Callable[[Sequence[Any]], list[bool]]
-
-
-class PushdownIgnored(Exception):
-    """A record came back that breaks what was left to the upstream.
-
-    Attributes:
-        capability: what it was to do.
-    """
-
-    def __init__(self, capability: Capability) -> None:
-        super().__init__(capability)
-        self.capability = capability
 
 
 @dataclass(frozen=True)
@@ -64,36 +46,22 @@ class Plan:
         needed = columns_needed(self.query.conditions, self.query.sort)
         return needed if self.query.status is None else tuple(dict.fromkeys(("status", *needed)))
 
-    def wants(self, row: Row) -> bool:
-        """Whether a record matches.
-
-        Raises:
-            PushdownIgnored: it does not, though the upstream was to see to it.
-        """
-        query = self.query
-        if row.exam_id != query.exam_id:
-            return self._unless("exam")
-        if query.status is not None and row.values["status"] != query.status:
-            return self._unless("status")
-        return query.matches(row.values) or self._unless("filter")
-
-    def note(self, page: Columns, texts: Sequence[Any]) -> Noted:
-        """What to keep of a page: of the records that match, their texts and what they are sorted by.
+    def select(self, page: Columns) -> Columns:
+        """The records of a page that match.
 
         Raises:
             PushdownIgnored: one does not match, though the upstream was to see to it.
         """
         if len(page.places) != len(page.keys):
-            self._unless("exam")
+            self._check("exam")
         places, values = page.places, page.values
         for capability, column, test in self._tests:
             flags = test(values[column])
             if not all(flags):
-                self._unless(capability)
+                self._check(capability)
                 places = list(compress(places, flags))
                 values = {name: list(compress(found, flags)) for name, found in values.items()}
-        sorting = [values[key.column] for key in self.query.sort]
-        return Noted(page.keys, page.surrogates, places, sorting, [texts[place] for place in places])
+        return page._replace(places=places, values=values)
 
     @cached_property
     def _tests(self) -> list[tuple[Capability, str, _Test]]:
@@ -102,10 +70,18 @@ class Plan:
             tests.append(("status", "status", _test(Condition("status", "eq", self.query.status))))
         return tests + [("filter", condition.column, _test(condition)) for condition in self.query.conditions]
 
-    def _unless(self, capability: Capability) -> bool:
+    def _check(self, capability: Capability) -> None:
         if capability in self.pushed:
             raise PushdownIgnored(capability)
-        return False
+
+    def check_order(self, page: Columns) -> None:
+        """See that an upstream that sorts gave the records of a page in order.
+
+        Raises:
+            PushdownIgnored: it did not.
+        """
+        if sort_places(page.values, self.query.sort, range(len(page.places))) != [*range(len(page.places))]:
+            raise PushdownIgnored("sort")
 
 
 def _test(condition: Condition) -> _Test:
@@ -131,69 +107,60 @@ def make_plan(query: Query, capabilities: frozenset[Capability]) -> Plan:
     return Plan(query, capabilities & needed, direct=needed <= capabilities)
 
 
-def sort_rows(rows: Sequence[Row], sort: Sequence[SortKey]) -> list[Row]:
-    """Sort stably; nulls come last ascending and first descending."""
-    ordered = list(rows)
+def sort_places(
+    columns: Mapping[str, Sequence[Sortable | None]], sort: Sequence[SortKey], among: Iterable[int]
+) -> list[int]:
+    """The places of records in their order: stable, nulls last ascending and first descending.
+
+    Args:
+        columns: the columns to sort by, by name.
+        sort: how.
+        among: the places, in the order of records that are equal.
+    """
+    places = list(among)
     for key in reversed(sort):
-        ordered.sort(key=partial(_place, key.column), reverse=key.descending)
-    return ordered
-
-
-def _place(column: str, row: Row) -> tuple[bool, Any]:
-    value = row.values[column]
-    return (True, 0) if value is None else (False, value)
+        column = columns[key.column]
+        values: Sequence[Any] = [(value is None, value) for value in column] if None in column else column
+        places.sort(key=values.__getitem__, reverse=key.descending)
+    return places
 
 
 _UNDOCUMENTED: frozenset[Capability] = frozenset({"filter", "sort"})
-_One = Callable[[Query, frozenset[Capability]], Chunk]
 
 
-class Proofs:
-    """Has an upstream show what it does, before it is believed, and again after a while.
+def believed(upstream: Upstream, plan: Plan, chunk: Chunk, options: CallOptions) -> bool:
+    """Whether a page that passed the checks of its records can be believed.
+
+    The upstream has to show what it does before that, and again after a while.
 
     Args:
         upstream: the upstream.
+        plan: all of it is left to the upstream.
+        chunk: the page.
+        options: how the old call was to be sent.
+
+    Raises:
+        LegacyError: a question to the upstream failed.
     """
+    if plan.query.page == 1 and chunk.total <= plan.query.limit:
+        return True
 
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
+    def first(query: Query, pushed: frozenset[Capability]) -> Chunk:
+        return upstream.sources(query, pushed, options)[0].fetch(0, 1, None, None)
 
-    def hold(self, plan: Plan, chunk: Chunk, options: CallOptions) -> bool:
-        """Whether a page that passed the checks of its records can be believed.
-
-        Args:
-            plan: all of it is left to the upstream.
-            chunk: the page.
-            options: how the old call was to be sent.
-
-        Raises:
-            LegacyError: a question to the upstream failed.
-        """
-        if plan.query.page == 1 and chunk.total <= plan.query.limit:
-            return True
-
-        def one(query: Query, pushed: frozenset[Capability]) -> Chunk:
-            return self._upstream.sources(query, pushed, options)[0].fetch(0, 1, None, None)
-
-        trust = self._upstream.pushdown
-        return all(
-            trust.proved(capability) or self._shown(capability, plan, chunk, one)
-            for capability in sorted(plan.pushed & _UNDOCUMENTED)
-        )
-
-    def _shown(self, capability: Capability, plan: Plan, chunk: Chunk, one: _One) -> bool:
+    def shown(capability: Capability) -> bool:
         if capability == "sort":
-            shown = _first(one(plan.query, plan.pushed)) != _first(one(_turned_round(plan.query), plan.pushed))
-        else:
-            # What narrows a list shows in its total: without it there is more.
-            shown = one(plan.query, plan.pushed - {capability}).total > chunk.total
-        if shown:
-            self._upstream.pushdown.prove(capability)
-        return shown
+            there, back = first(plan.query, plan.pushed), first(_turned_round(plan.query), plan.pushed)
+            return [bytes(row) for row in there.rows[:1]] != [bytes(row) for row in back.rows[:1]]
+        # What narrows a list shows in its total: without it there is more.
+        return first(plan.query, plan.pushed - {capability}).total > chunk.total
 
-
-def _first(chunk: Chunk) -> bytes | None:
-    return bytes(chunk.rows[0]) if chunk.rows else None
+    for capability in sorted(plan.pushed & _UNDOCUMENTED):
+        if not upstream.pushdown.proved(capability):
+            if not shown(capability):
+                return False
+            upstream.pushdown.prove(capability)
+    return True
 
 
 def _turned_round(query: Query) -> Query:

@@ -13,22 +13,24 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from functools import partial
 from typing import Generic, NamedTuple, ParamSpec, TypeVar
 
 from compat.core.collected import Collected
 from compat.errors import UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, SortKey
-from compat.upstream.base import Chunk, Source
+from compat.upstream.base import Chunk, Codec, Columns, Decode, Row, Source, Upstream, is_decoded
 from compat.upstream.limits import FREE_PAGES, WalkMeter, WalkSettings
-from compat.upstream.page_columns import Noted
 from compat.upstream.retries import Deadline
+from compat.upstream.transport import CallOptions
 
 __all__ = [
     "PAGES_AT_ONCE",
     "READINGS",
-    "Begun",
+    "Found",
     "PageThreads",
+    "find_one",
     "page_length",
     "read_range",
     "read_sources",
@@ -88,58 +90,45 @@ PAGES_AT_ONCE = 4
 _HANDED_OVER = 3 * PAGES_AT_ONCE
 READINGS = 3
 
-Note = Callable[[Chunk, Source], Noted]
-
-
-class Begun(NamedTuple):
-    """A reading whose first page came in.
-
-    Attributes:
-        chunk: the page.
-        deadline: the end of the whole reading.
-    """
-
-    chunk: Chunk
-    deadline: Deadline
+Look = Callable[[Chunk, Source], Columns]
+"""Looks at a page: the ids of its records, which of them are wanted, and what those are sorted by."""
 
 
 def read_sources(
     sources: Sequence[Source],
     settings: WalkSettings,
-    note: Note,
+    look: Look,
     sort: Sequence[SortKey] = (),
-    begun: Begun | None = None,
+    first: Chunk | None = None,
+    deadline: Deadline | None = None,
 ) -> Collected:
     """Read some lists from end to end, again where a reading is not whole.
 
     Args:
         sources: the lists.
         settings: the limits, and what to do with a list that kept changing.
-        note: what to keep of each page's records.
-        sort: the columns to sort the wanted ones by.
-        begun: the first page of the only list, where it was read already.
+        look: looks at each page.
+        sort: the columns to sort the wanted records by.
+        first: the first page of the only list, where it was read already.
+        deadline: the end of the whole reading; None to begin it now.
 
     Raises:
         UpstreamError: an id that came twice in every reading of a list that stood still, two ids with one legacy
             id, a list that kept changing where that is to be refused, a limit, or what a page failed with.
     """
-    deadline = settings.limit() if begun is None else begun.deadline
+    deadline = deadline or settings.limit()
     meter = WalkMeter(settings)
     collected = Collected(sort, [source.person for source in sources])
+    attempts: list[list[_Progress]] = []
     try:
-        attempts: list[list[_Progress]] = []
-        while len(attempts) < READINGS:
-            first = begun.chunk if begun is not None and not attempts else None
-            keep = [partial(collected.add, len(attempts), index) for index in range(len(sources))]
-            progresses = [_Progress(source, kept, note, meter) for source, kept in zip(sources, keep, strict=True)]
-            attempts.append(progresses)
-            _read_once(progresses, deadline, first)
-            if _whole(attempts[-1], collected, len(attempts) - 1):
-                collected.settle(len(attempts) - 1)
+        for attempt in range(READINGS):
+            keep = [partial(collected.add, attempt, index) for index in range(len(sources))]
+            attempts.append([_Progress(*each, look, meter) for each in zip(sources, keep, strict=True)])
+            _read_once(attempts[-1], deadline, None if attempt else first)
+            if _whole(attempts[-1], *collected.summary(attempt)):
+                collected.settle(attempt)
                 return collected
-        _refuse_repeated(attempts, collected)
-        if settings.unsettled == "refuse":
-            raise UpstreamError(f"The upstream's list changed while it was read, {READINGS} times over.")
+        _check_unsettled(attempts, collected, settings)
         collected.merge()
     except BaseException:
         collected.close()
@@ -150,20 +139,20 @@ def read_sources(
 class _Progress:
     """How far one source has been read in one attempt."""
 
-    def __init__(self, source: Source, keep: Callable[[int, Noted], None], note: Note, meter: WalkMeter) -> None:
+    def __init__(self, source: Source, keep: Callable[..., None], look: Look, meter: WalkMeter) -> None:
         self.source = source
-        self._meter = meter
-        self._rows = LARGEST_LIMIT
         self.totals: list[int] = []
         self.consistent = True
         self._keep = keep
-        self._note = note
+        self._look = look
+        self._meter = meter
+        self._rows = LARGEST_LIMIT
         self._step: int | None = None
         self._limit = 0
         self._next = 0
 
     def take(self, chunk: Chunk, end: int | None) -> Iterator[tuple[int, int]]:
-        """Note a page, and say which pages to read next, as (start, end); the first page's end is None."""
+        """Keep a page, and say which pages to read next, as (start, end); the first page's end is None."""
         self._meter.took(chunk.rows)
         self._rows = len(chunk.rows)
         if self.totals and chunk.total < self.totals[-1]:
@@ -173,16 +162,15 @@ class _Progress:
             self._limit = chunk.limit
             self._step = self._next = end = page_length(self.source, chunk)
         if self.source.numbered:
-            rows = chunk.rows
             due = min(self._step, max(chunk.total - chunk.start, 0))
-            self.consistent = self.consistent and (chunk.limit == self._limit or len(rows) == due)
+            self.consistent = self.consistent and (chunk.limit == self._limit or len(chunk.rows) == due)
         else:
             # By offset, what lies past the end belongs to the next page, and what is missing is asked for again.
-            rows = chunk.rows[: (end or 0) - chunk.start]
-            reached, due = chunk.start + len(rows), min(end or 0, chunk.total)
-            if rows and reached < due:
+            chunk = replace(chunk, rows=chunk.rows[: (end or 0) - chunk.start])
+            reached, due = chunk.start + len(chunk.rows), min(end or 0, chunk.total)
+            if chunk.rows and reached < due:
                 yield reached, due
-        self._keep(chunk.start, self._note(Chunk(chunk.start, rows, chunk.total, chunk.limit), self.source))
+        self._keep(chunk.start, chunk.rows, self._look(chunk, self.source))
         if self.consistent:
             self._meter.expect(-(-max(chunk.total - self._next, 0) // self._step))
         while self.consistent and self._next < chunk.total:
@@ -231,22 +219,23 @@ def _read_concurrently(waiting: list[tuple[_Progress, int, int | None]], deadlin
         threads.shutdown()
 
 
-def _whole(progresses: Sequence[_Progress], collected: Collected, attempt: int) -> bool:
-    if not all(progress.consistent for progress in progresses):
-        return False
-    found = collected.summary(attempt)
-    return found.count == found.distinct == sum(progress.totals[-1] for progress in progresses)
+def _whole(progresses: Sequence[_Progress], count: int, distinct: int) -> bool:
+    consistent = all(progress.consistent for progress in progresses)
+    return consistent and count == distinct == sum(progress.totals[-1] for progress in progresses)
 
 
-def _refuse_repeated(attempts: Sequence[Sequence[_Progress]], collected: Collected) -> None:
+def _check_unsettled(attempts: Sequence[Sequence[_Progress]], collected: Collected, settings: WalkSettings) -> None:
+    """Refuse a list that has an id twice, or that kept changing where that is to be refused."""
     stated = [{total for progress in one for total in progress.totals} for one in zip(*attempts, strict=True)]
     if all(len(totals) == 1 for totals in stated):
         always = set.intersection(*(collected.repeated(attempt) for attempt in range(len(attempts))))
         if always:
             raise UpstreamError(f"The upstream lists the id {min(map(str, always))} twice.")
+    if settings.unsettled == "refuse":
+        raise UpstreamError(f"The upstream's list changed while it was read, {READINGS} times over.")
 
 
-def read_range(source: Source, start: int, limit: int, settings: WalkSettings) -> Chunk | None:
+def read_range(source: Source, start: int, limit: int, settings: WalkSettings, decode: Decode) -> Chunk | None:
     """Read one legacy page of a source that selects and sorts by itself.
 
     One request, or as many as the upstream's own limit makes of it; these are a walk, though a short one.
@@ -257,34 +246,70 @@ def read_range(source: Source, start: int, limit: int, settings: WalkSettings) -
     Raises:
         LegacyError: what a page failed with.
     """
-    first = source.fetch(start, limit, None, None)
+    first = source.fetch(start, limit, None, None, decode)
     end = min(start + limit, first.total)
     if first.limit == limit:
         return first if len(first.rows) == max(end - start, 0) else None
     # The first page was asked for by another length than the upstream has: where it begins is not known.
     step = first.limit
     starts = [index * step for index in range(start // step, -(-end // step))]
-    chunks = _read_pages(source, starts, limit, step, settings)
-    for chunk in chunks:
-        if chunk.limit != step or chunk.total != first.total:
-            return None
-        if len(chunk.rows) != min(step, chunk.total - chunk.start):
-            return None
-    rows = [row for chunk in chunks for row in chunk.rows]
-    skipped = start - starts[0] if starts else 0
-    return Chunk(start, rows[skipped : skipped + max(end - start, 0)], first.total, limit)
-
-
-def _read_pages(source: Source, starts: list[int], limit: int, step: int, settings: WalkSettings) -> list[Chunk]:
     deadline = settings.limit()
 
     def fetch(begin: int) -> Chunk:
         if begin - starts[0] >= FREE_PAGES * step:
             settings.slow_down(step, deadline)
-        return source.fetch(begin, limit, step, deadline)
+        return source.fetch(begin, limit, step, deadline, decode)
 
+    chunks = _read_all(fetch, starts)
+    for chunk in chunks:
+        due = min(step, chunk.total - chunk.start)
+        if chunk.limit != step or chunk.total != first.total or len(chunk.rows) != due:
+            return None
+    if len({is_decoded(chunk.rows) for chunk in chunks}) > 1:
+        return None
+    rows = [row for chunk in chunks for row in chunk.rows]
+    skipped = start - starts[0] if starts else 0
+    return Chunk(start, rows[skipped : skipped + max(end - start, 0)], first.total, limit)
+
+
+def _read_all(fetch: Callable[[int], Chunk], starts: Sequence[int]) -> list[Chunk]:
     threads: PageThreads[Chunk] = PageThreads(PAGES_AT_ONCE)
     try:
         return [each.result() for each in [threads.submit(fetch, begin) for begin in starts]]
     finally:
         threads.shutdown()
+
+
+class Found(NamedTuple):
+    """What was found for one id.
+
+    Attributes:
+        row: the record, or None where there is none.
+        unsettled: it was looked for in a list that kept changing.
+    """
+
+    row: Row | None
+    unsettled: bool = False
+
+
+def find_one(upstream: Upstream, student_session_id: int, codec: Codec, options: CallOptions) -> Found:
+    """The record of a legacy id; where no route gives one record, it is looked for in the whole list.
+
+    Raises:
+        LegacyError: as contract 2 says for what failed.
+    """
+    found = upstream.one(student_session_id, codec, options)
+    if not isinstance(found, list):
+        return Found(found)
+
+    def look(chunk: Chunk, source: Source) -> Columns:
+        page = codec.columns(chunk.rows, None, (), source.person)
+        return page._replace(places=[place for place, number in enumerate(page.ids()) if number == student_session_id])
+
+    read = read_sources(found, upstream.walk, look)
+    try:
+        texts, people = read.page(0, 1)
+        row = codec.scan(texts, None, (), people[0])[0] if texts else None
+        return Found(row, read.unsettled)
+    finally:
+        read.close()

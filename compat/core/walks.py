@@ -7,20 +7,45 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from compat.core.collected import Reading
 from compat.errors import LegacyError, UpstreamTimeout
 from compat.legacy.query import Condition, Query, SortKey
 from compat.processes import renew_after_fork
-from compat.upstream.base import Reading
-from compat.upstream.steps import ASKS_UPSTREAM, Cancelled, Steps, all_cancelled, finished, never
+from compat.upstream.retries import Cancelled, never
 
-__all__ = ["KEPT_FOR", "ProcessWalks", "Read", "WalkKey", "Walks"]
+__all__ = ["ASKS_UPSTREAM", "KEPT_FOR", "ProcessWalks", "Read", "Steps", "WalkKey", "Walks", "finished"]
+
+_T = TypeVar("_T")
+
+Steps = Generator[Future[Any] | None, None, _T]
+"""Work that says where it has to wait, so that whoever runs it need not keep a thread waiting.
+
+A script's own thread waits; the gateway lets the thread answer another call meanwhile. Yielded is the future that is
+waited for, or :data:`ASKS_UPSTREAM`; to be resumed when that is done, or may begin.
+"""
+
+ASKS_UPSTREAM = None
+"""Yielded before an upstream is asked: what follows may take long."""
+
+
+def finished(steps: Steps[_T]) -> _T:
+    """The result of steps, with this thread waiting where they have to."""
+    try:
+        while True:
+            future = next(steps)
+            if future is not None:
+                # Waits until it is done; what it came to is looked at by whoever asked for it.
+                future.exception()
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+
 
 Read = Callable[[Callable[[], bool]], Reading]
 """Reads an upstream; given what tells whether nobody waits for the reading any more."""
@@ -105,6 +130,10 @@ class _Entry:
     asked: float
     calls: list[Callable[[], bool]] = field(default_factory=list)
 
+    def cancelled(self) -> bool:
+        """Whether every call that waits for it was cancelled; others may join meanwhile."""
+        return bool(self.calls) and all(cancelled() for cancelled in tuple(self.calls))
+
 
 class ProcessWalks(Walks):
     """The walks of one shim; safe across threads, and left behind when the shim is copied or pickled.
@@ -180,7 +209,7 @@ class ProcessWalks(Walks):
     def _read(self, key: WalkKey, entry: _Entry, read: Read) -> Steps[Reading]:
         try:
             yield ASKS_UPSTREAM
-            walk = read(partial(all_cancelled, entry.calls))
+            walk = read(entry.cancelled)
         except BaseException as error:
             self._drop(key, entry)
             shared = isinstance(error, Exception) and not isinstance(error, UpstreamTimeout | Cancelled)

@@ -19,9 +19,8 @@ from compat.legacy.routes import LegacyCall, match_route
 from compat.processes import renew_after_fork
 from compat.settings_checks import checked_url
 from compat.upstream.base import Upstream
-from compat.upstream.call_options import leave_to_parent
-from compat.upstream.mock_libraries import Sending, answer_behind_mocks, network_is_mocked
-from compat.upstream.raw_response import response_of
+from compat.upstream.connections import leave_to_parent
+from compat.upstream.responses import Sending, answer_behind_mocks, network_is_mocked, response_of
 
 if TYPE_CHECKING:
     from compat.legacy.verifier import Verifier

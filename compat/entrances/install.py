@@ -14,8 +14,8 @@ from compat.entrances.adapter import ExamStudentsAdapter
 from compat.errors import ConfigurationError
 from compat.processes import ForkLock
 from compat.upstream.base import Upstream
-from compat.upstream.call_options import leave_in_children
-from compat.upstream.mock_libraries import begun_mockers
+from compat.upstream.connections import leave_in_children
+from compat.upstream.responses import begun_mockers
 
 __all__ = ["install", "install_at_first_call", "uninstall"]
 

@@ -20,8 +20,9 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import Retry
 
-from compat.upstream.call_options import CallOptions, leave_in_children, timeout_of
-from compat.upstream.mock_libraries import network_is_mocked
+from compat.upstream.connections import leave_in_children
+from compat.upstream.responses import network_is_mocked
+from compat.upstream.senders import CallOptions, timeout_of
 
 __all__ = ["ScriptSession", "options_of"]
 

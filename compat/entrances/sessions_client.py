@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from compat.config.settings import Configuration, settings_of, upstream_of
 from compat.core.call import Shim
-from compat.core.reading import page_length
+from compat.core.reading import find_one, page_length
 from compat.entrances.client import resolve
 from compat.errors import ConfigurationError, InvalidParameter, StudentSessionNotFound, UpstreamError
 from compat.legacy.answer import READING, Answer
@@ -213,7 +213,7 @@ class StudentSessionsClient:
             UpstreamError: the upstream failed.
         """
         wanted = _digits("student_session_id", student_session_id)
-        row = self._upstream.one(wanted, self._codec, _OPTIONS).row
+        row = find_one(self._upstream, wanted, self._codec, _OPTIONS).row
         if row is None or (exam_id is not None and row.exam_id != _digits("exam_id", exam_id)):
             raise StudentSessionNotFound(wanted)
         return self._record(row)
@@ -265,7 +265,7 @@ class StudentSessionsClient:
         self._upstream.delete(_digits("student_session_id", student_session_id), _OPTIONS)
 
     def _record(self, row: Row) -> dict[str, Any]:
-        text = self._codec.render([row])[1:-1] if self._whole else bytes(row.record)
+        text = self._codec.single(row) if self._whole else bytes(row.record)
         record: dict[str, Any] = json.loads(text)
         return record
 
@@ -287,7 +287,7 @@ class StudentSessionsClient:
             chunk = source.fetch(start, LARGEST_LIMIT, step or None, None)
             if total not in (None, chunk.total):
                 raise UpstreamError(f"The upstream counted {total} records, and then {chunk.total}: its list changed.")
-            for row in self._codec.scan(chunk.rows, -1, (), source.person):
+            for row in self._codec.scan(chunk.rows, None, (), source.person):
                 if row.key in seen:
                     raise UpstreamError(f"The upstream's list changed while it was read: {row.id} came twice.")
                 seen.add(row.key)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from compat.config.settings import Configuration
 from compat.core.call import Admitted, Shim
+from compat.core.walks import ASKS_UPSTREAM, Steps
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.limits import Slots, TooManyCalls, check_head, make_verifier
 from compat.gateway.logs import place_of
@@ -29,7 +30,7 @@ from compat.migration.modes.router import ONLY_NEW, Identity, ModeRouter
 from compat.stores import Store, open_store
 from compat.stores.walks import walks_of
 from compat.upstream import StudentSessions
-from compat.upstream.steps import ASKS_UPSTREAM, Cancelled, Steps
+from compat.upstream.retries import Cancelled
 from compat.upstream.transport import CallOptions
 
 __all__ = ["Gateway", "Request", "make_application"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from compat.core.call import Admitted, Shim
+from compat.core.walks import Steps
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.limits import Slots
 from compat.gateway.passing import Cut, Passing
@@ -19,7 +20,6 @@ from compat.gateway.threads import Scope, Send
 from compat.legacy.answer import Answer, failure
 from compat.migration.modes.router import Asker, Decision, ModeRouter
 from compat.regression.comparing.pairs import LONGEST, Answered, kept_answer, kept_error
-from compat.upstream.steps import Steps
 from compat.upstream.transport import CallOptions
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from compat.core.walks import ASKS_UPSTREAM, Steps
 from compat.legacy.answer import Answer
 from compat.processes import renew_after_fork
-from compat.upstream.steps import ASKS_UPSTREAM, Cancelled, Steps
+from compat.upstream.retries import Cancelled
 
 __all__ = [
     "SPARE",

@@ -11,19 +11,20 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from compat.config.settings import Configuration
-from compat.core.walks import ProcessWalks, Read, WalkKey, Walks
+from compat.core.collected import Reading
+from compat.core.walks import ProcessWalks, Read, Steps, WalkKey, Walks
 from compat.errors import StoreUnavailable
 from compat.stores.base import Store, WalkKeeper
 from compat.text.json import dumps, loads
-from compat.upstream.base import Reading, Row
-from compat.upstream.steps import Steps, never
+from compat.upstream.base import People
+from compat.upstream.retries import never
 
 __all__ = ["SharedWalks", "walks_of"]
 
@@ -156,8 +157,8 @@ class _Own(Reading):
     def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
         return self._reading.records(start, limit)
 
-    def rows(self, start: int, limit: int) -> list[Row]:
-        return self._reading.rows(start, limit)
+    def page(self, start: int, limit: int) -> tuple[Sequence[Any], People]:
+        return self._reading.page(start, limit)
 
 
 class _Kept(Reading):
@@ -166,7 +167,7 @@ class _Kept(Reading):
     def __init__(self, head: _Head, page: bytes | None, start: int) -> None:
         self.count, self.unsettled = head.count, head.unsettled
         found = _Page([], []) if page is None else msgspec.msgpack.decode(page, type=_Page)
-        self.people: Sequence[Mapping[str, Any]] = [loads(person) for person in found.people]
+        self.people: People = [loads(person) for person in found.people]
         self._records = found.records
         self._start = start
 

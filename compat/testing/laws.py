@@ -16,7 +16,7 @@ from compat.mapping import SessionLens, losses_of_record, losses_of_session
 from compat.mapping.lens import NOBODY
 from compat.mapping.remainder import same
 from compat.text.json import loads
-from compat.upstream.base import Codec, Row
+from compat.upstream.base import Codec
 
 __all__ = [
     "compiled_agrees",
@@ -162,8 +162,8 @@ def compiled_agrees(codec: Codec, text: bytes, person: Mapping[str, Any] = NOBOD
         text: the record's JSON text, UTF-8; a page that is none is refused before records are looked at.
         person: the roster's values for the record's user.
     """
-    row = Row(0, 0, None, {}, text, person)
-    compiled, plain = _outcome(lambda: codec.render([row])[1:-1]), _outcome(lambda: codec.plain(text, person))
+    compiled = _outcome(lambda: codec.render([text], [person])[1:-1])
+    plain = _outcome(lambda: codec.plain(text, person))
     if not same(compiled, plain):
         raise AssertionError(f"law 5: compiled gives {_kind(compiled)}, the schemas give {_kind(plain)}")
 

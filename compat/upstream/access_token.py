@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import base64
-import threading
 import time
 from collections.abc import Callable
 from copy import copy
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote_plus
 
 from compat.errors import LegacyError, NotAuthorized, UpstreamError
-from compat.processes import renew_after_fork
+from compat.processes import ForkLock
 from compat.settings_checks import sendable
 from compat.upstream.retries import Deadline
 from compat.upstream.senders import Outgoing
 from compat.upstream.transport import CallOptions, Reply, Transport, Unreadable, unexpected
 
-__all__ = ["ClientCredentials", "FixedToken", "TokenSource"]
+__all__ = ["ClientCredentials", "FixedToken"]
 
 _USUAL_LIFETIME = 3600.0
 _LONGEST_LIFETIME = 1e9
@@ -25,30 +24,22 @@ _RENEW_BEFORE = 30.0
 """Seconds before its end that a token is renewed, so that none ends on its way."""
 
 
-class TokenSource(Protocol):
-    """Where bearer tokens come from."""
-
-    def current(self, options: CallOptions, walk: Deadline | None) -> str:
-        """A token that is good now."""
-
-    def renew(self, refused: str, options: CallOptions, walk: Deadline | None) -> str | None:
-        """Another token after this one was refused, or None where there is no other."""
-
-
 class FixedToken:
-    """A token that was given, and cannot be renewed."""
+    """A bearer token that was given, and cannot be renewed."""
 
     def __init__(self, token: str) -> None:
         self._token = token
 
     def current(self, options: CallOptions, walk: Deadline | None) -> str:
+        """A token that is good now."""
         return self._token
 
     def renew(self, refused: str, options: CallOptions, walk: Deadline | None) -> str | None:
+        """Another token after this one was refused, or None where there is no other."""
         return None
 
 
-class ClientCredentials:
+class ClientCredentials(FixedToken):
     """Fetches a token, and keeps it until shortly before it ends.
 
     Args:
@@ -67,27 +58,20 @@ class ClientCredentials:
         self._client_id = client_id
         self._scope = scope
         self._transport = transport
-        self.renew_lock()
-        renew_after_fork(self.renew_lock)
-        self._token = ""
+        # Of a forked process its own; a token that is good now is good there too.
+        self._lock = ForkLock()
+        super().__init__("")
         self._ends = 0.0
         self._fetches = 0
         self._failure: LegacyError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {
-            "_token": "",
-            "_ends": 0.0,
-        }
+        kept = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        return kept | {"_token": "", "_ends": 0.0}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.renew_lock()
-        renew_after_fork(self.renew_lock)
-
-    def renew_lock(self) -> None:
-        """Fetch for oneself, in a process that was forked; a token that is good now is good there too."""
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def current(self, options: CallOptions, walk: Deadline | None) -> str:
         before = self._fetches

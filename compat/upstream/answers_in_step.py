@@ -102,16 +102,21 @@ class _Wire(io.RawIOBase):
     """What comes from a socket, within the limits of the attempt that waits for it.
 
     Args:
-        raw: the socket's bytes.
         sock: the socket; its timeout is how long is waited for each byte.
+        connection: the connection that it belongs to.
     """
 
-    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
-        self._raw = raw
+    def __init__(self, sock: Any, connection: Any) -> None:
+        self._raw: io.RawIOBase = sock.makefile("rb", buffering=0)
         self._sock = sock
+        self._connection = connection
         self._silence: float | None = sock.gettimeout()
         self._attempt = _under_way.get()
         self.ended = False
+
+    def makefile(self, mode: str) -> _Stream:
+        """Stand for the socket where ``http.client`` opens a file."""
+        return _Stream(self, self._connection)
 
     def readable(self) -> bool:
         return True
@@ -188,17 +193,6 @@ def _read_past(lines: Any) -> None:
         pass
 
 
-class _Socket:
-    """Opens a file for ``http.client`` as this module reads one."""
-
-    def __init__(self, sock: Any, connection: Any) -> None:
-        self._sock = sock
-        self._connection = connection
-
-    def makefile(self, mode: str) -> _Stream:
-        return _Stream(_Wire(self._sock.makefile(mode, buffering=0), self._sock), self._connection)
-
-
 class AnswerInStep(http.client.HTTPResponse):
     """An answer whose beginning and end are certain.
 
@@ -210,7 +204,7 @@ class AnswerInStep(http.client.HTTPResponse):
     pairs: list[tuple[str, str]]
 
     def __init__(self, sock: Any, *args: Any, connection: Any, **kwargs: Any) -> None:
-        super().__init__(_Socket(sock, connection), *args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(_Wire(sock, connection), *args, **kwargs)  # type: ignore[arg-type]
         self._attempt = _under_way.get()
         self._limits = self._attempt.limits if self._attempt is not None else USUAL_LIMITS
 

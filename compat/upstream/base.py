@@ -1,48 +1,49 @@
-"""An upstream's interface: its pages and lists, and what it is trusted to do by itself (contract, section 4).
-
-One record can be wrong by a fault: an answer that was mixed up, a page between two releases. So neither is believed for
-good that the upstream ignores what was left to it, nor that it was once seen to do it.
-"""
+"""An upstream's interface: its lists and their pages, its records, and what reads them (contract, section 4)."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timezone, tzinfo
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
+import requests
 
 from compat.errors import InvalidParameter
 from compat.legacy.answer import students
-from compat.processes import renew_after_fork
-from compat.upstream.limits import WalkSettings
+from compat.settings_checks import checked_url
+from compat.upstream.limits import AnswerLimits, LimitKeys, WalkSettings
+from compat.upstream.pushdown import Capability, PushdownTrust
+from compat.upstream.retries import BREAKER_FAILURES, Deadline, RetryPolicy
 from compat.upstream.transport import CallOptions, Transport
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from compat.legacy.query import Comparable, Query
-    from compat.upstream.page_columns import Columns
-    from compat.upstream.retries import Deadline
 
 __all__ = [
-    "BELIEVED_FOR",
-    "LONGEST_SET_ASIDE",
-    "SET_ASIDE_FOR",
     "Capability",
     "Chunk",
     "Codec",
+    "Columns",
     "LegacySettings",
-    "One",
-    "PushdownTrust",
-    "Reading",
     "Row",
+    "SharedKeys",
+    "Sortable",
     "Source",
     "Upstream",
+    "is_decoded",
+    "with_texts",
 ]
+
+Decode = Callable[[bytes], Any]
+"""Decodes the body of a page whole, as :meth:`Codec.page` does."""
+
+People = Sequence[Mapping[str, Any]]
+"""The roster's values for the user of each record."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Chunk:
 
     Attributes:
         start: how many records of the source lie before it.
-        rows: its records, each the JSON text as the upstream wrote it, or as the codec decodes them.
+        rows: its records, each the JSON text as the upstream wrote it, or as the codec decoded it.
         total: how many records the upstream says there are.
         limit: how many it says a page has.
     """
@@ -62,8 +63,32 @@ class Chunk:
     limit: int
 
 
+Sortable = int | bool | str
+"""What stands for a value within a column: a comparable, and of a time its sortable text."""
+
+
+class Columns(NamedTuple):
+    """One page of records as it is selected and sorted by.
+
+    Attributes:
+        keys: each record's own id, a number where it is one.
+        surrogates: the legacy ids of the others.
+        places: where the wanted records stand among all.
+        values: of those alone the columns asked for, by name; null is None.
+    """
+
+    keys: Sequence[int | str]
+    surrogates: Mapping[int | str, int]
+    places: Sequence[int]
+    values: Mapping[str, Sequence[Sortable | None]]
+
+    def ids(self) -> list[int | str]:
+        """The legacy id of every record."""
+        return [self.surrogates.get(key, key) for key in self.keys] if self.surrogates else [*self.keys]
+
+
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """A record as the core sees it.
+    """One record, looked at by itself.
 
     Attributes:
         key: what the upstream tells records apart by: its own id.
@@ -85,54 +110,14 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         return f"Row(id={self.id!r}, exam_id={self.exam_id!r})"
 
 
-class Reading(ABC):
-    """A list that was read whole: the records that a query wants, in its order.
-
-    It can be kept elsewhere and read back there: all there is to it are these attributes, and the records in ranges.
-
-    Attributes:
-        count: how many records there are.
-        unsettled: the list kept changing while it was read.
-        people: the roster's values of each source that was read.
-    """
-
-    count: int
-    unsettled: bool
-    people: Sequence[Mapping[str, Any]]
-
-    @abstractmethod
-    def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
-        """Some records, in order: the JSON text of each, and the place in ``people`` of the source that it is from.
-
-        Args:
-            start: how many lie before the first.
-            limit: how many at most.
-
-        Raises:
-            UpstreamError: they cannot be read back.
-        """
-
-    def rows(self, start: int, limit: int) -> list[Row]:
-        """Some records, in order, to be rendered; their ids and columns are not known any more.
-
-        Raises:
-            UpstreamError: they cannot be read back.
-        """
-        people = self.people
-        return [Row(0, 0, None, {}, text, people[source]) for text, source in self.records(start, limit)]
+def is_decoded(rows: Sequence[Any]) -> bool:
+    """Whether records came as the codec decodes them, and not as their texts."""
+    return bool(rows) and isinstance(rows[0], msgspec.Struct)
 
 
-@dataclass(frozen=True)
-class One:
-    """What was found for one id.
-
-    Attributes:
-        row: the record, or None where there is none.
-        unsettled: it was looked for in a list that kept changing.
-    """
-
-    row: Row | None
-    unsettled: bool = False
+def with_texts(chunk: Chunk) -> Chunk:
+    """A page with each record as its text."""
+    return replace(chunk, rows=[*map(bytes, chunk.rows)]) if is_decoded(chunk.rows) else chunk
 
 
 class Source(ABC):
@@ -147,7 +132,9 @@ class Source(ABC):
     numbered: bool
 
     @abstractmethod
-    def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
+    def fetch(
+        self, start: int, limit: int, step: int | None, walk: Deadline | None, decode: Decode | None = None
+    ) -> Chunk:
         """Read the page that begins at ``start``.
 
         Args:
@@ -155,127 +142,11 @@ class Source(ABC):
             limit: records asked for.
             step: records a page, as an earlier page stated it; None at the first.
             walk: the end of the walk that it belongs to.
+            decode: decodes the records whole, if that may be; None to have their texts.
 
         Raises:
             LegacyError: as contract 2 says for what failed.
         """
-
-    def fetch_first(self, limit: int, decode: Callable[[bytes], Any], walk: Deadline | None) -> Chunk:
-        """Read the first page, its records decoded whole if that may be: all of them are wanted.
-
-        Args:
-            limit: records asked for.
-            decode: :meth:`Codec.page`.
-            walk: the end of the walk that it belongs to.
-
-        Raises:
-            LegacyError: as contract 2 says for what failed.
-        """
-        return self.fetch(0, limit, None, walk)
-
-
-Capability = Literal["exam", "status", "filter", "sort"]
-
-SET_ASIDE_FOR = 600.0
-"""Seconds until what was disproved is tried again; twice as long each time that it is disproved at that."""
-
-LONGEST_SET_ASIDE = 24 * 3600.0
-"""Seconds that this grows to."""
-
-BELIEVED_FOR = 600.0
-"""Seconds for which an upstream that was seen to filter or sort is believed to."""
-
-_log = logging.getLogger("compat.upstream")
-
-
-@dataclass
-class _SetAside:
-    """What was disproved: for how long, until when, and whether it was tried since."""
-
-    seconds: float
-    until: float
-    tried: bool = False
-
-
-class PushdownTrust:
-    """Remembers, for one upstream, what it was seen to ignore and to do; safe across threads.
-
-    Pickled, it knows only what is configured.
-
-    Args:
-        configured: what the configuration leaves to the upstream.
-        name: what the upstream is called in the log.
-        clock: seconds on a clock that never goes back.
-    """
-
-    def __init__(
-        self, configured: frozenset[Capability], name: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._configured = configured
-        self._name = name
-        self._clock = clock
-        self._set_aside: dict[Capability, _SetAside] = {}
-        self._proved: dict[Capability, float] = {}
-        self.renew()
-        renew_after_fork(self.renew)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"configured": self._configured, "name": self._name, "clock": self._clock}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
-
-    def renew(self) -> None:
-        """Take a lock of one's own, in a process that was forked; what is known is known there too."""
-        self._lock = threading.Lock()
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """What is left to the upstream now."""
-        if not self._set_aside:
-            return self._configured
-        with self._lock:
-            now = self._clock()
-            return self._configured - {each for each in list(self._set_aside) if not self._due(each, now)}
-
-    def _due(self, capability: Capability, now: float) -> bool:
-        found = self._set_aside[capability]
-        if now < found.until:
-            return False
-        if now >= found.until + found.seconds and found.tried:
-            # It held for as long as it had been set aside: what comes after is another matter.
-            del self._set_aside[capability]
-        elif not found.tried:
-            found.tried = True
-            _log.warning("the %s are to see to %r again: it is looked at whether they do", self._name, capability)
-        return True
-
-    def disprove(self, capability: Capability) -> None:
-        """A record came back that breaks what was left to the upstream: the shim does it, until it is tried again."""
-        with self._lock:
-            now = self._clock()
-            found = self._set_aside.get(capability)
-            if found is not None and now < found.until:
-                # Of a call that began before the one by which it was disproved.
-                return
-            seconds = SET_ASIDE_FOR if found is None else min(2 * found.seconds, LONGEST_SET_ASIDE)
-            self._set_aside[capability] = _SetAside(seconds, now + seconds)
-            self._proved.pop(capability, None)
-        _log.warning(
-            "the %s ignored %r, which the configuration leaves to them: it is done here, and tried again in %d minutes",
-            self._name,
-            capability,
-            seconds / 60,
-        )
-
-    def prove(self, capability: Capability) -> None:
-        """The upstream was seen to do it."""
-        self._proved[capability] = self._clock()
-
-    def proved(self, capability: Capability) -> bool:
-        """Whether it was seen to do it a short while ago."""
-        at = self._proved.get(capability)
-        return at is not None and self._clock() - at < BELIEVED_FOR
 
 
 ExtraFields = Literal["all"] | tuple[str, ...]
@@ -295,97 +166,146 @@ class LegacySettings:
 
 
 class Codec(ABC):
-    """Reads an upstream's records as legacy records, as far as asked."""
+    """Reads an upstream's records as legacy records, as far as asked.
 
-    def page(self, body: bytes) -> Any:
-        """A page as the upstream wraps it, with its records decoded whole; ``bytes`` of one is a text of it again.
+    Whatever shows or looks at a record raises an UpstreamError where that cannot be done; its text names field and
+    record.
 
-        Raises:
-            ValueError: they are not all of the declared types, or decoding them whole saves nothing.
-        """
-        raise ValueError("decoded one by one")
+    Attributes:
+        keeps_texts: whether ``bytes`` of a record that was decoded whole is a text of it again.
+    """
 
-    def page_rows(self, body: bytes) -> Sequence[Any]:
-        """The records of a page, decoded whole.
-
-        Raises:
-            ValueError: they are not all of the declared types, or decoding them whole saves nothing.
-        """
-        raise ValueError("decoded one by one")
+    keeps_texts: ClassVar[bool] = False
 
     @abstractmethod
-    def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
-        """Look at the ids of every record, and at some columns of an exam's.
+    def page(self, body: bytes) -> Any:
+        """A page as the upstream wraps it, with its records decoded whole.
 
         Raises:
-            UpstreamError: an id or exam id that is none, or a column's value that the column's type cannot read; the
-                text names field and record.
+            ValueError: they are not all of the declared types, or decoding them whole saves nothing.
         """
 
-    def whole_page(self, rows: Sequence[Any], having: Mapping[str, Comparable]) -> bytes | None:
-        """A page whose records are all wanted, shown as :meth:`render` shows them.
+    @abstractmethod
+    def columns(
+        self, rows: Sequence[Any], exam_id: int | None, names: Sequence[str], person: Mapping[str, Any]
+    ) -> Columns:
+        """The ids of every record, and some columns of an exam's.
 
         Args:
-            rows: the page's records, as :meth:`page_rows` decodes them.
+            rows: the records, as their texts or as :meth:`page` decodes them.
+            exam_id: the exam, or None for the records of all, of which only the ids are looked at.
+            names: the columns.
+            person: the roster's values for the user whose records they are.
+        """
+
+    @abstractmethod
+    def scan(
+        self, rows: Sequence[Any], exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]
+    ) -> list[Row]:
+        """The same record by record, which :meth:`columns` has to agree with."""
+
+    def whole_page(self, rows: Sequence[Any], having: Mapping[str, Comparable]) -> bytes | None:
+        """A page whose records are all wanted, shown as :meth:`body` shows it.
+
+        Args:
+            rows: the page's records, as :meth:`page` decodes them.
             having: column to the value that every record has to have there.
 
         Returns:
-            the JSON object that the old page was, ``{"students": [...]}``; None where a record has another value, an
-            id comes twice, or the records have to be looked at one by one.
+            None where a record has another value, an id comes twice, or the records have to be looked at one by one.
         """
         return None
 
     @abstractmethod
-    def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
-        """What :meth:`scan` sees, by column.
-
-        Raises:
-            UpstreamError: as :meth:`scan` does.
-        """
-
-    @abstractmethod
-    def render(self, rows: Sequence[Row]) -> bytes:
+    def render(self, records: Sequence[Any], people: People) -> bytes:
         """Records as a JSON array of legacy records.
 
-        Raises:
-            UpstreamError: a record that has no legacy form; the text names field and record.
+        Args:
+            records: texts, or as :meth:`page` decodes them.
+            people: the roster's values for the user of each.
         """
 
-    def body(self, rows: Sequence[Row]) -> bytes:
-        """Records as the old page had them, ``{"students": [...]}``: :meth:`render`, without copying a page of it.
+    def body(self, records: Sequence[Any], people: People) -> bytes:
+        """Records as the old page had them, ``{"students": [...]}``: :meth:`render`, without copying a page of it."""
+        return students(self.render(records, people))
 
-        Raises:
-            UpstreamError: as :meth:`render` does.
-        """
-        return students(self.render(rows))
+    def single(self, row: Row) -> bytes:
+        """One record as a legacy record."""
+        return self.render([row.record], [row.person])[1:-1]
 
     @abstractmethod
     def plain(self, text: Any, person: Mapping[str, Any]) -> bytes:
-        """One record as :meth:`render` shows it, by the marshmallow schemas alone.
+        """One record as :meth:`render` shows it, by the marshmallow schemas alone."""
 
-        Raises:
-            UpstreamError: it has no legacy form; the text names field and record.
-        """
+
+class SharedKeys(LimitKeys, total=False):
+    """The settings that every kind of upstream has, for signatures; :class:`Upstream` describes them."""
+
+    walk_deadline: float
+    walk_pages: int
+    walk_bytes: int
+    walk_rate: float
+    unsettled: Literal["serve", "refuse"]
+    breaker_failures: int
+    session: requests.Session | None
+    retries: RetryPolicy
 
 
 class Upstream(ABC):
-    """A new endpoint.
+    """A new endpoint, and the settings that every kind of it has.
+
+    Whatever asks it raises a LegacyError as contract 2 says for what failed, and an
+    InvalidParameter where it only reads.
+
+    Args:
+        base_url: scheme and host.
+        capabilities: what is left to it.
+        walk_deadline: seconds that a reading of the whole list may take.
+        walk_pages: pages that one may read, all its attempts together; more is an error.
+        walk_bytes: bytes of records that one may read, all its attempts together; more is an error.
+        walk_rate: calls a second that readings of small pages, with fewer than 100 records, make together.
+        unsettled: "serve" a list that kept changing and say so, or "refuse" it.
+        breaker_failures: attempts in a row that fail before one call at a time goes on trying, while others are told
+            at once; 0 for no such stop.
+        session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
+        retries: how often and how long to try.
+        limits: the keys of :class:`compat.upstream.limits.AnswerLimits`.
 
     Attributes:
         kind: its name in the configuration.
         base_url: scheme and host.
         walk: how a reading of the whole list is bounded.
         pushdown: what it is trusted to do by itself.
+        keep_alive: seconds that an idle connection is trusted.
+
+    Raises:
+        ConfigurationError: an argument that cannot be used.
     """
 
     kind: ClassVar[str]
-    base_url: str
-    walk: WalkSettings
-    _transport: Transport
 
-    def __init__(self, capabilities: frozenset[Capability], walk: WalkSettings) -> None:
-        self.pushdown = PushdownTrust(capabilities, self.kind.replace("_", " "))
-        self.walk = walk
+    def __init__(
+        self,
+        base_url: str,
+        capabilities: frozenset[Capability],
+        *,
+        walk_deadline: float = WalkSettings.deadline,
+        walk_pages: int = WalkSettings.pages,
+        walk_bytes: int = WalkSettings.bytes,
+        walk_rate: float = WalkSettings.rate,
+        unsettled: Literal["serve", "refuse"] = "serve",
+        breaker_failures: int = BREAKER_FAILURES,
+        session: requests.Session | None = None,
+        retries: RetryPolicy = RetryPolicy(),
+        **limits: Unpack[LimitKeys],
+    ) -> None:
+        name = self.kind.replace("_", " ")
+        self.base_url = checked_url("base_url", base_url)
+        self.walk = WalkSettings(walk_deadline, unsettled, walk_pages, walk_bytes, walk_rate)
+        self.pushdown = PushdownTrust(capabilities, name)
+        taken = AnswerLimits(**limits)
+        self.keep_alive = taken.keep_alive
+        self._transport = Transport(retries, session, name, taken, breaker_failures)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -405,20 +325,13 @@ class Upstream(ABC):
         """
 
     @abstractmethod
-    def sources(
-        self,
-        query: Query,
-        pushed: frozenset[Capability],
-        options: CallOptions,
-        page_rows: Callable[[bytes], Sequence[Any]] | None = None,
-    ) -> list[Source]:
+    def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
         """The lists to read for a query.
 
         Args:
             query: the query.
             pushed: what of it is left to the upstream.
             options: how the old call was to be sent.
-            page_rows: decodes the records of a page whole, where they are all wanted.
         """
 
     @abstractmethod
@@ -426,36 +339,24 @@ class Upstream(ABC):
         """The reader of its records."""
 
     @abstractmethod
-    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> One:
-        """The record of a legacy id.
+    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | list[Source] | None:
+        """The record of a legacy id, or None where there is none.
 
-        Raises:
-            LegacyError: as contract 2 says for what failed.
+        Returns:
+            where no route gives one record, the lists to look for it in.
         """
 
     @abstractmethod
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
-        """Register a student, and give the record made.
-
-        Raises:
-            LegacyError: as contract 2 says for what failed; InvalidParameter where the upstream only reads.
-        """
+        """Register a student, and give the record made."""
 
     @abstractmethod
     def update(self, student_session_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
-        """Change a record, and give it as it is then.
-
-        Raises:
-            LegacyError: as contract 2 says for what failed; InvalidParameter where the upstream only reads.
-        """
+        """Change a record, and give it as it is then."""
 
     @abstractmethod
     def delete(self, student_session_id: int, options: CallOptions) -> None:
-        """Delete a record that was just looked at.
-
-        Raises:
-            LegacyError: as contract 2 says for what failed; InvalidParameter where the upstream only reads.
-        """
+        """Delete a record that was just looked at."""
 
     @property
     def reads_only(self) -> InvalidParameter | None:

@@ -7,26 +7,34 @@ urllib3 opens connections, finds its way through proxies, sends again, follows r
 on a connection of its pool nothing of that is left to do, and finding that out takes most of a request's processor
 time. Here the head is what the library wrote on that connection before, but for its target, and the answer is read as
 any other. Whatever is otherwise is left to ``urlopen``.
+
+Neither library looks for forks. A parent goes on with its connections: the child lets go of its own descriptor of each,
+which tells the other side nothing, and puts new locks where another thread may have held the old ones.
 """
 
 from __future__ import annotations
 
 import http.client
 import logging
+import queue
 import re
 import ssl
+import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 from http.client import HTTP_PORT
+from http.cookiejar import CookieJar
 from types import FunctionType
 from typing import Any
 
+import requests
 import urllib3.response
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import (
     BaseHTTPResponse,
     HTTPConnectionPool,
@@ -36,9 +44,11 @@ from urllib3 import (
     connection,
     connectionpool,
 )
-from urllib3.exceptions import DependencyWarning, HTTPError, ProtocolError, ReadTimeoutError, SSLError
+from urllib3._collections import RecentlyUsedContainer
+from urllib3.exceptions import DependencyWarning, ProtocolError, ReadTimeoutError, SSLError
 
 from compat.errors import UpstreamError
+from compat.processes import renew_after_fork
 from compat.upstream.answers_in_step import AnswerInStep, Attempt
 from compat.upstream.limits import SMALL
 
@@ -49,6 +59,8 @@ __all__ = [
     "ask_again",
     "check_encoding",
     "keep_in_step",
+    "leave_in_children",
+    "leave_to_parent",
 ]
 
 _ENCODINGS = {"identity": "", "x-gzip": "gzip"}
@@ -295,8 +307,7 @@ def ask_again(
         None where nothing was sent: it is for ``urlopen`` then.
 
     Raises:
-        HTTPError: as ``urlopen`` does.
-        UpstreamError: the answer passed a limit.
+        HTTPError, UpstreamError: as ``urlopen`` does; the answer passed a limit.
     """
     if pool.proxy is not None or _TARGET.fullmatch(target) is None or not _unobserved():
         return None
@@ -307,6 +318,8 @@ def ask_again(
         return None
     try:
         answer = kept.ask(b"GET %b HTTP/1.1\r\n%b" % (target.encode("ascii"), again), silence)
+        if answer.will_close:
+            kept.close()
         found = HTTPHeaderDict(answer.pairs)
         if answer.length is None or answer.length > SMALL or "Content-Encoding" in found:
             return _by_library(pool, kept, answer, found, target)
@@ -315,12 +328,8 @@ def ask_again(
     except BaseException as error:
         kept.close()
         pool._put_conn(kept)
-        raised = _as_urllib3(error, pool, target)
-        if raised is None:
-            raise
-        raise raised from error
-    if answer.will_close:
-        kept.close()
+        _raise_as_urllib3(error, pool, target)
+        raise
     pool._put_conn(kept)
     return WholeAnswer(answer.status, found, body)
 
@@ -340,7 +349,7 @@ def _by_library(
     pool: HTTPConnectionPool, kept: Any, answer: AnswerInStep, headers: HTTPHeaderDict, target: str
 ) -> HTTPResponse:
     """The library's answer, which decodes, and gives the connection back."""
-    response = HTTPResponse(
+    return HTTPResponse(
         body=answer,
         headers=headers,
         status=answer.status,
@@ -354,17 +363,85 @@ def _by_library(
         request_method="GET",
         request_url=target,
     )
-    if answer.will_close:
-        kept.close()
-    return response
 
 
-def _as_urllib3(error: BaseException, pool: HTTPConnectionPool, target: str) -> HTTPError | None:
-    """What ``urlopen`` makes of an error; None for one that it lets pass."""
+def _raise_as_urllib3(error: BaseException, pool: HTTPConnectionPool, target: str) -> None:
+    """Raise what ``urlopen`` makes of an error; nothing for one that it lets pass."""
     if isinstance(error, TimeoutError):
-        return ReadTimeoutError(pool, target, "Read timed out.")
+        raise ReadTimeoutError(pool, target, "Read timed out.") from error
     if isinstance(error, ssl.SSLError):
-        return SSLError(error)
+        raise SSLError(error) from error
     if isinstance(error, http.client.HTTPException | OSError):
-        return ProtocolError("Connection aborted.", error)
-    return None
+        raise ProtocolError("Connection aborted.", error) from error
+
+
+_met: weakref.WeakSet[BaseAdapter] = weakref.WeakSet()
+
+
+def leave_in_children(adapter: BaseAdapter) -> None:
+    """Have a script's own adapter, by which a call may have gone out, leave its connections in every child to come."""
+    _met.add(adapter)
+
+
+def _leave_met() -> None:
+    for adapter in list(_met):
+        leave_to_parent(adapter)
+
+
+renew_after_fork(_leave_met)
+
+
+def leave_to_parent(held: object) -> None:
+    """Drop the connections that a session, an adapter or a pool has from before the fork; for the child alone.
+
+    Found are those that urllib3 pools, of ``requests``' own adapters and of any that keeps its pools in attributes,
+    adapters within adapters among them. The settings of all of these stay.
+
+    Args:
+        held: a ``requests.Session``, an adapter, or what urllib3 has of pools.
+    """
+    left, seen = [held], set()
+    while left:
+        each = left.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            left += _within(each)
+
+
+def _within(held: object) -> list[Any]:
+    """What else holds connections in there; those that it has by itself are dropped."""
+    if isinstance(held, requests.Session):
+        if isinstance(held.cookies, CookieJar):
+            held.cookies._cookies_lock = threading.RLock()  # type: ignore[attr-defined]  # its stubs leave it out
+        return list(held.adapters.values())
+    if isinstance(held, HTTPConnectionPool):
+        if isinstance(held.pool, queue.Queue):
+            _empty(held.pool)
+        return []
+    if isinstance(held, PoolManager):
+        return [held.pools]
+    if isinstance(held, RecentlyUsedContainer):
+        held.lock = threading.RLock()
+        return [held[key] for key in held.keys()]  # noqa: SIM118 - it does not iterate
+    if isinstance(held, BaseAdapter):
+        return list(vars(held).values())
+    if isinstance(held, Mapping):
+        return list(held.values())
+    return list(held) if isinstance(held, list | tuple | set | frozenset) else []
+
+
+def _empty(connections: queue.Queue[Any]) -> None:
+    """Make a pool's queue as it was when it was new.
+
+    The queue itself stays: urllib3 empties it when the pool goes, and would wait for a lock that nobody gives back.
+    """
+    inherited = list(connections.queue)
+    connections.mutex = threading.Lock()
+    connections.not_empty = threading.Condition(connections.mutex)
+    connections.not_full = threading.Condition(connections.mutex)
+    connections.all_tasks_done = threading.Condition(connections.mutex)
+    connections.queue.clear()
+    connections.queue.extend([None] * connections.maxsize)
+    for each in inherited:
+        if each is not None:
+            each.close()

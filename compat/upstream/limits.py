@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from compat.errors import ConfigurationError, UpstreamError, UpstreamThrottled
@@ -24,7 +23,7 @@ from compat.processes import renew_after_fork
 from compat.upstream.retries import Deadline
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    pass
 
 __all__ = [
     "FREE_PAGES",
@@ -83,15 +82,6 @@ class AnswerLimits:
             if not fits or (value == 0 and each.name != "keep_alive"):
                 least = "of at least 0" if each.name == "keep_alive" else "above 0"
                 raise ConfigurationError(f"{each.name} = {value!r}: must be {what} {least}")
-
-    @classmethod
-    def of(cls, **keys: Unpack[LimitKeys]) -> AnswerLimits:
-        """The limits of some keys, the others by default.
-
-        Raises:
-            ConfigurationError: a value that cannot be used; the text names its key.
-        """
-        return cls(**keys)
 
     def within(self, deadline: Deadline) -> Deadline:
         """When an answer that is asked for now has to be there."""
@@ -152,31 +142,26 @@ _PAUSE = 0.001
 """Seconds between two pieces of a large answer."""
 
 
-class _Places:
-    def __init__(self) -> None:
-        self.renew()
-        renew_after_fork(self.renew)
-
-    def renew(self) -> None:
-        """Give all places back, in a process that was forked."""
-        self.free = threading.BoundedSemaphore(_PLACES)
+_free = threading.BoundedSemaphore(_PLACES)
 
 
-_places = _Places()
+def _renew() -> None:
+    global _free  # noqa: PLW0603 - a forked process has places of its own
+    _free = threading.BoundedSemaphore(_PLACES)
+
+
+renew_after_fork(_renew)
 
 
 class LargeAnswer:
     """A place for one answer, taken when it turns out to be large and given back at the end of the context."""
 
-    def __init__(self) -> None:
-        self._place: threading.BoundedSemaphore | None = None
+    _place: threading.BoundedSemaphore | None = None
 
     def __enter__(self) -> LargeAnswer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._place is not None:
             self._place.release()
             self._place = None
@@ -197,7 +182,7 @@ class LargeAnswer:
             # Each piece lets others have the interpreter and the processor first.
             time.sleep(_PAUSE)
             return
-        free = _places.free
+        free = _free
         if not free.acquire(timeout=deadline.remaining()):
             raise UpstreamThrottled(f"Too many answers of more than {SMALL} bytes are being read at once.", "1")
         self._place = free

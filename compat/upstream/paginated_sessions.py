@@ -1,38 +1,36 @@
-"""The newer shape: sessions by limit and offset, with their totals in the body (seed 000; contract, section 4)."""
+"""The newer shape: sessions by limit and offset, of all users or of a roster (seed 000; contract, section 4)."""
 
 from __future__ import annotations
 
+import csv
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
-import requests
 
-from compat.core.reading import read_sources
 from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized, UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, Query
-from compat.mapping.compiled import REFUSED
+from compat.mapping.compiled.types import looked_up_names
 from compat.mapping.lens import NOBODY
-from compat.schemas import PaginatedSessionsOutputSchema
+from compat.schemas import COLUMNS, PaginatedSessionsOutputSchema
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
-from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
-from compat.upstream.access_token import ClientCredentials, FixedToken, TokenSource
-from compat.upstream.base import Capability, Chunk, Codec, LegacySettings, One, Row, Source, Upstream
-from compat.upstream.limits import AnswerLimits, LimitKeys, WalkSettings
-from compat.upstream.page_columns import Noted
-from compat.upstream.retries import BREAKER_FAILURES, Deadline, RetryPolicy
-from compat.upstream.roster import Person, read_roster
+from compat.text.json import decode_masked, dumps, unmasked
+from compat.upstream.access_token import ClientCredentials, FixedToken
+from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
+from compat.upstream.retries import Deadline
 from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.transport import (
     CallOptions,
     Reply,
-    Transport,
     Unreadable,
+    decode_page,
     json_object,
     refused_parameters,
     unexpected,
@@ -47,6 +45,7 @@ __all__ = [
     "TokenRefused",
     "raw_page",
     "read_chunk",
+    "read_roster",
 ]
 
 _SCHEMA = PaginatedSessionsOutputSchema()
@@ -74,7 +73,7 @@ def raw_page(body: bytes) -> Any:
     return page
 
 
-def read_chunk(reply: Reply, offset: int, decode: Callable[[bytes], Any] = raw_page) -> Chunk:
+def read_chunk(reply: Reply, offset: int, decode: Decode = raw_page) -> Chunk:
     """A page of a list.
 
     Args:
@@ -93,7 +92,7 @@ def read_chunk(reply: Reply, offset: int, decode: Callable[[bytes], Any] = raw_p
         raise refused_parameters(reply)
     if reply.status != 200:
         raise unexpected(reply)
-    page = _page(reply, decode)
+    page = decode_page(reply, decode, raw_page, _plain_page)
     reply.limits.check_records(len(page.sessions))
     if page.offset != offset:
         raise Unreadable(f"The upstream's page begins at {page.offset}, though it was asked from {offset}.")
@@ -104,21 +103,82 @@ def read_chunk(reply: Reply, offset: int, decode: Callable[[bytes], Any] = raw_p
     return Chunk(offset, page.sessions, page.total, page.limit)
 
 
-def _page(reply: Reply, decode: Callable[[bytes], Any]) -> Any:
-    try:
-        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
-        check_utf_8(reply.body)
-        return decode(reply.body)
-    except REFUSED:
-        if decode is not raw_page:
-            return _page(reply, raw_page)
-        content = json_object(reply)
+def _plain_page(reply: Reply) -> _Page:
+    content = json_object(reply)
     problems = _SCHEMA.validate(content)
     if problems:
         name, messages = next(iter(problems.items()))
         raise Unreadable(f"The upstream's answer is not a page: {name}: {messages[0]}")
     rows: Sequence[Any] = [dumps(row).encode() for row in content["sessions"]]
     return _Page(int(content["limit"]), int(content["offset"]), list(rows), int(content["total"]))
+
+
+_INTEGER = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One user of the new platform.
+
+    Attributes:
+        user_id: the user's id there.
+        values: legacy field to value, of those that the roster gives.
+        line: where the roster's file names the user.
+    """
+
+    user_id: str = field(repr=False)
+    values: Mapping[str, Any] = field(repr=False)
+    line: int
+
+
+def read_roster(path: str | Path) -> list[Person]:
+    """Read a CSV with the columns user_id, email, name, student_id and external_id; an empty cell is null.
+
+    Raises:
+        ConfigurationError: the file cannot be read, lacks a column, or names a user twice; the text names the line,
+            and no person.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return _people(str(path), csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"roster {path}: {error}") from None
+
+
+def _people(path: str, reader: csv.DictReader[str]) -> list[Person]:
+    columns = ("user_id", *looked_up_names())
+    absent = [name for name in columns if name not in (reader.fieldnames or ())]
+    if absent:
+        raise ConfigurationError(f"roster {path}: has no column {', '.join(absent)}; it needs {', '.join(columns)}")
+    if len(set(reader.fieldnames or ())) != len(reader.fieldnames or ()):
+        raise ConfigurationError(f"roster {path}: names a column twice")
+    people: dict[str, Person] = {}
+    for row in reader:
+        where = f"roster {path}, line {reader.line_num}"
+        if None in row or None in row.values():
+            raise ConfigurationError(f"{where}: must have {len(reader.fieldnames or ())} cells")
+        user_id = row["user_id"]
+        if not user_id or user_id in (".", ".."):
+            raise ConfigurationError(f"{where}: user_id is empty, or no id")
+        if user_id in people:
+            raise ConfigurationError(f"{where}: the same user_id stands on a line before")
+        people[user_id] = Person(user_id, dict(_values(where, row, columns[1:])), reader.line_num)
+    if not people:
+        raise ConfigurationError(f"roster {path}: names nobody, so that every list would be empty")
+    return list(people.values())
+
+
+def _values(where: str, row: Mapping[str, str | None], names: Iterable[str]) -> Iterable[tuple[str, Any]]:
+    for name in names:
+        text = row[name]
+        if not text:
+            yield name, None
+        elif COLUMNS[name].json != "integer":
+            yield name, text
+        elif _INTEGER.fullmatch(text):
+            yield name, int(text)
+        else:
+            raise ConfigurationError(f"{where}: {name} must be an integer or empty")
 
 
 _log = logging.getLogger("compat.upstream")
@@ -141,16 +201,7 @@ class PaginatedSessions(Upstream):
         client_secret: the proof of it.
         oauth_scope: the scope to ask for.
         bearer_token: a token that was given, instead of the three.
-        walk_deadline: seconds that a reading of the whole list may take.
-        walk_pages: pages that one may read, all its attempts together; more is an error.
-        walk_bytes: bytes of records that one may read, all its attempts together; more is an error.
-        walk_rate: calls a second that readings of small pages, with fewer than 100 records, make together.
-        breaker_failures: attempts in a row that fail before one call at a time goes on trying, while others are told
-            at once; 0 for no such stop.
-        unsettled: "serve" a list that kept changing and say so, or "refuse" it.
-        session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
-        retries: how often and how long to try.
-        limits: the keys of :class:`compat.upstream.limits.AnswerLimits`.
+        shared: what every kind of upstream takes, as :class:`compat.upstream.Upstream` describes it.
 
     Raises:
         ConfigurationError: an argument that cannot be used.
@@ -170,22 +221,12 @@ class PaginatedSessions(Upstream):
         client_secret: str | None = None,
         oauth_scope: str = READ_SCOPE,
         bearer_token: str | None = None,
-        walk_deadline: float = 900,
-        walk_pages: int = WalkSettings.pages,
-        walk_bytes: int = WalkSettings.bytes,
-        walk_rate: float = WalkSettings.rate,
-        breaker_failures: int = BREAKER_FAILURES,
-        unsettled: Literal["serve", "refuse"] = "serve",
-        session: requests.Session | None = None,
-        retries: RetryPolicy = RetryPolicy(),
-        **limits: Unpack[LimitKeys],
+        **shared: Unpack[SharedKeys],
     ) -> None:
-        super().__init__(frozenset(), WalkSettings(walk_deadline, unsettled, walk_pages, walk_bytes, walk_rate))
-        self.base_url = checked_url("base_url", base_url)
+        super().__init__(base_url, frozenset(), **shared)
         self.path = needed("path", path) if path.startswith("/") else "/" + needed("path", path)
         self.exams = checked_exams(exams)
         self._people = self._read_people(roster)
-        self._transport = Transport(retries, session, "paginated sessions", AnswerLimits.of(**limits), breaker_failures)
         self._tokens = self._token_source(token_url, client_id, client_secret, oauth_scope, bearer_token)
 
     def __repr__(self) -> str:
@@ -206,7 +247,7 @@ class PaginatedSessions(Upstream):
         client_secret: str | None,
         scope: str,
         given: str | None,
-    ) -> TokenSource:
+    ) -> FixedToken:
         credentials = {"token_url": token_url, "client_id": client_id, "client_secret": client_secret}
         if given:
             if any(credentials.values()):
@@ -240,13 +281,7 @@ class PaginatedSessions(Upstream):
         if exam_id not in self.exams:
             raise InvalidParameter({"id": [f"Must be an exam id that [exams] names: {exam_id} is not in it."]})
 
-    def sources(
-        self,
-        query: Query,
-        pushed: frozenset[Capability],
-        options: CallOptions,
-        page_rows: Callable[[bytes], Sequence[Any]] | None = None,
-    ) -> list[Source]:
+    def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
         return self.lists(options)
 
     def lists(self, options: CallOptions) -> list[Source]:
@@ -258,20 +293,9 @@ class PaginatedSessions(Upstream):
     def codec(self, settings: LegacySettings) -> Codec:
         return SessionCodec(self.exams, settings)
 
-    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> One:
-        # No route for one session is known: it is found by reading them.
-        def note(chunk: Chunk, source: Source) -> Noted:
-            page = codec.columns(chunk.rows, -1, (), source.person)
-            places = [at for at, key in enumerate(page.keys) if page.surrogates.get(key, key) == student_session_id]
-            return Noted(page.keys, page.surrogates, places, (), [chunk.rows[place] for place in places])
-
-        read = read_sources(self.lists(options), self.walk, note)
-        try:
-            found = read.rows(0, 1)
-            row = codec.scan([found[0].record], -1, (), found[0].person)[0] if found else None
-            return One(row, read.unsettled)
-        finally:
-            read.close()
+    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | list[Source] | None:
+        # No route for one session is known.
+        return self.lists(options)
 
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         raise self.reads_only
@@ -288,7 +312,7 @@ class PaginatedSessions(Upstream):
         asked: Mapping[str, str],
         options: CallOptions,
         walk: Deadline | None,
-        decode: Callable[[bytes], Any],
+        decode: Decode,
     ) -> Chunk:
         """Read a page; a refused token is renewed once."""
         token = self._tokens.current(options, walk)
@@ -310,7 +334,7 @@ class PaginatedSessions(Upstream):
         token: str,
         options: CallOptions,
         walk: Deadline | None,
-        decode: Callable[[bytes], Any],
+        decode: Decode,
     ) -> Chunk:
         def build() -> Outgoing:
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
@@ -330,13 +354,11 @@ class _UserList(Source):
         path = upstream.path.replace("{user_id}", quote(person.user_id, safe=""))
         self._list = _List(upstream, path, person.values, options)
 
-    def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
+    def fetch(
+        self, start: int, limit: int, step: int | None, walk: Deadline | None, decode: Decode | None = None
+    ) -> Chunk:
         with self._named():
-            return self._list.fetch(start, limit, step, walk)
-
-    def fetch_first(self, limit: int, decode: Callable[[bytes], Any], walk: Deadline | None) -> Chunk:
-        with self._named():
-            return self._list.fetch_first(limit, decode, walk)
+            return self._list.fetch(start, limit, step, walk, decode)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -363,12 +385,8 @@ class _List(Source):
         self.person = person
         self._options = options
 
-    def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
-        return self._read(start, limit, raw_page, walk)
-
-    def fetch_first(self, limit: int, decode: Callable[[bytes], Any], walk: Deadline | None) -> Chunk:
-        return self._read(0, limit, decode, walk)
-
-    def _read(self, start: int, limit: int, decode: Callable[[bytes], Any], walk: Deadline | None) -> Chunk:
+    def fetch(
+        self, start: int, limit: int, step: int | None, walk: Deadline | None, decode: Decode | None = None
+    ) -> Chunk:
         asked = {"limit": str(min(limit, LARGEST_LIMIT)), "offset": str(start)}
-        return self._upstream.read(self._path, asked, self._options, walk, decode)
+        return self._upstream.read(self._path, asked, self._options, walk, decode or raw_page)

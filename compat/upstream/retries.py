@@ -20,18 +20,11 @@ from urllib3.util import Retry
 
 from compat.errors import ConfigurationError, LegacyError, UpstreamThrottled, UpstreamTimeout
 from compat.processes import cached_property, renew_after_fork
-from compat.upstream.steps import never
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = [
-    "BREAKER_FAILURES",
-    "CircuitBreaker",
-    "Deadline",
-    "RetryPolicy",
-    "TryAgain",
-]
+__all__ = ["BREAKER_FAILURES", "Cancelled", "CircuitBreaker", "Deadline", "RetryPolicy", "TryAgain", "never"]
 
 _T = TypeVar("_T")
 _HEADERS = Retry()
@@ -39,6 +32,15 @@ _SPREAD = secrets.SystemRandom()
 """Not the ``random`` module: its state is the script's, which may have set it to draw the same numbers each time."""
 _NAP = 0.25
 """Seconds between two looks at whether a further attempt is still wanted."""
+
+
+class Cancelled(Exception):
+    """Nobody waits any more for what was being done."""
+
+
+def never() -> bool:
+    """Whether work that is always waited for was cancelled."""
+    return False
 
 
 class TryAgain(Exception):

@@ -2,45 +2,172 @@
 
 A script's own call has been through a session of ``requests`` already. What a second one would do to the call made from
 it, hooks, cookies, redirects and looking through the environment each time, nobody asked for.
+
+``requests`` merges what a call says with what the environment says for *its* host before an adapter sees either. A
+request to another host merges the same again for that host, by the same functions: ``NO_PROXY`` goes by host, a session
+may not trust the environment, and a call may want no proxy.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote_plus, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.auth import AuthBase
-from requests.utils import default_headers, select_proxy
+from requests.sessions import merge_setting
+from requests.utils import default_headers, get_environ_proxies, select_proxy
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import ProtocolError
 
-from compat.processes import renew_after_fork
+from compat.processes import ForkLock, renew_after_fork
 from compat.upstream.answers_in_step import OutOfStep
-from compat.upstream.call_options import CallOptions, leave_to_parent
 from compat.upstream.connections import (
     InStepAdapter,
     WholeAnswer,
     ask_again,
     check_encoding,
     keep_in_step,
+    leave_to_parent,
     without_unbounded,
 )
-from compat.upstream.mock_libraries import every_session_is_mocked, network_is_mocked
+from compat.upstream.responses import every_session_is_mocked, network_is_mocked
+from compat.upstream.retries import never
 
-__all__ = ["CallOptions", "GivenSession", "Incoming", "Outgoing", "OwnPool", "Sender", "whole_url_of"]
+__all__ = [
+    "CallOptions",
+    "GivenSession",
+    "Incoming",
+    "Outgoing",
+    "OwnPool",
+    "Sender",
+    "timeout_of",
+    "whole_url_of",
+]
 
 _SIGNATURE = re.compile(r"signature=[^&\s]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_]*")
 _CONNECTIONS = 32
 """Connections to an upstream that are kept open between requests."""
+
+
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_READ = (*_PROXY_VARIABLES, *(name.upper() for name in _PROXY_VARIABLES), "REQUEST_METHOD")
+"""What ``urllib`` reads of the environment for a proxy; in a CGI script it leaves ``HTTP_PROXY`` alone."""
+
+
+class ConnectionSettings(NamedTuple):
+    """What a connection to one host is made with; each as ``requests`` takes it."""
+
+    verify: Any
+    cert: Any
+    proxies: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """How the old call was to be sent, as far as the new one follows it.
+
+    Attributes:
+        timeout: for each request upstream; None for the shim's own limits.
+        verify: as ``requests`` takes it; None to take the environment's certificates, or those of ``requests``.
+        cert: as ``requests`` takes it.
+        proxies: what the call itself says, which goes before the environment; a scheme that is None has no proxy.
+        session_proxies: what its session says, which the environment goes before.
+        trust_env: whether the environment's proxies count.
+        retries: the retries that the call's own adapter was made with, or None where it has none of its own.
+        adapter_for: the script's own adapter for a URL, where it has one that is not a plain one.
+        attempted: told after each request upstream, from whichever thread sent it: the status of its answer, or None
+            where no whole answer came.
+        cancelled: whether nobody waits for the answer any more; asked before each request upstream and while one more
+            attempt is waited for.
+    """
+
+    timeout: Timeout | None = None
+    verify: Any = None
+    cert: Any = None
+    proxies: Mapping[str, str | None] | None = None
+    session_proxies: Mapping[str, str | None] | None = None
+    trust_env: bool = True
+    retries: Retry | None = None
+    adapter_for: Callable[[str], HTTPAdapter | None] | None = field(default=None, repr=False, compare=False)
+    attempted: Callable[[int | None], object] | None = field(default=None, repr=False, compare=False)
+    cancelled: Callable[[], bool] = field(default=never, repr=False, compare=False)
+
+    def limits(self, remaining: float) -> tuple[float, float, str]:
+        """Seconds to connect, seconds to wait for a byte, and the name of the second limit."""
+        if self.timeout is None:
+            return remaining, remaining, ""
+        timeout = self.timeout.clone()
+        # A limit of the whole says what is left to read only once it runs.
+        timeout.start_connect()
+        connect, read = Timeout.resolve_default_timeout(timeout.connect_timeout), timeout.read_timeout
+        connect = remaining if connect is None else min(float(connect), remaining)
+        if read is not None and read < remaining:
+            return connect, float(read), f"the caller's timeout of {read:g} seconds"
+        return connect, remaining, ""
+
+    @property
+    def total(self) -> float | None:
+        """Seconds for connecting and waiting together, or None."""
+        total = self.timeout.total if self.timeout is not None else None
+        return total if isinstance(total, int | float) else None
+
+    def settings_for(self, url: str) -> ConnectionSettings:
+        """What plain ``requests`` would send a call to that URL with, had the same call been made to it."""
+        proxies = dict(self.proxies or {})
+        if self.trust_env:
+            for scheme, proxy in get_environ_proxies(url, no_proxy=proxies.get("no_proxy")).items():
+                proxies.setdefault(scheme, proxy)
+        verify = self.verify
+        if verify is None:
+            verify = next(filter(None, map(os.environ.get, _BUNDLES)), True)
+        merged = merge_setting(proxies, dict(self.session_proxies or {}))  # type: ignore[no-untyped-call]  # untyped there
+        return ConnectionSettings(verify, self.cert, merged)
+
+    def settings_key(self) -> tuple[Any, ...]:
+        """Tells apart what :meth:`settings_for` gives for one host.
+
+        To look through the whole environment is half the cost of a call; these variables alone matter. Where no
+        script's call is behind a request, the environment is that of the start.
+        """
+        cert = tuple(self.cert) if isinstance(self.cert, list) else self.cert
+        if self.proxies is None:
+            return self.verify, cert
+        environment = tuple(map(os.environ.get, _READ)) if self.trust_env else None
+        return self.verify, cert, *map(_items, (self.proxies, self.session_proxies)), environment
+
+
+def timeout_of(value: Any) -> Timeout | None:
+    """A timeout as ``requests`` reads it.
+
+    Raises:
+        ValueError: it is none, in the words of ``requests`` and urllib3.
+    """
+    if value is None or isinstance(value, Timeout):
+        return value
+    if not isinstance(value, tuple):
+        return Timeout(connect=value, read=value)
+    try:
+        connect, read = value
+        return Timeout(connect=connect, read=read)
+    except ValueError:
+        raise ValueError(
+            f"Invalid timeout {value}. Pass a (connect, read) timeout tuple, "
+            "or a single float to set both timeouts to the same value."
+        ) from None
+
+
+def _items(proxies: Mapping[str, str | None] | None) -> tuple[Any, ...]:
+    return tuple(sorted((proxies or {}).items()))
 
 
 @dataclass
@@ -122,7 +249,7 @@ class GivenSession:
         headers = {**request.headers}
         if (accepted := self._session.headers.get("Accept-Encoding")) == default_headers()["Accept-Encoding"]:
             headers["Accept-Encoding"] = without_unbounded(str(accepted))
-        auth = _HeaderAuth(headers.pop("Authorization"))
+        auth = partial(_authorized, headers.pop("Authorization"))
         prepared = self._session.prepare_request(
             requests.Request(
                 request.method, request.url, headers=headers, params=request.params, data=request.data, auth=auth
@@ -183,11 +310,10 @@ class _Given:
         part: bytes = next(self._chunks, b"")
         return part
 
-    def drain_conn(self) -> None:
-        self._response.close()
-
     def close(self) -> None:
         self._response.close()
+
+    drain_conn = close
 
 
 def whole_url_of(request: Outgoing) -> str:
@@ -207,7 +333,7 @@ class OwnPool:
     """Sends by connections of our own; the proxies and certificates of the old call and of the environment count."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._adapter = InStepAdapter(pool_maxsize=_CONNECTIONS)
         self._headers = dict(default_headers())
         self._headers["Accept-Encoding"] = without_unbounded(self._headers["Accept-Encoding"])
@@ -222,7 +348,6 @@ class OwnPool:
 
     def renew(self) -> None:
         """Begin without connections, in a process that was forked."""
-        self._lock = threading.Lock()
         leave_to_parent(self._adapter)
         for pool, _ in self._pools.values():
             leave_to_parent(pool)
@@ -295,9 +420,7 @@ class OwnPool:
         verify, cert, proxies = options.settings_for(url)
         prepared = requests.PreparedRequest()
         prepared.url = url
-        pool = self._adapter.get_connection_with_tls_context(prepared, verify, proxies=proxies, cert=cert)
-        if not isinstance(pool, HTTPConnectionPool):
-            raise TypeError(f"requests gave {type(pool).__name__} for connections")
+        pool: Any = self._adapter.get_connection_with_tls_context(prepared, verify, proxies=proxies, cert=cert)
         self._adapter.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]  # untyped in its stubs
         return pool, not self._adapter.request_url(prepared, proxies).startswith("/")
 
@@ -317,12 +440,7 @@ def _without_retries(adapter: HTTPAdapter) -> HTTPAdapter:
     return once
 
 
-class _HeaderAuth(AuthBase):
-    """Sets the Authorization header last, so that a ``.netrc`` entry for the host does not replace it."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
-        return request
+def _authorized(authorization: str, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Set the Authorization header last, so that a ``.netrc`` entry for the host does not replace it."""
+    request.headers["Authorization"] = authorization
+    return request

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
@@ -30,9 +30,16 @@ from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import json_type
-from compat.text.json import array_of, dumps, loads, unmasked, unmasked_text
-from compat.upstream.base import Codec, LegacySettings, Row
-from compat.upstream.page_columns import Columns, columns_of, listed_object
+from compat.text.json import array_of, dumps, unmasked, unmasked_text
+from compat.upstream.base import (
+    Codec,
+    Columns,
+    LegacySettings,
+    People,
+    Row,
+    is_decoded,
+)
+from compat.upstream.records import columns_of, comparable_of, listed_object
 
 __all__ = ["SessionCodec"]
 
@@ -76,6 +83,8 @@ class SessionCodec(Codec):
         settings: the zone, and which carried fields beyond the 57 are let through.
     """
 
+    keeps_texts = True
+
     def __init__(self, exams: Mapping[int, str], settings: LegacySettings) -> None:
         self.lens = SessionLens(exams, settings.zone)
         self._zone = settings.zone
@@ -91,7 +100,7 @@ class SessionCodec(Codec):
 
     def page(self, body: bytes) -> Any:
         if self._extra == "all":
-            return super().page(body)
+            raise Declined
         page = self._odd.decode(body, lambda as_text: self._whole_of(as_text).view.decode_page, _values_of_page)
         self._check_ids(page.sessions)
         return page
@@ -113,7 +122,9 @@ class SessionCodec(Codec):
         if self._odd.masking and any(unmasked_text(session.id) != session.id for session in sessions):
             raise Declined
 
-    def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
+    def scan(
+        self, rows: Sequence[Any], exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]
+    ) -> list[Row]:
         if not columns:
             return self._identified(rows, person)
         try:
@@ -132,17 +143,19 @@ class SessionCodec(Codec):
         belonging = map(exams.__getitem__, applications)
         return list(map(Row, keys, legacy_ids(keys), belonging, repeat(nothing), rows, repeat(person)))
 
-    def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
+    def columns(
+        self, rows: Sequence[Any], exam_id: int | None, names: Sequence[str], person: Mapping[str, Any]
+    ) -> Columns:
         try:
-            _, sessions = self._typed(tuple(names), rows)
+            sessions = rows if is_decoded(rows) and not names else self._typed(tuple(names), rows)[1]
             exams = {application: self._view.exam(application) for application in {s.applicationId for s in sessions}}
-            if set(exams.values()) == {exam_id}:
+            if exam_id is None or {*exams.values()} == {exam_id}:
                 places: Sequence[int] = range(len(sessions))
                 chosen = sessions
             else:
                 places = [at for at, session in enumerate(sessions) if exams[session.applicationId] == exam_id]
                 chosen = [sessions[at] for at in places]
-            values = self._columns_of(tuple(names), chosen, person, exam_id)
+            values = {} if exam_id is None else self._columns_of(tuple(names), chosen, person, exam_id)
         except REFUSED:
             return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
         keys, surrogates = _keyed([session.id for session in sessions])
@@ -188,7 +201,7 @@ class SessionCodec(Codec):
         view: LegacyView,
         session: Any,
         text: Any,
-        exam_id: int,
+        exam_id: int | None,
         columns: Sequence[str],
         person: Mapping[str, Any],
     ) -> Row:
@@ -202,7 +215,7 @@ class SessionCodec(Codec):
             return self._plainly(text, exam_id, columns, person)
         return Row(key, record.id, exam, values, text, person)
 
-    def _plainly(self, text: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
+    def _plainly(self, text: Any, exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
         key, application = _identity(listed_object(text, "session"))
         exam = self._view.exam(application)
         if exam != exam_id:
@@ -215,32 +228,27 @@ class SessionCodec(Codec):
         if value is None or type(value) is tuple:
             return value
         try:
-            if type(value) is Raw:
-                value = loads(bytes(value))
-            if type(value) is str:
-                value = unmasked_text(value)
-                if COLUMNS[name].is_time:
-                    return self._times.instant(value)
-            return COLUMNS[name].compared(value, self._zone)
+            return comparable_of(COLUMNS[name], value, self._zone, self._times.instant)
         except ValueError:
             kind = COLUMNS[name].kind.partition(" ")[2]
             raise UpstreamError(f"The upstream's session {legacy_id(key)} has no {kind} in '{name}'.") from None
 
-    def render(self, rows: Sequence[Row]) -> bytes:
-        return self.body(rows)[len(b'{"students":') : -len(b"}")]
+    def render(self, records: Sequence[Any], people: People) -> bytes:
+        return self.body(records, people)[len(b'{"students":') : -len(b"}")]
 
-    def body(self, rows: Sequence[Row]) -> bytes:
+    def body(self, records: Sequence[Any], people: People) -> bytes:
         if self._extra != "all":
             try:
-                shown = self._whole_body(rows)
+                shown = self._whole_body(records, people)
                 return unmasked(shown) if self._odd.masking else shown
             except REFUSED:
                 pass
-        return students(array_of([self._shown(bytes(row.record), row.person) for row in rows]))
+        return students(
+            array_of([self._shown(bytes(record), person) for record, person in zip(records, people, strict=True)])
+        )
 
-    def _whole_body(self, rows: Sequence[Row]) -> bytes:
-        records, people = [row.record for row in rows], [row.person for row in rows]
-        if records and isinstance(records[0], msgspec.Struct):
+    def _whole_body(self, records: Sequence[Any], people: People) -> bytes:
+        if is_decoded(records):
             # They may have been decoded before another field was found to be odd: either way of writing does.
             return self._whole.pages.render(records, people)
 
@@ -294,7 +302,7 @@ def _values(sessions: Sequence[Any], path: str) -> list[Any]:
 def _identities(rows: Sequence[Any]) -> tuple[list[str], list[str]]:
     """The sessions' own ids, and the applications that they belong to."""
     found: Sequence[Any] = rows
-    if not (rows and isinstance(rows[0], msgspec.Struct)):
+    if not is_decoded(rows):
         try:
             found = joined(_keys.decode, rows)
         except REFUSED:

@@ -18,9 +18,16 @@ from compat.mapping.compiled import REFUSED, OddFields, TimeColumns, Times, one_
 from compat.mapping.compiled.refused import Declined
 from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
 from compat.schemas.fields import json_type
-from compat.text.json import Number, array_of, dumps, loads, unmasked, unmasked_text
-from compat.upstream.base import Codec, LegacySettings, Row
-from compat.upstream.page_columns import Columns, bare, columns_of, listed_object
+from compat.text.json import Number, array_of, dumps, unmasked
+from compat.upstream.base import (
+    Codec,
+    Columns,
+    LegacySettings,
+    People,
+    Row,
+    is_decoded,
+)
+from compat.upstream.records import bare, columns_of, comparable_of, listed_object
 
 __all__ = ["StudentCodec"]
 
@@ -52,41 +59,45 @@ class StudentCodec(Codec):
         self._named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
         self._odd = OddFields({name: column for name, column in COLUMNS.items() if column.allow_none})
 
-    def page_rows(self, body: bytes) -> Sequence[Any]:
+    def page(self, body: bytes) -> Any:
         if self._extra == "all":
-            return super().page_rows(body)
-        decoder = partial(_page_decoder, self._named)
-        page = self._odd.decode(body, decoder, lambda page, name: _values(page.students, name))
-        students: list[Any] = page.students
-        return super().page_rows(body) if _may_lose_a_sign(students, body) else students
+            raise Declined
+        page = self._odd.decode(
+            body, partial(_page_decoder, self._named), lambda page, name: _values(page.students, name)
+        )
+        if _may_lose_a_sign(page.students, body):
+            raise Declined
+        return page
 
-    def scan(self, rows: Sequence[Any], exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> list[Row]:
+    def scan(
+        self, rows: Sequence[Any], exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]
+    ) -> list[Row]:
         names = tuple(dict.fromkeys(("id", "exam_id", *columns)))
-        found = rows if rows and isinstance(rows[0], msgspec.Struct) else self._looked_at(rows, names)
+        try:
+            found = self._typed(rows, names)
+        except REFUSED:
+            found = [_plain(row, names) for row in rows]
         return [self._row(record, row, exam_id, columns, person) for record, row in zip(found, rows, strict=True)]
 
-    def columns(self, rows: Sequence[Any], exam_id: int, names: Sequence[str], person: Mapping[str, Any]) -> Columns:
+    def columns(
+        self, rows: Sequence[Any], exam_id: int | None, names: Sequence[str], person: Mapping[str, Any]
+    ) -> Columns:
         try:
             found = self._typed(rows, tuple(dict.fromkeys(("id", "exam_id", *names))))
-            places = [place for place, record in enumerate(found) if record.exam_id == exam_id]
+            places = [place for place, record in enumerate(found) if exam_id in (None, record.exam_id)]
             chosen = found if len(places) == len(found) else [found[place] for place in places]
             values = {name: self._column(name, chosen) for name in names}
         except REFUSED:
             return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
         return Columns([record.id for record in found], {}, places, values)
 
-    def _typed(self, rows: Sequence[Any], names: tuple[str, ...]) -> list[Any]:
+    def _typed(self, rows: Sequence[Any], names: tuple[str, ...]) -> Sequence[Any]:
         """Some columns of each record; one that has shown other types as texts, lone surrogates masked."""
+        if is_decoded(rows):
+            return rows
         decoder = partial(_records_decoder, names, ())
         found = self._odd.decode(array_of(rows), decoder, _values, names, shown=False)
         return one_each(found, rows)
-
-    def _looked_at(self, rows: Sequence[Any], names: tuple[str, ...]) -> list[Any]:
-        """Some columns of each record, whatever their types."""
-        try:
-            return self._typed(rows, names)
-        except REFUSED:
-            return [_plain(row, names) for row in rows]
 
     def _column(self, name: str, records: Sequence[Any]) -> Sequence[Any]:
         values = _values(records, name)
@@ -95,7 +106,9 @@ class StudentCodec(Codec):
             return [bare(self._comparable(key, name, value)) for key, value in zip(keys, values, strict=True)]
         return self._times.sortable(values) if COLUMNS[name].is_time else values
 
-    def _row(self, found: Any, record: Any, exam_id: int, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
+    def _row(
+        self, found: Any, record: Any, exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]
+    ) -> Row:
         key, exam = found.id, found.exam_id
         if exam != exam_id or not columns:
             return Row(key, key, exam, {}, record, person)
@@ -104,19 +117,13 @@ class StudentCodec(Codec):
 
     def _comparable(self, key: int, name: str, value: Any) -> Comparable | None:
         try:
-            if type(value) is Raw:
-                value = loads(bytes(value))
-            if type(value) is str:
-                value = unmasked_text(value)
-                if COLUMNS[name].is_time:
-                    return self._instant(value)
-            return COLUMNS[name].compared(value, self._zone)
+            return comparable_of(COLUMNS[name], value, self._zone, self._instant)
         except ValueError:
             kind = COLUMNS[name].kind.partition(" ")[2]
             raise UpstreamError(f"The upstream's student session {key} has no {kind} in '{name}'.") from None
 
     def whole_page(self, rows: Sequence[Any], having: Mapping[str, Comparable]) -> bytes | None:
-        if not rows or not isinstance(rows[0], msgspec.Struct):
+        if not is_decoded(rows):
             return None
         if any(set(map(attrgetter(name), rows)) != {value} for name, value in having.items()):
             return None
@@ -125,19 +132,19 @@ class StudentCodec(Codec):
         # Encoded in one piece: a page is half a megabyte, and copying it costs as much as writing a third of it.
         return self._unmasked(_encode(_Students(rows)))
 
-    def render(self, rows: Sequence[Row]) -> bytes:
+    def render(self, records: Sequence[Any], people: People) -> bytes:
         if self._extra != "all":
             try:
-                return self._shown([row.record for row in rows])
+                return self._shown(records)
             except REFUSED:
                 pass
-        return array_of([self.plain(row.record) for row in rows])
+        return array_of([self.plain(record) for record in records])
 
     def _shown(self, records: Sequence[Any]) -> bytes:
-        if records and isinstance(records[0], msgspec.Struct):
+        if is_decoded(records):
             return self._unmasked(_encode(records))
-        decoder = partial(_records_decoder, STUDENT_FIELDS, self._named)
         body = array_of(records)
+        decoder = partial(_records_decoder, STUDENT_FIELDS, self._named)
         found = one_each(self._odd.decode(body, decoder, _values), records)
         if _may_lose_a_sign(found, body):
             raise Declined

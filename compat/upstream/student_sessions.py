@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
-import requests
 
 from compat.errors import ConfigurationError, LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
 from compat.mapping.compiled.refused import REFUSED
-from compat.settings_checks import checked_key, checked_token, checked_url
+from compat.settings_checks import checked_key, checked_token
 from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
-from compat.upstream.base import Capability, Chunk, Codec, LegacySettings, One, Row, Source, Upstream
-from compat.upstream.limits import AnswerLimits, LimitKeys, WalkSettings
-from compat.upstream.retries import BREAKER_FAILURES, Deadline, RetryPolicy
+from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
+from compat.upstream.retries import Deadline
 from compat.upstream.senders import Outgoing
 from compat.upstream.transport import (
     CallOptions,
     Reply,
-    Transport,
     Unreadable,
+    decode_page,
     json_object,
     refused_parameters,
     unexpected,
@@ -33,20 +31,16 @@ if TYPE_CHECKING:
 
     from compat.legacy.query import Query
 
-__all__ = [
-    "PageRows",
-    "StudentSessions",
-    "raw_rows",
-    "read_chunk",
-    "read_row",
-    "refused",
-]
+__all__ = ["StudentSessions", "raw_page", "read_chunk", "read_row"]
 
 _NOBODY: Mapping[str, Any] = {}
-PageRows = Callable[[bytes], Sequence[Any]]
 
 
 class _Page(msgspec.Struct):
+    students: list[Any]
+
+
+class _Texts(_Page):
     students: list[msgspec.Raw]
 
 
@@ -55,25 +49,25 @@ class _One(msgspec.Struct):
     student_session: msgspec.Raw = msgspec.Raw()
 
 
-_pages = msgspec.json.Decoder(_Page)
+_pages = msgspec.json.Decoder(_Texts)
 _ones = msgspec.json.Decoder(_One)
 
 
-def read_chunk(reply: Reply, start: int, page_rows: PageRows) -> Chunk:
+def read_chunk(reply: Reply, start: int, decode: Decode | None = None) -> Chunk:
     """A page of the list.
 
     Args:
         reply: the answer.
         start: how many records lie before the page.
-        page_rows: decodes the page's records.
+        decode: decodes the page with its records whole.
 
     Raises:
         Unreadable: it is no page.
         LegacyError: the upstream refused, as contract 2 says.
     """
     if reply.status != 200:
-        raise refused(reply)
-    rows = _rows(reply, page_rows)
+        raise _refused(reply)
+    rows = decode_page(reply, decode or raw_page, raw_page, _plain_page).students
     reply.limits.check_records(len(rows))
     total = _stated(reply, "X-Pagination-Item-Count", least=0)
     limit = _stated(reply, "X-Pagination-Limit", least=1)
@@ -82,28 +76,17 @@ def read_chunk(reply: Reply, start: int, page_rows: PageRows) -> Chunk:
     return Chunk(start, rows, total, limit)
 
 
-def raw_rows(body: bytes) -> Sequence[Any]:
-    """A page's records, each as its text."""
+def raw_page(body: bytes) -> Any:
+    """A page with each record as its text."""
     page, masked = decode_masked(_pages.decode, body)
-    return [unmasked(bytes(row)) for row in page.students] if masked else page.students
+    return _Page([unmasked(bytes(row)) for row in page.students]) if masked else page
 
 
-def _rows(reply: Reply, page_rows: PageRows) -> Sequence[Any]:
-    """The page's records: as wanted, else as their texts, else as the plain reader has them."""
-    try:
-        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
-        check_utf_8(reply.body)
-        return page_rows(reply.body)
-    except REFUSED:
-        return _rows_by_hand(reply) if page_rows is raw_rows else _rows(reply, raw_rows)
-
-
-def _rows_by_hand(reply: Reply) -> Sequence[Any]:
-    """What the fast reader would not take: the plain one decides whether it is a page."""
+def _plain_page(reply: Reply) -> _Page:
     rows = json_object(reply).get("students")
     if not isinstance(rows, list):
         raise Unreadable("The upstream's answer is not a page: it has no list of students.")
-    return [dumps(row).encode() for row in rows]
+    return _Page([dumps(row).encode() for row in rows])
 
 
 def _stated(reply: Reply, name: str, least: int) -> int:
@@ -121,16 +104,16 @@ def read_row(reply: Reply, codec: Codec) -> Row:
         LegacyError: the upstream refused, as contract 2 says.
     """
     if reply.status not in (200, 201):
-        raise refused(reply)
+        raise _refused(reply)
     try:
         check_utf_8(reply.body)
         found, masked = decode_masked(_ones.decode, reply.body)
     except REFUSED:
-        return codec.scan([_one_by_hand(reply)], -1, (), _NOBODY)[0]
+        return codec.scan([_one_by_hand(reply)], None, (), _NOBODY)[0]
     text = bytes(found.student) or bytes(found.student_session)
     if not text:
         raise _no_student()
-    return codec.scan([unmasked(text) if masked else text], -1, (), _NOBODY)[0]
+    return codec.scan([unmasked(text) if masked else text], None, (), _NOBODY)[0]
 
 
 def _one_by_hand(reply: Reply) -> bytes:
@@ -146,7 +129,7 @@ def _no_student() -> Unreadable:
     return Unreadable("The upstream's answer holds no student.")
 
 
-def refused(reply: Reply) -> LegacyError:
+def _refused(reply: Reply) -> LegacyError:
     """The error that another status than success stands for."""
     if reply.status in (401, 403):
         return NotAuthorized()
@@ -167,16 +150,7 @@ class StudentSessions(Upstream):
         scope: "all" reads the list of all exams and drops the others' records here; "exam" reads
             ``/exams/{id}/student_sessions``.
         pushdown: what is left to the upstream, of status, filter and sort; checked on what comes back.
-        walk_deadline: seconds that a reading of the whole list may take.
-        walk_pages: pages that one may read, all its attempts together; more is an error.
-        walk_bytes: bytes of records that one may read, all its attempts together; more is an error.
-        walk_rate: calls a second that readings of small pages, with fewer than 100 records, make together.
-        breaker_failures: attempts in a row that fail before one call at a time goes on trying, while others are told
-            at once; 0 for no such stop.
-        unsettled: "serve" a list that kept changing and say so, or "refuse" it.
-        session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
-        retries: how often and how long to try.
-        limits: the keys of :class:`compat.upstream.limits.AnswerLimits`.
+        shared: what every kind of upstream takes, as :class:`compat.upstream.Upstream` describes it.
 
     Raises:
         ConfigurationError: an argument that cannot be used.
@@ -192,28 +166,15 @@ class StudentSessions(Upstream):
         secret_key: str,
         scope: Literal["all", "exam"] = "all",
         pushdown: Iterable[str] = ("status",),
-        walk_deadline: float = 900,
-        walk_pages: int = WalkSettings.pages,
-        walk_bytes: int = WalkSettings.bytes,
-        walk_rate: float = WalkSettings.rate,
-        breaker_failures: int = BREAKER_FAILURES,
-        unsettled: Literal["serve", "refuse"] = "serve",
-        session: requests.Session | None = None,
-        retries: RetryPolicy = RetryPolicy(),
-        **limits: Unpack[LimitKeys],
+        **shared: Unpack[SharedKeys],
     ) -> None:
         if scope not in ("all", "exam"):
             raise ConfigurationError(f'scope = {scope!r}: must be "all" or "exam"')
-        chosen = _checked_pushdown(pushdown)
         own_scope: frozenset[Capability] = frozenset({"exam"}) if scope == "exam" else frozenset()
-        super().__init__(chosen | own_scope, WalkSettings(walk_deadline, unsettled, walk_pages, walk_bytes, walk_rate))
-        self.base_url = checked_url("base_url", base_url)
+        super().__init__(base_url, _checked_pushdown(pushdown) | own_scope, **shared)
         self.scope = scope
         self._api_token = checked_token("api_token", api_token)
         self._secret_key = checked_key("secret_key", secret_key)
-        taken = AnswerLimits.of(**limits)
-        self.keep_alive = taken.keep_alive
-        self._transport = Transport(retries, session, "student sessions", taken, breaker_failures)
 
     def __repr__(self) -> str:
         return f"StudentSessions({self.base_url!r}, scope={self.scope!r})"
@@ -226,35 +187,21 @@ class StudentSessions(Upstream):
     def check_query(self, query: Query) -> None:
         """Every exam id may have sessions here."""
 
-    def sources(
-        self,
-        query: Query,
-        pushed: frozenset[Capability],
-        options: CallOptions,
-        page_rows: PageRows | None = None,
-    ) -> list[Source]:
-        parameters: dict[str, str] = {}
-        if query.status is not None and "status" in pushed:
-            parameters["status"] = query.status
-        if query.filter_text is not None and "filter" in pushed:
-            parameters["filter"] = query.filter_text
-        if query.sort_text is not None and "sort" in pushed:
-            parameters["sort"] = query.sort_text
-        exam_id = query.exam_id if "exam" in pushed else None
-        return [self.source(exam_id, parameters, options, page_rows)]
+    def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
+        wished: tuple[tuple[Capability, str | None], ...] = (
+            ("status", query.status),
+            ("filter", query.filter_text),
+            ("sort", query.sort_text),
+        )
+        parameters: dict[str, str] = {name: text for name, text in wished if text is not None and name in pushed}
+        return [self.source(query.exam_id if "exam" in pushed else None, parameters, options)]
 
-    def source(
-        self,
-        exam_id: int | None,
-        parameters: Mapping[str, str],
-        options: CallOptions,
-        page_rows: PageRows | None = None,
-    ) -> Source:
+    def source(self, exam_id: int | None, parameters: Mapping[str, str], options: CallOptions) -> Source:
         """The list of one exam, or of all, with further parameters."""
         if exam_id is None:
-            return _List(self, "/api/v3/student_sessions", {}, parameters, options, page_rows)
+            return _List(self, "/api/v3/student_sessions", {}, parameters, options)
         path = f"/api/v3/exams/{exam_id}/student_sessions"
-        return _List(self, path, {"exam_id": str(exam_id)}, parameters, options, page_rows)
+        return _List(self, path, {"exam_id": str(exam_id)}, parameters, options)
 
     def codec(self, settings: LegacySettings) -> Codec:
         # Imported here: it brings the declaration of the record, which a call needs and an import does not.
@@ -262,7 +209,7 @@ class StudentSessions(Upstream):
 
         return StudentCodec(settings)
 
-    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> One:
+    def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | list[Source] | None:
         def accept(reply: Reply) -> Row | None:
             if reply.status == 404:
                 return None
@@ -272,7 +219,7 @@ class StudentSessions(Upstream):
             return row
 
         found: Row | None = self.call("GET", student_session_id, {}, accept, options)
-        return One(found)
+        return found
 
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         path = f"/api/v3/exams/{exam_id}/student_sessions"
@@ -302,7 +249,7 @@ class StudentSessions(Upstream):
             if reply.status == 404:
                 raise StudentSessionNotFound(student_session_id)
             if reply.status not in (200, 202, 204):
-                raise refused(reply)
+                raise _refused(reply)
 
         self.call("DELETE", student_session_id, {}, accept, options)
 
@@ -357,21 +304,21 @@ class _List(Source):
         ids: Mapping[str, str],
         parameters: Mapping[str, str],
         options: CallOptions,
-        page_rows: PageRows | None,
     ) -> None:
-        self._page_rows = page_rows or raw_rows
         self._upstream = upstream
         self._path = path
         self._ids = ids
         self._parameters = parameters
         self._options = options
 
-    def fetch(self, start: int, limit: int, step: int | None, walk: Deadline | None) -> Chunk:
+    def fetch(
+        self, start: int, limit: int, step: int | None, walk: Deadline | None, decode: Decode | None = None
+    ) -> Chunk:
         page = start // (step or limit) + 1
         asked = {**self._parameters, "page": str(page), "limit": str(limit)}
 
         def accept(reply: Reply) -> Chunk:
-            return read_chunk(reply, start, self._page_rows)
+            return read_chunk(reply, start, decode)
 
         chunk: Chunk = self._upstream.read(self._path, asked, self._ids, accept, self._options, walk)
         return chunk

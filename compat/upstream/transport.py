@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from compat.text.json import loads
+from compat.mapping.compiled.refused import REFUSED
+from compat.text.json import check_utf_8, loads
 from compat.upstream.answers_in_step import Attempt, OutOfStep
 from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, LargeAnswer
-from compat.upstream.retries import BREAKER_FAILURES, CircuitBreaker, Deadline, RetryPolicy, TryAgain, throttled
+from compat.upstream.retries import (
+    BREAKER_FAILURES,
+    Cancelled,
+    CircuitBreaker,
+    Deadline,
+    RetryPolicy,
+    TryAgain,
+    throttled,
+)
 from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool, Sender
-from compat.upstream.steps import Cancelled
 
-__all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "json_object"]
+__all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "decode_page", "json_object"]
 
 _T = TypeVar("_T")
 _CHUNK = 1 << 16
@@ -100,7 +110,7 @@ class Transport:
                     raise TryAgain(error) from None
 
         try:
-            return retries.run(attempt, deadline, self._enough(options, call))
+            return retries.run(attempt, deadline, partial(self._enough, options, call))
         finally:
             self._breaker.ended(call)
 
@@ -128,7 +138,7 @@ class Transport:
                 raise failed.error from None
 
         try:
-            reply = self.retries.run(attempt, deadline, self._enough(options, call))
+            reply = self.retries.run(attempt, deadline, partial(self._enough, options, call))
         finally:
             self._breaker.ended(call)
         try:
@@ -137,9 +147,9 @@ class Transport:
             raise failed.error from None
         return accept(reply)
 
-    def _enough(self, options: CallOptions, call: object) -> Callable[[], bool]:
+    def _enough(self, options: CallOptions, call: object) -> bool:
         """Whether a call should make no further attempt."""
-        return lambda: options.cancelled() or self._breaker.refuses(call)
+        return options.cancelled() or self._breaker.refuses(call)
 
     def _try(
         self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline, room: LargeAnswer, call: object
@@ -297,6 +307,28 @@ def json_object(reply: Reply) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Unreadable("The upstream's answer is not a JSON object.")
     return content
+
+
+def decode_page(
+    reply: Reply, decode: Callable[[bytes], Any], texts: Callable[[bytes], Any], plainly: Callable[[Reply], Any]
+) -> Any:
+    """A page as wanted, else with its records as texts, else as the plain reader has it.
+
+    Args:
+        reply: the answer.
+        decode: decodes it as wanted.
+        texts: decodes it with its records as texts.
+        plainly: decides whether it is a page where the fast readers would not take it.
+
+    Raises:
+        Unreadable: it is no page.
+    """
+    for read in (decode, texts):
+        with suppress(*REFUSED):
+            # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+            check_utf_8(reply.body)
+            return read(reply.body)
+    return plainly(reply)
 
 
 def refused_parameters(reply: Reply) -> InvalidParameter:

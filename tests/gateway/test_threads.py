@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from compat.core.walks import ASKS_UPSTREAM, Steps
 from compat.gateway.threads import SPARE, Threads
-from compat.upstream.steps import ASKS_UPSTREAM, Steps
 
 WAIT = 20.0
 

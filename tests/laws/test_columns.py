@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compat.core.plan import Plan, PushdownIgnored
+from compat.core.plan import Plan
 from compat.errors import UpstreamError
 from compat.legacy.parameters import Parameters
 from compat.legacy.query import parse_query
@@ -21,8 +21,9 @@ from compat.schemas import COLUMNS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, queries, sessions
 from compat.text import instants
 from compat.text.json import dumps
-from compat.upstream.base import Codec, LegacySettings
-from compat.upstream.page_columns import columns_of
+from compat.upstream.base import Capability, Codec, LegacySettings, Row
+from compat.upstream.pushdown import PushdownIgnored
+from compat.upstream.records import columns_of
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.student_codec import StudentCodec
 
@@ -83,6 +84,20 @@ def test_student_sessions_by_column(page: list[tuple[dict[str, Any], dict[str, A
     same_columns(StudentCodec(SETTINGS), rows, names, {})
 
 
+def wanted(plan: Plan, row: Row) -> bool:
+    """Whether a record matches, by what a condition means for one value."""
+    query = plan.query
+    capability: Capability = "exam"
+    matches = row.exam_id == query.exam_id
+    if matches and query.status is not None:
+        capability, matches = "status", row.values["status"] == query.status
+    if matches:
+        capability, matches = "filter", query.matches(row.values)
+    if not matches and capability in plan.pushed:
+        raise PushdownIgnored(capability)
+    return matches
+
+
 @given(st.data())
 def test_a_page_is_selected_as_its_records_are(data: st.DataObject) -> None:
     records = data.draw(st.lists(legacy_records([17, 17, 18]), max_size=5))
@@ -92,13 +107,12 @@ def test_a_page_is_selected_as_its_records_are(data: st.DataObject) -> None:
     codec, rows = StudentCodec(SETTINGS), [dumps(record).encode() for record in records]
 
     def one_by_one() -> list[Any]:
-        return [row.record for row in codec.scan(rows, 17, plan.columns, {}) if plan.wants(row)]
+        return [row.record for row in codec.scan(rows, 17, plan.columns, {}) if wanted(plan, row)]
 
     def by_column() -> list[Any]:
-        noted = plan.note(codec.columns(rows, 17, plan.columns, {}), rows)
-        assert [rows[place] for place in noted.places] == noted.texts
-        assert {len(column) for column in noted.sorting} <= {len(noted.texts)}
-        return list(noted.texts)
+        page = plan.select(codec.columns(rows, 17, plan.columns, {}))
+        assert {len(column) for column in page.values.values()} <= {len(page.places)}
+        return [rows[place] for place in page.places]
 
     assert told(by_column) == told(one_by_one)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from compat.core.index_on_disk import sort_key
+from compat.core.index import sort_key
 from compat.errors import MappingError
 from compat.mapping import BulkLens, SessionLens
 from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times, WrittenTimes
@@ -20,8 +20,8 @@ from compat.schemas import STUDENT_FIELDS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, sessions
 from compat.text import instants
 from compat.text.json import dumps, loads
-from compat.upstream.base import LegacySettings, Row
-from compat.upstream.page_columns import bare
+from compat.upstream.base import LegacySettings
+from compat.upstream.records import bare
 from compat.upstream.session_codec import SessionCodec
 
 EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}
@@ -181,7 +181,7 @@ def test_a_column_of_ids_is_its_ids(texts: list[str]) -> None:
 def test_a_page_of_sessions_is_its_sessions(page: list[dict[str, Any]], zone: ZoneInfo) -> None:
     codec = SessionCodec(EXAMS, LegacySettings(zone))
     texts = [dumps(session).encode() for session in page]
-    whole = codec.render([Row(index, index, None, {}, text, {}) for index, text in enumerate(texts)])
+    whole = codec.render(texts, [{}] * len(texts))
     assert same(loads(whole), [loads(codec.plain(text)) for text in texts])
 
 
@@ -195,13 +195,13 @@ def test_a_decoded_session_says_what_its_text_said(made: list[dict[str, Any]]) -
     except REFUSED:
         assume(False)
     wanted = [loads(codec.plain(text)) for text in texts]
-    rows = [Row(0, 0, None, {}, record, {}) for record in page.sessions]
-    copies = [bytes(row.record) for row in rows]
+    people: list[dict[str, Any]] = [{}] * len(texts)
+    copies = [bytes(record) for record in page.sessions]
     for _ in range(2):  # what is filled in the first time changes nothing
-        assert same(loads(codec.render(rows)), wanted)
-        assert same([loads(codec.plain(bytes(row.record))) for row in rows], wanted)
+        assert same(loads(codec.render(page.sessions, people)), wanted)
+        assert same([loads(codec.plain(bytes(record))) for record in page.sessions], wanted)
     assert same([loads(codec.plain(copy)) for copy in copies], wanted)
-    assert same(loads(codec.render([Row(0, 0, None, {}, copy, {}) for copy in copies])), wanted)
+    assert same(loads(codec.render(copies, people)), wanted)
 
 
 @given(st.lists(legacy_records([17, 18]), max_size=4), ZONES, st.booleans())

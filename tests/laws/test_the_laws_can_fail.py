@@ -108,8 +108,8 @@ class _OtherPlain:
         self._codec = codec
         self._change = change
 
-    def render(self, rows: Sequence[Any]) -> bytes:
-        return bytes(self._codec.render(rows))
+    def render(self, records: Sequence[Any], people: Sequence[Mapping[str, Any]]) -> bytes:
+        return bytes(self._codec.render(records, people))
 
     def plain(self, text: Any, person: Mapping[str, Any]) -> bytes:
         return self._change(self._codec.plain(text, person))

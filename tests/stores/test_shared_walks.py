@@ -18,6 +18,7 @@ from support import KINDS, edited, rows_of, upstream_of
 import compat
 from compat.config.settings import CallerSettings
 from compat.core.call import Shim
+from compat.core.collected import Reading
 from compat.core.walks import ProcessWalks, WalkKey
 from compat.errors import StoreUnavailable
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
@@ -27,7 +28,6 @@ from compat.stores.walks import SharedWalks, walks_of
 from compat.testing.sandbox import Sandbox
 from compat.testing.strategies import json_values
 from compat.text.json import dumps
-from compat.upstream.base import Reading
 
 LARGEST = 2**20
 
@@ -245,8 +245,8 @@ def test_pages_out_of_the_store_are_the_readings(data: st.DataObject) -> None:
         page = SharedWalks(keeper, b"ours", LARGEST).page(key, number, never)
         start = (number - 1) * limit
         assert (page.count, page.unsettled) == (reading.count, reading.unsettled)
-        assert [(row.record, dumps(row.person)) for row in page.rows(start, limit)] == [
-            (row.record, dumps(row.person)) for row in reading.rows(start, limit)
+        assert [(text, dumps(person)) for text, person in zip(*page.page(start, limit), strict=True)] == [
+            (text, dumps(person)) for text, person in zip(*reading.page(start, limit), strict=True)
         ]
 
 

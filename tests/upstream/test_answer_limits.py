@@ -144,7 +144,7 @@ def test_a_page_within_the_limits_is_read(tmp_path: Path) -> None:
 
 
 def test_large_answers_wait_for_a_place_and_small_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_answers._places, "free", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(large_answers, "_free", threading.BoundedSemaphore(1))
     reading, going_on = threading.Event(), threading.Event()
     large = json.dumps({"students": [{"id": 1, "exam_id": 17, "individual_info": "x" * 3 * MIB}]}).encode()
 
@@ -165,7 +165,7 @@ def test_large_answers_wait_for_a_place_and_small_ones_do_not(monkeypatch: pytes
     with Wire(answer) as wire, ThreadPoolExecutor(2) as threads:
         first = threads.submit(listed, 17, answer_seconds=30)
         reading.wait(20)
-        while large_answers._places.free._value:  # type: ignore[attr-defined]
+        while large_answers._free._value:  # type: ignore[attr-defined]
             time.sleep(0.01)
         assert len(listed(18)) == 1
         once = compat.RetryPolicy(attempts=1)

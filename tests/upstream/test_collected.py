@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import example, given
@@ -19,17 +19,14 @@ from hypothesis import strategies as st
 from support import listed, mounted, upstream_of
 
 from compat.core import collected as collected_module
-from compat.core import index as kept_texts
-from compat.core import index_on_disk, reading
+from compat.core import index as index_module
+from compat.core import reading
 from compat.core.collected import Collected
-from compat.core.index import IndexInMemory
-from compat.core.index_on_disk import IndexOnDisk
-from compat.core.plan import sort_rows
+from compat.core.index import Index
 from compat.errors import UpstreamError
 from compat.legacy.query import SortKey
 from compat.testing.sandbox import Sandbox
-from compat.upstream.base import Row
-from compat.upstream.page_columns import Noted
+from compat.upstream.base import Columns
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -37,21 +34,43 @@ SORT = (SortKey("name", descending=True), SortKey("attempt"))
 PLACES = pytest.mark.parametrize("in_memory", [collected_module.IN_MEMORY, 0], ids=["memory", "disk"])
 
 
-def row(key: int | str, name: str | None = None, attempt: int | None = None) -> Row:
-    return Row(key, 0, 17, {"name": name, "attempt": attempt}, str(key).encode(), {})
+class Record(NamedTuple):
+    """A record with two columns."""
+
+    key: int | str
+    name: str | None = None
+    attempt: int | None = None
+    text: bytes = b""
 
 
-def noted(rows: Sequence[Row], sort: Sequence[SortKey] = (), places: Sequence[int] | None = None) -> Noted:
-    """What is kept of rows, all of them by default; texts have one surrogate, as two ids might."""
+def row(key: int | str, name: str | None = None, attempt: int | None = None) -> Record:
+    return Record(key, name, attempt, str(key).encode())
+
+
+def add(
+    collected: Collected,
+    rows: Sequence[Record],
+    attempt: int = 0,
+    source: int = 0,
+    start: int = 0,
+    places: Sequence[int] | None = None,
+) -> None:
+    """Keep records, all of them by default; texts have one surrogate, as two ids might."""
     places = range(len(rows)) if places is None else places
     wanted = [rows[place] for place in places]
-    return Noted(
-        [each.key for each in rows],
-        {each.key: 2**52 + 7 for each in rows if isinstance(each.key, str)},
-        places,
-        [[each.values[key.column] for each in wanted] for key in sort],  # type: ignore[misc]  # no times in them
-        [each.record for each in wanted],
-    )
+    surrogates: dict[int | str, int] = {each.key: 2**52 + 7 for each in rows if isinstance(each.key, str)}
+    values: dict[str, list[Any]] = {
+        "name": [each.name for each in wanted],
+        "attempt": [each.attempt for each in wanted],
+    }
+    columns = Columns([each.key for each in rows], surrogates, places, values)
+    collected.add(attempt, source, start, [each.text for each in rows], columns)
+
+
+def plainly_sorted(rows: Sequence[Record]) -> list[Record]:
+    """By SORT: nulls come first descending, and last ascending."""
+    ascending = sorted(rows, key=lambda each: (each.attempt is None, each.attempt or 0))
+    return sorted(ascending, key=lambda each: (each.name is None, each.name or ""), reverse=True)
 
 
 def kept(collected: Collected, start: int = 0, limit: int = 10_000) -> list[bytes]:
@@ -70,9 +89,9 @@ VALUES = st.tuples(st.one_of(st.none(), st.sampled_from("aäZz🎓")), st.one_of
 def test_rows_are_sorted_as_lists_are(in_memory: int, values: list[tuple[str | None, int | None]]) -> None:
     rows = [row(key, *each) for key, each in enumerate(values)]
     collected = Collected(SORT, [{}], in_memory)
-    collected.add(0, 0, 0, noted(rows, SORT))
+    add(collected, rows)
     collected.settle(0)
-    assert kept(collected) == [each.record for each in sort_rows(rows, SORT)]
+    assert kept(collected) == [each.text for each in plainly_sorted(rows)]
     assert collected.count == len(rows)
     collected.close()
 
@@ -80,30 +99,28 @@ def test_rows_are_sorted_as_lists_are(in_memory: int, values: list[tuple[str | N
 ATTEMPTS = st.lists(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=8), min_size=1, max_size=3)
 
 
-def plainly_merged(attempts: Sequence[Sequence[Row]], wanted: dict[bytes, bool]) -> list[bytes]:
+def plainly_merged(attempts: Sequence[Sequence[Record]], wanted: dict[bytes, bool]) -> list[bytes]:
     newest = {each.key: each for attempt in attempts for each in attempt}
     order = dict.fromkeys(each.key for attempt in reversed(attempts) for each in attempt)
-    return [newest[key].record for key in order if wanted[newest[key].record]]
+    return [newest[key].text for key in order if wanted[newest[key].text]]
 
 
 @PLACES
 @given(ATTEMPTS)
 def test_unsettled_readings_are_merged_as_lists_are(in_memory: int, given_: list[list[tuple[int, bool]]]) -> None:
     wanted: dict[bytes, bool] = {}
-    attempts: list[list[Row]] = []
+    attempts: list[list[Record]] = []
     for number, attempt in enumerate(given_):
         attempts.append([])
         for place, (key, want) in enumerate(attempt):
             text = f"{number}-{place}".encode()
             wanted[text] = want
-            attempts[-1].append(Row(key, 0, 17, {}, text, {}))
+            attempts[-1].append(Record(key, text=text))
     collected = Collected((), [{}], in_memory)
     for number, rows in enumerate(attempts):
-        places = [place for place, each in enumerate(rows) if wanted[each.record]]
-        collected.add(number, 0, 0, noted(rows, (), places))
+        add(collected, rows, number, places=[place for place, each in enumerate(rows) if wanted[each.text]])
         keys = [each.key for each in rows]
-        summary = collected.summary(number)
-        assert (summary.count, summary.distinct) == (len(keys), len(set(keys)))
+        assert collected.summary(number) == (len(keys), len(set(keys)))
         assert collected.repeated(number) == {key for key in keys if keys.count(key) > 1}
     collected.merge()
     assert kept(collected) == plainly_merged(attempts, wanted)
@@ -135,9 +152,10 @@ def test_what_spills_is_what_does_not(pages: Any, descending: bool, merged: bool
         for attempt, source, start, rows, wanted in sorted(pages, key=lambda page: page[0]):
             places = sorted(place for place in wanted if place < len(rows))
             surrogates = {key: 2**52 + ord(key[0]) for key, _ in rows if isinstance(key, str) and key}
-            texts = [f"{attempt} {source} {start} {place}".encode() for place in places]
-            names = [[rows[place][1] for place in places]]
-            collected.add(attempt, source, start, Noted([key for key, _ in rows], surrogates, places, names, texts))
+            texts = [f"{attempt} {source} {start} {place}".encode() for place in range(len(rows))]
+            names = {"name": [rows[place][1] for place in places]}
+            columns = Columns([key for key, _ in rows], surrogates, places, names)
+            collected.add(attempt, source, start, texts, columns)
         told.append([collected.summary(0), {*map(_written, collected.repeated(0))}])
         try:
             collected.merge() if merged else collected.settle(1)
@@ -150,27 +168,38 @@ def test_what_spills_is_what_does_not(pages: Any, descending: bool, merged: bool
 
 def _written(key: Any) -> Any:
     """An id as SQLite has it: what it cannot hold goes as another form, which is only ever shown."""
-    return index_on_disk._storable(key)
+    return index_module._storable(key)
 
 
 def test_the_two_forms_are_both_in_use() -> None:
     """Otherwise the comparisons above would hold for nothing."""
     small, large = Collected((), [{}]), Collected((), [{}], 0)
-    for collected, kind in ((small, IndexInMemory), (large, IndexOnDisk)):
-        collected.add(0, 0, 0, noted([row(1)]))
+    for collected, kind in ((small, type(None)), (large, Index)):
+        add(collected, [row(1)])
         assert type(collected._index) is kind
         collected.close()
+
+
+def test_a_second_attempt_is_compared_in_an_index() -> None:
+    collected = Collected((), [{}])
+    add(collected, [row(1)])
+    add(collected, [row(2), row(1)], attempt=1)
+    assert type(collected._index) is Index
+    assert [collected.summary(0), collected.summary(1)] == [(1, 1), (2, 2)]
+    collected.settle(1)
+    assert kept(collected) == numbered(2, 1)
+    collected.close()
 
 
 @PLACES
 def test_pages_come_in_any_order_and_are_kept_in_theirs(in_memory: int) -> None:
     collected = Collected((), [{}, {"name": "B"}], in_memory)
-    collected.add(0, 1, 0, noted([row(5), row(6)]))
-    collected.add(0, 0, 2, noted([row(3)]))
-    collected.add(0, 0, 0, noted([row(1), row(2)]))
+    add(collected, [row(5), row(6)], source=1)
+    add(collected, [row(3)], start=2)
+    add(collected, [row(1), row(2)])
     collected.settle(0)
     assert kept(collected) == numbered(1, 2, 3, 5, 6)
-    assert [each.person for each in collected.rows(3, 10)] == [{"name": "B"}] * 2
+    assert collected.page(3, 10) == (numbered(5, 6), [{"name": "B"}] * 2)
     assert kept(collected, 1, 2) == numbered(2, 3)
     assert kept(collected, 5, 10) == []
     assert kept(collected, 10**30, 300) == []
@@ -181,7 +210,7 @@ def test_pages_come_in_any_order_and_are_kept_in_theirs(in_memory: int) -> None:
 @pytest.mark.parametrize("end", [lambda collected: collected.settle(0), lambda collected: collected.merge()])
 def test_two_ids_with_one_legacy_id_are_refused(in_memory: int, end: Any) -> None:
     collected = Collected((), [{}], in_memory)
-    collected.add(0, 0, 0, noted([row("a"), row("b")]))
+    add(collected, [row("a"), row("b")])
     with pytest.raises(UpstreamError, match=f"Two of the upstream's sessions have the legacy id {2**52 + 7}"):
         end(collected)
     collected.close()
@@ -203,8 +232,8 @@ def spilled() -> list[str]:
 def large(in_memory: int = 64 * 1024) -> Collected:
     collected = Collected((), [{}], in_memory)
     for start in range(0, 3000, 300):
-        rows = [Row(start + place, 0, 17, {}, b"%d" % (start + place) + b" " * 2000, {}) for place in range(300)]
-        collected.add(0, 0, start, noted(rows))
+        rows = [Record(start + place, text=b"%d" % (start + place) + b" " * 2000) for place in range(300)]
+        add(collected, rows, start=start)
     return collected
 
 
@@ -298,13 +327,13 @@ def test_texts_that_no_disk_takes_are_a_clear_error(monkeypatch: pytest.MonkeyPa
 def test_no_place_for_a_temporary_file_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(reading, "Collected", partial(Collected, in_memory=64 * 1024))
     with Sandbox(students=300, exams=1) as sandbox:
-        monkeypatch.setattr(kept_texts.tempfile, "tempdir", str(tmp_path / "gone"))
+        monkeypatch.setattr(collected_module.tempfile, "tempdir", str(tmp_path / "gone"))
         assert (
             refused_walk(sandbox) == f"The records of the walk could not be kept: {os.strerror(errno.ENOENT)}. {FREE}"
         )
 
 
-class OnASmallDisk(IndexOnDisk):
+class OnASmallDisk(Index):
     """SQLite says that the disk is full, as it would say it of a disk of 10 pages."""
 
     def __init__(self, sort: Sequence[SortKey], in_memory: int) -> None:
@@ -314,13 +343,13 @@ class OnASmallDisk(IndexOnDisk):
 
 def test_ids_that_no_disk_takes_are_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "Collected", partial(Collected, in_memory=0))
-    monkeypatch.setattr(collected_module, "IndexOnDisk", OnASmallDisk)
+    monkeypatch.setattr(collected_module, "Index", OnASmallDisk)
     with Sandbox(students=1500, exams=1) as sandbox:
         assert refused_walk(sandbox) == f"The records of the walk could not be kept: database or disk is full. {FREE}"
 
 
 def test_sorting_that_no_disk_takes_is_a_clear_error() -> None:
-    index = IndexOnDisk((), 0)
+    index = Index((), 0)
     index._do("DROP TABLE found")
     with pytest.raises(UpstreamError, match="could not be kept: no such table"):
         index.settled(0)

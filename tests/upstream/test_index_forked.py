@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from forked import in_child, needs_fork
 
-from compat.core.index import Entries
-from compat.core.index_on_disk import IndexOnDisk
+from compat.core.index import Index, IndexedPage
+from compat.upstream.base import Columns
 
 pytestmark = needs_fork
 
@@ -31,21 +31,21 @@ def test_children_can_use_sqlite_and_the_walks_of_the_parent_go_on() -> None:
     counts: list[bool] = []
 
     def walk() -> None:
-        index, kept = IndexOnDisk((), 64 * 1024), 0
+        index, kept = Index((), 64 * 1024), 0
         while not ending.is_set():
             keys = [f"key {number}" for number in range(kept, kept + 300)]
-            index.add(Entries(0, 0, kept, keys, {}, range(300), (), kept, [7] * 300))
+            index.add(IndexedPage(0, 0, kept, Columns(keys, {}, range(300), {}), kept, [7] * 300))
             kept += 300
             # Asked anew now and then, since it takes longer the more there is.
             index = index if kept < 9000 else _closed(index, kept, counts)
             kept %= 9000
 
-    def _closed(index: IndexOnDisk, kept: int, counts: list[bool]) -> IndexOnDisk:
-        counts.append(index.summary(0).distinct == kept)
+    def _closed(index: Index, kept: int, counts: list[bool]) -> Index:
+        counts.append(index.count(0) == (kept, kept))
         # One that is not closed is dropped.
         if len(counts) % 2:
             index.close()
-        return IndexOnDisk((), 64 * 1024)
+        return Index((), 64 * 1024)
 
     threads = [threading.Thread(target=walk) for _ in range(3)]
     for thread in threads:
@@ -70,7 +70,7 @@ def test_a_fork_waits_for_a_database_that_is_being_opened(monkeypatch: pytest.Mo
         return database
 
     monkeypatch.setattr(sqlite3, "connect", slowly)
-    thread = threading.Thread(target=lambda: IndexOnDisk((), 64 * 1024).close())
+    thread = threading.Thread(target=lambda: Index((), 64 * 1024).close())
     thread.start()
     assert begun.wait(30)
     assert in_child(ended.is_set)

@@ -16,7 +16,7 @@ from forked import in_child, needs_fork
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPConnectionPool
 
-from compat.upstream.call_options import leave_to_parent
+from compat.upstream.connections import leave_to_parent
 
 pytestmark = needs_fork
 

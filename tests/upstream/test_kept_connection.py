@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from wires import Sent, Wire, whole
 
 from compat.upstream.answers_in_step import OutOfStep
-from compat.upstream.call_options import CallOptions
 from compat.upstream.connections import ConnectionInStep
-from compat.upstream.senders import Outgoing, OwnPool
+from compat.upstream.senders import CallOptions, Outgoing, OwnPool
 
 NAMES = st.sampled_from(
     ["Content-Length", "content-length", "Transfer-Encoding", "Connection", "X-Pagination-Limit", "Link", "x!#$%&'*+"]

@@ -41,23 +41,23 @@ def record(number: int, **texts: bytes) -> bytes:
 def shown(codec: StudentCodec, records: list[bytes]) -> bytes:
     """The page as the direct way gives it."""
     body = b'{"students":[' + b",".join(records) + b"]}"
-    chunk = student_pages.read_chunk(Reply(200, HEADERS, body), 0, codec.page_rows)
+    chunk = student_pages.read_chunk(Reply(200, HEADERS, body), 0, codec.page)
     at_once = codec.whole_page(chunk.rows, {"exam_id": EXAM})
-    return at_once or b'{"students":' + codec.render(codec.scan(chunk.rows, EXAM, (), {})) + b"}"
+    return at_once or codec.body(chunk.rows, [{}] * len(chunk.rows))
 
 
 def walked(codec: StudentCodec, records: list[bytes]) -> bytes:
     """The page as a walk gives it."""
     body = b'{"students":[' + b",".join(records) + b"]}"
-    rows = student_pages.read_chunk(Reply(200, HEADERS, body), 0, student_pages.raw_rows).rows
+    rows = student_pages.read_chunk(Reply(200, HEADERS, body), 0).rows
     kept = codec.columns(rows, EXAM, ("id",), {}).places
-    return b'{"students":' + codec.render(codec.scan([bytes(rows[at]) for at in kept], EXAM, (), {})) + b"}"
+    return codec.body([bytes(rows[at]) for at in kept], [{}] * len(kept))
 
 
 def single(codec: StudentCodec, text: bytes, envelope: str = "student", status: int = 200) -> bytes:
     """The record as show and add give it."""
     body = b'{"%s":%s}' % (envelope.encode(), text)
-    return codec.render([student_pages.read_row(Reply(status, {}, body), codec)])[1:-1]
+    return codec.single(student_pages.read_row(Reply(status, {}, body), codec))
 
 
 @pytest.fixture

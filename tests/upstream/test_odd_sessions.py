@@ -50,13 +50,13 @@ def page(rows: list[bytes]) -> Reply:
 
 def shown(codec: SessionCodec, rows: list[bytes]) -> bytes:
     chunk = session_pages.read_chunk(page(rows), 0, codec.page)
-    return codec.body(codec.scan(chunk.rows, EXAM, (), {}))
+    return codec.body(chunk.rows, [{}] * len(chunk.rows))
 
 
 def walked(codec: SessionCodec, rows: list[bytes]) -> bytes:
     chunk = session_pages.read_chunk(page(rows), 0)
     found = codec.columns(chunk.rows, EXAM, (), {})
-    return codec.body(codec.scan([bytes(chunk.rows[at]) for at in found.places], EXAM, (), {}))
+    return codec.body([bytes(chunk.rows[at]) for at in found.places], [{}] * len(found.places))
 
 
 @pytest.fixture

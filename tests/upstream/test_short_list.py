@@ -7,56 +7,57 @@ from typing import Any
 import pytest
 from support import edited, listed, mounted, rows_of, upstream_of
 
-from compat.core.collected import short_list
+from compat.core.call import Shim
+from compat.core.collected import Collected, OnePage, Reading
+from compat.core.plan import make_plan
+from compat.errors import UpstreamError
+from compat.legacy.query import Query
 from compat.testing.sandbox import Sandbox
-from compat.text.json import dumps, loads
-from compat.upstream.base import Chunk, LegacySettings
-from compat.upstream.paginated_sessions import raw_page
-from compat.upstream.session_codec import SessionCodec
+from compat.text.json import loads
+from compat.upstream.base import LegacySettings
+from compat.upstream.transport import CallOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
-EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}
-PLAIN = {
-    "id": "5",
-    "applicationId": EXAMS[17],
-    "startedAtTime": "2018-11-17T16:09:39.373Z",
-    "endedAtTime": "2018-11-17T16:10:39.373Z",
-}
 
 
-def page_of(*made: dict[str, Any], total: int | None = None) -> bytes:
-    count = len(made) if total is None else total
-    return dumps({"limit": 300, "offset": 0, "sessions": list(made), "total": count}).encode()
-
-
-def reading_of(codec: SessionCodec, page: Any) -> Any:
-    chunk = Chunk(0, page.sessions, page.total, page.limit)
-    return short_list(codec, chunk, {}, 17, lambda row: row.exam_id == 17)
+def reading_of(sandbox: Sandbox, shown: LegacySettings = LegacySettings()) -> Reading:
+    """A list of an exam as the shim reads it."""
+    shim = Shim(upstream_of(sandbox, "paginated_sessions"), shown)
+    return shim._walk(make_plan(Query(17), frozenset()), CallOptions(), lambda: False)
 
 
 def test_a_page_that_is_the_list_is_a_reading() -> None:
-    codec = SessionCodec(EXAMS, LegacySettings())
-    made = [PLAIN | {"id": str(number), "applicationId": EXAMS[17 + number % 2]} for number in range(1, 7)]
-    reading = reading_of(codec, codec.page(page_of(*made)))
-    assert (reading.count, reading.unsettled) == (3, False)
-    assert [row.id for row in reading.rows(1, 300)] == [4, 6]
-    assert reading.rows(10**30, 300) == []
-    [(text, place)] = reading.records(2, 1)
-    assert (loads(text)["id"], reading.people[place]) == ("6", {})
+    with Sandbox(students=20, exams=2) as sandbox:
+        reading = reading_of(sandbox)
+        mine = sandbox.settings("paginated_sessions", False)["exams"]["17"]
+        wanted = [each["id"] for each in sandbox.dataset.sessions if each["applicationId"] == mine]
+    assert isinstance(reading, OnePage)
+    assert (reading.count, reading.unsettled) == (len(wanted), False)
+    assert 2 < len(wanted) < 20
+    assert [loads(text)["id"] for text, _ in reading.records(0, 300)] == wanted
+    assert [loads(bytes(each))["id"] for each in reading.page(2, 300)[0]] == wanted[2:]
+    assert reading.page(10**30, 300) == ([], [])
+    [(_, place)] = reading.records(1, 1)
+    assert reading.people[place] == {}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [page_of(PLAIN, total=2), page_of(PLAIN, PLAIN)],
-    ids=["there is more", "an id comes twice"],
-)
-def test_what_is_no_short_list(body: bytes) -> None:
-    codec = SessionCodec(EXAMS, LegacySettings())
-    assert reading_of(codec, codec.page(body)) is None
+def test_what_is_no_list_of_one_page() -> None:
+    with Sandbox(students=360, exams=1) as sandbox:
+        assert type(reading_of(sandbox)) is Collected, "there is more"
+    with Sandbox(students=20, exams=1) as sandbox:
+        shown = LegacySettings(extra_fields="all")
+        assert type(reading_of(sandbox, shown)) is Collected, "its records are texts"
 
 
-def test_texts_are_no_short_list() -> None:
-    assert reading_of(SessionCodec(EXAMS, LegacySettings()), raw_page(page_of(PLAIN))) is None
+def test_an_id_that_comes_twice_is_told_by_a_whole_reading() -> None:
+    def change(content: dict[str, Any]) -> None:
+        rows_of(content)[1] = rows_of(content)[0]
+
+    with Sandbox(students=20, exams=1) as sandbox:
+        sandbox.intercept = lambda request, answer: edited(answer, change)
+        with pytest.raises(UpstreamError, match="twice"):
+            reading_of(sandbox)
+        assert len([call for call in sandbox.calls if call.interface == "paginated_sessions"]) == 3
 
 
 def test_later_pages_come_from_the_one_that_was_read() -> None:

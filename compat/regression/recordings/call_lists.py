@@ -21,7 +21,7 @@ from compat.processes import renew_after_fork
 from compat.regression.comparing.pairs import Answered, kept_answer, kept_error, kept_response
 from compat.regression.recordings.format import RecordingError
 from compat.text.json import dumps, loads
-from compat.upstream.call_options import leave_to_parent
+from compat.upstream.connections import leave_to_parent
 
 __all__ = [
     "Asker",

@@ -1,5 +1,9 @@
-"""Libraries that answer for the network in a test: they come before us, and what they let through comes to us.
+"""Answers as ``requests`` holds them, also behind libraries that answer for the network in a test.
 
+urllib3 leaves to ``http.client`` when a body ends, and ``http.client`` closes it there. A plain buffer never closes
+itself: ``iter_content(None)`` would read its end again and again.
+
+Mock libraries come before us, and what they let through comes to us.
 Each of them takes the place of something that a plain ``requests`` call runs through, from the outside in: an adapter
 of the session (``betamax``, an adapter of ``requests-mock``), ``HTTPAdapter.send`` (``responses``, ``mock.patch``), or
 the connections of urllib3 (``vcrpy``). ``requests-mock`` also replaces ``Session.send``, outside of every adapter. A
@@ -11,20 +15,106 @@ What we ask an upstream for a call that was let through is not the test's own ca
 
 from __future__ import annotations
 
+import http.client
+import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.utils import urldefragauth
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers, urldefragauth
+from urllib3 import HTTPResponse, Retry
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from compat.upstream.raw_response import raw_of
+from compat.legacy.answer import Answer
 
-__all__ = ["Sending", "answer_behind_mocks", "begun_mockers", "every_session_is_mocked", "network_is_mocked"]
+__all__ = [
+    "Sending",
+    "answer_behind_mocks",
+    "begun_mockers",
+    "every_session_is_mocked",
+    "network_is_mocked",
+    "response_of",
+]
+
+_REASONS = {422: "Unprocessable Entity"}
+"""What Python 3.13 words in another way than the versions before, and than old servers."""
+_NO_RETRY = Retry(0, read=False)
+
+
+def response_of(
+    request: requests.PreparedRequest, answer: Answer, stream: bool, connection: BaseAdapter
+) -> requests.Response:
+    """The response to a request.
+
+    Args:
+        request: what was asked.
+        answer: what is answered.
+        stream: whether the script reads the body itself.
+        connection: the adapter that scripts find as ``response.connection``.
+    """
+    headers = {"Content-Length": str(len(answer.body)), **answer.headers}
+    response = requests.Response()
+    response.status_code = answer.status
+    response.reason = _REASONS.get(answer.status) or HTTPStatus(answer.status).phrase
+    response.headers = CaseInsensitiveDict(headers)
+    response.encoding = get_encoding_from_headers(response.headers)
+    response.url, response.request = request.url or "", request
+    response.connection = connection  # type: ignore[assignment]  # any adapter will do, whatever its stubs say
+    response.raw = _raw_of(request, answer.status, response.reason, headers, answer.body)
+    if not stream and not request.hooks.get("response"):
+        # What the session would read now, in pieces of ten kilobytes, is there already. A hook may read for itself.
+        response._content = response.raw.read()
+    return response
+
+
+def _raw_of(
+    request: requests.PreparedRequest, status: int, reason: str, headers: Mapping[str, str], body: bytes
+) -> HTTPResponse:
+    """What ``response.raw`` is, its body still to be read.
+
+    Args:
+        request: what was asked.
+        status: the answer's, like the next three.
+        reason: the words of the status.
+        headers: name to value.
+        body: as sent, before any decoding.
+    """
+    received = _Received(request.method or "GET", status, reason, headers, body)
+    return HTTPResponse(
+        body=received,
+        headers=headers,
+        status=status,
+        reason=reason,
+        version=11,
+        version_string="HTTP/1.1",
+        preload_content=False,
+        decode_content=False,
+        original_response=received,
+        retries=_NO_RETRY,
+        request_method=request.method,
+        request_url=request.path_url,
+    )
+
+
+class _Received(http.client.HTTPResponse):
+    """A response whose head was read: what ``begin`` sets is given, and the body is all that is left."""
+
+    def __init__(self, method: str, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(cast(Any, SimpleNamespace(makefile=lambda mode: io.BytesIO(body))), method=method)
+        self.headers = self.msg = http.client.HTTPMessage()
+        for name, value in headers.items():
+            self.headers[name] = value
+        self.version, self.code, self.status, self.reason = 11, status, status, reason
+        self.chunked = self.will_close = False
+        self.chunk_left: int | None = None
+        self.length: int | None = 0 if method.upper() == "HEAD" else len(body)
 
 
 @dataclass
@@ -130,7 +220,7 @@ def _by_cassette(
         response = sending.answer(_sending_by(previous, send), True)
         body = response.raw.read(decode_content=False) if response.raw is not None else response.content
     headers = {name: value for name, value in response.headers.items() if name.lower() != "transfer-encoding"}
-    response.raw = raw_of(request, response.status_code, response.reason, headers, body)
+    response.raw = _raw_of(request, response.status_code, response.reason, headers, body)
     cassette.append(
         asked,
         {
