@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ import msgspec
 from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized, UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.compiled.types import looked_up_names
-from compat.mapping.lens import NOBODY
 from compat.schemas import COLUMNS, PaginatedSessionsOutputSchema
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
 from compat.text.json import decode_masked, dumps, unmasked
@@ -287,8 +286,10 @@ class PaginatedSessions(Upstream):
     def lists(self, options: CallOptions) -> list[Source]:
         """The lists that together hold every session: one, or one a user of the roster."""
         if "{user_id}" not in self.path:
-            return [_List(self, self.path, NOBODY, options)]
-        return [_UserList(self, person, options) for person in self._people]
+            return [_List(self, self.path, options)]
+        paths = [self.path.replace("{user_id}", quote(person.user_id, safe="")) for person in self._people]
+        each = zip(paths, self._people, strict=True)
+        return [_List(self, path, options, person.values, person.line) for path, person in each]
 
     def codec(self, settings: LegacySettings) -> Codec:
         return SessionCodec(self.exams, settings)
@@ -307,86 +308,53 @@ class PaginatedSessions(Upstream):
         raise self.reads_only
 
     def read(
-        self,
-        path: str,
-        asked: Mapping[str, str],
-        options: CallOptions,
-        walk: Deadline | None,
-        decode: Decode,
+        self, path: str, asked: Mapping[str, str], options: CallOptions, walk: Deadline | None, decode: Decode
     ) -> Chunk:
         """Read a page; a refused token is renewed once."""
+
+        def send(token: str) -> Chunk:
+            def build() -> Outgoing:
+                headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+                return Outgoing("GET", self.base_url + path, headers=headers, params=dict(asked))
+
+            return self._transport.read(build, accept, options, walk)
+
+        def accept(reply: Reply) -> Chunk:
+            return read_chunk(reply, int(asked["offset"]), decode)
+
         token = self._tokens.current(options, walk)
-        try:
-            return self._read(path, asked, token, options, walk, decode)
-        except TokenRefused:
-            renewed = self._tokens.renew(token, options, walk)
-            if renewed is None:
-                raise NotAuthorized from None
-        try:
-            return self._read(path, asked, renewed, options, walk, decode)
-        except TokenRefused:
-            raise NotAuthorized from None
-
-    def _read(
-        self,
-        path: str,
-        asked: Mapping[str, str],
-        token: str,
-        options: CallOptions,
-        walk: Deadline | None,
-        decode: Decode,
-    ) -> Chunk:
-        def build() -> Outgoing:
-            headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-            return Outgoing("GET", self.base_url + path, headers=headers, params=dict(asked))
-
-        return self._transport.read(build, lambda reply: read_chunk(reply, int(asked["offset"]), decode), options, walk)
+        with suppress(TokenRefused):
+            return send(token)
+        renewed = self._tokens.renew(token, options, walk)
+        if renewed is not None:
+            with suppress(TokenRefused):
+                return send(renewed)
+        raise NotAuthorized
 
 
-class _UserList(Source):
-    """The list of a user of the roster."""
-
-    numbered = False
-
-    def __init__(self, upstream: PaginatedSessions, person: Person, options: CallOptions) -> None:
-        self.person = person.values
-        self._line = person.line
-        path = upstream.path.replace("{user_id}", quote(person.user_id, safe=""))
-        self._list = _List(upstream, path, person.values, options)
-
-    def fetch(
-        self, start: int, limit: int, step: int | None, walk: Deadline | None, decode: Decode | None = None
-    ) -> Chunk:
-        with self._named():
-            return self._list.fetch(start, limit, step, walk, decode)
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Say whose list it was that failed: by the line, as the user is nobody else's business."""
-        try:
-            yield
-        except (UpstreamError, InvalidParameter) as error:
-            if type(error) not in (UpstreamError, Unreadable, InvalidParameter):
-                raise
-            # What is wrong with the path of a list is no parameter of the caller's; words about it may name the user.
-            refused = isinstance(error, InvalidParameter)
-            what = "The upstream answered with status 422" if refused else error.message.rstrip(".")
-            told = UpstreamError(f"{what}, for the user in line {self._line} of the roster.")
-            _log.error("%s", told)
-            raise told from None
-
-
+@dataclass(frozen=True, repr=False, eq=False)
 class _List(Source):
-    numbered = False
+    """The list of all sessions, or that of a user whom a line of the roster names."""
 
-    def __init__(self, upstream: PaginatedSessions, path: str, person: Mapping[str, Any], options: CallOptions) -> None:
-        self._upstream = upstream
-        self._path = path
-        self.person = person
-        self._options = options
+    upstream: PaginatedSessions
+    path: str
+    options: CallOptions
+    person: Mapping[str, Any] = field(default_factory=dict)
+    line: int | None = None
+    numbered = False
 
     def fetch(
         self, start: int, limit: int, step: int | None, walk: Deadline | None, decode: Decode | None = None
     ) -> Chunk:
         asked = {"limit": str(min(limit, LARGEST_LIMIT)), "offset": str(start)}
-        return self._upstream.read(self._path, asked, self._options, walk, decode or raw_page)
+        try:
+            return self.upstream.read(self.path, asked, self.options, walk, decode or raw_page)
+        except (UpstreamError, InvalidParameter) as error:
+            if self.line is None or type(error) not in (UpstreamError, Unreadable, InvalidParameter):
+                raise
+            # What is wrong with the path of a list is no parameter of the caller's; words about it may name the user.
+            refused = isinstance(error, InvalidParameter)
+            what = "The upstream answered with status 422" if refused else error.message.rstrip(".")
+            told = UpstreamError(f"{what}, for the user in line {self.line} of the roster.")
+            _log.error("%s", told)
+            raise told from None

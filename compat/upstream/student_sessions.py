@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
@@ -199,9 +200,8 @@ class StudentSessions(Upstream):
     def source(self, exam_id: int | None, parameters: Mapping[str, str], options: CallOptions) -> Source:
         """The list of one exam, or of all, with further parameters."""
         if exam_id is None:
-            return _List(self, "/api/v3/student_sessions", {}, parameters, options)
-        path = f"/api/v3/exams/{exam_id}/student_sessions"
-        return _List(self, path, {"exam_id": str(exam_id)}, parameters, options)
+            return _List(self, "student_sessions", {}, parameters, options)
+        return _List(self, f"exams/{exam_id}/student_sessions", {"exam_id": str(exam_id)}, parameters, options)
 
     def codec(self, settings: LegacySettings) -> Codec:
         # Imported here: it brings the declaration of the record, which a call needs and an import does not.
@@ -218,22 +218,19 @@ class StudentSessions(Upstream):
                 raise Unreadable(f"The upstream answered with another student session than {student_session_id}.")
             return row
 
-        found: Row | None = self.call("GET", student_session_id, {}, accept, options)
+        found: Row | None = self._call_one("GET", student_session_id, {}, accept, options)
         return found
 
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
-        path = f"/api/v3/exams/{exam_id}/student_sessions"
-
-        def build() -> Outgoing:
-            return self.request("POST", path, values, {"exam_id": str(exam_id)})
-
         def accept(reply: Reply) -> Row:
             row = read_row(reply, codec)
             if row.exam_id != exam_id:
                 raise Unreadable(f"The upstream answered with a student session of another exam than {exam_id}.")
             return row
 
-        return self._transport.write(build, accept, options)
+        path, ids = f"exams/{exam_id}/student_sessions", {"exam_id": str(exam_id)}
+        made: Row = self.call("POST", path, values, ids, accept, options)
+        return made
 
     def update(self, student_session_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         def accept(reply: Reply) -> Row:
@@ -241,7 +238,7 @@ class StudentSessions(Upstream):
                 raise StudentSessionNotFound(student_session_id)
             return read_row(reply, codec)
 
-        changed: Row = self.call("PATCH", student_session_id, values, accept, options)
+        changed: Row = self._call_one("PATCH", student_session_id, values, accept, options)
         return changed
 
     def delete(self, student_session_id: int, options: CallOptions) -> None:
@@ -251,24 +248,39 @@ class StudentSessions(Upstream):
             if reply.status not in (200, 202, 204):
                 raise _refused(reply)
 
-        self.call("DELETE", student_session_id, {}, accept, options)
+        self._call_one("DELETE", student_session_id, {}, accept, options)
+
+    def _call_one(self, method: str, number: int, values: Mapping[str, str], accept: Any, options: CallOptions) -> Any:
+        return self.call(method, f"student_sessions/{number}", values, {"id": str(number)}, accept, options)
 
     def call(
         self,
         method: str,
-        student_session_id: int,
+        path: str,
         values: Mapping[str, str],
+        ids: Mapping[str, str],
         accept: Any,
         options: CallOptions,
+        walk: Deadline | None = None,
     ) -> Any:
-        """Call ``/student_sessions/{id}``; a GET may be tried again, anything else is sent once."""
+        """Call a path of the API; a GET may be tried again, anything else is sent once.
+
+        Args:
+            method: the HTTP method.
+            path: what comes after ``/api/v3/``.
+            values: the parameters.
+            ids: the ids in the path, by their names in the signature.
+            accept: makes a result of the answer.
+            options: how the old call was to be sent.
+            walk: the end of the walk that it belongs to.
+        """
 
         def build() -> Outgoing:
-            path = f"/api/v3/student_sessions/{student_session_id}"
-            return self.request(method, path, values, {"id": str(student_session_id)})
+            return self.request(method, f"/api/v3/{path}", values, ids)
 
-        send = self._transport.read if method == "GET" else self._transport.write
-        return send(build, accept, options)
+        if method != "GET":
+            return self._transport.write(build, accept, options)
+        return self._transport.read(build, accept, options, walk)
 
     def request(self, method: str, path: str, values: Mapping[str, str], ids: Mapping[str, str]) -> Outgoing:
         """A request signed just now: a fresh timestamp, nonce and signature for every attempt."""
@@ -280,47 +292,26 @@ class StudentSessions(Upstream):
             return Outgoing(method, url, headers=headers, data=json.dumps(sent).encode())
         return Outgoing(method, url, headers=headers, params=sent)
 
-    def read(
-        self,
-        path: str,
-        values: Mapping[str, str],
-        ids: Mapping[str, str],
-        accept: Any,
-        options: CallOptions,
-        walk: Deadline | None,
-    ) -> Any:
-        """Send a signed GET, as often as it takes."""
-        return self._transport.read(lambda: self.request("GET", path, values, ids), accept, options, walk)
 
-
+@dataclass(frozen=True, repr=False, eq=False)
 class _List(Source):
+    upstream: StudentSessions
+    path: str
+    ids: Mapping[str, str]
+    parameters: Mapping[str, str]
+    options: CallOptions
     numbered = True
     person = _NOBODY
-
-    def __init__(
-        self,
-        upstream: StudentSessions,
-        path: str,
-        ids: Mapping[str, str],
-        parameters: Mapping[str, str],
-        options: CallOptions,
-    ) -> None:
-        self._upstream = upstream
-        self._path = path
-        self._ids = ids
-        self._parameters = parameters
-        self._options = options
 
     def fetch(
         self, start: int, limit: int, step: int | None, walk: Deadline | None, decode: Decode | None = None
     ) -> Chunk:
-        page = start // (step or limit) + 1
-        asked = {**self._parameters, "page": str(page), "limit": str(limit)}
+        asked = {**self.parameters, "page": str(start // (step or limit) + 1), "limit": str(limit)}
 
         def accept(reply: Reply) -> Chunk:
             return read_chunk(reply, start, decode)
 
-        chunk: Chunk = self._upstream.read(self._path, asked, self._ids, accept, self._options, walk)
+        chunk: Chunk = self.upstream.call("GET", self.path, asked, self.ids, accept, self.options, walk)
         return chunk
 
 
