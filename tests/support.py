@@ -17,6 +17,8 @@ import pytest
 import requests
 
 import compat
+from compat.core.collected import Reading
+from compat.core.walks import WalkKey, Walks, finished
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 from compat.upstream import Upstream
 
@@ -75,6 +77,11 @@ def signed_url(sandbox: Sandbox, base: str, action: str, exam: int = 17, **param
 def listed(session: requests.Session, exam: int = 17, base: str = OLD, **parameters: Any) -> requests.Response:
     """The answer to an old list call; nothing verifies its signature, so it has none."""
     return session.get(f"{base}/api/v3/exams/{exam}/index_students", params=parameters, timeout=20)
+
+
+def read_page(walks: Walks, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
+    """The walk that a page belongs to, with this thread waiting."""
+    return finished(walks.steps(key, number, lambda _: read()))
 
 
 def answered(body: Any, *, status: int = 200, **headers: str) -> SandboxAnswer:

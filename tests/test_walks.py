@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 import requests
-from support import KINDS, listed, mounted, upstream_of
+from support import KINDS, listed, mounted, read_page, upstream_of
 
 import compat
 from compat.core.call import Shim
@@ -117,17 +117,17 @@ def test_a_walk_is_kept_for_ten_minutes_after_the_last_page() -> None:
         made.append(clock.now)
         return empty()
 
-    walks.page(KEY, 1, read)
+    read_page(walks, KEY, 1, read)
     for _ in range(5):
         clock.now += KEPT_FOR - 1
-        walks.page(KEY, 2, read)
+        read_page(walks, KEY, 2, read)
     assert len(made) == 1
     clock.now += KEPT_FOR
-    walks.page(KEY, 3, read)
-    assert (len(made), len(walks)) == (2, 1)
+    read_page(walks, KEY, 3, read)
+    assert (len(made), walks.number) == (2, 1)
     clock.now += KEPT_FOR + 1
-    walks.page(OTHER, 1, read)
-    assert len(walks) == 1
+    read_page(walks, OTHER, 1, read)
+    assert walks.number == 1
 
 
 def test_the_ten_minutes_begin_when_the_reading_ends() -> None:
@@ -138,9 +138,9 @@ def test_the_ten_minutes_begin_when_the_reading_ends() -> None:
         clock.now += KEPT_FOR + 5
         return empty()
 
-    first = walks.page(KEY, 1, slow)
+    first = read_page(walks, KEY, 1, slow)
     clock.now += 1
-    assert walks.page(KEY, 2, slow) is first
+    assert read_page(walks, KEY, 2, slow) is first
 
 
 def test_who_asks_at_once_shares_a_reading() -> None:
@@ -189,10 +189,10 @@ def test_an_interrupted_reading_does_not_hang_the_others() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        walks.page(KEY, 1, interrupted)
-    assert len(walks) == 0
+        read_page(walks, KEY, 1, interrupted)
+    assert walks.number == 0
     walk = empty()
-    assert walks.page(KEY, 2, lambda: walk) is walk
+    assert read_page(walks, KEY, 2, lambda: walk) is walk
 
 
 def test_a_reading_goes_on_until_the_last_who_waits_for_it_has_gone() -> None:

@@ -104,14 +104,6 @@ class Walks(ABC):
             Cancelled: nobody waits for it any more.
         """
 
-    def page(self, key: WalkKey, number: int, read: Callable[[], Reading]) -> Reading:
-        """As :meth:`steps`, with this thread waiting.
-
-        Raises:
-            LegacyError: as :meth:`steps`.
-        """
-        return finished(self.steps(key, number, lambda _: read()))
-
     @property
     def number(self) -> int:
         """How many are kept in this process."""
@@ -224,9 +216,6 @@ class ProcessWalks(Walks):
 
     @property
     def number(self) -> int:
-        return len(self)
-
-    def __len__(self) -> int:
         with self._lock:
             return len(self._entries)
 

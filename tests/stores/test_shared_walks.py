@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import KINDS, edited, rows_of, upstream_of
+from support import KINDS, edited, read_page, rows_of, upstream_of
 
 import compat
 from compat.config.settings import CallerSettings
@@ -240,9 +240,9 @@ def test_pages_out_of_the_store_are_the_readings(data: st.DataObject) -> None:
     def never() -> Reading:
         raise AssertionError("what is in the store is not read anew")
 
-    SharedWalks(keeper, b"ours", LARGEST).page(key, 1, lambda: reading)
+    read_page(SharedWalks(keeper, b"ours", LARGEST), key, 1, lambda: reading)
     for number in range(2, -(-len(records) // limit) + 3):
-        page = SharedWalks(keeper, b"ours", LARGEST).page(key, number, never)
+        page = read_page(SharedWalks(keeper, b"ours", LARGEST), key, number, never)
         start = (number - 1) * limit
         assert (page.count, page.unsettled) == (reading.count, reading.unsettled)
         assert [(text, dumps(person)) for text, person in zip(*page.page(start, limit), strict=True)] == [
@@ -280,9 +280,9 @@ def test_a_students_id_of_any_size_on_every_page(sandbox: Sandbox, shared_url: s
 def test_a_walk_of_another_version_is_read_anew(caplog: pytest.LogCaptureFixture) -> None:
     keeper, key = Breaking(), WalkKey("c", 17, None, (), (), 1)
     reading = Listed([(b"1", 0), (b"2", 0)], [{"name": "A"}], unsettled=False)
-    SharedWalks(keeper, b"ours", LARGEST).page(key, 1, lambda: reading)
+    read_page(SharedWalks(keeper, b"ours", LARGEST), key, 1, lambda: reading)
     keeper.pages = dict.fromkeys(keeper.pages, msgspec.msgpack.encode([[{"name": "A"}], [[b"2", 0]]]))
-    again = SharedWalks(keeper, b"ours", LARGEST).page(key, 2, lambda: reading)
+    again = read_page(SharedWalks(keeper, b"ours", LARGEST), key, 2, lambda: reading)
     assert again.records(1, 1) == [(b"2", 0)]
     assert "another version" in caplog.text
 
@@ -349,6 +349,6 @@ def test_nothing_of_the_caller_or_the_filter_is_a_name(
             names.append(digest)
 
     for ours in (b"ours", b"theirs"):
-        SharedWalks(Watched(), ours, LARGEST).page(key, 1, lambda: Listed([], [{}], False))
+        read_page(SharedWalks(Watched(), ours, LARGEST), key, 1, lambda: Listed([], [{}], False))
     assert len(set(names)) == 2
     assert key.digest() not in names
