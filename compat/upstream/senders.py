@@ -143,7 +143,8 @@ class CallOptions:
         if self.proxies is None:
             return self.verify, cert
         environment = tuple(map(os.environ.get, _READ)) if self.trust_env else None
-        return self.verify, cert, *map(_items, (self.proxies, self.session_proxies)), environment
+        proxies = [tuple(sorted((each or {}).items())) for each in (self.proxies, self.session_proxies)]
+        return self.verify, cert, *proxies, environment
 
 
 def timeout_of(value: Any) -> Timeout | None:
@@ -164,10 +165,6 @@ def timeout_of(value: Any) -> Timeout | None:
             f"Invalid timeout {value}. Pass a (connect, read) timeout tuple, "
             "or a single float to set both timeouts to the same value."
         ) from None
-
-
-def _items(proxies: Mapping[str, str | None] | None) -> tuple[Any, ...]:
-    return tuple(sorted((proxies or {}).items()))
 
 
 @dataclass

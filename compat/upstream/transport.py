@@ -230,8 +230,16 @@ def _body(incoming: Incoming, attempt: Attempt, room: LargeAnswer) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        # read would wait for as many bytes as it asks for, each of which may take a whole timeout; read1 does not.
-        while part := _part(incoming):
+        while True:
+            try:
+                # read would wait for as many bytes as it asks for, each of which may take a whole timeout.
+                part = incoming.read1(_CHUNK, decode_content=True)
+            except zlib.error:
+                # Only at the end: what cannot be decoded is a DecodeError. urllib3 passes over what stands behind a
+                # gzip body, such as zeros, and flushes its decoder all the same, which zlib 1.3.2 refuses.
+                break
+            if not part:
+                break
             parts.append(part)
             size += len(part)
             attempt.deadline.remaining()
@@ -244,15 +252,6 @@ def _body(incoming: Incoming, attempt: Attempt, room: LargeAnswer) -> bytes:
     body = b"".join(parts)
     attempt.limits.check_values(body)
     return body
-
-
-def _part(incoming: Incoming) -> bytes:
-    try:
-        return incoming.read1(_CHUNK, decode_content=True)
-    except zlib.error:
-        # Only at the end: what cannot be decoded is a DecodeError. urllib3 passes over what stands behind a gzip body,
-        # such as zeros, and flushes its decoder all the same, which zlib 1.3.2 refuses and older ones allow.
-        return b""
 
 
 def _too_slow(limit: str, deadline: Deadline) -> UpstreamTimeout:
