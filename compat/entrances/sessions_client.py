@@ -18,7 +18,7 @@ from compat.legacy.query import LARGEST_LIMIT
 from compat.legacy.routes import INDEX_STUDENTS, Filter, LegacyCall, Sort, written
 from compat.processes import cached_property
 from compat.upstream import PaginatedSessions, StudentSessions
-from compat.upstream.base import Row, Source, Upstream
+from compat.upstream.base import Source, Upstream
 from compat.upstream.transport import CallOptions
 
 __all__ = [
@@ -216,7 +216,7 @@ class StudentSessionsClient:
         row = find_one(self._upstream, wanted, self._codec, _OPTIONS).row
         if row is None or (exam_id is not None and row.exam_id != _digits("exam_id", exam_id)):
             raise StudentSessionNotFound(wanted)
-        return self._record(row)
+        return self._record(row.record, row.person)
 
     def create(self, exam_id: int, *, name: str, email: str, **values: Any) -> dict[str, Any]:
         """Register a student for an exam.
@@ -233,7 +233,8 @@ class StudentSessionsClient:
             UpstreamError: the upstream failed.
         """
         sent = {"name": name, "email": email, **_texts(values)}
-        return self._record(self._upstream.add(_digits("exam_id", exam_id), sent, self._codec, _OPTIONS))
+        row = self._upstream.add(_digits("exam_id", exam_id), sent, self._codec, _OPTIONS)
+        return self._record(row.record, row.person)
 
     def update(self, student_session_id: int, **values: Any) -> dict[str, Any]:
         """Change a session's name, email, individual_info and the like.
@@ -245,7 +246,8 @@ class StudentSessionsClient:
             UpstreamError: the upstream failed.
         """
         wanted = _digits("student_session_id", student_session_id)
-        return self._record(self._upstream.update(wanted, _texts(values), self._codec, _OPTIONS))
+        row = self._upstream.update(wanted, _texts(values), self._codec, _OPTIONS)
+        return self._record(row.record, row.person)
 
     def delete(self, student_session_id: int, *, exam_id: int | None = None) -> None:
         """Delete a session.
@@ -264,9 +266,9 @@ class StudentSessionsClient:
             self.get(student_session_id, exam_id=exam_id)
         self._upstream.delete(_digits("student_session_id", student_session_id), _OPTIONS)
 
-    def _record(self, row: Row) -> dict[str, Any]:
-        text = self._codec.single(row) if self._whole else bytes(row.record)
-        record: dict[str, Any] = json.loads(text)
+    def _record(self, text: Any, person: Mapping[str, Any]) -> dict[str, Any]:
+        shown = self._codec.render([text], [person])[1:-1] if self._whole else bytes(text)
+        record: dict[str, Any] = json.loads(shown)
         return record
 
     def _sources(self, exam_id: int | None, status: str | None) -> list[Source]:
@@ -287,12 +289,13 @@ class StudentSessionsClient:
             chunk = source.fetch(start, LARGEST_LIMIT, step or None, None)
             if total not in (None, chunk.total):
                 raise UpstreamError(f"The upstream counted {total} records, and then {chunk.total}: its list changed.")
-            for row in self._codec.scan(chunk.rows, None, (), source.person):
-                if row.key in seen:
-                    raise UpstreamError(f"The upstream's list changed while it was read: {row.id} came twice.")
-                seen.add(row.key)
-                if exam_id is None or row.exam_id == exam_id:
-                    yield self._record(row)
+            page = self._codec.columns(chunk.rows, exam_id, (), source.person)
+            for key, legacy_id in zip(page.keys, page.ids(), strict=True):
+                if key in seen:
+                    raise UpstreamError(f"The upstream's list changed while it was read: {legacy_id} came twice.")
+                seen.add(key)
+            for place in page.places:
+                yield self._record(chunk.rows[place], source.person)
             read += len(chunk.rows)
             total = chunk.total
             step = step or page_length(source, chunk)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import repeat
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,7 +19,6 @@ from compat.mapping.compiled import (
     OddFields,
     SessionColumns,
     Times,
-    joined,
     one_each,
 )
 from compat.mapping.compiled.refused import Declined
@@ -126,7 +123,7 @@ class SessionCodec(Codec):
         self, rows: Sequence[Any], exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]
     ) -> list[Row]:
         if not columns:
-            return self._identified(rows, person)
+            return [self._identified(text, person) for text in rows]
         try:
             view, sessions = self._typed(tuple(columns), rows)
         except REFUSED:
@@ -136,12 +133,9 @@ class SessionCodec(Codec):
             for session, text in zip(sessions, rows, strict=True)
         ]
 
-    def _identified(self, rows: Sequence[Any], person: Mapping[str, Any]) -> list[Row]:
-        keys, applications = _identities(rows)
-        exams = {application: self._view.exam(application) for application in set(applications)}
-        nothing: Mapping[str, Any] = {}
-        belonging = map(exams.__getitem__, applications)
-        return list(map(Row, keys, legacy_ids(keys), belonging, repeat(nothing), rows, repeat(person)))
+    def _identified(self, text: Any, person: Mapping[str, Any]) -> Row:
+        key, application = _identity(listed_object(text, "session"))
+        return Row(key, legacy_id(key), self._view.exam(application), {}, text, person)
 
     def columns(
         self, rows: Sequence[Any], exam_id: int | None, names: Sequence[str], person: Mapping[str, Any]
@@ -216,13 +210,12 @@ class SessionCodec(Codec):
         return Row(key, record.id, exam, values, text, person)
 
     def _plainly(self, text: Any, exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]) -> Row:
-        key, application = _identity(listed_object(text, "session"))
-        exam = self._view.exam(application)
-        if exam != exam_id:
-            return Row(key, legacy_id(key), exam, {}, text, person)
+        row = self._identified(text, person)
+        if row.exam_id != exam_id:
+            return row
         shown = self._translated(text, person)
-        values = {name: self._comparable(key, name, shown[name]) for name in columns}
-        return Row(key, legacy_id(key), exam, values, text, person)
+        values = {name: self._comparable(str(row.key), name, shown[name]) for name in columns}
+        return Row(row.key, row.id, exam_id, values, text, person)
 
     def _comparable(self, key: str, name: str, value: Any) -> Comparable | None:
         if value is None or type(value) is tuple:
@@ -297,18 +290,6 @@ def _values(sessions: Sequence[Any], path: str) -> list[Any]:
     for name in path.split("."):
         found = [getattr(one, name, UNSET) for one in found]
     return found
-
-
-def _identities(rows: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """The sessions' own ids, and the applications that they belong to."""
-    found: Sequence[Any] = rows
-    if not is_decoded(rows):
-        try:
-            found = joined(_keys.decode, rows)
-        except REFUSED:
-            identities = [_identity(listed_object(row, "session")) for row in rows]
-            return [key for key, _ in identities], [application for _, application in identities]
-    return list(map(attrgetter("id"), found)), list(map(attrgetter("applicationId"), found))
 
 
 def _keyed(texts: Sequence[str]) -> tuple[Sequence[int | str], dict[int | str, int]]:
