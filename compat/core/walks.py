@@ -110,7 +110,7 @@ class Walks(ABC):
         return 0
 
 
-class _LeftOff(Exception):
+class _ReaderFailed(Exception):
     """The reading that others waited for ended for a reason of its reader's own."""
 
 
@@ -165,7 +165,7 @@ class ProcessWalks(Walks):
                 yield entry.result
             try:
                 return entry.result.result()
-            except _LeftOff:
+            except _ReaderFailed:
                 # Whoever read ran into a limit of its own, or was interrupted: that is nobody else's failure.
                 continue
             except LegacyError as error:
@@ -205,7 +205,7 @@ class ProcessWalks(Walks):
         except BaseException as error:
             self._drop(key, entry)
             shared = isinstance(error, Exception) and not isinstance(error, UpstreamTimeout | Cancelled)
-            entry.result.set_exception(error if shared else _LeftOff())
+            entry.result.set_exception(error if shared else _ReaderFailed())
             raise
         entry.result.set_result(walk)
         with self._lock:

@@ -1,6 +1,6 @@
-"""urllib3's connections, kept open and in step: an answer belongs to its question (contract, section 4).
+"""urllib3's connections, kept open as long as each answer belongs to its question (contract, section 4).
 
-A connection on which anything was out of step is not used again, and an idle one not for long. Pools, proxies, TLS,
+A connection on which more came than was asked for is not used again, and an idle one not for long. Pools, proxies, TLS,
 chunks and compression are urllib3's.
 
 urllib3 opens connections, finds its way through proxies, sends again, follows redirects and decodes. For one more GET
@@ -49,18 +49,18 @@ from urllib3.exceptions import DependencyWarning, ProtocolError, ReadTimeoutErro
 
 from compat.errors import UpstreamError
 from compat.processes import renew_after_fork
-from compat.upstream.answers_in_step import AnswerInStep, Attempt
 from compat.upstream.limits import SMALL
+from compat.upstream.strict_responses import Attempt, StrictResponse
 
 __all__ = [
-    "ConnectionInStep",
-    "InStepAdapter",
+    "StrictAdapter",
+    "StrictConnection",
     "WholeAnswer",
-    "ask_again",
     "check_encoding",
-    "keep_in_step",
+    "get_on_open_connection",
     "leave_in_children",
     "leave_to_parent",
+    "use_strict_pools",
 ]
 
 _ENCODINGS = {"identity": "", "x-gzip": "gzip"}
@@ -82,14 +82,14 @@ def _bounded(coding: str) -> bool:
 _DECODED = tuple(filter(_bounded, HTTPResponse.CONTENT_DECODERS))
 
 
-class ConnectionInStep:
+class StrictConnection:
     """Mixed into a connection of urllib3's.
 
     Attributes:
         answered: how many answers came since it was opened.
         keep_alive: seconds that it is trusted while idle; None for ever.
         kept_at: when it was last used.
-        out_of_step: more came than was asked for.
+        has_surplus: more came than was asked for.
     """
 
     close: Callable[[], None]
@@ -97,12 +97,12 @@ class ConnectionInStep:
     answered = 0
     keep_alive: float | None = None
     kept_at = 0.0
-    out_of_step = False
+    has_surplus = False
     _written: bytes | None = None
     _head: tuple[dict[str, str], bytes] | None = None
 
     def connect(self) -> None:
-        self.answered, self.out_of_step = 0, False
+        self.answered, self.has_surplus = 0, False
         super().connect()  # type: ignore[misc]
 
     def request(
@@ -122,7 +122,7 @@ class ConnectionInStep:
             self._written = data
         super().send(data)  # type: ignore[misc]
 
-    def head_again(self, headers: Mapping[str, str]) -> bytes | None:
+    def head_of_get(self, headers: Mapping[str, str]) -> bytes | None:
         """What the library writes after the first line of a GET with these headers.
 
         Returns:
@@ -136,7 +136,7 @@ class ConnectionInStep:
             return None
         return self._head[1]
 
-    def ask(self, head: bytes, silence: float) -> AnswerInStep:
+    def ask(self, head: bytes, silence: float) -> StrictResponse:
         """Send a head on the open connection, and wait so many seconds for each byte of that of the answer."""
         self._begin_request()
         self.sock.settimeout(silence)
@@ -164,39 +164,39 @@ class ConnectionInStep:
         self.answered += 1
         return response
 
-    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> AnswerInStep:
-        return AnswerInStep(sock, *args, connection=self, **kwargs)
+    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> StrictResponse:
+        return StrictResponse(sock, *args, connection=self, **kwargs)
 
     def may_be_used(self, attempt: Attempt | None) -> bool:
         """Whether it is as good as a new one."""
-        if self.out_of_step or (attempt is not None and attempt.fresh):
+        if self.has_surplus or (attempt is not None and attempt.fresh):
             return False
         return self.keep_alive is None or time.monotonic() - self.kept_at < self.keep_alive
 
 
 @cache
-def _connection_in_step(connection: type) -> type:
-    return type("ConnectionInStep", (ConnectionInStep, connection), {})
+def _strict_connection(connection: type) -> type:
+    return type("StrictConnection", (StrictConnection, connection), {})
 
 
-class _Pool:
-    """Mixed into a pool of urllib3's: gives and keeps no connection that is out of step, or was idle for long."""
+class _StrictPool:
+    """Mixed into a pool of urllib3's: gives and keeps no connection with a surplus, or one that was idle for long."""
 
     @property
     def ConnectionCls(self) -> Any:  # noqa: N802 - urllib3's name
         """Asked for anew with each connection: a cassette of vcrpy puts a class of its own where urllib3's was."""
         usual = super().ConnectionCls  # type: ignore[misc]
-        return usual if hasattr(usual, "cassette") else _connection_in_step(usual)
+        return usual if hasattr(usual, "cassette") else _strict_connection(usual)
 
     def _get_conn(self, *args: Any, **kwargs: Any) -> Any:
         connection = super()._get_conn(*args, **kwargs)  # type: ignore[misc]
-        kept = isinstance(connection, ConnectionInStep) and connection.answered
+        kept = isinstance(connection, StrictConnection) and connection.answered
         if kept and not connection.may_be_used(Attempt.current()):
             connection.close()
         return connection
 
     def _put_conn(self, connection: Any) -> None:
-        if isinstance(connection, ConnectionInStep):
+        if isinstance(connection, StrictConnection):
             connection.kept_at = time.monotonic()
             if not connection.may_be_used(None):
                 connection.close()
@@ -204,16 +204,16 @@ class _Pool:
 
 
 @cache
-def _in_step(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-    if issubclass(pool, _Pool):
+def _strict_pool(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    if issubclass(pool, _StrictPool):
         return pool
-    return type("PoolInStep", (_Pool, pool), {})
+    return type("StrictPool", (_StrictPool, pool), {})
 
 
-def keep_in_step(manager: PoolManager) -> None:
-    """Let every connection that a manager of pools opens from now on be kept in step, its proxies' as well."""
+def use_strict_pools(manager: PoolManager) -> None:
+    """Let a manager open strict connections from now on, its proxies' as well."""
     classes = manager.pool_classes_by_scheme
-    ours = {scheme: _in_step(pool) for scheme, pool in classes.items()}
+    ours = {scheme: _strict_pool(pool) for scheme, pool in classes.items()}
     if ours != classes:
         manager.pool_classes_by_scheme = ours
         manager.clear()
@@ -244,16 +244,16 @@ def check_encoding(response: BaseHTTPResponse) -> None:
         response.headers["Content-Encoding"] = ", ".join(codings)
 
 
-class InStepAdapter(HTTPAdapter):
-    """``requests``' own adapter with connections that are kept in step."""
+class StrictAdapter(HTTPAdapter):
+    """``requests``' own adapter with strict connections."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        keep_in_step(self.poolmanager)
+        use_strict_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        keep_in_step(manager)
+        use_strict_pools(manager)
         return manager
 
 
@@ -261,7 +261,7 @@ _TARGET = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*")
 """What urllib3 sends as it is."""
 
 _log = logging.getLogger("urllib3.connectionpool")
-_PASSED_BY = (
+_BYPASSED = (
     (HTTPConnectionPool, "urlopen", connectionpool),
     (HTTPConnectionPool, "_make_request", connectionpool),
     (connection.HTTPConnection, "request", connection),
@@ -292,13 +292,13 @@ class WholeAnswer:
         """Nothing, likewise."""
 
 
-def ask_again(
+def get_on_open_connection(
     pool: HTTPConnectionPool, target: str, headers: Mapping[str, str], silence: float
 ) -> WholeAnswer | HTTPResponse | None:
     """The answer to a GET, where the pool has an open connection on which the same headers were sent before.
 
     Args:
-        pool: of connections that are kept in step.
+        pool: strict connections.
         target: path and query.
         headers: all but those that the library adds.
         silence: seconds to wait for a byte.
@@ -312,7 +312,7 @@ def ask_again(
     if pool.proxy is not None or _TARGET.fullmatch(target) is None or not _unobserved():
         return None
     kept: Any = pool._get_conn()
-    again = kept.head_again(headers) if isinstance(kept, ConnectionInStep) else None
+    again = kept.head_of_get(headers) if isinstance(kept, StrictConnection) else None
     if again is None:
         pool._put_conn(kept)
         return None
@@ -338,7 +338,7 @@ def _unobserved() -> bool:
     """Whether nobody would miss what is passed by."""
     if _log.isEnabledFor(logging.DEBUG):
         return False
-    for owner, name, module in _PASSED_BY:
+    for owner, name, module in _BYPASSED:
         found = getattr(owner, name)
         if type(found) is not FunctionType or found.__globals__ is not vars(module):
             return False
@@ -346,7 +346,7 @@ def _unobserved() -> bool:
 
 
 def _by_library(
-    pool: HTTPConnectionPool, kept: Any, answer: AnswerInStep, headers: HTTPHeaderDict, target: str
+    pool: HTTPConnectionPool, kept: Any, answer: StrictResponse, headers: HTTPHeaderDict, target: str
 ) -> HTTPResponse:
     """The library's answer, which decodes, and gives the connection back."""
     return HTTPResponse(

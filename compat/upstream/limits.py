@@ -32,7 +32,7 @@ __all__ = [
     "AnswerLimits",
     "LargeAnswer",
     "LimitKeys",
-    "Pace",
+    "RateLimit",
     "WalkMeter",
     "WalkSettings",
     "too_large",
@@ -195,7 +195,7 @@ FREE_PAGES = 20
 """Small pages of a walk that are read as fast as they come: most lists are not longer."""
 
 
-class Pace:
+class RateLimit:
     """Lets so many calls a second begin, over all walks of an upstream in this process; safe across threads.
 
     Args:
@@ -250,7 +250,7 @@ class WalkSettings:
     pages: int = 200_000
     bytes: int = 8 << 30
     rate: float = 100.0
-    pace: Pace = field(init=False, repr=False, compare=False)
+    pace: RateLimit = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.deadline, int | float) or not self.deadline > 0:
@@ -263,7 +263,7 @@ class WalkSettings:
         rate: Any = self.rate
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
             raise ConfigurationError(f"walk_rate = {rate!r}: must be calls a second above 0")
-        object.__setattr__(self, "pace", Pace(rate))
+        object.__setattr__(self, "pace", RateLimit(rate))
 
     def slow_down(self, rows: int, deadline: Deadline) -> None:
         """Wait for a turn where pages have no more than so many records.

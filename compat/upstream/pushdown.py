@@ -43,7 +43,7 @@ class PushdownIgnored(Exception):
 
 
 @dataclass
-class _SetAside:
+class _Disproof:
     """What was disproved: for how long, until when, and whether it was tried since."""
 
     seconds: float
@@ -68,7 +68,7 @@ class PushdownTrust:
         self._configured = configured
         self._name = name
         self._clock = clock
-        self._set_aside: dict[Capability, _SetAside] = {}
+        self._set_aside: dict[Capability, _Disproof] = {}
         self._proved: dict[Capability, float] = {}
         self._lock = ForkLock()
 
@@ -108,7 +108,7 @@ class PushdownTrust:
                 # Of a call that began before the one by which it was disproved.
                 return
             seconds = SET_ASIDE_FOR if found is None else min(2 * found.seconds, LONGEST_SET_ASIDE)
-            self._set_aside[capability] = _SetAside(seconds, now + seconds)
+            self._set_aside[capability] = _Disproof(seconds, now + seconds)
             self._proved.pop(capability, None)
         _log.warning(
             "the %s ignored %r, which the configuration leaves to them: it is done here, and tried again in %d minutes",

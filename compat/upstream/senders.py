@@ -28,18 +28,18 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolMana
 from urllib3.exceptions import ProtocolError
 
 from compat.processes import ForkLock, renew_after_fork
-from compat.upstream.answers_in_step import OutOfStep
 from compat.upstream.connections import (
-    InStepAdapter,
+    StrictAdapter,
     WholeAnswer,
-    ask_again,
     check_encoding,
-    keep_in_step,
+    get_on_open_connection,
     leave_to_parent,
+    use_strict_pools,
     without_unbounded,
 )
 from compat.upstream.responses import every_session_is_mocked, network_is_mocked
 from compat.upstream.retries import never
+from compat.upstream.strict_responses import FramingError
 
 __all__ = [
     "CallOptions",
@@ -265,16 +265,16 @@ class GivenSession:
 
 
 def _sent_by(adapter: BaseAdapter, proxy: str | None, send: Callable[[], requests.Response]) -> Incoming:
-    """Send by an adapter that is not ours, with its connections kept in step."""
+    """Send by an adapter that is not ours, over strict connections."""
     # A test's mock that answers for connections opens them itself.
     for manager in () if network_is_mocked() else _managers_of(adapter, proxy):
-        keep_in_step(manager)
+        use_strict_pools(manager)
     response = send()
     if response.status_code < HTTPStatus.OK:
         # It opens connections in a way of its own, and the answer is still to come on this one.
         response.close()
         adapter.close()
-        raise ProtocolError("", OutOfStep("an informational status"))
+        raise ProtocolError("", FramingError("an informational status"))
     return _Given(response)
 
 
@@ -331,7 +331,7 @@ class OwnPool:
 
     def __init__(self) -> None:
         self._lock = ForkLock()
-        self._adapter = InStepAdapter(pool_maxsize=_CONNECTIONS)
+        self._adapter = StrictAdapter(pool_maxsize=_CONNECTIONS)
         self._headers = dict(default_headers())
         self._headers["Accept-Encoding"] = without_unbounded(self._headers["Accept-Encoding"])
         self._pools: dict[tuple[Any, ...], tuple[HTTPConnectionPool, bool]] = {}
@@ -364,7 +364,7 @@ class OwnPool:
         headers = {**self._headers, **request.headers}
         response: BaseHTTPResponse | None = None
         if request.method == "GET" and request.data is None and options.total is None:
-            again = ask_again(pool, target, headers, timeout[1])
+            again = get_on_open_connection(pool, target, headers, timeout[1])
             if isinstance(again, WholeAnswer):
                 return again
             response = again

@@ -18,7 +18,6 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewC
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.mapping.compiled.refused import REFUSED
 from compat.text.json import check_utf_8, loads
-from compat.upstream.answers_in_step import Attempt, OutOfStep
 from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, LargeAnswer
 from compat.upstream.retries import (
     BREAKER_FAILURES,
@@ -30,6 +29,7 @@ from compat.upstream.retries import (
     throttled,
 )
 from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool, Sender
+from compat.upstream.strict_responses import Attempt, FramingError
 
 __all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "decode_page", "json_object"]
 
@@ -94,7 +94,7 @@ class Transport:
             LegacyError: as contract 2 says for what failed.
             Cancelled: nobody waits for the answer any more, as ``options`` say.
         """
-        retries = self.retries.wished(options.retries)
+        retries = self.retries.with_tries_of(options.retries)
         deadline = retries.deadline(walk)
         call = object() if walk is None else walk
 
@@ -271,7 +271,7 @@ def _timed_out(error: BaseException) -> bool:
 def _unreachable(name: str, error: BaseException) -> UpstreamUnreachable:
     cause = _cause(error)
     for each in cause.args:
-        if isinstance(each, OutOfStep):
+        if isinstance(each, FramingError):
             return UpstreamUnreachable(f"The {name} upstream's answer is not HTTP/1.1 that can be read: it has {each}.")
     if isinstance(cause, DecodeError):
         return UpstreamUnreachable(f"The {name} upstream's answer is not encoded as its Content-Encoding says.")

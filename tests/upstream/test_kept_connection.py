@@ -15,9 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from wires import Sent, Wire, whole
 
-from compat.upstream.answers_in_step import OutOfStep
-from compat.upstream.connections import ConnectionInStep
+from compat.upstream.connections import StrictConnection
 from compat.upstream.senders import CallOptions, Outgoing, OwnPool
+from compat.upstream.strict_responses import FramingError
 
 NAMES = st.sampled_from(
     ["Content-Length", "content-length", "Transfer-Encoding", "Connection", "X-Pagination-Limit", "Link", "x!#$%&'*+"]
@@ -28,7 +28,7 @@ VALUES = st.sampled_from(
 STATUSES = st.sampled_from(["200 OK", "200 ", "404 Not  Found ", "204 No Content", "304 Not Modified", "299 \xe9"])
 
 
-class _Connection(ConnectionInStep):
+class _Connection(StrictConnection):
     """No more than an answer asks of one."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -67,7 +67,7 @@ def test_a_head_is_read_as_the_library_reads_it(status: str, lines: list[tuple[s
     sent = _sent(status, lines)
     try:
         found = _read(sent, in_step=True)
-    except (OutOfStep, http.client.HTTPException):
+    except (FramingError, http.client.HTTPException):
         return
     # Two spaces: not as usual.
     assert found == _read(sent.replace(b"HTTP/1.1 ", b"HTTP/1.1  ", 1), in_step=True)

@@ -15,7 +15,7 @@ from support import FAST, KINDS, RawServer, Received, http, listed, mounted, ups
 
 import compat
 from compat.testing.sandbox import Sandbox
-from compat.upstream.limits import Pace, WalkSettings
+from compat.upstream.limits import RateLimit, WalkSettings
 from compat.upstream.retries import Deadline
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -90,11 +90,11 @@ def test_small_pages_wait_for_their_turn_and_full_ones_do_not(kind: str, monkeyp
     waited: list[float] = []
     lock = threading.Lock()
 
-    def wait(self: Pace, deadline: Deadline) -> None:
+    def wait(self: RateLimit, deadline: Deadline) -> None:
         with lock:
             waited.append(deadline.at)
 
-    monkeypatch.setattr(Pace, "wait", wait)
+    monkeypatch.setattr(RateLimit, "wait", wait)
     for clamp, expected in ((300, 0), (1, None)):
         with Sandbox(students=60, exams=1, clamp=clamp) as sandbox:
             assert listed(mounted(upstream_of(sandbox, kind)), sort=SORT).status_code == 200
@@ -106,7 +106,7 @@ def test_a_pace_lets_so_many_begin_and_makes_up_for_one_second_at_most(monkeypat
     now, slept = [1000.0], list[float]()
     monkeypatch.setattr("compat.upstream.limits.time.monotonic", lambda: now[0])
     monkeypatch.setattr("compat.upstream.limits.time.sleep", slept.append)
-    pace, deadline = Pace(4), Deadline(5000.0, "test")
+    pace, deadline = RateLimit(4), Deadline(5000.0, "test")
     for _ in range(7):
         pace.wait(deadline)
     # Four are made up for, and one is its turn now.

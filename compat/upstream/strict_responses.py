@@ -25,7 +25,7 @@ from compat.errors import UpstreamError
 from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, too_large
 from compat.upstream.retries import Deadline
 
-__all__ = ["AnswerInStep", "Attempt", "OutOfStep"]
+__all__ = ["Attempt", "FramingError", "StrictResponse"]
 
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
@@ -45,7 +45,7 @@ _LINE_ENDS = bytes.maketrans(b"\x0b\x0c\x1c\x1d\x1e\x85", b"      ")
 """What the parser of heads takes for the end of a line, and HTTP for a part of a value."""
 
 
-class OutOfStep(http.client.HTTPException):
+class FramingError(http.client.HTTPException):
     """An answer after which nobody can tell where the next one begins; the text says why."""
 
 
@@ -156,7 +156,7 @@ class _Stream(io.BufferedReader):
             self._wire.ended = True
             pending = getattr(self._connection.sock, "pending", None)
             if self.peek(1) or (pending is not None and pending()):
-                self._connection.out_of_step = True
+                self._connection.has_surplus = True
         super().close()
 
 
@@ -183,7 +183,7 @@ class _Head:
         if self._lines > _MOST_LINES:
             raise UpstreamError(f"The upstream's answer has a head of more than {_MOST_LINES} lines.")
         if b"\r" in line.removesuffix(b"\r\n"):
-            raise OutOfStep("a head with a bare carriage return")
+            raise FramingError("a head with a bare carriage return")
         return _TRAILING.sub(b"", line.translate(_LINE_ENDS))
 
 
@@ -193,7 +193,7 @@ def _read_past(lines: Any) -> None:
         pass
 
 
-class AnswerInStep(http.client.HTTPResponse):
+class StrictResponse(http.client.HTTPResponse):
     """An answer whose beginning and end are certain.
 
     Attributes:
@@ -268,7 +268,7 @@ class AnswerInStep(http.client.HTTPResponse):
                 if self.fp is head:
                     self.fp = stream
             if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
-                raise OutOfStep("another protocol, which nobody asked for")
+                raise FramingError("another protocol, which nobody asked for")
             if self.status >= 200:
                 break
             # With headers, the next call would take this for the answer.
@@ -282,19 +282,19 @@ class AnswerInStep(http.client.HTTPResponse):
         try:
             assert_header_parsing(self.msg)
         except HeaderParsingError:
-            raise OutOfStep("a head that cannot be read") from None
+            raise FramingError("a head that cannot be read") from None
         codings = [text.strip().lower() for text in self.headers.get_all("Transfer-Encoding", [])]
         stated = self.headers.get_all("Content-Length", [])
         lengths = {text.strip() for each in stated for text in each.split(",")}
         if codings and codings != ["chunked"]:
-            raise OutOfStep("a Transfer-Encoding other than chunked")
+            raise FramingError("a Transfer-Encoding other than chunked")
         if codings and lengths:
-            raise OutOfStep("both a Transfer-Encoding and a Content-Length")
+            raise FramingError("both a Transfer-Encoding and a Content-Length")
         if len(lengths) > 1:
-            raise OutOfStep("two lengths")
+            raise FramingError("two lengths")
         for length in lengths:
             if not _LENGTH.fullmatch(length):
-                raise OutOfStep("a Content-Length that is no number")
+                raise FramingError("a Content-Length that is no number")
             if int(length) > self._limits.answer_body_bytes and self._method != "HEAD":  # type: ignore[attr-defined]
                 raise too_large("body", self._limits.answer_body_bytes, "answer_body_bytes", " as sent")
             if self.length is None:
@@ -312,12 +312,12 @@ class AnswerInStep(http.client.HTTPResponse):
             raise http.client.IncompleteRead(b"")
         found = _CHUNK_SIZE.fullmatch(line)
         if found is None:
-            raise OutOfStep("a chunk without a size")
+            raise FramingError("a chunk without a size")
         return int(found[1], 16)
 
     def _safe_read(self, amt: int) -> bytes:
         data: bytes = super()._safe_read(amt)  # type: ignore[misc]
         at_end_of_chunk = self.chunked and self.chunk_left == 0
         if at_end_of_chunk and data != b"\r\n":
-            raise OutOfStep("a chunk that is longer than its size")
+            raise FramingError("a chunk that is longer than its size")
         return data
