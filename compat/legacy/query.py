@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from functools import lru_cache
@@ -164,10 +164,6 @@ class Query:
     def start(self) -> int:
         """How many matches lie before the page."""
         return (self.page - 1) * self.limit
-
-    def matches(self, values: Mapping[str, Comparable | None]) -> bool:
-        """Whether a record's comparables satisfy the filter."""
-        return all(condition.holds(values[condition.column]) for condition in self.conditions)
 
 
 def parse_query(parameters: Parameters, zone: tzinfo) -> Query:

@@ -92,7 +92,7 @@ def wanted(plan: Plan, row: Row) -> bool:
     if matches and query.status is not None:
         capability, matches = "status", row.values["status"] == query.status
     if matches:
-        capability, matches = "filter", query.matches(row.values)
+        capability, matches = "filter", all(each.holds(row.values[each.column]) for each in query.conditions)
     if not matches and capability in plan.pushed:
         raise PushdownIgnored(capability)
     return matches
