@@ -23,10 +23,14 @@ from collections.abc import Callable
 from importlib import _bootstrap
 from itertools import count
 from types import MethodType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "ForkLock",
+    "MadeAnew",
     "cached_property",
     "lock_alone",
     "lock_shared",
@@ -93,6 +97,20 @@ def _held(call: _Renewal, gone: Callable[[], object]) -> _Held:
         return None if alive is None else MethodType(function, alive)
 
     return held
+
+
+class MadeAnew:
+    """An object whose state belongs to one process: where it is unpickled it is made anew, of the same arguments."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        made = super().__new__(cls)
+        made._make = functools.partial(cls, *args, **kwargs)
+        return made
+
+    _make: Callable[[], Any]
+
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        return self._make, ()
 
 
 class ForkLock:

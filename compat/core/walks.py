@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from compat.core.collected import Reading
 from compat.errors import LegacyError, UpstreamTimeout
 from compat.legacy.query import Condition, Query, SortKey
-from compat.processes import renew_after_fork
+from compat.processes import MadeAnew, renew_after_fork
 from compat.upstream.retries import Cancelled, never
 
 __all__ = ["ASKS_UPSTREAM", "KEPT_FOR", "ProcessWalks", "Read", "Steps", "WalkKey", "Walks", "finished"]
@@ -127,7 +127,7 @@ class _Entry:
         return bool(self.calls) and all(cancelled() for cancelled in tuple(self.calls))
 
 
-class ProcessWalks(Walks):
+class ProcessWalks(MadeAnew, Walks):
     """The walks of one shim; safe across threads, and left behind when the shim is copied or pickled.
 
     A walk's records go when nobody holds it any more: it is forgotten here, and the last page of it has been answered.
@@ -143,12 +143,6 @@ class ProcessWalks(Walks):
         self._kept_for = kept_for
         self.renew()
         renew_after_fork(self.renew)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"clock": self._clock, "kept_for": self._kept_for}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
 
     def renew(self) -> None:
         """Begin with none, in a process that was forked: another reads what was begun, and keeps what was read."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from compat.errors import ConfigurationError, UpstreamError, UpstreamThrottled
-from compat.processes import renew_after_fork
+from compat.processes import MadeAnew, renew_after_fork
 from compat.upstream.retries import Deadline
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ FREE_PAGES = 20
 """Small pages of a walk that are read as fast as they come: most lists are not longer."""
 
 
-class RateLimit:
+class RateLimit(MadeAnew):
     """Lets so many calls a second begin, over all walks of an upstream in this process; safe across threads.
 
     Args:
@@ -206,12 +206,6 @@ class RateLimit:
         self._rate = rate
         self.renew()
         renew_after_fork(self.renew)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"rate": self._rate}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
 
     def renew(self) -> None:
         """Begin anew, in a process that was forked."""

@@ -10,9 +10,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from compat.processes import ForkLock
+from compat.processes import ForkLock, MadeAnew
 
 __all__ = ["BELIEVED_FOR", "LONGEST_SET_ASIDE", "SET_ASIDE_FOR", "Capability", "PushdownIgnored", "PushdownTrust"]
 
@@ -51,10 +51,8 @@ class _Disproof:
     tried: bool = False
 
 
-class PushdownTrust:
+class PushdownTrust(MadeAnew):
     """What one upstream was seen to ignore and to do; safe across threads.
-
-    Pickled, it knows only what is configured.
 
     Args:
         configured: what the configuration leaves to the upstream.
@@ -71,12 +69,6 @@ class PushdownTrust:
         self._set_aside: dict[Capability, _Disproof] = {}
         self._proved: dict[Capability, float] = {}
         self._lock = ForkLock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"configured": self._configured, "name": self._name, "clock": self._clock}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from compat.errors import ConfigurationError, LegacyError, UpstreamThrottled, UpstreamTimeout
-from compat.processes import cached_property, renew_after_fork
+from compat.processes import MadeAnew, cached_property, renew_after_fork
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -215,7 +215,7 @@ _FORGOTTEN_AFTER = 60.0
 """Seconds after the last failure from which on nothing is known of the upstream any more."""
 
 
-class CircuitBreaker:
+class CircuitBreaker(MadeAnew):
     """Knows whether an upstream fails, over all calls of a process; safe across threads.
 
     It opens when so many attempts in a row have failed, none has succeeded since the first of them, and that was some
@@ -237,12 +237,6 @@ class CircuitBreaker:
         self._clock = clock
         self.renew()
         renew_after_fork(self.renew)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"failures": self._most, "clock": self._clock}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
 
     def renew(self) -> None:
         """Begin anew, in a process that was forked."""

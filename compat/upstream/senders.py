@@ -27,7 +27,7 @@ from requests.utils import default_headers, get_environ_proxies, select_proxy
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import ProtocolError
 
-from compat.processes import ForkLock, renew_after_fork
+from compat.processes import ForkLock, MadeAnew, renew_after_fork
 from compat.upstream.connections import (
     StrictAdapter,
     WholeAnswer,
@@ -227,15 +227,12 @@ class _WithoutSignature(logging.Filter):
 logging.getLogger("urllib3.connectionpool").addFilter(_WithoutSignature())
 
 
-class GivenSession:
+class GivenSession(MadeAnew):
     """Sends by a session of the user's, with its adapters, proxies, certificates, cookies and hooks."""
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
         renew_after_fork(self.renew)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["_session"])  # type: ignore[misc]
 
     def renew(self) -> None:
         """Leave the session's connections to the parent of this process; its settings stay."""
@@ -326,7 +323,7 @@ def whole_url_of(request: Outgoing) -> str:
     return f"{request.url}?{'&'.join([f'{name}={text}' for name, text in texts.items()])}"
 
 
-class OwnPool:
+class OwnPool(MadeAnew):
     """Sends by connections of our own; the proxies and certificates of the old call and of the environment count."""
 
     def __init__(self) -> None:
@@ -336,12 +333,6 @@ class OwnPool:
         self._headers["Accept-Encoding"] = without_unbounded(self._headers["Accept-Encoding"])
         self._pools: dict[tuple[Any, ...], tuple[HTTPConnectionPool, bool]] = {}
         renew_after_fork(self.renew)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__()  # type: ignore[misc]
 
     def renew(self) -> None:
         """Begin without connections, in a process that was forked."""
