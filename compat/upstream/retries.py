@@ -127,7 +127,7 @@ class RetryPolicy:
     def _limit(self) -> str:
         return f"the limit of {self.budget:g} seconds a request"
 
-    def with_tries_of(self, retries: Retry | None) -> RetryPolicy:
+    def wished(self, retries: Retry | None) -> RetryPolicy:
         """As a script's own adapter counts its tries, within the same seconds."""
         if retries is None or retries.total is None:
             return self

@@ -94,7 +94,7 @@ class Transport:
             LegacyError: as contract 2 says for what failed.
             Cancelled: nobody waits for the answer any more, as ``options`` say.
         """
-        retries = self.retries.with_tries_of(options.retries)
+        retries = self.retries.wished(options.retries)
         deadline = retries.deadline(walk)
         call = object() if walk is None else walk
 
