@@ -69,17 +69,6 @@ class Attempt:
     received: int = 0
     head: int | None = None
 
-    def check_received(self) -> None:
-        """Let no body be sent without an end, its chunks' sizes and trailers included.
-
-        Raises:
-            UpstreamError: more came than an answer may have.
-        """
-        limits = self.limits
-        head = limits.answer_head_bytes if self.head is None else self.head
-        if self.received > head + limits.answer_body_bytes:
-            raise too_large("body", limits.answer_body_bytes, "answer_body_bytes", " as sent")
-
     @staticmethod
     def current() -> Attempt | None:
         """The one that this thread makes."""
@@ -135,7 +124,11 @@ class _Wire(io.RawIOBase):
             attempt.deadline.remaining()
             raise
         attempt.received += count
-        attempt.check_received()
+        # No body is sent without an end, its chunks' sizes and trailers included.
+        limits = attempt.limits
+        head = limits.answer_head_bytes if attempt.head is None else attempt.head
+        if attempt.received > head + limits.answer_body_bytes:
+            raise too_large("body", limits.answer_body_bytes, "answer_body_bytes", " as sent")
         return count
 
     def close(self) -> None:
