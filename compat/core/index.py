@@ -97,7 +97,10 @@ def sort_key(value: Sortable | None) -> bytes | None:
 
 
 class _Database:
-    """A temporary database, from its opening to its closing for one thread at a time, and for none during a fork."""
+    """A temporary database, from its opening to its closing for one thread at a time, and for none during a fork.
+
+    What SQLite fails with while it is in use is raised as an UpstreamError.
+    """
 
     def __init__(self) -> None:
         # A thread that forks may also be the one that drops it.
@@ -111,8 +114,10 @@ class _Database:
         self._busy.acquire()
         return self._connection
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._busy.release()
+        if isinstance(error, sqlite3.Error):
+            raise not_kept(str(error)) from None
 
     def drop(self) -> None:
         """Close it, when nobody uses it any more; a fork that is under way closes it at its end.
@@ -187,9 +192,10 @@ class Index:
             *wanted,
             strict=True,
         )
-        self._do("BEGIN")
-        self._do_many(self._insert, rows)
-        self._do("COMMIT")
+        with self._database as database:
+            database.execute("BEGIN")
+            database.executemany(self._insert, rows)
+            database.execute("COMMIT")
 
     def count(self, attempt: int) -> tuple[int, int]:
         """How many records an attempt found, repeated ones counted each time, and how many different ids."""
@@ -227,21 +233,18 @@ class Index:
     def _ordered(self, chosen: str, last: str, values: tuple[Any, ...]) -> Order:
         self._refuse_collisions()
         order = Order()
-        try:
-            with self._database as database:
-                cursor = database.execute(
-                    f"SELECT text, length, source FROM ({chosen}) WHERE text IS NOT NULL ORDER BY {self._order}{last}",  # noqa: S608
-                    values,
-                )
-            while rows := self._fetched(cursor):
-                order.extend(*zip(*rows, strict=True))
-        except sqlite3.Error as error:
-            raise not_kept(str(error)) from None
-        return order
-
-    def _fetched(self, cursor: sqlite3.Cursor) -> list[Any]:
-        with self._database:
-            return cursor.fetchmany(_AT_ONCE)
+        with self._database as database:
+            cursor = database.execute(
+                f"SELECT text, length, source FROM ({chosen}) WHERE text IS NOT NULL ORDER BY {self._order}{last}",  # noqa: S608
+                values,
+            )
+        while True:
+            # A fork may come between two of these.
+            with self._database:
+                rows = cursor.fetchmany(_AT_ONCE)
+            if not rows:
+                return order
+            order.extend(*zip(*rows, strict=True))
 
     def _refuse_collisions(self) -> None:
         if not self._surrogates:
@@ -254,18 +257,8 @@ class Index:
             raise collision(twice[0][0])
 
     def _do(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        try:
-            with self._database as database:
-                return database.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise not_kept(str(error)) from None
-
-    def _do_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        try:
-            with self._database as database:
-                database.executemany(statement, rows)
-        except sqlite3.Error as error:
-            raise not_kept(str(error)) from None
+        with self._database as database:
+            return database.execute(statement, values).fetchall()
 
     def close(self) -> None:
         """Give back what it holds."""

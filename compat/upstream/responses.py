@@ -117,6 +117,10 @@ class _Received(http.client.HTTPResponse):
         self.length: int | None = 0 if method.upper() == "HEAD" else len(body)
 
 
+_ADAPTERS = ("betamax", "requests_mock")
+"""Libraries that answer as an adapter."""
+
+
 @dataclass
 class Sending:
     """A deprecated call on its way.
@@ -139,7 +143,7 @@ class Sending:
 
 def network_is_mocked(adapter: BaseAdapter | None = None) -> bool:
     """Whether one of them is answering at this moment, for all or as the adapter that is given."""
-    return _send_is_replaced() or _cassette() is not None or _is_mock(adapter)
+    return _send_is_replaced() or _cassette() is not None or _is_of(adapter, *_ADAPTERS)
 
 
 def every_session_is_mocked() -> bool:
@@ -157,13 +161,13 @@ def answer_behind_mocks(previous: BaseAdapter, sending: Sending) -> requests.Res
     Raises:
         Exception: what they refuse it with.
     """
-    if _of("betamax", previous):
+    if _is_of(previous, "betamax"):
         # What it was handed stays as it is: it passes on to this copy's adapters, which are us.
         copy: Any = _copy_of(previous)
         onward = previous.find_adapter(sending.request.url)  # type: ignore[attr-defined]
         copy.old_adapters = {"": _Onward(lambda stream: _below_session(onward, sending, stream))}
         return sending.by(copy.send)
-    if _is_mock(previous):
+    if _is_of(previous, *_ADAPTERS):
         return sending.by(previous.send)
     return _below_session(previous, sending, bool(sending.told["stream"]))
 
@@ -256,12 +260,8 @@ class _Answered:
         return self._response
 
 
-def _of(library: str, found: object) -> bool:
-    return any(each.__module__.partition(".")[0] == library for each in type(found).__mro__)
-
-
-def _is_mock(adapter: BaseAdapter | None) -> bool:
-    return _of("betamax", adapter) or _of("requests_mock", adapter)
+def _is_of(found: object, *libraries: str) -> bool:
+    return any(each.__module__.partition(".")[0] in libraries for each in type(found).__mro__)
 
 
 def _send_is_replaced() -> bool:
