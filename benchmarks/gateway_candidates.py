@@ -82,14 +82,18 @@ def _by_pyreqwest() -> Callable[[str], Page]:
 
 
 def _by_own_sender() -> Callable[[str], Page]:
+    from compat.upstream.connections import WholeAnswer
     from compat.upstream.senders import CallOptions, Outgoing, OwnPool
 
     sender, options = OwnPool(), CallOptions()
 
     def get(path: str) -> Page:
         answer = sender.send(Outgoing("GET", _BASE + path, headers=_SENT), options, (30.0, 30.0))
-        body = b"".join(iter(partial(answer.read1, 1 << 16), b""))
-        answer.drain_conn()
+        if isinstance(answer, WholeAnswer):
+            body = answer.body
+        else:
+            body = b"".join(iter(partial(answer.read1, 1 << 16), b""))
+            answer.drain_conn()
         return answer.status, [(name, answer.headers.get(name, "")) for name in _KEPT], body
 
     return get

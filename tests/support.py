@@ -17,8 +17,9 @@ import pytest
 import requests
 
 import compat
+from compat.core.call import finished
 from compat.core.collected import Reading
-from compat.core.walks import WalkKey, Walks, finished
+from compat.core.walks import WalkKey, Walks
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 from compat.upstream import Upstream
 

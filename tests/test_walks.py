@@ -17,9 +17,9 @@ import requests
 from support import KINDS, listed, mounted, read_page, upstream_of
 
 import compat
-from compat.core.call import Shim
+from compat.core.call import Shim, finished
 from compat.core.collected import Collected, Reading
-from compat.core.walks import ASKS_UPSTREAM, KEPT_FOR, ProcessWalks, Read, Steps, WalkKey, Walks, finished
+from compat.core.walks import ASKS_UPSTREAM, KEPT_FOR, ProcessWalks, Read, Steps, WalkKey, Walks
 from compat.legacy.answer import Answer
 from compat.legacy.query import Condition, Query, SortKey
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from compat.core.collected import OnePage, Reading
 from compat.core.plan import Plan, believed, make_plan
 from compat.core.reading import find_one, read_range, read_sources
-from compat.core.walks import ASKS_UPSTREAM, ProcessWalks, Steps, WalkKey, Walks, finished
+from compat.core.walks import ASKS_UPSTREAM, ProcessWalks, Steps, WalkKey, Walks
 from compat.errors import StudentSessionNotFound, UpstreamError
 from compat.legacy import answer
 from compat.legacy.answer import Answer
@@ -24,10 +24,25 @@ from compat.upstream.base import Chunk, Columns, LegacySettings, Row, Source, Up
 from compat.upstream.pushdown import PushdownIgnored
 from compat.upstream.transport import CallOptions
 
-__all__ = ["Admitted", "Shim"]
+__all__ = ["Admitted", "Shim", "finished"]
+
+_T = TypeVar("_T")
 
 _DEFAULT = CallOptions()
 _LONGEST_LIST = 10**12
+
+
+def finished(steps: Steps[_T]) -> _T:
+    """The result of steps, with this thread waiting where they have to."""
+    try:
+        while True:
+            future = next(steps)
+            if future is not None:
+                # Waits until it is done; what it came to is looked at by whoever asked for it.
+                future.exception()
+    except StopIteration as end:
+        result: _T = end.value
+        return result
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,7 @@ class Shim:
         Raises:
             LegacyError: the failure, which :func:`compat.legacy.answer.failure` makes an answer of.
         """
-        return self.answer_admitted(self.admit(call), options)
+        return finished(self.steps(self.admit(call), options))
 
     def admit(self, call: LegacyCall) -> Admitted:
         """Gather a call's parameters and verify it; an entrance that treats callers apart does so after this.

@@ -19,7 +19,7 @@ from compat.legacy.query import Condition, Query, SortKey
 from compat.processes import MadeAnew, renew_after_fork
 from compat.upstream.retries import Cancelled, never
 
-__all__ = ["ASKS_UPSTREAM", "KEPT_FOR", "ProcessWalks", "Read", "Steps", "WalkKey", "Walks", "finished"]
+__all__ = ["ASKS_UPSTREAM", "KEPT_FOR", "ProcessWalks", "Read", "Steps", "WalkKey", "Walks"]
 
 _T = TypeVar("_T")
 
@@ -32,19 +32,6 @@ waited for, or :data:`ASKS_UPSTREAM`; to be resumed when that is done, or may be
 
 ASKS_UPSTREAM = None
 """Yielded before an upstream is asked: what follows may take long."""
-
-
-def finished(steps: Steps[_T]) -> _T:
-    """The result of steps, with this thread waiting where they have to."""
-    try:
-        while True:
-            future = next(steps)
-            if future is not None:
-                # Waits until it is done; what it came to is looked at by whoever asked for it.
-                future.exception()
-    except StopIteration as end:
-        result: _T = end.value
-        return result
 
 
 Read = Callable[[Callable[[], bool]], Reading]

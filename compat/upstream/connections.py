@@ -30,7 +30,7 @@ from http import HTTPStatus
 from http.client import HTTP_PORT
 from http.cookiejar import CookieJar
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 import urllib3.response
@@ -142,8 +142,8 @@ class StrictConnection:
         self.sock.settimeout(silence)
         with suppress(BrokenPipeError, ConnectionResetError):
             # The answer may have come before, as urllib3 has it.
-            self.send(head)
-        answer = self.response_class(self.sock, method="GET")
+            super().send(head)  # type: ignore[misc]
+        answer = StrictResponse(self.sock, method="GET", connection=self)
         try:
             answer.begin()
         except BaseException:
@@ -272,24 +272,12 @@ _BYPASSED = (
 """Where tracing puts functions of its own, to see each request or to add headers to it."""
 
 
-class WholeAnswer:
-    """An answer without an encoding, read to its end."""
+class WholeAnswer(NamedTuple):
+    """A small answer without an encoding, read to its end."""
 
-    def __init__(self, status: int, headers: HTTPHeaderDict, body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self._body = body
-
-    def read1(self, amt: int | None = None, decode_content: bool | None = True) -> bytes:
-        """All of the body, and then nothing."""
-        body, self._body = self._body, b""
-        return body
-
-    def drain_conn(self) -> None:
-        """Nothing: the connection is given back already."""
-
-    def close(self) -> None:
-        """Nothing, likewise."""
+    status: int
+    headers: HTTPHeaderDict
+    body: bytes
 
 
 def get_on_open_connection(

@@ -208,7 +208,7 @@ class Incoming(Protocol):
 class Sender(Protocol):
     """A way in which requests leave."""
 
-    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming | WholeAnswer:
         """Send a request, with seconds to connect and seconds to wait for a byte."""
 
     def close(self) -> None:
@@ -340,7 +340,7 @@ class OwnPool(MadeAnew):
         for pool, _ in self._pools.values():
             leave_to_parent(pool)
 
-    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming:
+    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming | WholeAnswer:
         """Send a request that is signed and complete: nothing is added but the usual headers."""
         if options.adapter_for is None and every_session_is_mocked():
             # No script's call is behind it that a test's mocks have let through: it is for them to answer itself.

@@ -49,6 +49,9 @@ class FramingError(http.client.HTTPException):
     """An answer after which nobody can tell where the next one begins; the text says why."""
 
 
+_under_way: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+
+
 @dataclass
 class Attempt:
     """One request, as its connection has to know it.
@@ -69,10 +72,8 @@ class Attempt:
     received: int = 0
     head: int | None = None
 
-    @staticmethod
-    def current() -> Attempt | None:
-        """The one that this thread makes."""
-        return _under_way.get()
+    current = staticmethod(_under_way.get)
+    """The one that this thread makes."""
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -82,9 +83,6 @@ class Attempt:
             yield
         finally:
             _under_way.reset(token)
-
-
-_under_way: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 
 
 class _Wire(io.RawIOBase):
@@ -100,7 +98,7 @@ class _Wire(io.RawIOBase):
         self._sock = sock
         self._connection = connection
         self._silence: float | None = sock.gettimeout()
-        self._attempt = _under_way.get()
+        self._attempt = Attempt.current()
         self.ended = False
 
     def makefile(self, mode: str) -> _Stream:
@@ -198,7 +196,7 @@ class StrictResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, connection: Any, **kwargs: Any) -> None:
         super().__init__(_Wire(sock, connection), *args, **kwargs)  # type: ignore[arg-type]
-        self._attempt = _under_way.get()
+        self._attempt = Attempt.current()
         self._limits = self._attempt.limits if self._attempt is not None else USUAL_LIMITS
 
     def begin(self) -> None:

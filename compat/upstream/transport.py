@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewC
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.mapping.compiled.refused import REFUSED
 from compat.text.json import check_utf_8, loads
+from compat.upstream.connections import WholeAnswer
 from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, LargeAnswer
 from compat.upstream.retries import (
     BREAKER_FAILURES,
@@ -225,8 +226,11 @@ class _DiedWhileIdle(TryAgain):
     """A connection that was used before broke off without a byte."""
 
 
-def _body(incoming: Incoming, attempt: Attempt, room: LargeAnswer) -> bytes:
+def _body(incoming: Incoming | WholeAnswer, attempt: Attempt, room: LargeAnswer) -> bytes:
     """Read to the end, within the limits of the attempt."""
+    if isinstance(incoming, WholeAnswer):
+        attempt.limits.check_decoded(len(incoming.body))
+        return incoming.body
     parts: list[bytes] = []
     size = 0
     try:
