@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import quote_plus, urlsplit
 
 import requests
@@ -47,7 +47,6 @@ __all__ = [
     "Incoming",
     "Outgoing",
     "OwnPool",
-    "Sender",
     "timeout_of",
     "whole_url_of",
 ]
@@ -186,35 +185,6 @@ class Outgoing:
     data: bytes | None = field(default=None, repr=False)
 
 
-class Incoming(Protocol):
-    """An answer whose body is still to be read."""
-
-    status: int
-
-    @property
-    def headers(self) -> Any:
-        """Name to value, whatever the case of the name."""
-
-    def read1(self, amt: int | None = ..., decode_content: bool | None = ...) -> bytes:
-        """What is there of the body, as soon as anything is; nothing at its end."""
-
-    def drain_conn(self) -> None:
-        """Give the connection back."""
-
-    def close(self) -> None:
-        """Give the connection up."""
-
-
-class Sender(Protocol):
-    """A way in which requests leave."""
-
-    def send(self, request: Outgoing, options: CallOptions, timeout: tuple[float, float]) -> Incoming | WholeAnswer:
-        """Send a request, with seconds to connect and seconds to wait for a byte."""
-
-    def close(self) -> None:
-        """Close the connections that nobody uses, where they are its own."""
-
-
 class _WithoutSignature(logging.Filter):
     """urllib3 writes each URL to its debug log, and a signed one is a secret."""
 
@@ -308,6 +278,10 @@ class _Given:
         self._response.close()
 
     drain_conn = close
+
+
+Incoming = BaseHTTPResponse | _Given
+"""An answer whose body is still to be read."""
 
 
 def whole_url_of(request: Outgoing) -> str:

@@ -29,7 +29,7 @@ from compat.upstream.retries import (
     TryAgain,
     throttled,
 )
-from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool, Sender
+from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool
 from compat.upstream.strict_responses import Attempt, FramingError
 
 __all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "decode_page", "json_object"]
@@ -73,7 +73,7 @@ class Transport:
         breaker_failures: int = BREAKER_FAILURES,
     ) -> None:
         self.retries = retries
-        self._sender: Sender = OwnPool() if session is None else GivenSession(session)
+        self._sender = OwnPool() if session is None else GivenSession(session)
         self._name = name
         self._limits = limits
         self._breaker = CircuitBreaker(breaker_failures)
