@@ -11,9 +11,8 @@ import msgspec
 
 from compat.errors import ConfigurationError, LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
-from compat.mapping.compiled.refused import REFUSED
 from compat.settings_checks import checked_key, checked_token
-from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
+from compat.text.json import decode_masked, dumps, unmasked
 from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
 from compat.upstream.retries import Deadline
 from compat.upstream.senders import Outgoing
@@ -106,28 +105,21 @@ def read_row(reply: Reply, codec: Codec) -> Row:
     """
     if reply.status not in (200, 201):
         raise _refused(reply)
-    try:
-        check_utf_8(reply.body)
-        found, masked = decode_masked(_ones.decode, reply.body)
-    except REFUSED:
-        return codec.scan([_one_by_hand(reply)], None, (), _NOBODY)[0]
-    text = bytes(found.student) or bytes(found.student_session)
+    text = decode_page(reply, _text_of_one, _text_of_one, _plain_text_of_one)
     if not text:
-        raise _no_student()
-    return codec.scan([unmasked(text) if masked else text], None, (), _NOBODY)[0]
+        raise Unreadable("The upstream's answer holds no student.")
+    return codec.scan([text], None, (), _NOBODY)[0]
 
 
-def _one_by_hand(reply: Reply) -> bytes:
-    """What the fast reader would not take: the plain one decides whether it holds a record."""
+def _text_of_one(body: bytes) -> bytes:
+    found, masked = decode_masked(_ones.decode, body)
+    text = bytes(found.student) or bytes(found.student_session)
+    return unmasked(text) if masked else text
+
+
+def _plain_text_of_one(reply: Reply) -> bytes:
     content = json_object(reply)
-    for name in ("student", "student_session"):
-        if name in content:
-            return dumps(content[name]).encode()
-    raise _no_student()
-
-
-def _no_student() -> Unreadable:
-    return Unreadable("The upstream's answer holds no student.")
+    return next((dumps(content[name]).encode() for name in ("student", "student_session") if name in content), b"")
 
 
 def _refused(reply: Reply) -> LegacyError:
