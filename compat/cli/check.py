@@ -26,7 +26,7 @@ from compat.legacy.signature import Caller
 from compat.migration.inventory.report import caller_report
 from compat.regression.check import RecordingCheck
 from compat.regression.comparing.known import KnownDifferences, load_known
-from compat.regression.evidence.callers_left import callers_left
+from compat.regression.evidence.callers_left import CallerLeft, callers_left
 from compat.regression.evidence.headline import told_as_json
 from compat.regression.evidence.result import CheckResult
 from compat.regression.evidence.verdict import Judgement, Thresholds, judge
@@ -34,7 +34,6 @@ from compat.regression.recordings.call_lists import Asker, NewEndpoint, OldEndpo
 from compat.regression.recordings.pseudonyms import KEY_VARIABLE, key_of
 from compat.regression.recordings.reader import open_recording, read_head
 from compat.regression.replay import Endpoints
-from compat.regression.report.content import CallerLeft
 
 __all__ = [
     "check",

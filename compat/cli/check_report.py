@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compat.cli.console import LINE, note, plain, say, say_folded, show_table
 from compat.cli.files import whole_file
 from compat.legacy.routes import INDEX_STUDENTS
-from compat.regression.evidence.callers_left import sentence
-from compat.regression.evidence.headline import (
-    DIFFERENCES,
-    NOT_COMPARABLE,
-    SCORES,
-    explained,
-    fold,
-    grounds,
-    headline,
-    next_step,
-    remedy,
-)
+from compat.regression.evidence.callers_left import CallerLeft, sentence
+from compat.regression.evidence.headline import DIFFERENCES, NOT_COMPARABLE, SCORES, explained
 from compat.regression.evidence.result import CheckResult, Sample
 from compat.regression.evidence.statistics import milliseconds, moment, percent, share
 from compat.regression.evidence.verdict import Judgement, Latency, Score
 from compat.regression.replay import command_of
-from compat.regression.report.content import CallerLeft
+from compat.regression.report.content import Content, Group, content_of
 from compat.text.json import several
 
-if TYPE_CHECKING:
-    from compat.regression.evidence.result import CheckResult
-    from compat.regression.evidence.verdict import Judgement
-    from compat.regression.report.content import CallerLeft
-
 __all__ = [
-    "FORMS",
     "tell",
     "write_reports",
 ]
 
 _FEW = 3
 _SOME = 10
+_NAMED = 12
 _BY = {"loss": "declared loss", "known": "known", "drift": "drift", None: "UNEXPLAINED"}
-_COUNTED = ("route", "caller")
 _OPTIONS = ("status", "page", "limit", "sort", "filter")
 
 
@@ -57,63 +39,59 @@ def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequ
         everything: all rows, and not only those that matter.
         left: the callers that are left; None where nobody asked for them.
     """
-    say_folded(f"{judged.verdict.upper()}. {headline(judged)}")
-    say_folded(f"Next: {next_step(judged)}")
+    content = content_of(result, judged, left or ())
+    say_folded(f"{content.verdict.upper()}. {content.sentence}")
+    say_folded(f"Next: {content.next_step}")
     say()
-    _tell_totals(result, judged)
+    _tell_totals(result, content)
     _tell_differences(result, everything)
     for sample in result.samples[: None if everything else _FEW]:
         _tell_sample(sample)
-    _tell_not_comparable(judged)
-    _tell_scores(judged, everything)
-    _tell_latency(judged.latency, judged.thresholds.confidence)
+    if content.not_comparable:
+        rows = [[f"{calls:,}", plain(reason), remedy] for reason, calls, remedy in content.not_comparable]
+        _tell_table(NOT_COMPARABLE, rows)
+    _tell_scores(content, everything)
+    _tell_latency(judged.latency, content.confidence)
     if left is not None:
         _tell_callers(left)
-    for each in judged.notes:
+    for each in content.notices:
         note(f"Note: {each}.")
 
 
-def _tell_totals(result: CheckResult, judged: Judgement) -> None:
-    counted = result.all
+def _tell_totals(result: CheckResult, content: Content) -> None:
+    total = {name: number for _, name, number in content.totals}
     when = "" if result.began_at is None else f", made from {moment(result.began_at)} to {moment(result.ended_at)}"
-    once = (
-        f"; {several(judged.all.once, 'question')} differed once, and not when asked again" if judged.all.once else ""
-    )
+    once = f"; {several(total['once'], 'question')} differed once, and not when asked again" if total["once"] else ""
     say_folded(
-        f"{several(counted.calls, 'call')} compared{when}: {result.identical:,} alike, {counted.explained:,} "
-        f"explained, {counted.unexplained:,} unexplained; {result.reread:,} made again; "
-        f"{counted.not_comparable:,} more not comparable{once}."
+        f"{several(total['calls'], 'call')} compared{when}: {total['identical']:,} alike, {total['explained']:,} "
+        f"explained, {total['unexplained']:,} unexplained; {total['reread']:,} made again; "
+        f"{total['not_comparable']:,} more not comparable{once}."
     )
-    say_folded(grounds(judged))
+    say_folded(content.bound.sentence)
 
 
-def _tell_not_comparable(judged: Judgement) -> None:
-    if judged.not_comparable:
-        rows = [[f"{calls:,}", plain(reason), remedy(reason)] for reason, calls in judged.not_comparable.items()]
-        _tell_table(NOT_COMPARABLE, rows)
-
-
-def _tell_scores(judged: Judgement, everything: bool) -> None:
-    groups = {"route": judged.routes, "caller": judged.callers, "aspect": judged.aspects, "field": judged.fields}
-    rows, folded = [], []
-    for what, scores in groups.items():
-        found = fold(scores, alike=what in {"aspect", "field"} and not everything)
-        rows += [_row(what, each, judged.thresholds.max_unexplained) for each in found.shown]
-        folded += found.in_words(what)
+def _tell_scores(content: Content, everything: bool) -> None:
+    rows = [
+        _row(group, each, content.bound.allowed)
+        for group in content.groups
+        for each in (group.compared if everything else group.rows)
+    ]
     if rows:
-        shown = [name for name in SCORES if name != "Explained"]
-        _tell_table({name: SCORES[name] for name in shown}, rows, first=("Of",))
-    for each in folded:
-        say_folded(each)
+        _tell_table({name: says for name, says in SCORES.items() if name != "Explained"}, rows, first=("Of",))
+    for group in content.groups:
+        if group.alike and not everything:
+            say_folded(f"{group.alike_in_words}.")
+        if group.not_compared:
+            # Of very many the number is enough.
+            names = [each.name for each in group.not_compared] if len(group.not_compared) <= _NAMED else []
+            say_folded(f"{group.not_compared_in_words}{': ' * bool(names)}{', '.join(names)}.")
 
 
-def _row(what: str, score: Score, allowed: float) -> Sequence[str]:
-    # Of an aspect or a field only the questions are known that could show it.
-    calls = f"{score.calls:,}" if what in _COUNTED else ""
-    counts = [calls, f"{score.unexplained:,}", f"{score.questions:,}"]
-    name = plain(score.name) or "not known"
+def _row(group: Group, score: Score, allowed: float) -> Sequence[str]:
     # In the order of their explanations.
-    return [f"{what} {name}", score.verdict, *counts, percent(score.at_most, allowed)]
+    calls = f"{score.calls:,}" if group.counts_calls else ""
+    counts = [calls, f"{score.unexplained:,}", f"{score.questions:,}"]
+    return [f"{group.column.lower()} {plain(score.name)}", score.verdict, *counts, percent(score.at_most, allowed)]
 
 
 def _tell_table(columns: Mapping[str, str], rows: Sequence[Sequence[str]], first: Sequence[str] = ()) -> None:
@@ -171,17 +149,11 @@ def _tell_sample(sample: Sample) -> None:
     asked = " ".join(f"{name}={text}" for name, text in sample.parameters.items())
     say()
     say_folded(f"{sample.route} of exam {sample.exam}, {sample.caller or 'caller not known'}: {asked}".rstrip(": "))
-    show_table(
-        ("kind", "record", "field", "old", "new"),
-        [
-            [
-                f"{each.kind}{' (once)' * each.once}",
-                *(plain(text) for text in (each.record or "", each.field or "", each.old, each.new)),
-            ]
-            for each in sample.differences
-        ],
-        widest=LINE,
-    )
+    rows = [
+        [f"{each.kind}{' (once)' * each.once}", *map(plain, (each.record or "", each.field or "", each.old, each.new))]
+        for each in sample.differences
+    ]
+    show_table(("kind", "record", "field", "old", "new"), rows, widest=LINE)
     if any(each.once for each in sample.differences):
         say("Once: seen once, and not when the call was made again.")
     if sample.more:
@@ -190,19 +162,9 @@ def _tell_sample(sample: Sample) -> None:
         say("It compares with what speaks of a person, which is not kept: it cannot be made again from here.")
         return
     if sample.route == INDEX_STUDENTS.action:
-        words = [
-            word for name in _OPTIONS if name in sample.parameters for word in (f"--{name}", sample.parameters[name])
-        ]
-        say(plain(f"  exam-compat get {shlex.join([sample.exam, *words])}"))
+        given = [(f"--{name}", sample.parameters[name]) for name in _OPTIONS if name in sample.parameters]
+        say(plain(f"  exam-compat get {shlex.join([sample.exam, *(word for option in given for word in option)])}"))
     say(plain(f"  {command_of(sample.route, sample.exam, sample.parameters)}"))
-
-
-FORMS: Mapping[str, tuple[str, str]] = {
-    "html": ("html", "as_html"),
-    "markdown": ("others", "as_markdown"),
-    "junit": ("others", "as_junit"),
-}
-"""The forms of report: the module of each and its option have that name; the function is in it."""
 
 
 def write_reports(
@@ -211,7 +173,7 @@ def write_reports(
     """Write reports; one that was there before is replaced when the new one is whole.
 
     Args:
-        files: form to file.
+        files: form ("html", "markdown", "junit") to file.
         result: what was counted.
         judged: what it says by the thresholds.
         callers_left: who still calls, by the inventory.
@@ -221,14 +183,13 @@ def write_reports(
     """
     if not files:
         return
-    from compat.regression.report.of_result import content_of
+    # Imported here: they need packages of an extra.
+    from compat.regression.report.html import as_html
+    from compat.regression.report.others import as_junit, as_markdown
 
+    forms = {"html": as_html, "markdown": as_markdown, "junit": as_junit}
     content = content_of(result, judged, callers_left)
-    made = {
-        path: getattr(importlib.import_module(f"compat.regression.report.{module}"), name)(content)
-        for form, path in files.items()
-        for module, name in (FORMS[form],)
-    }
+    made = {path: forms[form](content) for form, path in files.items()}
     for path, text in made.items():
         with whole_file(path) as file:
             file.write(text.encode())

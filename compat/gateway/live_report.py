@@ -19,8 +19,8 @@ from compat.errors import CompatError
 from compat.processes import renew_after_fork
 
 if TYPE_CHECKING:
+    from compat.regression.evidence.callers_left import CallerLeft
     from compat.regression.evidence.verdict import Judgement
-    from compat.regression.report.content import CallerLeft
 
 __all__ = ["LiveReport", "NoReport"]
 
@@ -134,8 +134,8 @@ class LiveReport:
         from compat.regression.evidence.result import CheckResult
         from compat.regression.evidence.verdict import Thresholds, judge
         from compat.regression.recordings.reader import open_recording
+        from compat.regression.report.content import content_of
         from compat.regression.report.html import as_html
-        from compat.regression.report.of_result import content_of
 
         settings: Mapping[str, Any] = self._configuration.regression
         known = load_known(Path(settings["known"])) if "known" in settings else KnownDifferences()

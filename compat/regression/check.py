@@ -15,7 +15,7 @@ from compat.regression.comparing.explain import Explainer
 from compat.regression.comparing.known import DeclaredLosses, KnownDifferences
 from compat.regression.comparing.pairs import Pair
 from compat.regression.evidence.result import CheckResult
-from compat.regression.evidence.totals import Tally
+from compat.regression.evidence.totals import Totals
 from compat.regression.recordings.format import RecordedCall, RecordingHead
 from compat.regression.recordings.reader import Recording, open_recording, read_head
 from compat.regression.replay import Endpoints, RecordedAgain, Replay
@@ -47,10 +47,10 @@ def check_pairs(
         pseudonymised: whether what is personal in the answers is a pseudonym, and may be shown.
     """
     explainer = Explainer(DeclaredLosses(upstream, zone=zone), known, rereader, zone)
-    tally = Tally(known, pseudonymised=pseudonymised)
+    totals = Totals(known, pseudonymised=pseudonymised)
     for pair in pairs:
-        tally.add(explainer.outcome(pair))
-    return tally.result()
+        totals.add(explainer.outcome(pair))
+    return totals.result()
 
 
 _REREADS = 1000
@@ -92,16 +92,16 @@ class RecordingCheck:
         path = Path(path)
         head = read_head(path)
         checked = _Checked(self, head)
-        tally = checked.tally
-        tally.note_recording(path.name, head.made_at, compared=None)
+        totals = checked.totals
+        totals.note_recording(path.name, head.made_at, compared=None)
         recording = Recording((path,), self.unfinished)
         for recorded in recording:
-            tally.note_recording(path.name, head.made_at, compared=checked.add(recorded))
+            totals.note_recording(path.name, head.made_at, compared=checked.add(recorded))
             if watch is not None:
                 watch()
         for read in recording.files:
-            tally.skip(_LOST, read.lost)
-        return tally.result()
+            totals.skip(_LOST, read.lost)
+        return totals.result()
 
 
 class _Checked:
@@ -122,7 +122,7 @@ class _Checked:
         self._replay = Replay(endpoints.key, zone, endpoints.new) if endpoints is not None else None
         self._ours = head.source == "queries"
         self._rereads = check.rereads
-        self.tally = Tally(check.known, pseudonymised=True)
+        self.totals = Totals(check.known, pseudonymised=True)
 
     def add(self, recorded: RecordedCall) -> bool:
         """Check a call; whether it was compared."""
@@ -133,12 +133,12 @@ class _Checked:
                 again = RecordedAgain(recorded, self._replay, self._endpoints, ours=self._ours)
             pair = pair or self._replay.pair(recorded)
         if pair is None:
-            self.tally.skip(self._why_not(recorded), of=recorded.call(), caller=recorded.caller)
+            self.totals.skip(self._why_not(recorded), of=recorded.call(), caller=recorded.caller)
             return False
         outcome = self._explainer.outcome(pair, again)
         self._rereads -= outcome.reread and bool(outcome.unexplained)
         withheld = again is None and self._endpoints is not None
-        self.tally.add(outcome, repeatable=recorded.exact, withheld=withheld)
+        self.totals.add(outcome, repeatable=recorded.exact, withheld=withheld)
         return outcome.not_comparable is None
 
     def _why_not(self, recorded: RecordedCall) -> str:

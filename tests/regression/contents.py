@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from compat.regression.report.content import (
-    Bound,
-    Bucket,
-    CallerLeft,
-    Content,
-    DifferenceShown,
-    Group,
-    Interval,
-    LatencyShown,
-    QuantileShown,
-    Row,
-)
+from compat.regression.evidence.callers_left import CallerLeft
+from compat.regression.evidence.verdict import Latency, PartVerdict, Quantiles, Score
+from compat.regression.report.content import Bound, Bucket, Content, DifferenceShown, Group
 
 NASTY = '</pre><script>document.title = "taken"</script><b onclick="x()">&"\''
 _BEGAN = 1_790_000_000.0
@@ -23,12 +14,22 @@ _KINDS = [
     ("membership", "drift", "", "the old endpoint answered otherwise a moment later"),
     ("field value", "explained", "email", NASTY),
 ]
-_ROWS = [
-    Row("start_time", "not ready", 5000, 12, 4, 0.0018, 4100),
-    Row("status", "seen once", 5000, 0, 1, 0.00094, 4990),
+
+
+def _score(
+    name: str, verdict: PartVerdict, calls: int, explained: int, unexplained: int, at_most: float, questions: int
+) -> Score:
+    return Score(name, calls, unexplained, explained, 0, questions, unexplained, 0, at_most, verdict, 0)
+
+
+_FIELDS = [
+    _score("start_time", "not ready", 5000, 12, 4, 0.0018, 4100),
+    _score("status", "seen once", 5000, 0, 1, 0.00094, 4990),
+    _score("name", "ready", 5000, 0, 0, 0.0006, 4990),
+    _score("browser", "ready", 4000, 0, 0, 0.00075, 3990),
+    _score("email", "not compared", 0, 0, 0, 1.0, 0),
 ]
-_ALIKE = [Row("name", "ready", 5000, 0, 0, 0.0006, 4990), Row("browser", "ready", 4000, 0, 0, 0.00075, 3990)]
-_NOT_COMPARED = [Row("email", "not compared", 0, 0, 0, 1.0, 0)]
+_CALLERS = [_score(NASTY, "no difference seen", 9, 0, 0, 0.3, 9)]
 
 
 def content(differences: int = 40, *, verdict: str = "not ready") -> Content:
@@ -47,17 +48,19 @@ def content(differences: int = 40, *, verdict: str = "not ready") -> Content:
         totals=[("Calls compared", "calls", 38_000), ("Equal", "equal", 37_484), ("Unexplained", "unexplained", 4)],
         reasons=["start_time: 4 unexplained"],
         groups=[
-            Group("By field", "Calls whose answers showed the field", "Field", _ROWS, _ALIKE, _NOT_COMPARED),
+            Group("By field", "Calls whose answers showed the field", "Field", _FIELDS, folds=True),
             Group("By route", "Calls of the route", "Route", []),
-            Group("By caller", "Calls of the caller", "Caller", [Row(NASTY, "no difference seen", 9, 0, 0, 0.3, 9)]),
+            Group("By caller", "Calls of the caller", "Caller", _CALLERS),
         ],
         buckets=[Bucket(_BEGAN + 3600 * hour, 900 + hour, hour % 7, int(hour == 8)) for hour in range(24)],
         confidence=0.95,
         latency=[
-            LatencyShown(
+            Latency(
                 "index_students",
+                38_000,
+                tuple(Quantiles(each, _around(20 + 200 * each**3), _around(15 + 300 * each**4)) for each in quantiles),
                 "no difference seen",
-                [QuantileShown(each, _around(20 + 200 * each**3), _around(15 + 300 * each**4)) for each in quantiles],
+                too_slow=False,
             )
         ],
         callers_left=[
@@ -77,5 +80,5 @@ def _difference(number: int) -> DifferenceShown:
     return DifferenceShown(kind, state, "index_students", "registrar", field, "values", place, NASTY, "b", reason)
 
 
-def _around(value: float) -> Interval:
-    return Interval(value, value * 0.9, value * 1.2)
+def _around(milliseconds: float) -> tuple[float, float, float]:
+    return milliseconds / 1000, milliseconds / 1000 * 0.9, milliseconds / 1000 * 1.2

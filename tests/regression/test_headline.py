@@ -19,8 +19,8 @@ from compat.regression.evidence.compared import Question, aspect_bits, field_bit
 from compat.regression.evidence.headline import REMEDIES, grounds, headline, next_step, told_as_json
 from compat.regression.evidence.result import CheckResult, Count, Times
 from compat.regression.evidence.verdict import Judgement, Thresholds, judge
+from compat.regression.report.content import content_of
 from compat.regression.report.html import as_html
-from compat.regression.report.of_result import content_of
 from compat.regression.report.others import as_junit, as_markdown
 
 SLOW = {"index_students": Times(times_of([0.01] * 900), times_of([0.1] * 900))}

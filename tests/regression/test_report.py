@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
+import msgspec
 from contents import NASTY, content
 
 from compat.regression.report.others import as_junit, as_markdown
@@ -54,7 +55,7 @@ def test_junit_skips_all_calls_without_evidence() -> None:
 
 
 def test_junit_fails_what_is_too_slow() -> None:
-    slow = [replace(each, too_slow=True) for each in content().latency]
+    slow = [msgspec.structs.replace(each, too_slow=True) for each in content().latency]
     whole = ET.fromstring(as_junit(replace(content(), latency=slow)))  # noqa: S314 - our own
     failures = {case.get("name"): case.find("failure") for case in whole.iter("testcase")}
     assert failures["index_students"] is not None

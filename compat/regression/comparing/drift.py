@@ -65,42 +65,52 @@ def read_again(
         zone: of times without an offset.
         losses: what may stand in for old values.
     """
-
-    def places(one: Answered, other: Answered) -> set[Place]:
-        return {each.place for each in compare(replace(pair, old=one, new=other), zone)}
-
-    def standing(first: Answered, new: Answered, last: Answered) -> list[Difference]:
-        """The differences that both old answers have."""
-        moving = places(first, last)
-        there_after = {each.place for each in compare(replace(pair, old=last, new=new), zone, losses)}
-        differences = compare(replace(pair, old=first, new=new), zone, losses)
-        return [each for each in differences if each.place in there_after and each.place not in moving]
-
     for _ in range(_ROUNDS):
-        readings = _readings(pair, rereader)
-        if readings is None:
+        found_now = _readings(pair, rereader)
+        if found_now is None:
             return None
-        first, new, last = readings
-        moving = places(first, last)
+        readings = found_now
+        moving = _places(pair, readings.first, readings.last, zone)
         if not moving:
             break
-    shown = standing(first, new, last)
+    shown = _standing(pair, readings, zone, losses)
+    stays = {each.place for each in shown}
     again: set[Place] = set()
     for _ in range(_ROUNDS):
-        if again >= {each.place for each in shown}:
+        if again >= stays:
             break
         confirming = _readings(pair, rereader)
-        again |= {each.place for each in (shown if confirming is None else standing(*confirming))}
+        again |= stays if confirming is None else {each.place for each in _standing(pair, confirming, zone, losses)}
     now = [each for each in shown if each.place in again or each.aspect in _NEVER_DRIFT]
-    moved = moving | places(pair.old, first)
-    stays = {each.place for each in shown}
-    paged = _is_paged(pair.old) or _is_paged(first)
+    moved = moving | _places(pair, pair.old, readings.first, zone)
+    paged = _is_paged(pair.old) or _is_paged(readings.first)
     drift = {each.place for each in found if each.place not in stays and _explained(each, moved, paged=paged)}
     return Reread(frozenset(drift), now, [each for each in shown if each not in now])
 
 
-def _readings(pair: Pair, rereader: Rereader) -> tuple[Answered, Answered, Answered] | None:
+class _Readings(NamedTuple):
     """What both endpoints say now: the old one, the new one, and the old one again."""
+
+    first: Answered
+    new: Answered
+    last: Answered
+
+
+def _places(pair: Pair, one: Answered, other: Answered, zone: tzinfo) -> set[Place]:
+    """Where two answers differ."""
+    return {each.place for each in compare(replace(pair, old=one, new=other), zone)}
+
+
+def _standing(pair: Pair, readings: _Readings, zone: tzinfo, losses: DeclaredLosses) -> list[Difference]:
+    """The differences that both old answers have."""
+    first, new, last = readings
+    moving = _places(pair, first, last, zone)
+    there_after = {each.place for each in compare(replace(pair, old=last, new=new), zone, losses)}
+    differences = compare(replace(pair, old=first, new=new), zone, losses)
+    return [each for each in differences if each.place in there_after and each.place not in moving]
+
+
+def _readings(pair: Pair, rereader: Rereader) -> _Readings | None:
     first = rereader.old(pair.call)
     new = None if first is None else rereader.new(pair.call)
     last = None if new is None else rereader.old(pair.call)
@@ -108,7 +118,7 @@ def _readings(pair: Pair, rereader: Rereader) -> tuple[Answered, Answered, Answe
         return None
     if any(examine_pair(replace(pair, old=old, new=new)).why_not is not None for old in (first, last)):
         return None
-    return first, new, last
+    return _Readings(first, new, last)
 
 
 def _is_paged(old: Answered) -> bool:

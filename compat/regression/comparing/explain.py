@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timezone, tzinfo
-from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from compat.regression.comparing.comparable import examine_pair
 from compat.regression.comparing.compare import compare
@@ -15,27 +15,9 @@ from compat.regression.comparing.known import DeclaredLosses, Difference, KnownD
 from compat.regression.comparing.pairs import Pair
 from compat.regression.evidence.compared import Evidence, evidence_of
 
-__all__ = ["By", "Explained", "Explainer", "Outcome"]
+__all__ = ["Explainer", "Outcome"]
 
-By = Literal["loss", "known", "drift"]
 _ONCE = "seen once, and not when the call was made again"
-
-
-class Explained(msgspec.Struct, frozen=True, gc=False):
-    """A difference and what explains it.
-
-    Attributes:
-        difference: the difference.
-        by: a declared loss, a known difference, or drift; None where nothing explains it.
-        reason: in words; empty where nothing does.
-        once: whether nothing explains it, and it was not there when the call was made again. The list may have gone
-            another way and back, or the new endpoint answered wrongly once: neither can be told from the other.
-    """
-
-    difference: Difference
-    by: By | None = None
-    reason: str = ""
-    once: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -52,18 +34,13 @@ class Outcome(msgspec.Struct, frozen=True):
     pair: Pair
     not_comparable: str | None = None
     evidence: Evidence = Evidence()
-    differences: Sequence[Explained] = ()
+    differences: Sequence[Difference] = ()
     reread: bool = False
 
     @property
     def unexplained(self) -> list[Difference]:
         """Those that nothing explains."""
-        return [each.difference for each in self.differences if each.by is None]
-
-    @property
-    def once(self) -> bool:
-        """Whether all of those were seen once, and not when the call was made again."""
-        return all(each.once for each in self.differences if each.by is None)
+        return [each for each in self.differences if each.by is None]
 
 
 class Explainer:
@@ -106,49 +83,42 @@ class Explainer:
             return Outcome(pair, None, evidence)
         rules = self._known.of_call(pair.call.route.action, pair.caller, pair.call.exam_id)
         explained = [self._by_rule(each, rules) for each in found]
-        left = [each.difference for each in explained if each.by is None]
+        left = [each for each in explained if each.by is None]
         rereader = rereader or self._rereader
-        if not left or rereader is None:
-            return Outcome(pair, None, evidence, explained)
-        again = read_again(pair, left, rereader, self._zone, self._losses)
+        again = read_again(pair, left, rereader, self._zone, self._losses) if left and rereader is not None else None
         if again is None:
             return Outcome(pair, None, evidence, explained)
         return Outcome(pair, None, evidence, self._after(explained, again, rules), reread=True)
 
     def _after(
-        self, explained: Sequence[Explained], again: Reread, rules: Sequence[KnownDifference]
-    ) -> list[Explained]:
+        self, explained: Sequence[Difference], again: Reread, rules: Sequence[KnownDifference]
+    ) -> list[Difference]:
         """What is to be said of a pair after its second reading: the differences of both, each with its explanation."""
         first = [_by_drift(each, again) for each in explained]
-        said = {each.difference.place: each.by for each in first}
+        said = {each.place: each.by for each in first}
         # What is explained at the first reading may be another difference at the second, which is not.
         now = [self._by_rule(each, rules) for each in again.now]
         now += [_seen_once(self._by_rule(each, rules)) for each in again.once]
         return first + [
-            each
-            for each in now
-            if each.difference.place not in said or (each.by is None and said[each.difference.place] is not None)
+            each for each in now if each.place not in said or (each.by is None and said[each.place] is not None)
         ]
 
-    def _by_rule(self, difference: Difference, rules: Sequence[KnownDifference]) -> Explained:
+    def _by_rule(self, difference: Difference, rules: Sequence[KnownDifference]) -> Difference:
         loss = self._losses.reason(difference)
         if loss is not None:
-            return Explained(difference, "loss", loss)
-        for rule in rules:
-            if rule.fits(difference):
-                return Explained(difference, "known", rule.name)
-        return Explained(difference)
+            return replace(difference, by="loss", reason=loss)
+        rule = next((rule for rule in rules if rule.fits(difference)), None)
+        return difference if rule is None else replace(difference, by="known", reason=rule.name)
 
 
-def _seen_once(explained: Explained) -> Explained:
-    return explained if explained.by is not None else Explained(explained.difference, None, _ONCE, once=True)
+def _seen_once(difference: Difference) -> Difference:
+    return difference if difference.by is not None else replace(difference, reason=_ONCE, once=True)
 
 
-def _by_drift(explained: Explained, again: Reread) -> Explained:
-    difference = explained.difference
-    if explained.by is not None:
-        return explained
+def _by_drift(difference: Difference, again: Reread) -> Difference:
+    if difference.by is not None:
+        return difference
     if difference.place in again.drift:
-        return Explained(difference, "drift", "the old answer itself changed")
-    once = difference.aspect != "access" and all(each.place != difference.place for each in again.now)
-    return Explained(difference, None, _ONCE if once else "", once)
+        return replace(difference, by="drift", reason="the old answer itself changed")
+    gone = difference.aspect != "access" and all(each.place != difference.place for each in again.now)
+    return _seen_once(difference) if gone else difference

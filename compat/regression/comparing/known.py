@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timezone, tzinfo
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from marshmallow import Schema, fields, validate
@@ -29,6 +29,7 @@ __all__ = [
     "ASPECTS",
     "KINDS",
     "NO_LOSSES",
+    "By",
     "DeclaredLosses",
     "Difference",
     "KnownDifference",
@@ -79,6 +80,7 @@ KINDS: Mapping[str, str] = {
 ASPECTS = tuple(dict.fromkeys(KINDS.values()))
 """What has a verdict of its own; the time that the answers took has one beside these."""
 
+By = Literal["loss", "known", "drift"]
 Place = tuple[str, object, str | None]
 """The aspect, the record and the field: where readings that follow each other are compared with each other."""
 
@@ -93,6 +95,10 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
         old: the old value as JSON text, personal as it came; None for none.
         new: the new one.
         records: in how many records of the answer it is, where it is counted and not placed.
+        by: a declared loss, a known difference, or drift; None where nothing explains it.
+        reason: the explanation in words.
+        once: whether nothing explains it, and it was not there when the call was made again. The list may have gone
+            another way and back, or the new endpoint answered wrongly once: neither can be told from the other.
     """
 
     kind: str
@@ -101,6 +107,9 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
     old: Any = None
     new: Any = None
     records: int = 1
+    by: By | None = None
+    reason: str = ""
+    once: bool = False
 
     @property
     def aspect(self) -> str:
@@ -131,19 +140,10 @@ _NARROW = ("field", "kind", "aspect")
 
 @dataclass(frozen=True)
 class KnownDifference:
-    """A rule: which differences are accepted, why, and until when.
+    """A rule: which differences are accepted, why (for readers of the report), and until which day, that one included.
 
-    Every pattern is one of :mod:`fnmatch`, such as ``registrar*``; one that is not given fits everything.
-
-    Attributes:
-        reason: why they are accepted, for whoever reads the report.
-        expires: the last day on which they are.
-        route: the action of the route.
-        caller: the caller's name.
-        exam: the exam's id.
-        field: the field, or the header.
-        kind: a kind of :data:`~compat.regression.comparing.known.KINDS`.
-        aspect: an aspect of :data:`~compat.regression.comparing.known.ASPECTS`.
+    All others are patterns of :mod:`fnmatch`, such as ``registrar*``; one that is not given fits everything. A route is
+    given by its action, a caller by its name, an exam by its id, and ``field`` is a header too.
     """
 
     reason: str
@@ -185,6 +185,9 @@ class KnownDifference:
         )
 
 
+_MOST_REMEMBERED = 10_000
+
+
 class KnownDifferences:
     """The rules of a file on a certain day.
 
@@ -212,22 +215,14 @@ class KnownDifferences:
         return found
 
 
-_MOST_REMEMBERED = 10_000
-
-
-class _RuleSchema(Schema):
-    reason = fields.String(required=True, validate=validate.Length(min=1, error="Must say why."))
-    expires = fields.Raw(required=True)
-    route = fields.String()
-    caller = fields.String()
-    exam = fields.String()
-    field = fields.String()
-    kind = fields.String()
-    aspect = fields.String()
-
-
-class _FileSchema(Schema):
-    known = fields.List(fields.Dict(), load_default=list)
+_RULE = Schema.from_dict(
+    {
+        "reason": fields.String(required=True, validate=validate.Length(min=1, error="Must say why.")),
+        "expires": fields.Raw(required=True),
+        **{pattern: fields.String() for pattern in _PATTERNS},
+    }
+)
+_FILE = Schema.from_dict({"known": fields.List(fields.Dict(), load_default=list)})
 
 
 def load_known(path: Path, today: date | None = None) -> KnownDifferences:
@@ -245,7 +240,7 @@ def load_known(path: Path, today: date | None = None) -> KnownDifferences:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: {error}") from None
     try:
-        entries = checked(_FileSchema(), content, "")["known"]
+        entries = checked(_FILE(), content, "")["known"]
         rules = [_rule(entry, f"[[known]] {number}: ") for number, entry in enumerate(entries, 1)]
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
@@ -255,7 +250,7 @@ def load_known(path: Path, today: date | None = None) -> KnownDifferences:
 def _rule(entry: Mapping[str, Any], where: str) -> KnownDifference:
     # Exams are numbers, and people write them as such.
     given = {name: str(value) if name == "exam" and type(value) is int else value for name, value in entry.items()}
-    values = dict(checked(_RuleSchema(), given, where))
+    values = dict(checked(_RULE(), given, where))
     if type(values["expires"]) is not date:
         raise ConfigurationError(f"{where}expires: must be a date such as 2027-01-31, without quotes")
     if all(values.get(name, "*").strip("*") == "" for name in _NARROW):
@@ -294,10 +289,9 @@ class DeclaredLosses:
         self._reasons: dict[str, str] = {}
         self._extra = extra_fields
         self._times = Times(zone)
-        rules: Mapping[str, Rule | None] = {name: column.rule for name, column in COLUMNS.items()}
-        for name, rule in rules.items() if upstream == "paginated_sessions" else ():
-            if rule is not None:
-                self._declare(name, rule)
+        for name, column in COLUMNS.items() if upstream == "paginated_sessions" else ():
+            if column.rule is not None:
+                self._declare(name, column.rule)
 
     def _declare(self, name: str, rule: Rule) -> None:
         if isinstance(rule, Default | Constant):

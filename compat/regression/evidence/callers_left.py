@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol
 
 from compat.regression.evidence.verdict import Judgement, Score
-from compat.regression.report.content import CallerLeft
 from compat.text.json import several
 
 if TYPE_CHECKING:
     # The scan needs packages of its own, and few checks look at scripts.
     from compat.migration.scan.finds import Find
 
-__all__ = ["Called", "callers_left", "sentence"]
+__all__ = ["Called", "CallerLeft", "callers_left", "sentence"]
 
-REWRITABLE = "rewritable"
-_UNSEEN = "script not seen"
-_UNCHECKED = "not checked"
+
+@dataclass(frozen=True)
+class CallerLeft:
+    """A caller of the old interface.
+
+    Attributes:
+        name: the caller or call site.
+        calls_a_day: by the inventory.
+        last_seen: seconds since the epoch.
+        rewritable: "rewritable", or what is left to do by hand.
+        evidence: what the comparison says of it, such as ``0 unexplained in 1,900``.
+    """
+
+    name: str
+    calls_a_day: float
+    last_seen: float | None
+    rewritable: str
+    evidence: str
 
 
 class Called(Protocol):
-    """What the inventory knows of a caller."""
+    """What the inventory knows of a caller: calls a day, the last one, and the lines such as ``/srv/export.py:12``."""
 
     @property
-    def name(self) -> str:
-        """The configured name, or what is seen of it."""
+    def name(self) -> str: ...
 
     @property
-    def a_day(self) -> float:
-        """Calls a day."""
+    def a_day(self) -> float: ...
 
     @property
-    def last(self) -> float | None:
-        """When the last came, seconds since the epoch."""
+    def last(self) -> float | None: ...
 
     @property
-    def call_sites(self) -> Sequence[str]:
-        """The lines that call, such as ``/srv/export.py:12``."""
+    def call_sites(self) -> Sequence[str]: ...
 
 
 def callers_left(callers: Iterable[Called], judgement: Judgement, finds: Sequence[Find] = ()) -> list[CallerLeft]:
@@ -68,7 +79,7 @@ def sentence(caller: CallerLeft) -> str:
 
 def _evidence(score: Score | None) -> str:
     if score is None or not (score.calls or score.not_comparable):
-        return _UNCHECKED
+        return "not checked"
     if not score.calls:
         return f"nothing could be compared in {several(score.not_comparable, 'call')}"
     return f"{score.unexplained:,} unexplained in {score.calls:,}"
@@ -78,9 +89,9 @@ def _rewritable(call_sites: Iterable[str], finds: Sequence[Find]) -> str:
     files = [PurePath(site.rpartition(":")[0]) for site in call_sites]
     theirs = [find for find in finds if any(_same(file, PurePath(find.path)) for file in files)]
     if not theirs:
-        return _UNSEEN
+        return "script not seen"
     by_hand = sum(not find.rewritable for find in theirs)
-    return f"{by_hand} of {several(len(theirs), 'place')} by hand" if by_hand else REWRITABLE
+    return f"{by_hand} of {several(len(theirs), 'place')} by hand" if by_hand else "rewritable"
 
 
 def _same(seen: PurePath, scanned: PurePath) -> bool:

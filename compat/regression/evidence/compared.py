@@ -8,8 +8,9 @@ likely to be in it as any other.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from operator import or_
 
 import msgspec
 
@@ -19,6 +20,8 @@ from compat.regression.comparing.pairs import Pair
 from compat.schemas import COLUMNS
 
 __all__ = [
+    "ASPECT_BITS",
+    "FIELD_BITS",
     "MOST_QUESTIONS",
     "Evidence",
     "Question",
@@ -26,24 +29,17 @@ __all__ = [
     "aspect_bits",
     "evidence_of",
     "field_bits",
-    "named_aspects",
-    "named_fields",
 ]
 
 MOST_QUESTIONS = 16_384
 """Different questions that are kept: enough for bounds far below one in a thousand."""
 
-_FIELD = {name: 1 << place for place, name in enumerate(COLUMNS)}
-_ASPECT = {name: 1 << place for place, name in enumerate(ASPECTS)}
+FIELD_BITS: Mapping[str, int] = {name: 1 << place for place, name in enumerate(COLUMNS)}
+ASPECT_BITS: Mapping[str, int] = {name: 1 << place for place, name in enumerate(ASPECTS)}
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
-    """What the answers to a call could show: sets of aspects and of fields, a bit for each.
-
-    Attributes:
-        aspects: of :data:`~compat.regression.comparing.known.ASPECTS`.
-        fields: of the declared fields of a record.
-    """
+    """Sets of the aspects and of the fields that the answers to a call could show, as bits."""
 
     aspects: int = 0
     fields: int = 0
@@ -57,10 +53,8 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
         caller: the caller's name; empty where it is not known.
         unexplained: whether one of its calls had a difference that nothing explains.
         stays: whether one such difference was not merely seen once, and gone when the call was made again.
-        aspects: that could be compared, as bits.
-        fields: that could be compared, as bits.
-        wrong_aspects: those with an unexplained difference.
-        wrong_fields: those with one.
+        aspects: that could be compared, as bits; ``fields`` likewise.
+        wrong_aspects: those with an unexplained difference; ``wrong_fields`` likewise.
     """
 
     route: str
@@ -73,16 +67,8 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
     wrong_fields: int = 0
 
     def __or__(self, other: Question) -> Question:
-        return Question(
-            self.route,
-            self.caller,
-            self.unexplained or other.unexplained,
-            self.stays or other.stays,
-            self.aspects | other.aspects,
-            self.fields | other.fields,
-            self.wrong_aspects | other.wrong_aspects,
-            self.wrong_fields | other.wrong_fields,
-        )
+        one, two = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
+        return Question(self.route, self.caller, *map(or_, one[2:], two[2:]))
 
 
 class Questions:
@@ -119,12 +105,7 @@ class Questions:
 
 
 def evidence_of(pair: Pair, content: Content) -> Evidence:
-    """What a pair that can be compared could show.
-
-    Args:
-        pair: the pair.
-        content: the body of its old answer.
-    """
+    """What a pair that can be compared could show; the content is that of its old answer."""
     old, new = pair.old, pair.new
     if new.failure is not None or old.status != new.status:
         return _evidence(("access", "status"))
@@ -138,14 +119,13 @@ def evidence_of(pair: Pair, content: Content) -> Evidence:
         return _evidence(tuple(aspects))
     aspects.append("body")
     records = content.records
-    shown = len(records)
-    if not shown and new.body != old.body and read_content(new.body, new.status).records:
-        # That the new one has a record and the old one has none is a difference of membership.
-        aspects.append("membership")
-    if not shown:
+    if not records:
+        if new.body != old.body and read_content(new.body, new.status).records:
+            # That the new one has a record and the old one has none is a difference of membership.
+            aspects.append("membership")
         return _evidence(tuple(aspects))
     aspects += ["membership", "fields", "values"]
-    if shown > 1:
+    if len(records) > 1:
         aspects.append("order")
     if PAGE_COUNT in given:
         aspects.append("page boundary")
@@ -154,31 +134,14 @@ def evidence_of(pair: Pair, content: Content) -> Evidence:
 
 @lru_cache(maxsize=1024)
 def _evidence(aspects: tuple[str, ...], fields: tuple[str, ...] = ()) -> Evidence:
-    return Evidence(_bits(_ASPECT, aspects), _bits(_FIELD, fields))
+    return Evidence(aspect_bits(aspects), field_bits(fields))
 
 
 def aspect_bits(names: Iterable[str]) -> int:
     """The set of some aspects."""
-    return _bits(_ASPECT, names)
+    return sum({ASPECT_BITS[name] for name in names})
 
 
 def field_bits(names: Iterable[str]) -> int:
     """The set of some fields; those that nobody declared are in none."""
-    return _bits(_FIELD, names)
-
-
-def _bits(places: Mapping[str, int], names: Iterable[str]) -> int:
-    found = 0
-    for name in names:
-        found |= places.get(name, 0)
-    return found
-
-
-def named_aspects() -> Iterator[tuple[str, int]]:
-    """Each aspect, and its bit."""
-    return iter(_ASPECT.items())
-
-
-def named_fields() -> Iterator[tuple[str, int]]:
-    """Each declared field, and its bit."""
-    return iter(_FIELD.items())
+    return sum({FIELD_BITS.get(name, 0) for name in names})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from compat.regression.evidence.result import CheckResult, Count
+from compat.regression.evidence.result import CheckResult
 from compat.regression.evidence.statistics import in_so_many, percent, share
-from compat.regression.evidence.verdict import Judgement, Score, seen_once_often
+from compat.regression.evidence.verdict import Judgement, Score, seen_once_often, too_few_comparable
 from compat.text.json import several
 
 __all__ = [
@@ -17,9 +17,7 @@ __all__ = [
     "NOT_COMPARABLE",
     "REMEDIES",
     "SCORES",
-    "Folded",
     "explained",
-    "fold",
     "grounds",
     "headline",
     "next_step",
@@ -52,11 +50,7 @@ REMEDIES: Mapping[str, str] = {
 
 
 def remedy(reason: str) -> str:
-    """What to do so that such calls can be compared.
-
-    Args:
-        reason: one of ``CheckResult.not_comparable``.
-    """
+    """What to do so that calls can be compared that could not for a reason of ``CheckResult.not_comparable``."""
     found = next((text for begins, text in REMEDIES.items() if reason.startswith(begins)), None)
     return found or f"Record these calls anew, or {_ASK}."
 
@@ -108,7 +102,7 @@ def next_step(judged: Judgement) -> str:
             return "The old endpoint may be turned off for the callers whose calls these are."
         return "The old endpoint may be turned off for these calls; see first who still calls it (--callers)."
     if judged.verdict == "not ready":
-        return " ".join([*_mend(judged), *_quicken(judged)])
+        return _mend(judged)
     return _gather(judged)
 
 
@@ -138,24 +132,20 @@ def _differed(judged: Judgement) -> str:
 
 
 def _wrong(judged: Judgement) -> str:
-    slow = _slow(judged)
     said = []
     if judged.all.unexplained:
         fields = sum(each.unexplained > 0 for each in judged.fields)
         parts = [several(fields, "field")] if fields else []
-        parts += [_ASPECT_WORDS[each.name] for each in judged.aspects if each.unexplained and _apart(each, fields)]
+        # Where fields are counted, their aspects say nothing more.
+        told = {"fields", "values"} if fields else set()
+        parts += [_ASPECT_WORDS[each.name] for each in judged.aspects if each.unexplained and each.name not in told]
         parts = parts or ["something"]
         are = "are" if fields > 1 or len(parts) > 1 else "is"
         calls = several(judged.all.calls, "call")
         said.append(f"{_listed(parts)} {are} wrong in {judged.all.unexplained:,} of {calls}")
-    if slow:
+    if slow := _slow(judged):
         said.append(f"{_listed(slow)} {'is' if len(slow) == 1 else 'are'} too slow")
     return "; ".join(said)
-
-
-def _apart(aspect: Score, fields: int) -> bool:
-    """Whether an aspect is named beside the number of fields that are wrong."""
-    return not (fields and aspect.name in {"fields", "values"})
 
 
 def _slow(judged: Judgement) -> list[str]:
@@ -174,53 +164,48 @@ def _missing(judged: Judgement) -> str:
         said.append(
             f"{needed} {'is' if whole.missing == 1 else 'are'} needed; {_compared(judged)}, {_differed(judged)}"
         )
-    odd_first = _odd(judged, whole)
+    odd_first = too_few_comparable(whole, judged.thresholds)
     return "; ".join([*judged.gaps, *said] if odd_first else [*said, *judged.gaps]) or "there is no call to compare"
 
 
-def _mend(judged: Judgement) -> list[str]:
-    if not judged.all.unexplained:
-        return []
-    return ["Mend what differs below, or write down why it may, in a file of known differences (--known)."]
-
-
-def _quicken(judged: Judgement) -> list[str]:
+def _mend(judged: Judgement) -> str:
+    said = []
+    if judged.all.unexplained:
+        said.append("Mend what differs below, or write down why it may, in a file of known differences (--known).")
     slow, allowed = _slow(judged), judged.thresholds.max_slowdown
-    if not slow or allowed is None:
-        return []
-    return [
-        f"Let the new endpoint answer {_listed(slow)} sooner: its median may take {allowed:g} times as long as the old "
-        "one's (max_slowdown)."
-    ]
+    if slow and allowed is not None:
+        said.append(
+            f"Let the new endpoint answer {_listed(slow)} sooner: its median may take {allowed:g} times as long as the "
+            "old one's (max_slowdown)."
+        )
+    return " ".join(said)
 
 
 def _gather(judged: Judgement) -> str:
-    whole = judged.all
+    whole, thresholds = judged.all, judged.thresholds
+    parts = (whole, *judged.routes, *judged.callers)
     if not whole.calls and not whole.not_comparable:
         return "Give it recordings that have calls: exam-compat record makes them, and so do shadow and canary."
-    if any(_odd(judged, each) for each in (whole, *judged.routes, *judged.callers)):
+    if any(too_few_comparable(each, thresholds) for each in parts):
         reason, calls = next(iter(judged.not_comparable.items()), ("", 0))
         return f"{remedy(reason)} This would mend {calls:,} of {several(whole.not_comparable, 'call')}."
-    if any(seen_once_often(each, judged.thresholds) for each in (whole, *judged.routes, *judged.callers)):
+    if any(seen_once_often(each, thresholds) for each in parts):
         return "What differed was gone when it was asked again: record anew, and check at once, while the data rests."
     if judged.unchecked:
         others = len(judged.unchecked) - 1
         whose = judged.unchecked[0] + (f" and of {several(others, 'more caller')}" if others else "")
         return f"Record calls of {whose}, such as by the mode shadow, and check these too."
-    records = next((each for each in judged.aspects if each.name == "values"), None)
-    if records is not None and records.missing > whole.missing:
+    return _gather_parts(whole, judged.aspects, judged.fields)
+
+
+def _gather_parts(whole: Score, aspects: Sequence[Score], fields: Sequence[Score]) -> str:
+    if any(each.name == "values" and each.missing > whole.missing for each in aspects):
         return "Record more calls whose answers have students: other exams, filters and pages."
-    short = [each for each in judged.fields if each.questions and each.missing > whole.missing]
+    short = [each for each in fields if each.questions and each.missing > whole.missing]
     if short:
         rarest = min(short, key=lambda each: each.questions)
         return f"Record more calls whose answers have all fields, {rarest.name} above all."
     return "Record more of what the callers ask: other exams, filters, pages and students, of a week or a month."
-
-
-def _odd(judged: Judgement, part: Score) -> bool:
-    """Whether nothing could be compared with too many of the answers."""
-    count = Count(part.calls, not_comparable=part.not_comparable)
-    return count.not_comparable_share > judged.thresholds.max_not_comparable
 
 
 SCORES: Mapping[str, str] = {
@@ -254,53 +239,3 @@ def explained(columns: Mapping[str, str], *shown: str) -> str:
         shown: the headings that are there; all where none is named.
     """
     return "; ".join(f"{name}: {says}" for name, says in columns.items() if not shown or name in shown) + "."
-
-
-_NAMED = 12
-
-
-class Folded(NamedTuple):
-    """The rows of a table.
-
-    Attributes:
-        shown: those that stand there one by one, the worst first.
-        alike: those without any difference, where they fold.
-        not_compared: those of which nothing was compared.
-    """
-
-    shown: Sequence[Score]
-    alike: Sequence[Score]
-    not_compared: Sequence[Score]
-
-    def in_words(self, thing: str) -> list[str]:
-        """A line for the rows that fold, such as "54 fields alike", and one for those that were not compared.
-
-        Args:
-            thing: what a row is, such as "field".
-        """
-        said = [f"{several(len(self.alike), thing)} alike."] if self.alike else []
-        if self.not_compared:
-            # Of very many the number is enough.
-            names = [each.name or "not known" for each in self.not_compared] if len(self.not_compared) <= _NAMED else []
-            said.append(f"{several(len(self.not_compared), thing)} not compared{': ' * bool(names)}{', '.join(names)}.")
-        return said
-
-
-_WORST_FIRST = ("not ready", "seen once", "no difference seen", "ready", "not compared")
-
-
-def fold(scores: Sequence[Score], *, alike: bool) -> Folded:
-    """The rows of a table, apart from those that say nothing.
-
-    Args:
-        scores: one a row.
-        alike: whether those without any difference fold too.
-    """
-    ordered = sorted(scores, key=lambda each: (_WORST_FIRST.index(each.verdict), -each.unexplained, -each.explained))
-    compared = [each for each in ordered if each.verdict != "not compared"]
-    same = [each for each in compared if alike and not (each.unexplained or each.explained or each.wrong)]
-    return Folded(
-        [each for each in compared if each not in same],
-        same,
-        [each for each in ordered if each.verdict == "not compared"],
-    )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import heapq
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from compat.regression.evidence.compared import Question, Questions
-from compat.regression.evidence.statistics import quantile_ranks
 
 __all__ = [
     "MOST_SAMPLES",
@@ -22,13 +21,10 @@ __all__ = [
     "Sample",
     "ShownDifference",
     "Times",
-    "add_time",
-    "quantile",
     "smallest",
 ]
 
 MOST_SAMPLES = 20
-_Counted = TypeVar("_Counted", "Count", "Times")
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -46,14 +42,6 @@ class Count(msgspec.Struct, frozen=True):
     explained: int = 0
     not_comparable: int = 0
 
-    def __add__(self, other: Count) -> Count:
-        return Count(
-            self.calls + other.calls,
-            self.unexplained + other.unexplained,
-            self.explained + other.explained,
-            self.not_comparable + other.not_comparable,
-        )
-
     @property
     def not_comparable_share(self) -> float:
         """Of all calls, those with which nothing could be compared; from 0 to 1."""
@@ -61,13 +49,10 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Times(msgspec.Struct, frozen=True):
-    """How long the answers took: how many durations are in each class of :mod:`compat.regression.evidence.result`."""
+    """How many answers took how long, by the classes of :func:`~compat.regression.evidence.statistics.add_time`."""
 
     old: Mapping[int, int] = {}
     new: Mapping[int, int] = {}
-
-    def __add__(self, other: Times) -> Times:
-        return Times(_sums(self.old, other.old), _sums(self.new, other.new))
 
 
 class DifferenceCount(msgspec.Struct, frozen=True):
@@ -98,7 +83,7 @@ class DifferenceCount(msgspec.Struct, frozen=True):
     @property
     def key(self) -> tuple[str, ...]:
         """Of what they are the count."""
-        return self.route, self.caller or "", self.field or "", self.kind, self.by or "", self.reason
+        return _counted(self)
 
 
 class ShownDifference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,8 +93,7 @@ class ShownDifference(msgspec.Struct, frozen=True, omit_defaults=True):
         kind: one of :data:`~compat.regression.comparing.known.KINDS`.
         record: the record's id.
         field: the field or the header.
-        old: the old value, or its shape where it speaks of a person.
-        new: the new one.
+        old: the old value, or its shape where it speaks of a person; ``new`` likewise.
         once: whether it was seen once, and not when the call was made again.
     """
 
@@ -184,6 +168,9 @@ class RecordingUse(msgspec.Struct, frozen=True):
     compared: int = 0
 
 
+_Counts = TypeVar("_Counts", DifferenceCount, RuleUse, RecordingUse)
+
+
 class CheckResult(msgspec.Struct, frozen=True):
     """What a check found.
 
@@ -248,24 +235,19 @@ class CheckResult(msgspec.Struct, frozen=True):
             checked_at=max(self.checked_at, other.checked_at),
             began_at=min((each for each in (self.began_at, other.began_at) if each is not None), default=None),
             ended_at=max((each for each in (self.ended_at, other.ended_at) if each is not None), default=None),
-            all=self.all + other.all,
-            identical=self.identical + other.identical,
-            reread=self.reread + other.reread,
-            not_reread=self.not_reread + other.not_reread,
-            not_comparable=_sums(self.not_comparable, other.not_comparable),
             questions=questions.kept,
-            routes=_merged(self.routes, other.routes),
-            callers=_merged(self.callers, other.callers),
-            exams=_merged(self.exams, other.exams),
-            aspects=_merged(self.aspects, other.aspects),
-            fields=_merged(self.fields, other.fields),
-            days=_merged(self.days, other.days),
-            times=_merged(self.times, other.times),
-            differences=_merged_differences(self.differences + other.differences),
+            differences=_merged(self.differences + other.differences),
             samples=smallest([*self.samples, *other.samples]),
-            known=_merged_rules(self.known + other.known),
-            recordings=_merged_recordings(self.recordings + other.recordings),
+            known=_merged(self.known + other.known),
+            recordings=_merged(self.recordings + other.recordings),
+            **{name: _sum(getattr(self, name), getattr(other, name)) for name in _SUMMED},
         )
+
+
+_SUMMED = (
+    *("all", "identical", "reread", "not_reread", "not_comparable"),
+    *("routes", "callers", "exams", "aspects", "fields", "days", "times"),
+)
 
 
 def smallest(samples: list[Sample]) -> tuple[Sample, ...]:
@@ -273,73 +255,25 @@ def smallest(samples: list[Sample]) -> tuple[Sample, ...]:
     return tuple(heapq.nsmallest(MOST_SAMPLES, samples, key=lambda sample: sample.key))
 
 
-def _sums(one: Mapping[Any, int], other: Mapping[Any, int]) -> dict[Any, int]:
-    return {key: one.get(key, 0) + other.get(key, 0) for key in sorted({*one, *other})}
+def _sum(one: Any, other: Any) -> Any:
+    """Whole numbers added up, wherever they stand; what is no number is the same in both."""
+    if isinstance(one, Mapping):
+        both = {name: _sum(one[name], count) if name in one else count for name, count in other.items()}
+        return dict(sorted({**one, **both}.items()))
+    if isinstance(one, msgspec.Struct):
+        return type(one)(*map(_sum, astuple(one), astuple(other)))
+    return one + other if type(one) is int else one
 
 
-def _merged(one: Mapping[str, _Counted], other: Mapping[str, _Counted]) -> dict[str, _Counted]:
-    found = dict(one)
-    for key, count in other.items():
-        found[key] = found[key] + count if key in found else count
-    return {key: found[key] for key in sorted(found)}
-
-
-def _merged_differences(counts: tuple[DifferenceCount, ...]) -> tuple[DifferenceCount, ...]:
-    found: dict[tuple[str, ...], DifferenceCount] = {}
+def _merged(counts: Iterable[_Counts]) -> tuple[_Counts, ...]:
+    """One count of each thing that was counted."""
+    found: dict[tuple[Any, ...], _Counts] = {}
     for count in counts:
-        before = found.get(count.key)
-        if before is not None:
-            count = msgspec.structs.replace(
-                count, differences=before.differences + count.differences, calls=before.calls + count.calls
-            )
-        found[count.key] = count
+        key = _counted(count)
+        found[key] = _sum(found[key], count) if key in found else count
     return tuple(found[key] for key in sorted(found))
 
 
-def _merged_rules(uses: tuple[RuleUse, ...]) -> tuple[RuleUse, ...]:
-    found: dict[tuple[str, str], RuleUse] = {}
-    for use in uses:
-        before = found.get((use.name, use.expires))
-        if before is not None:
-            use = msgspec.structs.replace(use, differences=before.differences + use.differences)
-        found[use.name, use.expires] = use
-    return tuple(found[key] for key in sorted(found))
-
-
-def _merged_recordings(uses: tuple[RecordingUse, ...]) -> tuple[RecordingUse, ...]:
-    found: dict[tuple[str, float], RecordingUse] = {}
-    for use in uses:
-        before = found.get((use.name, use.made_at))
-        if before is not None:
-            use = msgspec.structs.replace(use, calls=before.calls + use.calls, compared=before.compared + use.compared)
-        found[use.name, use.made_at] = use
-    return tuple(found[key] for key in sorted(found))
-
-
-_GROWTH = math.log(1.02)
-_SHORTEST = 1e-6
-
-
-def add_time(times: dict[int, int], seconds: float) -> None:
-    """Count a duration among those of its length, to 2 %."""
-    bucket = math.floor(math.log(max(seconds, _SHORTEST)) / _GROWTH)
-    times[bucket] = times.get(bucket, 0) + 1
-
-
-def quantile(times: Mapping[int, int], part: float, confidence: float) -> tuple[float, float, float]:
-    """A quantile of durations in seconds, and the two values between which it lies with that confidence.
-
-    The bounds are ranks among the durations, so that they hold for whatever distribution these have.
-    """
-    count = sum(times.values())
-    low, high = quantile_ranks(count, part, confidence)
-    return _at(times, min(count - 1, int(part * count))), _at(times, low), _at(times, high)
-
-
-def _at(times: Mapping[int, int], rank: int) -> float:
-    passed = 0
-    for bucket in sorted(times):
-        passed += times[bucket]
-        if passed > rank:
-            return math.exp((bucket + 0.5) * _GROWTH)
-    raise ValueError("there is no such rank")
+def _counted(count: DifferenceCount | RuleUse | RecordingUse) -> tuple[Any, ...]:
+    """What a count is of: all of it that is no whole number."""
+    return tuple("" if value is None else value for value in astuple(count) if type(value) is not int)

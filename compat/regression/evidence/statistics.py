@@ -1,4 +1,4 @@
-"""Bounds of rates, and how rates and times are written everywhere.
+"""Bounds of rates and of quantiles, and how rates and times are written everywhere.
 
 The bounds are those of Clopper and Pearson, from the binomial distribution itself: no approximation that fails where
 nothing was found. They need the incomplete beta function, which the standard library has not and for which SciPy would
@@ -8,16 +8,19 @@ be a hundred times the size of this package.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
 
 __all__ = [
+    "add_time",
     "calls_needed",
     "in_so_many",
     "lower_bound",
     "milliseconds",
     "moment",
     "percent",
+    "quantile",
     "quantile_ranks",
     "share",
     "upper_bound",
@@ -33,8 +36,9 @@ def upper_bound(found: float, calls: float, confidence: float = 0.95) -> float:
     """The rate that is exceeded with no more than ``1 - confidence`` chance of finding so few.
 
     Args:
-        found: draws that showed it. Weighted draws have an effective number, which need not be whole (Korn and
-        Graubard). calls: all draws, independent of each other. confidence: of this one bound, above 0 and below 1.
+        found: draws that showed it; weighted draws have an effective number, which need not be whole (Korn, Graubard).
+        calls: all draws, independent of each other.
+        confidence: of this one bound, above 0 and below 1.
     """
     if found >= calls:
         return 1.0
@@ -44,25 +48,13 @@ def upper_bound(found: float, calls: float, confidence: float = 0.95) -> float:
 
 
 def lower_bound(found: float, calls: float, confidence: float = 0.95) -> float:
-    """The rate below which no more than ``1 - confidence`` chance is of finding so many.
-
-    Args:
-        found: draws that showed it.
-        calls: all draws.
-        confidence: of this one bound.
-    """
+    """The rate below which no more than ``1 - confidence`` chance is of finding so many."""
     return 1 - upper_bound(calls - found, calls, confidence)
 
 
 @lru_cache(maxsize=4096)
 def calls_needed(found: int, rate: float, confidence: float = 0.95) -> int:
-    """The least number of calls, ``found`` of them with a difference, whose upper bound is at most ``rate``.
-
-    Args:
-        found: calls with a difference; no further one is to come.
-        rate: above 0; what the bound is to be, at most.
-        confidence: of the bound.
-    """
+    """The least number of calls, ``found`` of them with a difference, whose upper bound is at most ``rate``."""
     low, high = found, max(2 * found, 1)
     while high < _MOST_CALLS and upper_bound(found, high, confidence) > rate:
         low, high = high, 2 * high
@@ -106,14 +98,10 @@ def _beta_quantile(chance: float, a: float, b: float) -> float:
         low, high = (guess, high) if missing > 0 else (low, guess)
         if high - low <= 1e-15 or abs(missing) < 1e-14:
             break
-        density = _density(guess, a, b)
+        density = math.exp(_log_weight(guess, a, b) - math.log(guess) - math.log1p(-guess))
         following = guess + missing / density if density > 0 else low
         guess = following if low < following < high else (low + high) / 2
     return guess
-
-
-def _density(x: float, a: float, b: float) -> float:
-    return math.exp(_log_weight(x, a, b) - math.log(x) - math.log1p(-x))
 
 
 def _log_weight(x: float, a: float, b: float) -> float:
@@ -156,6 +144,35 @@ def _away_from_zero(number: float) -> float:
     return number if abs(number) > _TINY else _TINY
 
 
+_GROWTH = math.log(1.02)
+_SHORTEST = 1e-6
+
+
+def add_time(times: dict[int, int], seconds: float) -> None:
+    """Count a duration among those of its class; a class is 2 % wide."""
+    bucket = math.floor(math.log(max(seconds, _SHORTEST)) / _GROWTH)
+    times[bucket] = times.get(bucket, 0) + 1
+
+
+def quantile(times: Mapping[int, int], part: float, confidence: float) -> tuple[float, float, float]:
+    """A quantile of durations in seconds, and the two values between which it lies with that confidence.
+
+    The bounds are ranks among the durations, so that they hold for whatever distribution these have.
+    """
+    count = sum(times.values())
+    low, high = quantile_ranks(count, part, confidence)
+    return _at(times, min(count - 1, int(part * count))), _at(times, low), _at(times, high)
+
+
+def _at(times: Mapping[int, int], rank: int) -> float:
+    passed = 0
+    for bucket in sorted(times):
+        passed += times[bucket]
+        if passed > rank:
+            return math.exp((bucket + 0.5) * _GROWTH)
+    raise ValueError("there is no such rank")
+
+
 _MOST_DIGITS = 12
 _ROUNDING = 1e-12
 
@@ -174,12 +191,7 @@ def percent(rate: float, allowed: float = 1.0) -> str:
 
 
 def in_so_many(rate: float, allowed: float = 1.0) -> str:
-    """A bound as so many in a hundred, thousand or more, never less than it is: 0.00584 is ``6 in 1,000``.
-
-    Args:
-        rate: the bound, from 0 to 1.
-        allowed: as for :func:`percent`.
-    """
+    """A bound as so many in a hundred, thousand or more, never less than it is: 0.00584 is ``6 in 1,000``."""
     out_of = 100
     while out_of < 1_000_000 and (rate * out_of < 1 or rate <= allowed < _so_many(rate, out_of) / out_of - _ROUNDING):
         out_of *= 10
@@ -204,11 +216,7 @@ def milliseconds(value: float) -> str:
 
 
 def moment(seconds: float | None) -> str:
-    """A moment to the minute; ``never`` for none.
-
-    Args:
-        seconds: since the epoch.
-    """
+    """A moment to the minute, of seconds since the epoch; ``never`` for none."""
     if seconds is None:
         return "never"
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

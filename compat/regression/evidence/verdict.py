@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
 from msgspec.structs import replace
 
-from compat.regression.evidence.compared import MOST_QUESTIONS, Question, named_aspects, named_fields
-from compat.regression.evidence.result import CheckResult, Count, Times, quantile
-from compat.regression.evidence.statistics import calls_needed, lower_bound, upper_bound
+from compat.regression.evidence.compared import ASPECT_BITS, FIELD_BITS, MOST_QUESTIONS, Question
+from compat.regression.evidence.result import CheckResult, Count, Times
+from compat.regression.evidence.statistics import calls_needed, lower_bound, quantile, upper_bound
 from compat.text.json import several
 
 __all__ = [
@@ -182,41 +182,26 @@ def judge(
     questions = list(result.questions.values())
     weights = None if calls_a_day is None else _weights(questions, calls_a_day)
     whole = score("", result.all, questions, thresholds, weights)
-    routes = tuple(
-        _part(name, count, [each for each in questions if each.route == name], thresholds)
-        for name, count in result.routes.items()
-    )
-    callers = tuple(
-        _part(name, count, [each for each in questions if each.caller == name], thresholds)
-        for name, count in result.callers.items()
-    )
+    routes = _parts(result.routes, lambda each: each.route, questions, thresholds)
+    callers = _parts(result.callers, lambda each: each.caller, questions, thresholds)
     aspects, fields = _aspects(result, questions, thresholds), _fields(result, questions, thresholds)
     latency = tuple(_latency(route, times, thresholds) for route, times in result.times.items())
-    gaps = _not_comparable(result, whole, (*routes, *callers), thresholds)
-    gaps += _often_seen_once((whole, *routes, *callers), thresholds)
-    gaps += _uncovered(whole, aspects, fields, thresholds)
     unchecked = _unchecked(calls_a_day or {}, callers)
-    gaps += tuple(f"no call of {name} was compared, who makes {of} % of all calls" for name, of in unchecked.items())
+    gaps = (
+        *_not_comparable(result, whole, (*routes, *callers), thresholds),
+        *_often_seen_once((whole, *routes, *callers), thresholds),
+        *_uncovered(whole, aspects, fields, thresholds),
+        *(f"no call of {name} was compared, who makes {of} % of all calls" for name, of in unchecked.items()),
+    )
     verdict = cast("Verdict", whole.verdict)
     if any(part.verdict == "not ready" for part in (*routes, *callers)) or any(each.too_slow for each in latency):
         verdict = "not ready"
     elif verdict == "ready" and gaps:
         verdict = "not enough evidence"
-    return Judgement(
-        verdict,
-        thresholds,
-        whole,
-        routes,
-        callers,
-        aspects,
-        fields,
-        latency,
-        gaps,
-        dict(sorted(result.not_comparable.items(), key=lambda each: (-each[1], each[0]))),
-        tuple(unchecked),
-        weights is not None,
-        _notes(result),
-    )
+    reasons = dict(sorted(result.not_comparable.items(), key=lambda each: (-each[1], each[0])))
+    parts = (routes, callers, aspects, fields, latency, gaps)
+    weighted = weights is not None
+    return Judgement(verdict, thresholds, whole, *parts, reasons, tuple(unchecked), weighted, _notes(result))
 
 
 def score(
@@ -250,30 +235,19 @@ def _score(
     weights: Sequence[float] | None = None,
     once: int = 0,
 ) -> Score:
-    found, asked = _effective(wrong, weights)
+    found, questions = _effective(wrong, weights)
     rate, confidence = thresholds.max_unexplained, thresholds.confidence
-    bound = upper_bound(found, asked, confidence) if asked else 1.0
-    missing = max(0, math.ceil(calls_needed(math.ceil(found), rate, confidence) - asked)) if bound > rate else 0
+    bound = upper_bound(found, questions, confidence) if questions else 1.0
+    missing = max(0, math.ceil(calls_needed(math.ceil(found), rate, confidence) - questions)) if bound > rate else 0
     enough = bound <= rate and count.calls >= thresholds.min_calls
     # What was seen once counts in the bound, and alone never shows that something is wrong: data that go another way
     # and back look like that in a right endpoint. Where it is often seen, more such calls bring nothing.
     is_wrong = sum(wrong) > once
     verdict: Verdict = "ready" if enough else "not ready" if is_wrong else "not enough evidence"
-    if verdict == "not ready" or (once and lower_bound(found, asked, confidence) > rate):
+    if verdict == "not ready" or (once and lower_bound(found, questions, confidence) > rate):
         missing = 0
-    return Score(
-        name,
-        count.calls,
-        count.unexplained,
-        count.explained,
-        count.not_comparable,
-        len(wrong),
-        sum(wrong),
-        once,
-        bound,
-        verdict,
-        missing,
-    )
+    calls = (count.calls, count.unexplained, count.explained, count.not_comparable)
+    return Score(name, *calls, len(wrong), sum(wrong), once, bound, verdict, missing)
 
 
 def _effective(wrong: Sequence[bool], weights: Sequence[float] | None) -> tuple[float, float]:
@@ -293,8 +267,13 @@ def _weights(questions: Sequence[Question], calls_a_day: Mapping[str, float]) ->
     return [calls_a_day.get(each.caller, 0.0) / asked[each.caller] for each in questions]
 
 
-def _part(name: str, count: Count, questions: Sequence[Question], thresholds: Thresholds) -> Score:
-    return _as_part(score(name, count, questions, thresholds))
+def _parts(
+    counts: Mapping[str, Count], of: Callable[[Question], str], questions: Sequence[Question], thresholds: Thresholds
+) -> tuple[Score, ...]:
+    return tuple(
+        _as_part(score(name, count, [each for each in questions if of(each) == name], thresholds))
+        for name, count in counts.items()
+    )
 
 
 def _as_part(scored: Score) -> Score:
@@ -312,14 +291,14 @@ def _aspects(result: CheckResult, questions: Sequence[Question], thresholds: Thr
             [(each, bool(each.wrong_aspects & bit)) for each in questions if each.aspects & bit],
             thresholds,
         )
-        for name, bit in named_aspects()
+        for name, bit in ASPECT_BITS.items()
     )
 
 
 def _fields(result: CheckResult, questions: Sequence[Question], thresholds: Thresholds) -> tuple[Score, ...]:
     found = {
         name: [(each, bool(each.wrong_fields & bit)) for each in questions if each.fields & bit]
-        for name, bit in named_fields()
+        for name, bit in FIELD_BITS.items()
     }
     # A field that nobody declared is told by name, and its questions are not kept apart.
     wrong = [(each, True) for each in questions if each.unexplained]
@@ -334,21 +313,26 @@ def _compared(count: Count, name: str, asked: Sequence[tuple[Question, bool]], t
     return _as_part(_score(name, shown, [wrong for _, wrong in asked], replace(thresholds, min_calls=0), once=once))
 
 
+def too_few_comparable(part: Score, thresholds: Thresholds) -> bool:
+    """Whether nothing could be compared with too many of the answers."""
+    return part.not_comparable > thresholds.max_not_comparable * (part.calls + part.not_comparable)
+
+
 def _not_comparable(
     result: CheckResult, whole: Score, parts: Sequence[Score], thresholds: Thresholds
 ) -> tuple[str, ...]:
     """Of what too many answers were such that nothing could be compared with them, and why."""
     found = []
     for each in (whole, *parts):
-        calls = each.calls + each.not_comparable
         alike = each is not whole and (each.calls, each.not_comparable) == (whole.calls, whole.not_comparable)
-        if alike or each.not_comparable <= thresholds.max_not_comparable * calls:
+        if alike or not too_few_comparable(each, thresholds):
             continue
         of = "" if each is whole else f" of {each.name or 'callers not known'}"
         most = max(result.not_comparable.items(), key=lambda reason: reason[1], default=("", 0))[0]
         why = f" ({most})" if each is whole and most else ""
         found.append(
-            f"nothing could be compared in {each.not_comparable:,} of {several(calls, 'call')}{of}{why}; "
+            f"nothing could be compared in {each.not_comparable:,} of "
+            f"{several(each.calls + each.not_comparable, 'call')}{of}{why}; "
             f"at most {100 * thresholds.max_not_comparable:g} % may be such"
         )
     return tuple(found)
@@ -401,15 +385,15 @@ def _unchecked(calls_a_day: Mapping[str, float], callers: Sequence[Score]) -> di
     }
 
 
-def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
-    found = tuple(
-        Quantiles(
-            part,
-            quantile(times.old, part, thresholds.confidence),
-            quantile(times.new, part, thresholds.confidence),
-        )
-        for part in _QUANTILES
+def quantiles(times: Times, parts: Sequence[float], confidence: float) -> tuple[Quantiles, ...]:
+    """Some quantiles of both endpoints' times."""
+    return tuple(
+        Quantiles(part, quantile(times.old, part, confidence), quantile(times.new, part, confidence)) for part in parts
     )
+
+
+def _latency(route: str, times: Times, thresholds: Thresholds) -> Latency:
+    found = quantiles(times, _QUANTILES, thresholds.confidence)
     (_, old_low, old_high), (_, new_low, new_high) = found[0].old, found[0].new
     allowed = thresholds.max_slowdown
     return Latency(

@@ -1,71 +1,78 @@
-"""What a report says, in the order in which people read it, and how it writes numbers, moments and names."""
+"""What a report says, in the order in which people read it, whatever form it has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cached_property
 
+from msgspec.structs import replace
+
+from compat._version import __version__
+from compat.regression.comparing.known import KINDS
+from compat.regression.evidence.callers_left import CallerLeft
+from compat.regression.evidence.headline import grounds, headline, next_step, remedy
+from compat.regression.evidence.result import CheckResult, Count, DifferenceCount, Sample
+from compat.regression.evidence.verdict import Judgement, Latency, Score, quantiles
+from compat.regression.replay import command_of
 from compat.text.json import several
 
 __all__ = [
     "Bound",
     "Bucket",
-    "CallerLeft",
     "Content",
     "DifferenceShown",
     "Group",
-    "Interval",
-    "LatencyShown",
-    "QuantileShown",
-    "Row",
+    "content_of",
 ]
 
-
-@dataclass(frozen=True)
-class Row:
-    """One field, route or caller.
-
-    Attributes:
-        name: which one.
-        verdict: "ready", "not ready", "seen once", "no difference seen" where it has too few questions, or "not
-            compared".
-        calls: calls that were compared in it.
-        explained: of them, those with differences that are all explained.
-        unexplained: of them, those with one that is not.
-        at_most: the share of different questions with an unexplained difference, at most; from 0 to 1.
-        questions: how many different ones there were.
-    """
-
-    name: str
-    verdict: str
-    calls: int
-    explained: int
-    unexplained: int
-    at_most: float
-    questions: int
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+_UNKNOWN = "not known"
+_WORST_FIRST = ("not ready", "seen once", "no difference seen", "ready", "not compared")
 
 
 @dataclass(frozen=True)
 class Group:
-    """A table of rows: by field, by route, by caller.
+    """A table of scores: by route, by caller, by aspect, by field.
 
     Attributes:
         title: of the table.
         caption: what it counts, in a sentence.
         column: the heading of the names: Field, Route, Caller or Aspect.
-        rows: the worst first.
-        alike: rows without any difference, where these fold.
-        not_compared: rows of which nothing was compared.
+        scores: one a row, in any order.
+        folds: whether rows without any difference fold.
         counts_calls: whether it is known how many calls could show it; of a field or an aspect the questions are.
     """
 
     title: str
     caption: str
     column: str
-    rows: Sequence[Row]
-    alike: Sequence[Row] = ()
-    not_compared: Sequence[Row] = ()
+    scores: Sequence[Score]
+    folds: bool = False
     counts_calls: bool = True
+
+    @cached_property
+    def compared(self) -> list[Score]:
+        """Those of which something was compared, the worst first."""
+        found = [each for each in self.scores if each.verdict != "not compared"]
+        return sorted(found, key=lambda each: (_WORST_FIRST.index(each.verdict), -each.unexplained, -each.explained))
+
+    @property
+    def rows(self) -> list[Score]:
+        """Those that stand there one by one."""
+        return [each for each in self.compared if each not in self.alike]
+
+    @cached_property
+    def alike(self) -> list[Score]:
+        """Those that fold."""
+        return [each for each in self.compared if self.folds and not (each.unexplained or each.explained or each.wrong)]
+
+    @property
+    def not_compared(self) -> list[Score]:
+        """Those of which nothing was compared."""
+        return [each for each in self.scores if each.verdict == "not compared"]
 
     @property
     def most(self) -> int:
@@ -85,14 +92,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A span of time.
-
-    Attributes:
-        starts: seconds since the epoch.
-        equal: calls that were answered alike.
-        explained: calls whose differences are all explained.
-        unexplained: calls with one that is not.
-    """
+    """Calls of a span of time, which starts at seconds since the epoch."""
 
     starts: float
     equal: int
@@ -103,60 +103,6 @@ class Bucket:
     def calls(self) -> int:
         """All that were compared."""
         return self.equal + self.explained + self.unexplained
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number of milliseconds, and between which it lies."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class QuantileShown:
-    """Within how many milliseconds a share of the calls was answered, by either endpoint."""
-
-    quantile: float
-    old: Interval
-    new: Interval
-
-
-@dataclass(frozen=True)
-class LatencyShown:
-    """How long the answers of a route took.
-
-    Attributes:
-        route: its action.
-        verdict: in words, such as ``no difference seen``.
-        too_slow: whether that is more than is allowed.
-        quantiles: from the quickest calls to the slowest.
-    """
-
-    route: str
-    verdict: str
-    quantiles: Sequence[QuantileShown]
-    too_slow: bool = False
-
-
-@dataclass(frozen=True)
-class CallerLeft:
-    """A caller of the old interface.
-
-    Attributes:
-        name: the caller or call site.
-        calls_a_day: by the inventory.
-        last_seen: seconds since the epoch.
-        rewritable: "rewritable", or what is left to do by hand.
-        evidence: what the comparison says of it, such as ``0 unexplained in 1,900``.
-    """
-
-    name: str
-    calls_a_day: float
-    last_seen: float | None
-    rewritable: str
-    evidence: str
 
 
 @dataclass(frozen=True)
@@ -171,8 +117,7 @@ class DifferenceShown:
         field: of the record, or empty.
         aspect: of the answer, such as ``membership``.
         place: exam, record and what else says where.
-        old: what the old endpoint answered there.
-        new: what the new one did.
+        old: what the old endpoint answered there; ``new`` what the new one did.
         reason: why it is explained, or empty.
         repeat: a command that repeats the call, or empty.
     """
@@ -192,13 +137,7 @@ class DifferenceShown:
 
 @dataclass(frozen=True)
 class Bound:
-    """What share of the questions may differ, at most, beside what is allowed.
-
-    Attributes:
-        at_most: the upper bound, from 0 to 1.
-        allowed: the threshold.
-        sentence: the same in words, :func:`compat.regression.evidence.headline.grounds`.
-    """
+    """What share of the questions may differ, at most, beside what is allowed; from 0 to 1, and in a sentence."""
 
     at_most: float
     allowed: float
@@ -211,8 +150,8 @@ class Content:
 
     Attributes:
         verdict: "ready", "not ready" or "not enough evidence".
-        sentence: the verdict in plain words, :func:`compat.regression.evidence.headline.headline`.
-        next_step: what to do next, :func:`compat.regression.evidence.headline.next_step`.
+        sentence: the verdict in plain words.
+        next_step: what to do next.
         bound: what the verdict rests on.
         made_at: seconds since the epoch.
         version: of this package.
@@ -246,7 +185,7 @@ class Content:
     groups: Sequence[Group]
     buckets: Sequence[Bucket]
     confidence: float
-    latency: Sequence[LatencyShown]
+    latency: Sequence[Latency]
     callers_left: Sequence[CallerLeft]
     differences: Sequence[DifferenceShown]
     differences_in_all: int
@@ -263,3 +202,125 @@ class Content:
         """What the list of differences can be filtered by: name, label and values."""
         named = (("state", "State"), ("kind", "Kind"), ("route", "Route"), ("caller", "Caller"))
         return [(name, label, sorted({getattr(each, name) for each in self.differences})) for name, label in named]
+
+
+def content_of(
+    result: CheckResult, judgement: Judgement, callers_left: Sequence[CallerLeft] = (), made_at: float | None = None
+) -> Content:
+    """What a report says.
+
+    Args:
+        result: what the check found.
+        judgement: what that means.
+        callers_left: who still calls, by the inventory.
+        made_at: seconds since the epoch; None for now.
+    """
+    confidence = judgement.thresholds.confidence
+    return Content(
+        verdict=judgement.verdict,
+        sentence=headline(judgement),
+        next_step=next_step(judgement),
+        bound=Bound(judgement.all.at_most, judgement.thresholds.max_unexplained, grounds(judgement)),
+        made_at=time.time() if made_at is None else made_at,
+        version=__version__,
+        sources=[each.name for each in result.recordings] or ["calls as they came"],
+        began_at=result.began_at,
+        ended_at=result.ended_at,
+        totals=_totals(result, judgement),
+        reasons=_reasons(judgement),
+        groups=_groups(judgement),
+        buckets=[_bucket(day, count) for day, count in sorted(result.days.items())],
+        confidence=confidence,
+        latency=[
+            replace(each, quantiles=quantiles(result.times[each.route], _QUANTILES, confidence))
+            for each in judgement.latency
+        ],
+        callers_left=callers_left,
+        differences=[*_unexplained(result.samples), *_explained(result.differences)],
+        differences_in_all=sum(each.differences for each in result.differences),
+        notices=judgement.notes,
+        not_comparable=[(reason, calls, remedy(reason)) for reason, calls in judgement.not_comparable.items()],
+    )
+
+
+def _totals(result: CheckResult, judgement: Judgement) -> list[tuple[str, str, int]]:
+    return [
+        ("Calls compared", "calls", result.all.calls),
+        ("Identical", "identical", result.identical),
+        ("Explained", "explained", result.all.explained),
+        ("Unexplained", "unexplained", result.all.unexplained),
+        ("Made again", "reread", result.reread),
+        ("Not comparable", "not_comparable", result.all.not_comparable),
+        ("Different questions", "questions", judgement.all.questions),
+        ("Differed once, and not again", "once", judgement.all.once),
+    ]
+
+
+def _reasons(judgement: Judgement) -> list[str]:
+    parts = {"route": judgement.routes, "caller": judgement.callers}
+    # What "not yet" means, the headline says already.
+    said = list(judgement.gaps) if judgement.verdict == "not ready" else []
+    said += [
+        f"{what} {each.name or _UNKNOWN}: {each.unexplained:,} unexplained in {several(each.calls, 'call')}"
+        for what, scores in parts.items()
+        for each in scores
+        if each.verdict == "not ready"
+    ]
+    return said + [f"route {each.route}: too slow" for each in judgement.latency if each.too_slow]
+
+
+def _groups(judgement: Judgement) -> list[Group]:
+    parts: Mapping[str, tuple[str, Sequence[Score]]] = {
+        "Route": ("Calls of each route", judgement.routes),
+        "Caller": ("Calls of each caller", judgement.callers),
+        "Aspect": ("What of the answers differed", judgement.aspects),
+        "Field": ("Questions whose answers had records with the field", judgement.fields),
+    }
+    found = []
+    for column, (caption, scores) in parts.items():
+        of_calls = column in ("Route", "Caller")
+        named = [replace(each, name=each.name or _UNKNOWN) for each in scores]
+        found.append(Group(f"By {column.lower()}", caption, column, named, folds=not of_calls, counts_calls=of_calls))
+    return found
+
+
+def _bucket(day: str, count: Count) -> Bucket:
+    starts = datetime.fromisoformat(day).replace(tzinfo=timezone.utc).timestamp()
+    return Bucket(starts, count.calls - count.explained - count.unexplained, count.explained, count.unexplained)
+
+
+def _unexplained(samples: Iterable[Sample]) -> Iterable[DifferenceShown]:
+    for sample in samples:
+        asked = " ".join(f"{name}={value}" for name, value in sample.parameters.items())
+        for each in sample.differences:
+            where = [f"exam {sample.exam}", f"record {each.record}" if each.record else "", asked]
+            yield DifferenceShown(
+                kind=each.kind,
+                state="seen once" if each.once else "unexplained",
+                route=sample.route,
+                caller=sample.caller or _UNKNOWN,
+                field=each.field or "",
+                aspect=KINDS[each.kind],
+                place=", ".join(filter(None, where)),
+                old=each.old,
+                new=each.new,
+                repeat=command_of(sample.route, sample.exam, sample.parameters) if sample.repeatable else "",
+            )
+
+
+def _explained(counts: Iterable[DifferenceCount]) -> Iterable[DifferenceShown]:
+    """The explained ones together, by place and explanation: who explained them wants to know how many they are."""
+    for each in counts:
+        if each.by is not None:
+            yield DifferenceShown(
+                kind=each.kind,
+                state="drift" if each.by == "drift" else "explained",
+                route=each.route,
+                caller=each.caller or _UNKNOWN,
+                field=each.field or "",
+                aspect=each.aspect,
+                place=f"{each.differences:,} in {several(each.calls, 'call')}",
+                old="",
+                new="",
+                reason=each.reason,
+            )

@@ -7,16 +7,16 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from compat.regression.evidence.headline import NOT_COMPARABLE, SCORES, explained
 from compat.regression.evidence.statistics import milliseconds, moment, percent, share
-from compat.regression.report.content import Bound, Bucket, Content, Group, QuantileShown
+from compat.regression.evidence.verdict import Quantiles
+from compat.regression.report.content import Bound, Bucket, Content, Group
 from compat.text.json import several
 
 __all__ = [
@@ -43,8 +43,7 @@ _LARGEST = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _CURVE_RIGHT, _CURVE_BOTTOM, _CURVE_HEIGHT = 600.0, 160.0, 150.0
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A part of a bar: what it counts, by its first letter, and where it lies."""
 
     kind: str
@@ -52,8 +51,7 @@ class Part:
     height: float
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """A span of time: its calls with a difference, as shares of all; the unexplained ones at the bottom."""
 
     title: str
@@ -62,16 +60,14 @@ class Bar:
     parts: Sequence[Part]
 
 
-@dataclass(frozen=True)
-class Tick:
+class Tick(NamedTuple):
     """A mark on the axis of milliseconds."""
 
     x: float
     label: str
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """An endpoint's curve."""
 
     name: str
@@ -79,8 +75,7 @@ class Line:
     label_y: float
 
 
-@dataclass(frozen=True)
-class Gauge:
+class Gauge(NamedTuple):
     """The bound as a bar, and where the threshold stands beside it."""
 
     width: float
@@ -121,8 +116,9 @@ def _parts(bucket: Bucket, largest: float) -> list[Part]:
     return parts
 
 
-def _span(quantiles: Sequence[QuantileShown]) -> tuple[float, float]:
-    values = [max(side.value, 0.01) for each in quantiles for side in (each.old, each.new)]
+def _span(quantiles: Sequence[Quantiles]) -> tuple[float, float]:
+    """The powers of ten of milliseconds between which all medians and tails lie."""
+    values = [max(1000 * side[0], 0.01) for each in quantiles for side in (each.old, each.new)]
     low, high = 10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values)))
     return float(low), float(high if high > low else low * 10)
 
@@ -133,20 +129,20 @@ def _x(value: float, span: tuple[float, float]) -> float:
     return round(_LEFT + share * (_CURVE_RIGHT - _LEFT), 2)
 
 
-def ticks(quantiles: Sequence[QuantileShown]) -> list[Tick]:
+def ticks(quantiles: Sequence[Quantiles]) -> list[Tick]:
     """The powers of ten that the milliseconds lie between."""
     span = _span(quantiles)
     powers = range(round(math.log10(span[0])), round(math.log10(span[1])) + 1)
     return [Tick(_x(10.0**power, span), f"{10.0**power:,g}") for power in powers]
 
 
-def lines(quantiles: Sequence[QuantileShown]) -> list[Line]:
+def lines(quantiles: Sequence[Quantiles]) -> list[Line]:
     """The curve of each endpoint: which share of its calls was answered within so many milliseconds."""
     span = _span(quantiles)
     found = []
     for name, label_y in (("old", 30.0), ("new", 50.0)):
         points = [
-            f"{_x(getattr(each, name).value, span)},{round(_CURVE_BOTTOM - each.quantile * _CURVE_HEIGHT, 2)}"
+            f"{_x(1000 * getattr(each, name)[0], span)},{round(_CURVE_BOTTOM - each.part * _CURVE_HEIGHT, 2)}"
             for each in quantiles
         ]
         found.append(Line(name, " ".join(points), label_y))
@@ -154,11 +150,7 @@ def lines(quantiles: Sequence[QuantileShown]) -> list[Line]:
 
 
 def as_html(content: Content) -> str:
-    """The page.
-
-    Args:
-        content: what it says.
-    """
+    """The page."""
     style, script = _source("page.css"), _source("page.js")
     return (
         environment(autoescape=True)
@@ -198,16 +190,13 @@ class _Drawn:
 class _Curve:
     """The chart of a route's latency."""
 
-    def __init__(self, quantiles: Sequence[QuantileShown]) -> None:
-        self._quantiles = quantiles
-        self.lines = lines(quantiles)
-        self.ticks = ticks(quantiles)
-
-    @property
-    def in_words(self) -> str:
-        middle = min(self._quantiles, key=lambda each: abs(each.quantile - 0.5))
-        old, new = milliseconds(middle.old.value), milliseconds(middle.new.value)
-        return f"Half of the calls were answered within {old} ms by the old endpoint, and {new} ms by the new one."
+    def __init__(self, quantiles: Sequence[Quantiles]) -> None:
+        self.lines, self.ticks = lines(quantiles), ticks(quantiles)
+        middle = min(quantiles, key=lambda each: abs(each.part - 0.5))
+        old, new = _milliseconds(middle.old[0]), _milliseconds(middle.new[0])
+        self.in_words = (
+            f"Half of the calls were answered within {old} ms by the old endpoint, and {new} ms by the new one."
+        )
 
 
 def _source(name: str) -> str:
@@ -238,8 +227,8 @@ def _explained(group: Group) -> str:
     return explained(SCORES, *(name for name in SCORES if group.counts_calls or name != "Calls"))
 
 
-def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
+def _milliseconds(seconds: float) -> str:
+    return milliseconds(1000 * seconds)
 
 
 def _rate(value: float) -> str:
@@ -258,9 +247,9 @@ def _cell(text: str) -> str:
 
 _FILTERS: Mapping[str, Callable[..., str]] = {
     "cell": _cell,
-    "milliseconds": milliseconds,
+    "milliseconds": _milliseconds,
     "moment": moment,
-    "number": _number,
+    "number": "{:,}".format,
     "percent": percent,
     "rate": _rate,
     "share": share,

@@ -7,7 +7,8 @@ import re
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from compat.regression.evidence.statistics import percent
-from compat.regression.report.content import Content, Group, Row
+from compat.regression.evidence.verdict import Score
+from compat.regression.report.content import Content
 from compat.regression.report.html import environment
 from compat.text.json import several
 
@@ -18,11 +19,7 @@ __all__ = [
 
 
 def as_markdown(content: Content) -> str:
-    """The report as GitHub's Markdown.
-
-    Args:
-        content: what it says.
-    """
+    """The report as GitHub's Markdown."""
     text = environment(autoescape=False).get_template("report.md").render(page=content)
     # A line of a template that only says what to do next leaves none behind.
     spaced = re.sub(r"\n(#+ |Made )", r"\n\n\1", text)
@@ -35,11 +32,7 @@ _LACKING = ("not compared", "seen once")
 
 
 def as_junit(content: Content) -> str:
-    """The report as XML: what is not ready failed, and what lacks evidence was skipped.
-
-    Args:
-        content: what it says.
-    """
+    """The report as XML: what is not ready failed, and what lacks evidence was skipped."""
     whole = JUnitXml("exam-compat check")
     overall = TestCase("All calls", classname=_CLASS)
     overall.system_out = f"{content.sentence}\n{content.next_step}\n{content.bound.sentence}"
@@ -48,7 +41,8 @@ def as_junit(content: Content) -> str:
         overall.result = [kind(f"{content.sentence} {content.next_step}", content.verdict)]
     whole.add_testsuite(_suite("All calls", [overall]))
     for group in content.groups:
-        whole.add_testsuite(_suite(group.title, _cases(group, content)))
+        rows = [*group.rows, *group.alike, *group.not_compared]
+        whole.add_testsuite(_suite(group.title, [_case(group.column.lower(), row, content) for row in rows]))
     whole.add_testsuite(_suite("Latency", [_time(each.route, each.verdict, each.too_slow) for each in content.latency]))
     whole.update_statistics()  # type: ignore[no-untyped-call]
     text: bytes = whole.tostring()  # type: ignore[no-untyped-call]
@@ -61,12 +55,7 @@ def _suite(name: str, cases: list[TestCase]) -> TestSuite:
     return suite
 
 
-def _cases(group: Group, content: Content) -> list[TestCase]:
-    rows = [*group.rows, *group.alike, *group.not_compared]
-    return [_case(group.column.lower(), row, content) for row in rows]
-
-
-def _case(column: str, row: Row, content: Content) -> TestCase:
+def _case(column: str, row: Score, content: Content) -> TestCase:
     case = TestCase(row.name, classname=f"{_CLASS}.{column}")
     at_most = percent(row.at_most, content.bound.allowed)
     said = f"{row.unexplained:,} unexplained in {several(row.calls, 'call')}: at most {at_most}"

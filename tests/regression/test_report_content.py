@@ -18,11 +18,11 @@ from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
 from compat.regression.comparing.known import KnownDifference, KnownDifferences
 from compat.regression.comparing.pairs import Answered, Pair
+from compat.regression.evidence.callers_left import CallerLeft
 from compat.regression.evidence.result import CheckResult
 from compat.regression.evidence.verdict import judge
-from compat.regression.report.content import CallerLeft
+from compat.regression.report.content import content_of
 from compat.regression.report.html import as_html
-from compat.regression.report.of_result import content_of
 from compat.regression.report.others import as_markdown
 
 LEFT = [CallerLeft("registrar", 214.0, AT, "rewritable", "0 unexplained in 1,900")]
