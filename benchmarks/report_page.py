@@ -15,7 +15,7 @@ from benchmarks.regression_check import edited, from_sessions, pairs, records
 from compat.regression.check import check_pairs
 from compat.regression.evidence.verdict import judge
 from compat.regression.report.content import content_of
-from compat.regression.report.html import as_html
+from compat.regression.report.forms import as_html
 
 PAIRS = 100_000
 _EMPTY = '<!doctype html><html lang="en"><title>empty</title><p>Nothing.</p>'

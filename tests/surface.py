@@ -28,6 +28,7 @@ PUBLIC = (
     "compat",
     "compat.gateway",
     "compat.mapping",
+    "compat.regression",
     "compat.regression.check_recordings",
     "compat.regression.reading",
     "compat.regression.result",

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import reduce
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from compat.cli.check_report import tell, write_reports
-from compat.cli.console import config_option, configuration, counting, named_config, note, say
+from compat.cli.console import config_option, configuration_if_any, counting, note, say
 from compat.cli.counted import counted_in
 from compat.cli.program import require_extra
 from compat.cli.scan import found_below
-from compat.config.file import find_config
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
@@ -45,17 +46,14 @@ STATUSES = {"ready": 0, "not ready": 1, "not enough evidence": 3}
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _AGE = re.compile(r"(\d{1,6})([dh])", re.ASCII)
-_SECONDS = {"d": 86400, "h": 3600}
 
 
 def _age(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     """Seconds, of days or hours such as 30d."""
-    if value is None:
-        return None
-    matched = _AGE.fullmatch(value)
-    if matched is None:
+    matched = _AGE.fullmatch(value or "")
+    if value is not None and matched is None:
         raise click.BadParameter("must be days or hours such as 30d or 12h")
-    return int(matched[1]) * _SECONDS[matched[2]]
+    return None if matched is None else int(matched[1]) * {"d": 86400, "h": 3600}[matched[2]]
 
 
 @click.command(short_help="Compare what both endpoints answered, and say how sure one can be.")
@@ -82,25 +80,7 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option("--junit", type=_FILE, help="Write JUnit's XML, which CI systems show.")
 @click.option("--json", "as_json", is_flag=True, help="The verdict and all counts, for programs.")
 @config_option
-def check(
-    recordings: tuple[Path, ...],
-    live: bool,
-    known: Path | None,
-    max_age: int | None,
-    max_unexplained: float | None,
-    max_not_comparable: float | None,
-    offline: bool,
-    rereads: int,
-    key_file: Path | None,
-    jobs: int,
-    callers: bool,
-    scripts: tuple[Path, ...],
-    more: bool,
-    html: Path | None,
-    markdown: Path | None,
-    junit: Path | None,
-    as_json: bool,
-) -> int:
+def check(**options: Any) -> int:
     """Compare what the old endpoint answered with what the new one does, and say how sure one can be.
 
     RECORDINGS are files and folders that exam-compat record has made. Where both answers are recorded they are
@@ -121,79 +101,87 @@ def check(
       exam-compat check --live --json > check.json
       exam-compat check recordings --html check.html --junit check.xml
     """
-    asked_for = {"html": html, "markdown": markdown, "junit": junit}
-    reports = {form: path for form, path in asked_for.items() if path is not None}
-    if reports:
+    return _check(_Options(**options))
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What stood on the command line."""
+
+    recordings: tuple[Path, ...]
+    live: bool
+    known: Path | None
+    max_age: int | None
+    max_unexplained: float | None
+    max_not_comparable: float | None
+    offline: bool
+    rereads: int
+    key_file: Path | None
+    jobs: int
+    callers: bool
+    scripts: tuple[Path, ...]
+    more: bool
+    html: Path | None
+    markdown: Path | None
+    junit: Path | None
+    as_json: bool
+
+
+def _check(options: _Options) -> int:
+    reports = {"html": options.html, "markdown": options.markdown, "junit": options.junit}
+    files = {form: path for form, path in reports.items() if path is not None}
+    counted = options.callers or bool(options.scripts)
+    if files:
         require_extra("regression")
-    if scripts:
+    if options.scripts:
         require_extra("migration")
-    given = None if offline and not (live or callers or scripts) else _configured()
-    paths = _paths(recordings, given, live)
-    _refuse_old(paths, max_age)
+    given = None if options.offline and not (options.live or counted) else configuration_if_any()
+    paths = _paths(options, given)
     settings = dict(given.regression) if given is not None else {}
-    asked = {"max_unexplained": max_unexplained, "max_not_comparable": max_not_comparable}
-    settings |= {name: value for name, value in asked.items() if value is not None}
-    rules = load_known(Path(known or settings["known"])) if known or "known" in settings else KnownDifferences()
-    how = RecordingCheck(
-        known=rules,
-        endpoints=None if offline or given is None else _endpoints(given, key_file),
-        upstream=None if given is None else given.upstream.kind,
-        unfinished="accept" if live else "refuse",
-        rereads=rereads,
-    )
-    result = _checked(paths, how, jobs)
+    for name in ("max_unexplained", "max_not_comparable", "known"):
+        if (value := getattr(options, name)) is not None:
+            settings[name] = value
+    result = _checked(paths, _how(options, given, settings), options.jobs)
     thresholds = Thresholds.of(settings)
     judged, left = judge(result, thresholds), None
-    if callers or scripts:
-        left = _left(given, judged, scripts)
+    if counted:
+        if given is None:
+            raise ConfigurationError("no configuration: it says where callers are counted")
+        left = left_by(given, judged, options.scripts)
         judged = judge(result, thresholds, {each.name: each.calls_a_day for each in left})
-    write_reports(reports, result, judged, left or ())
-    if as_json:
+    write_reports(files, result, judged, left or ())
+    if options.as_json:
         told = told_as_json(result, judged) | ({} if left is None else {"callers_left": left})
         say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
-        tell(result, judged, everything=more, left=left)
+        tell(result, judged, everything=options.more, left=left)
     return STATUSES[judged.verdict]
 
 
-def _left(given: Configuration | None, judged: Judgement, scripts: Sequence[Path]) -> list[CallerLeft]:
-    if given is None:
-        raise ConfigurationError("no configuration: it says where callers are counted")
-    # Imported here: few checks look at the inventory.
-
-    return left_by(given, judged, scripts)
-
-
-def _configured() -> Configuration | None:
-    """The configuration; None where none is named and there is none to find."""
-    if named_config() is None:
-        try:
-            find_config()
-        except ConfigurationError:
-            return None
-    return configuration()
-
-
-def _paths(recordings: Sequence[Path], given: Configuration | None, live: bool) -> tuple[Path, ...]:
-    places = list(recordings)
-    if live:
+def _paths(options: _Options, given: Configuration | None) -> tuple[Path, ...]:
+    places = list(options.recordings)
+    if options.live:
         if given is None or "record" not in given.regression:
             raise ConfigurationError("[regression] record names no folder: shadow and canary keep nothing to check")
         places.append(Path(given.regression["record"]))
     if not places:
         raise click.UsageError("Say what to check: recordings, or --live.")
-    return open_recording(*places).paths
-
-
-def _refuse_old(paths: Sequence[Path], max_age: int | None) -> None:
-    if max_age is None:
-        return
-    import time
-
-    for path in paths:
+    paths, most = open_recording(*places).paths, options.max_age
+    for path in paths if most is not None else ():
         age = time.time() - read_head(path).made_at
-        if age > max_age:
-            raise click.ClickException(f"{path} is {age / 86400:.1f} days old; --max-age allows {max_age / 86400:g}")
+        if most is not None and age > most:
+            raise click.ClickException(f"{path} is {age / 86400:.1f} days old; --max-age allows {most / 86400:g}")
+    return paths
+
+
+def _how(options: _Options, given: Configuration | None, settings: Mapping[str, Any]) -> RecordingCheck:
+    return RecordingCheck(
+        known=load_known(Path(settings["known"])) if "known" in settings else KnownDifferences(),
+        endpoints=None if options.offline or given is None else _endpoints(given, options.key_file),
+        upstream=None if given is None else given.upstream.kind,
+        unfinished="accept" if options.live else "refuse",
+        rereads=options.rereads,
+    )
 
 
 def _endpoints(given: Configuration, key_file: Path | None) -> Endpoints | None:
@@ -232,12 +220,7 @@ def _checked(paths: Sequence[Path], how: RecordingCheck, jobs: int) -> CheckResu
 
 
 def left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) -> list[CallerLeft]:
-    """Who still calls, by the inventory of a configuration.
-
-    Args:
-        given: the configuration.
-        judged: what a check said.
-        scripts: where the callers' scripts are, as far as they are here.
+    """Who still calls, by the inventory of a configuration, with what is said of the scripts that are here.
 
     Raises:
         ConfigurationError: no other process could have counted there.
@@ -245,6 +228,4 @@ def left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) ->
     """
     names = [each.caller.name for each in given.callers]
     callers = [each for each in caller_report(counted_in(given).usages, names, time.time()) if each.left]
-    if not scripts:
-        return callers_left(callers, judged)
-    return callers_left(callers, judged, found_below(scripts, (), quiet=False).uses())
+    return callers_left(callers, judged, found_below(scripts, (), quiet=False).uses() if scripts else ())

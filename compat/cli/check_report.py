@@ -31,14 +31,7 @@ _OPTIONS = ("status", "page", "limit", "sort", "filter")
 
 
 def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequence[CallerLeft] | None = None) -> None:
-    """Write a report.
-
-    Args:
-        result: what was counted.
-        judged: what it says by the thresholds.
-        everything: all rows, and not only those that matter.
-        left: the callers that are left; None where nobody asked for them.
-    """
+    """Write a report: all rows, or only those that matter; the callers that are left, unless nobody asked for them."""
     content = content_of(result, judged, left or ())
     say_folded(f"{content.verdict.upper()}. {content.sentence}")
     say_folded(f"Next: {content.next_step}")
@@ -170,13 +163,7 @@ def _tell_sample(sample: Sample) -> None:
 def write_reports(
     files: Mapping[str, Path], result: CheckResult, judged: Judgement, callers_left: Sequence[CallerLeft] = ()
 ) -> None:
-    """Write reports; one that was there before is replaced when the new one is whole.
-
-    Args:
-        files: form ("html", "markdown", "junit") to file.
-        result: what was counted.
-        judged: what it says by the thresholds.
-        callers_left: who still calls, by the inventory.
+    """Write reports: form ("html", "markdown", "junit") to file; an old one is replaced when the new one is whole.
 
     Raises:
         OSError: a file cannot be written.
@@ -184,8 +171,7 @@ def write_reports(
     if not files:
         return
     # Imported here: they need packages of an extra.
-    from compat.regression.report.html import as_html
-    from compat.regression.report.others import as_junit, as_markdown
+    from compat.regression.report.forms import as_html, as_junit, as_markdown
 
     forms = {"html": as_html, "markdown": as_markdown, "junit": as_junit}
     content = content_of(result, judged, callers_left)

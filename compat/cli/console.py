@@ -35,6 +35,7 @@ __all__ = [
     "complain",
     "config_option",
     "configuration",
+    "configuration_if_any",
     "counting",
     "measuring",
     "named_config",
@@ -204,3 +205,20 @@ def configuration() -> Configuration:
     from compat.config.file import load_config
 
     return load_config(named_config())
+
+
+def configuration_if_any() -> Configuration | None:
+    """The configuration; None where none is named and there is none to find.
+
+    Raises:
+        ConfigurationError: a value in it cannot be used.
+    """
+    from compat.config.file import find_config
+    from compat.errors import ConfigurationError
+
+    if named_config() is None:
+        try:
+            find_config()
+        except ConfigurationError:
+            return None
+    return configuration()

@@ -36,9 +36,6 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     A link keeps pointing where it does. A device or a pipe is written to as it is. Until the file is whole, only its
     owner may read it; what a killed process left half written in the same directory is removed.
 
-    Args:
-        path: the file to write.
-
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
@@ -154,11 +151,7 @@ class NdjsonForm:
 
 
 class JsonForm:
-    """One JSON document.
-
-    Args:
-        key: of the object that holds the array of records; None for the array alone.
-    """
+    """One JSON document: an array of records, alone or under a key of an object."""
 
     def __init__(self, key: str | None = None) -> None:
         self._opening, self._closing = ("[", "]") if key is None else (f'{{"{key}":[', "]}")
@@ -176,11 +169,7 @@ class JsonForm:
 
 
 class CsvForm:
-    """A heading and a row a record; null is empty, nested values, numbers and booleans are their JSON.
-
-    Args:
-        columns: the fields, in their order.
-    """
+    """A heading and a row a record; null is empty, nested values, numbers and booleans are their JSON."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns

@@ -1,11 +1,11 @@
-"""What ``exam-compat record --har`` takes out of a file, and what it says of the rest."""
+"""``exam-compat record``: old calls and answers, asked now or out of a HAR file, in a form in which nobody is named."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -25,57 +25,216 @@ from compat.regression.recordings.traffic import Accounts
 from compat.regression.recordings.writer import Recorder
 from compat.text.json import several
 
-__all__ = [
-    "HarRecording",
-    "base_urls_of",
-    "record",
-]
+__all__ = ["record"]
 
 _NOT_WRITTEN = "a secret in what would have been written"
 _MOST_HOSTS = 5
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def base_urls_of(given: Configuration, named: Sequence[str]) -> tuple[str, ...]:
-    """Where the calls of a file went: what ``--base-url`` named, else the old endpoint of the configuration.
+@click.command(short_help="Record old calls and answers, for checks, without anybody's data.")
+@click.argument("output", type=click.Path(path_type=Path), required=False)
+@click.option("--exam", "exams", multiple=True, metavar="ID", help="List an exam's students; may be given again.")
+@click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help="Only students of that status.")
+@click.option("--filter", "filter_", metavar="JSON", help="Only students that match, as the old parameter has it.")
+@click.option("--sort", metavar="JSON", help="In that order, as the old parameter has it.")
+@click.option("--limit", metavar="N", help="Students a page.")
+@click.option("--queries", type=click.File(encoding="utf-8"), help="Calls, one a line; - for the standard input.")
+@click.option("--har", type=_FILE, help="What a browser or proxy saw, instead of asking.")
+@click.option(
+    "--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True, help="Which endpoint to ask."
+)
+@click.option(
+    "--as",
+    "name",
+    metavar="CALLER",
+    help="Whose account of [[callers]] asks the old endpoint, or whose the calls of --har are where neither token nor "
+    "signature tells it.  [default: that of [legacy]; with --har, nobody's]",
+)
+@click.option(
+    "--base-url",
+    "base_urls",
+    multiple=True,
+    metavar="URL",
+    help="Where the calls of --har went; may be given again.  [default: base_url of [legacy]]",
+)
+@click.option("--key-file", type=_FILE, help="The key of the pseudonyms; made where it is not there.")
+@click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that must not get in, in any form.")
+@config_option
+def record(**options: Any) -> int:
+    """Record calls of the old interface and what was answered, in a form in which nobody is named.
+
+    OUTPUT is a new file that ends with .ndjson.gz, or a folder; by default the one that [regression] names, else
+    recordings. Names, email addresses, ids of persons and free text become pseudonyms, which select and sort as the
+    values do; tokens, secrets and signatures are left out, and looked for in every byte before it is written.
+
+    A list is asked page by page to its end, unless the call names its page. A line of --queries is a call such as
+    17?status=exam_finished, the URL of one, or a JSON object such as {"exam": 17, "sort": [{"name": "asc"}]}.
+
+    Of a --har file the deprecated reads of --base-url are recorded. What became of every other entry is said at the
+    end, by reason and number.
+
+    Exit status: 0 recorded; 1 some call was left out, one of another address or an entry that may be a call among
+    them, or nothing was recorded.
+
+    \b
+    Examples:
+      exam-compat record --exam 17 --exam 18 --ask both
+      exam-compat record monday.ndjson.gz --queries calls.txt --as 'registrar nightly export'
+      exam-compat record --har saved-by-the-browser.har
+    """
+    return _record(_Options(**options))
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What stood on the command line."""
+
+    output: Path | None
+    exams: tuple[str, ...]
+    status: str | None
+    filter_: str | None
+    sort: str | None
+    limit: str | None
+    queries: TextIO | None
+    har: Path | None
+    ask: str
+    name: str | None
+    base_urls: tuple[str, ...]
+    key_file: Path | None
+    canaries: tuple[str, ...]
+
+
+def _record(options: _Options) -> int:
+    given = configuration()
+    calls = _calls(options)
+    if (options.har is not None) == bool(calls):
+        raise click.UsageError("Say what to record: --exam or --queries, or else --har.")
+    if options.har is None and options.base_urls:
+        raise click.UsageError("--base-url goes with --har.")
+    source: _HarRecording | _LiveRecording
+    if options.har is not None:
+        source = _HarRecording(given, options.har, options)
+    else:
+        source = _LiveRecording(given, calls, options)
+    recorder = Recorder(
+        options.output or Path(given.regression.get("record", "recordings")),
+        key_of(given, options.key_file),
+        zone=given.settings.zone,
+        upstream=given.upstream.kind,
+        source="queries" if options.har is None else "har",
+        sought=[*given.secrets, *options.canaries],
+    )
+    with recorder:
+        kept, left_out = source.record(recorder)
+    say(f"Recorded {several(kept, 'call')} in {recorder.path}; pseudonyms by the key {recorder.key_id}.")
+    source.tell()
+    return 0 if kept and not left_out else 1
+
+
+def _calls(options: _Options) -> list[LegacyCall]:
+    parameters = {
+        "status": options.status,
+        "filter": options.filter_,
+        "sort": options.sort,
+        "limit": options.limit,
+    }
+    if not options.exams and any(parameters.values()):
+        raise click.UsageError("--status, --filter, --sort and --limit go with --exam.")
+    calls = [listing(exam, parameters) for exam in options.exams]
+    # Read to the end before anything is asked: a mistake in the last line is better known now.
+    return [*calls, *(calls_in(options.queries, options.queries.name) if options.queries is not None else ())]
+
+
+def _account(given: Configuration, name: str | None) -> Caller:
+    """The account that asks the old endpoint.
 
     Raises:
-        ConfigurationError: nothing says it, or what was named is no URL.
+        ConfigurationError: no caller has that name, or nothing says which to use.
     """
-    if named:
-        return tuple(map(_checked, named))
-    if given.legacy_base_url is None:
-        raise ConfigurationError("[legacy] has no base_url: say by --base-url where the calls of the HAR file went")
-    return (given.legacy_base_url,)
+    if name is None:
+        if given.legacy_account is not None:
+            return given.legacy_account
+        if len(given.callers) != 1:
+            raise ConfigurationError("[legacy] has no api_token and secret_key: add them, or say by --as whose to use")
+        return given.callers[0].caller
+    for account in [*(each.caller for each in given.callers), given.legacy_account]:
+        if account is not None and account.name == name:
+            return account
+    raise ConfigurationError(f"--as {name!r}: [[callers]] has no such name")
 
 
-def _checked(url: str) -> str:
-    try:
-        base_of(url)
-    except ValueError as error:
-        raise ConfigurationError(f"--base-url {url!r}: {error}") from None
-    return url
+class _LiveRecording:
+    """Records calls by asking them, with the account of the caller that ``--as`` names."""
+
+    def __init__(self, given: Configuration, calls: list[LegacyCall], options: _Options) -> None:
+        self._calls = calls
+        self._name = options.name
+        self._left_out = 0
+        self._askers: dict[str, Asker] = {}
+        if options.ask != "new":
+            if given.legacy_base_url is None:
+                raise ConfigurationError(
+                    "[legacy] has no base_url: where the old endpoint is has to be said, or --ask new"
+                )
+            self._askers["old"] = OldEndpoint(given.legacy_base_url, _account(given, options.name))
+        if options.ask != "old":
+            self._askers["new"] = NewEndpoint(given)
+
+    def record(self, recorder: Recorder) -> tuple[int, int]:
+        """Ask and record every call, page by page; how many were recorded, and how many left out.
+
+        Raises:
+            RecordingError: the recording cannot be written.
+        """
+        asked = 0
+        answers: dict[str, Answered] = {}
+
+        def ask(each: LegacyCall) -> Answered:
+            answers.update({side: asker(each) for side, asker in self._askers.items()})
+            return next(iter(answers.values()))
+
+        with counting("calls") as progress:
+            bar = progress.add_task("Recording", total=len(self._calls))
+            for call in self._calls:
+                for page in pages_of(call, ask):
+                    asked += 1
+                    try:
+                        recorder.keep(page, old=answers.get("old"), new=answers.get("new"), caller=self._name)
+                    except SecretFound as error:
+                        note(str(error))
+                        self._left_out += 1
+                    progress.update(bar, advance=1 if page is call else 0)
+        return asked - self._left_out, self._left_out
+
+    def tell(self) -> None:
+        """Say how many calls were left out."""
+        if self._left_out:
+            note(f"{self._left_out} left out, since a secret stood in what would have been written.")
 
 
-class HarRecording:
-    """Records the calls of a file.
+class _HarRecording:
+    """Records the calls of a HAR file, each with the caller whose token or signature it has, else that of ``--as``."""
 
-    Args:
-        given: says whose tokens are whose.
-        path: the file.
-        base_urls: where its calls went.
-        otherwise: whose calls are of which neither token nor signature tells it.
-    """
-
-    def __init__(self, given: Configuration, path: Path, base_urls: Sequence[str], otherwise: str | None) -> None:
+    def __init__(self, given: Configuration, path: Path, options: _Options) -> None:
         own = () if given.legacy_account is None else (given.legacy_account,)
         self._accounts = Accounts([*(each.caller for each in given.callers), *own])
-        self._path, self._base_urls = path, base_urls
-        self._calls = HarCalls(path, base_urls)
-        self._otherwise = otherwise
+        self._otherwise = None if options.name is None else _account(given, options.name).name
+        self._base_urls = options.base_urls
+        for url in self._base_urls:
+            _refuse_no_base(url)
+        if not self._base_urls:
+            if given.legacy_base_url is None:
+                raise ConfigurationError(
+                    "[legacy] has no base_url: say by --base-url where the calls of the HAR file went"
+                )
+            self._base_urls = (given.legacy_base_url,)
+        self._path = path
+        self._calls = HarCalls(path, self._base_urls)
         self._strangers = 0
 
     def record(self, recorder: Recorder) -> tuple[int, int]:
-        """Record every call; give how many were recorded, and how many entries left out that are calls, or may be.
+        """Record every call; how many were recorded, and how many entries left out that are calls, or may be.
 
         Raises:
             RecordingError: it is no HAR file, or the recording cannot be written.
@@ -110,6 +269,13 @@ class HarRecording:
             )
 
 
+def _refuse_no_base(url: str) -> None:
+    try:
+        base_of(url)
+    except ValueError as error:
+        raise ConfigurationError(f"--base-url {url!r}: {error}") from None
+
+
 def _list(heading: str, counts: Counter[str]) -> None:
     if counts:
         note(f"{heading}: " + "; ".join(f"{number:,} × {reason}" for reason, number in counts.most_common()) + ".")
@@ -119,169 +285,3 @@ def _hosts(counts: Counter[str]) -> str:
     told = [f"{host} ({several(number, 'call')})" for host, number in counts.most_common(_MOST_HOSTS)]
     more = len(counts) - len(told)
     return ", ".join(told) + (f", and of {several(more, 'other')}" if more else "")
-
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-@click.command(short_help="Record old calls and answers, for checks, without anybody's data.")
-@click.argument("output", type=click.Path(path_type=Path), required=False)
-@click.option("--exam", "exams", multiple=True, metavar="ID", help="List an exam's students; may be given again.")
-@click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help="Only students of that status.")
-@click.option("--filter", "filter_", metavar="JSON", help="Only students that match, as the old parameter has it.")
-@click.option("--sort", metavar="JSON", help="In that order, as the old parameter has it.")
-@click.option("--limit", metavar="N", help="Students a page.")
-@click.option("--queries", type=click.File(encoding="utf-8"), help="Calls, one a line; - for the standard input.")
-@click.option("--har", type=_FILE, help="What a browser or proxy saw, instead of asking.")
-@click.option(
-    "--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True, help="Which endpoint to ask."
-)
-@click.option(
-    "--as",
-    "name",
-    metavar="CALLER",
-    help="Whose account of [[callers]] asks the old endpoint, or whose the calls of --har are where neither token nor "
-    "signature tells it.  [default: that of [legacy]; with --har, nobody's]",
-)
-@click.option(
-    "--base-url",
-    "base_urls",
-    multiple=True,
-    metavar="URL",
-    help="Where the calls of --har went; may be given again.  [default: base_url of [legacy]]",
-)
-@click.option("--key-file", type=_FILE, help="The key of the pseudonyms; made where it is not there.")
-@click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that must not get in, in any form.")
-@config_option
-def record(
-    output: Path | None,
-    exams: tuple[str, ...],
-    status: str | None,
-    filter_: str | None,
-    sort: str | None,
-    limit: str | None,
-    queries: TextIO | None,
-    har: Path | None,
-    ask: str,
-    name: str | None,
-    base_urls: tuple[str, ...],
-    key_file: Path | None,
-    canaries: tuple[str, ...],
-) -> int:
-    """Record calls of the old interface and what was answered, in a form in which nobody is named.
-
-    OUTPUT is a new file that ends with .ndjson.gz, or a folder; by default the one that [regression] names, else
-    recordings. Names, email addresses, ids of persons and free text become pseudonyms, which select and sort as the
-    values do; tokens, secrets and signatures are left out, and looked for in every byte before it is written.
-
-    A list is asked page by page to its end, unless the call names its page. A line of --queries is a call such as
-    17?status=exam_finished, the URL of one, or a JSON object such as {"exam": 17, "sort": [{"name": "asc"}]}.
-
-    Of a --har file the deprecated reads of --base-url are recorded. What became of every other entry is said at the
-    end, by reason and number.
-
-    Exit status: 0 recorded; 1 some call was left out, one of another address or an entry that may be a call among
-    them, or nothing was recorded.
-
-    \b
-    Examples:
-      exam-compat record --exam 17 --exam 18 --ask both
-      exam-compat record monday.ndjson.gz --queries calls.txt --as 'registrar nightly export'
-      exam-compat record --har saved-by-the-browser.har
-    """
-    given = configuration()
-    calls = _calls(exams, {"status": status, "filter": filter_, "sort": sort, "limit": limit}, queries)
-    if (har is not None) == bool(calls):
-        raise click.UsageError("Say what to record: --exam or --queries, or else --har.")
-    seen = None if har is None else _seen(given, har, base_urls, name)
-    if base_urls and seen is None:
-        raise click.UsageError("--base-url goes with --har.")
-    askers = {} if har is not None else _askers(given, ask, name)
-    place = output or Path(given.regression.get("record", "recordings"))
-    recorder = Recorder(
-        place,
-        key_of(given, key_file),
-        zone=given.settings.zone,
-        upstream=given.upstream.kind,
-        source="queries" if har is None else "har",
-        sought=[*given.secrets, *canaries],
-    )
-    with recorder:
-        kept, left_out = _record_asked(recorder, calls, askers, name) if seen is None else seen.record(recorder)
-    say(f"Recorded {several(kept, 'call')} in {recorder.path}; pseudonyms by the key {recorder.key_id}.")
-    if seen is not None:
-        seen.tell()
-    elif left_out:
-        note(f"{left_out} left out, since a secret stood in what would have been written.")
-    return 0 if kept and not left_out else 1
-
-
-def _seen(given: Configuration, har: Path, base_urls: tuple[str, ...], name: str | None) -> HarRecording:
-    otherwise = None if name is None else _account(given, name).name
-    return HarRecording(given, har, base_urls_of(given, base_urls), otherwise)
-
-
-def _calls(exams: tuple[str, ...], parameters: dict[str, str | None], queries: TextIO | None) -> list[LegacyCall]:
-    calls = [listing(exam, parameters) for exam in exams]
-    if not exams and any(parameters.values()):
-        raise click.UsageError("--status, --filter, --sort and --limit go with --exam.")
-    # Read to the end before anything is asked: a mistake in the last line is better known now.
-    return [*calls, *(calls_in(queries, queries.name) if queries is not None else ())]
-
-
-def _askers(given: Configuration, ask: str, name: str | None) -> dict[str, Asker]:
-    askers: dict[str, Asker] = {}
-    if ask != "new":
-        if given.legacy_base_url is None:
-            raise ConfigurationError("[legacy] has no base_url: where the old endpoint is has to be said, or --ask new")
-        askers["old"] = OldEndpoint(given.legacy_base_url, _account(given, name))
-    if ask != "old":
-        askers["new"] = NewEndpoint(given)
-    return askers
-
-
-def _account(given: Configuration, name: str | None) -> Caller:
-    """The account that asks the old endpoint.
-
-    Raises:
-        ConfigurationError: no caller has that name, or nothing says which to use.
-    """
-    if name is None:
-        if given.legacy_account is not None:
-            return given.legacy_account
-        if len(given.callers) != 1:
-            raise ConfigurationError("[legacy] has no api_token and secret_key: add them, or say by --as whose to use")
-        return given.callers[0].caller
-    for account in [*(each.caller for each in given.callers), given.legacy_account]:
-        if account is not None and account.name == name:
-            return account
-    raise ConfigurationError(f"--as {name!r}: [[callers]] has no such name")
-
-
-def _record_asked(
-    recorder: Recorder, calls: list[LegacyCall], askers: dict[str, Asker], name: str | None
-) -> tuple[int, int]:
-    asked = left_out = 0
-    with counting("calls") as progress:
-        bar = progress.add_task("Recording", total=len(calls))
-        for call in calls:
-            answers: dict[str, Answered] = {}
-
-            def ask(each: LegacyCall, answers: dict[str, Answered] = answers) -> Answered:
-                answers.update({side: asker(each) for side, asker in askers.items()})
-                return next(iter(answers.values()))
-
-            for page in pages_of(call, ask):
-                asked += 1
-                left_out += not _kept(recorder, page, answers, name)
-                progress.update(bar, advance=1 if page is call else 0)
-    return asked - left_out, left_out
-
-
-def _kept(recorder: Recorder, call: LegacyCall, answers: dict[str, Answered], name: str | None) -> bool:
-    try:
-        recorder.keep(call, old=answers.get("old"), new=answers.get("new"), caller=name)
-    except SecretFound as error:
-        note(str(error))
-        return False
-    return True

@@ -35,8 +35,7 @@ class MalformedError(ValueError):
 class JsonRecords:
     """The records of one document: an array, an object with such an array in an envelope, or one record.
 
-    Args:
-        read: gives up to so many bytes, and none at the end.
+    It is read piece by piece: ``read`` gives up to so many bytes, and none at the end.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:

@@ -6,17 +6,24 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
-from compat.cli.console import config_option, configuration, measuring, named_config, note, plain, show_table
+from compat.cli.console import (
+    config_option,
+    configuration,
+    configuration_if_any,
+    measuring,
+    note,
+    plain,
+    show_table,
+)
 from compat.cli.files import Form, JsonForm, NdjsonForm, whole_file
 from compat.cli.records import FORMATS, Found, MalformedError, RecordFile
-from compat.config.file import find_config, time_zone
+from compat.config.file import time_zone
 from compat.errors import ConfigurationError, MappingError
 from compat.mapping import Loss, SessionLens, losses_of_record, losses_of_session
 from compat.text.json import dumps
@@ -25,15 +32,6 @@ __all__ = ["translate"]
 
 _STANDARD = Path("-")
 _Translate = Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[Loss]]]
-
-
-@dataclass
-class _Tally:
-    """What came of the records."""
-
-    translated: int = 0
-    refused: int = 0
-    losses: Counter[Loss] = field(default_factory=Counter)
 
 
 def _read_exams(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[int, str]:
@@ -89,27 +87,22 @@ def translate(
       exam-compat get 17 --all --ndjson | exam-compat translate - --to sessions --refused refused.ndjson
       exam-compat translate old.json --to sessions --exam 17=5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11
     """
-    _check_outputs(output, refused_file)
+    if refused_file is not None and os.path.realpath(refused_file) == os.path.realpath(output):
+        raise click.BadParameter(f"{refused_file} is the output too: name another file.", param_hint="--refused")
     lens = _lens(exams, zone)
-    one = _to_sessions(lens) if target == "sessions" else _to_legacy(lens)
-    tally = _Tally()
+    translation = _Translation(_to_sessions(lens) if target == "sessions" else _to_legacy(lens))
     with ExitStack() as stack:
         refused = stack.enter_context(whole_file(refused_file)) if refused_file else None
-        written = _opened(output, stack)
+        written = sys.stdout.buffer if output == _STANDARD else stack.enter_context(whole_file(output))
         # The bar would tear records that go to the same terminal.
         entries = stack.enter_context(closing(_entries(files, input_format, quiet=written.isatty())))
-        _run(entries, one, _form(form), written, refused, tally)
+        translation.run(entries, JsonForm() if form == "json" else NdjsonForm(), written, refused)
         # Before either file takes its place: a full disk is to spoil neither.
         for file in (written, refused):
             if file is not None:
                 file.flush()
-    _sum_up(tally, refused_file)
-    return 1 if tally.refused else 0
-
-
-def _check_outputs(output: Path, refused_file: Path | None) -> None:
-    if refused_file is not None and os.path.realpath(refused_file) == os.path.realpath(output):
-        raise click.BadParameter(f"{refused_file} is the output too: name another file.", param_hint="--refused")
+    translation.sum_up(refused_file)
+    return 1 if translation.refused else 0
 
 
 def _lens(exams: dict[int, str], zone: str | None) -> SessionLens:
@@ -118,26 +111,18 @@ def _lens(exams: dict[int, str], zone: str | None) -> SessionLens:
     Raises:
         ConfigurationError: neither says which exams there are, or what they say cannot be used.
     """
-    if exams and (zone is not None or not _configured()):
-        return SessionLens(exams, time_zone(zone or "UTC"))
-    given = configuration()
-    if not exams:
+    if exams:
+        given = None if zone is not None else configuration_if_any()
+    else:
+        given = configuration()
         if not given.exams:
             raise ConfigurationError(
                 "[exams]: nothing ties exam ids to applicationIds; add the table, or use --exam ID=APPLICATION"
             )
         exams = dict(given.exams)
-    return SessionLens(exams, time_zone(zone) if zone is not None else given.settings.zone)
-
-
-def _configured() -> bool:
-    if named_config() is not None:
-        return True
-    try:
-        find_config()
-    except ConfigurationError:
-        return False
-    return True
+    if zone is None and given is not None:
+        return SessionLens(exams, given.settings.zone)
+    return SessionLens(exams, time_zone(zone or "UTC"))
 
 
 def _to_sessions(lens: SessionLens) -> _Translate:
@@ -152,10 +137,6 @@ def _to_legacy(lens: SessionLens) -> _Translate:
     return one
 
 
-def _opened(output: Path, stack: ExitStack) -> BinaryIO:
-    return sys.stdout.buffer if output == _STANDARD else stack.enter_context(whole_file(output))
-
-
 def _entries(files: tuple[str, ...], input_format: str, *, quiet: bool) -> Generator[Found, None, None]:
     """Every entry of every file, under a progress bar."""
     sizes = [Path(name).stat().st_size if name != "-" else None for name in files]
@@ -163,12 +144,8 @@ def _entries(files: tuple[str, ...], input_format: str, *, quiet: bool) -> Gener
     with measuring(quiet=quiet) as progress:
         task = progress.add_task("Translating", total=total)
         for name in files:
-            with _input(name) as file:
+            with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
                 yield from _entries_of(RecordFile(name, file, input_format, lambda n: progress.advance(task, n)), name)
-
-
-def _input(name: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
 
 
 def _entries_of(file: RecordFile, name: str) -> Iterator[Found]:
@@ -184,34 +161,49 @@ def _entries_of(file: RecordFile, name: str) -> Iterator[Found]:
         ) from None
 
 
-def _run(
-    entries: Iterable[Found], one: _Translate, form: Form, output: BinaryIO, refused: BinaryIO | None, tally: _Tally
-) -> None:
-    output.write(form.beginning())
-    for found in entries:
-        made = _made(found, one, refused)
-        if made is None:
-            tally.refused += 1
-        else:
-            text, losses = made
-            output.write(form.record(text))
-            tally.translated += 1
-            tally.losses.update(losses)
-    output.write(form.end())
+class _Translation:
+    """Translates entries one by one, and counts what came of them."""
 
+    def __init__(self, one: _Translate) -> None:
+        self._one = one
+        self.translated = self.refused = 0
+        self.losses: Counter[Loss] = Counter()
 
-def _made(found: Found, one: _Translate, refused: BinaryIO | None) -> tuple[bytes, list[Loss]] | None:
-    """The translation as JSON and what it lost, or None for an entry that was refused and listed."""
-    try:
-        if found.record is None:
-            raise MappingError("", found.reason)
-        made, losses = one(found.record)
-        return dumps(made).encode(), losses
-    except MappingError as error:
-        _refuse(found, error.field, error.reason, refused)
-    except ValueError as error:
-        _refuse(found, "", f"Must fit into JSON: {error}.", refused)
-    return None
+    def run(self, entries: Iterable[Found], form: Form, output: BinaryIO, refused: BinaryIO | None) -> None:
+        """Write every entry that can be translated; list the others, and keep them where there is a file for them."""
+        output.write(form.beginning())
+        for found in entries:
+            made = self._made(found, refused)
+            if made is None:
+                self.refused += 1
+            else:
+                text, losses = made
+                output.write(form.record(text))
+                self.translated += 1
+                self.losses.update(losses)
+        output.write(form.end())
+
+    def _made(self, found: Found, refused: BinaryIO | None) -> tuple[bytes, list[Loss]] | None:
+        """The translation as JSON and what it lost, or None for an entry that was refused and listed."""
+        try:
+            if found.record is None:
+                raise MappingError("", found.reason)
+            made, losses = self._one(found.record)
+            return dumps(made).encode(), losses
+        except MappingError as error:
+            _refuse(found, error.field, error.reason, refused)
+        except ValueError as error:
+            _refuse(found, "", f"Must fit into JSON: {error}.", refused)
+        return None
+
+    def sum_up(self, refused_file: Path | None) -> None:
+        """Say what was lost, and how many were translated and refused."""
+        if self.losses:
+            rows = [(loss.field, loss.reason, str(count)) for loss, count in sorted(self.losses.items())]
+            show_table(("field", "what is lost", "records"), [tuple(map(plain, row)) for row in rows], err=True)
+        lost = "nothing lost" if not self.losses else f"{len(self.losses)} kinds of loss"
+        kept = f", kept in {refused_file}" if refused_file and self.refused else ""
+        note(f"{self.translated} translated, {lost}; {self.refused} refused{kept}.")
 
 
 def _refuse(found: Found, field_name: str, reason: str, refused: BinaryIO | None) -> None:
@@ -220,16 +212,3 @@ def _refuse(found: Found, field_name: str, reason: str, refused: BinaryIO | None
         kept = {"file": found.file, found.unit: found.number, "field": field_name or None, "reason": reason}
         entry = {"text": found.text} if found.record is None else {"record": found.record}
         refused.write(dumps({**kept, **entry}).encode() + b"\n")
-
-
-def _form(name: str) -> Form:
-    return JsonForm() if name == "json" else NdjsonForm()
-
-
-def _sum_up(tally: _Tally, refused_file: Path | None) -> None:
-    if tally.losses:
-        rows = [(loss.field, loss.reason, str(count)) for loss, count in sorted(tally.losses.items())]
-        show_table(("field", "what is lost", "records"), [tuple(map(plain, row)) for row in rows], err=True)
-    lost = "nothing lost" if not tally.losses else f"{len(tally.losses)} kinds of loss"
-    kept = f", kept in {refused_file}" if refused_file and tally.refused else ""
-    note(f"{tally.translated} translated, {lost}; {tally.refused} refused{kept}.")

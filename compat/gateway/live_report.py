@@ -135,7 +135,7 @@ class LiveReport:
         from compat.regression.evidence.verdict import Thresholds, judge
         from compat.regression.recordings.reader import open_recording
         from compat.regression.report.content import content_of
-        from compat.regression.report.html import as_html
+        from compat.regression.report.forms import as_html
 
         settings: Mapping[str, Any] = self._configuration.regression
         known = load_known(Path(settings["known"])) if "known" in settings else KnownDifferences()

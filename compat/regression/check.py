@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from compat.config.file import time_zone
-from compat.regression.comparing.drift import Rereader
-from compat.regression.comparing.explain import Explainer
+from compat.regression.comparing.explain import Explainer, Rereader
 from compat.regression.comparing.known import DeclaredLosses, KnownDifferences
 from compat.regression.comparing.pairs import Pair
 from compat.regression.evidence.result import CheckResult
@@ -80,11 +79,7 @@ class RecordingCheck:
     rereads: int = _REREADS
 
     def __call__(self, path: str | Path, watch: Callable[[], object] | None = None) -> CheckResult:
-        """Check a file.
-
-        Args:
-            path: the recording.
-            watch: called after each call.
+        """Check a file; ``watch`` is called after each of its calls.
 
         Raises:
             RecordingError: it cannot be read, or not to its end.
@@ -105,21 +100,14 @@ class RecordingCheck:
 
 
 class _Checked:
-    """A file that is being checked.
-
-    Args:
-        check: how.
-        head: its first line.
-    """
+    """A file that is being checked; ``head`` is its first line."""
 
     def __init__(self, check: RecordingCheck, head: RecordingHead) -> None:
         zone = time_zone(head.zone)
         losses = DeclaredLosses(head.upstream or check.upstream, zone=zone)
         self._explainer = Explainer(losses, check.known, zone=zone)
-        endpoints = check.endpoints
-        self._other_key = endpoints is not None and endpoints.key.id != head.key_id
-        self._endpoints = None if self._other_key else endpoints
-        self._replay = Replay(endpoints.key, zone, endpoints.new) if endpoints is not None else None
+        self._other_key = check.endpoints is not None and check.endpoints.key.id != head.key_id
+        self._replay = None if check.endpoints is None or self._other_key else Replay(check.endpoints, zone)
         self._ours = head.source == "queries"
         self._rereads = check.rereads
         self.totals = Totals(check.known, pseudonymised=True)
@@ -128,34 +116,26 @@ class _Checked:
         """Check a call; whether it was compared."""
         again = None
         pair = recorded.pair()
-        if self._endpoints is not None and self._replay is not None and recorded.old is not None:
+        if self._replay is not None and recorded.old is not None:
             if self._rereads:
-                again = RecordedAgain(recorded, self._replay, self._endpoints, ours=self._ours)
+                again = RecordedAgain(recorded, self._replay, ours=self._ours)
             pair = pair or self._replay.pair(recorded)
         if pair is None:
-            self.totals.skip(self._why_not(recorded), of=recorded.call(), caller=recorded.caller)
+            one_sided = recorded.old is None or self._replay is None
+            why = _UNKNOWN if not one_sided else _OTHER_KEY if self._other_key else _ONE_SIDED
+            self.totals.skip(why, of=recorded.call(), caller=recorded.caller)
             return False
         outcome = self._explainer.outcome(pair, again)
         self._rereads -= outcome.reread and bool(outcome.unexplained)
-        withheld = again is None and self._endpoints is not None
+        withheld = again is None and self._replay is not None
         self.totals.add(outcome, repeatable=recorded.exact, withheld=withheld)
         return outcome.not_comparable is None
-
-    def _why_not(self, recorded: RecordedCall) -> str:
-        if recorded.old is None or self._endpoints is None:
-            return _OTHER_KEY if self._other_key else _ONE_SIDED
-        return _UNKNOWN
 
 
 def check_recordings(
     places: Sequence[str | Path], check: RecordingCheck = RecordingCheck(), watch: Callable[[], object] | None = None
 ) -> CheckResult:
-    """Check the recordings of files and folders, one after the other.
-
-    Args:
-        places: files, and folders of files.
-        check: how.
-        watch: called after each call.
+    """Check the recordings of files and folders, one after the other; ``watch`` is called after each call.
 
     Raises:
         RecordingError: one cannot be read.

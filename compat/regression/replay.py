@@ -26,7 +26,7 @@ from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import signed
 from compat.regression.comparing.pairs import Answered, Pair
 from compat.regression.recordings.call_lists import Asker, listing, pages_of
-from compat.regression.recordings.format import RecordedAnswer, RecordedCall
+from compat.regression.recordings.format import RecordedCall
 from compat.regression.recordings.parameters import CallRedactor
 from compat.regression.recordings.pseudonyms import PseudonymKey, RecordedNames, identity
 from compat.regression.recordings.redact import is_personal, pseudonymous
@@ -42,22 +42,32 @@ __all__ = [
 ]
 
 
-class Replay:
-    """Asks recorded calls again.
-
-    Args:
-        key: the key of the recording.
-        zone: in which the old endpoint reads times without an offset.
-        ask: asks the endpoint of today; :class:`~compat.regression.recordings.call_lists.NewEndpoint` is the shim.
+@dataclass(frozen=True)
+class Endpoints:
+    """Who can be asked, and the key that makes pseudonyms of what they answer.
 
     Attributes:
-        unasked: how many calls could not be asked again, since what they asked for is not known any more.
+        key: the key that recordings were made with.
+        new: asks the new endpoint.
+        old: caller to who asks the old endpoint with that caller's account, of those whose account is known; None as a
+            caller is the account of our own calls. What another account may see says nothing of a caller's answers.
     """
 
-    def __init__(self, key: PseudonymKey, zone: tzinfo, ask: Asker) -> None:
-        self._key = key
+    key: PseudonymKey
+    new: Asker
+    old: Mapping[str | None, Asker] = field(default_factory=dict)
+
+
+class Replay:
+    """Asks recorded calls again; the zone is the one in which the old endpoint reads times without an offset.
+
+    ``unasked`` counts the calls that could not be asked again, since what they asked for is not known any more.
+    """
+
+    def __init__(self, endpoints: Endpoints, zone: tzinfo) -> None:
+        self.endpoints = endpoints
+        self._key = endpoints.key
         self._zone = zone
-        self._ask = ask
         self._values: dict[str, dict[tuple[str, bytes], str | int]] = {}
         self.unasked = 0
 
@@ -69,22 +79,23 @@ class Replay:
         """
         if recorded.old is None:
             return None
-        call = self.call_of(recorded)
-        if call is None:
+        new = self.answer_of(recorded, self.endpoints.new)
+        if new is None:
             self.unasked += 1
             return None
-        new = self.redacted(self._ask(call), recorded.old)
         return Pair(recorded.call(), recorded.caller, recorded.at, recorded.old.answered(), new, "legacy")
 
-    def redacted(self, answered: Answered, recorded: RecordedAnswer) -> Answered:
-        """An answer under the pseudonyms of a recorded one, so that what is equal is equal byte by byte.
+    def answer_of(self, recorded: RecordedCall, asker: Asker) -> Answered | None:
+        """An answer of today under the pseudonyms of the old recorded one, so that what is equal is equal byte by byte.
 
-        Args:
-            answered: an answer to the same call.
-            recorded: the recorded one.
+        Returns:
+            the answer; None where the call cannot be made again.
         """
-        names = RecordedNames(self._key, _records(bytes(recorded.body)))
-        return CallRedactor(self._key, self._zone, names).answer(answered).answered()
+        call = self.call_of(recorded)
+        if call is None:
+            return None
+        names = RecordedNames(self._key, _records(bytes(recorded.old.body if recorded.old is not None else b"")))
+        return CallRedactor(self._key, self._zone, names).answer(asker(call)).answered()
 
     def call_of(self, recorded: RecordedCall) -> LegacyCall | None:
         """The call with the values that it was made with; None where they are not known any more."""
@@ -97,8 +108,7 @@ class Replay:
         restored = self._restored(loads(text), self._values_of(recorded.exam_id))
         if restored is None:
             return None
-        given = {**recorded.parameters, "filter": json.dumps(restored)}
-        return replace(recorded.call(), query=urlencode(given))
+        return replace(recorded.call(), query=urlencode({**recorded.parameters, "filter": json.dumps(restored)}))
 
     def _restored(
         self, comparisons: Mapping[str, Any], values: Mapping[tuple[str, bytes], str | int]
@@ -121,7 +131,7 @@ class Replay:
             self._values[exam_id] = values = {}
 
             def read(call: LegacyCall) -> Answered:
-                answered = self._ask(call)
+                answered = self.endpoints.new(call)
                 for record in _records(answered.body):
                     values.update(_digests(record, self._key))
                 return answered
@@ -159,51 +169,25 @@ def _value(column: str, operand: Any, values: Mapping[tuple[str, bytes], str | i
     return (operand, False) if known is None else (known, True)
 
 
-@dataclass(frozen=True)
-class Endpoints:
-    """Who can be asked, and the key that makes pseudonyms of what they answer.
-
-    Attributes:
-        key: the key that recordings were made with.
-        new: asks the new endpoint.
-        old: caller to who asks the old endpoint with that caller's account, of those whose account is known; None as a
-            caller is the account of our own calls. What another account may see says nothing of a caller's answers.
-    """
-
-    key: PseudonymKey
-    new: Asker
-    old: Mapping[str | None, Asker] = field(default_factory=dict)
-
-
 class RecordedAgain:
     """Asks again what a recorded call asked; what reads a pair that differs again.
 
-    Args:
-        recorded: the call, whose old answer was recorded.
-        replay: knows which values its pseudonyms stand for.
-        endpoints: who can be asked.
-        ours: whether a call without a caller was one of our own, as those of ``exam-compat record`` are.
+    A call without a caller may be one of our own (``ours``), as those of ``exam-compat record`` are.
     """
 
-    def __init__(self, recorded: RecordedCall, replay: Replay, endpoints: Endpoints, *, ours: bool) -> None:
+    def __init__(self, recorded: RecordedCall, replay: Replay, *, ours: bool) -> None:
         self._recorded = recorded
         self._replay = replay
-        self._endpoints = endpoints
         known = recorded.caller is not None or ours
-        self._old = endpoints.old.get(recorded.caller) if known else None
+        self._old = replay.endpoints.old.get(recorded.caller) if known else None
 
     def old(self, call: LegacyCall) -> Answered | None:
         """What the old endpoint answers now; None where it cannot be asked."""
-        return self._asked(self._old)
+        return None if self._old is None else self._replay.answer_of(self._recorded, self._old)
 
     def new(self, call: LegacyCall) -> Answered | None:
         """What the new one answers now; None where the call cannot be made again."""
-        return self._asked(self._endpoints.new)
-
-    def _asked(self, asker: Asker | None) -> Answered | None:
-        if asker is None or (call := self._replay.call_of(self._recorded)) is None:
-            return None
-        return self._replay.redacted(asker(call), self._recorded.old or RecordedAnswer())
+        return self._replay.answer_of(self._recorded, self._replay.endpoints.new)
 
 
 URL, TOKEN, KEY = "EXAM_STUDENTS_URL", "EXAM_STUDENTS_TOKEN", "EXAM_STUDENTS_SECRET"
@@ -216,14 +200,10 @@ def command_of(route: str, exam: str, parameters: Mapping[str, str]) -> str:
 
 
 def curl_options(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The options of curl, as its file of them has it.
-
-    Args:
-        arguments: the route, the exam, and parameters as ``name=text``.
-        environment: has the base URL, the token and the key.
+    """The options of curl for a route, an exam, and parameters as ``name=text``, as its file of options has them.
 
     Raises:
-        KeyError: a variable is missing.
+        KeyError: the environment lacks the base URL, the token or the key.
     """
     route, exam, *given = arguments
     parameters = dict(each.split("=", 1) for each in given)

@@ -20,8 +20,7 @@ from compat.regression.evidence.headline import REMEDIES, grounds, headline, nex
 from compat.regression.evidence.result import CheckResult, Count, Times
 from compat.regression.evidence.verdict import Judgement, Thresholds, judge
 from compat.regression.report.content import content_of
-from compat.regression.report.html import as_html
-from compat.regression.report.others import as_junit, as_markdown
+from compat.regression.report.forms import as_html, as_junit, as_markdown
 
 SLOW = {"index_students": Times(times_of([0.01] * 900), times_of([0.1] * 900))}
 ONE_CALLER = {"registrar": Count(600)}

@@ -71,7 +71,7 @@ def test_equal_answers_are_equal_byte_by_byte(shared: Sandbox, tmp_path: Path, k
     people = [record for record in shared.dataset.students if record["exam_id"] == 17]
     found = recorded(given, calls(people), tmp_path)
     assert [call.exact for call in found].count(False) == 5
-    replay = Replay(KEY, timezone.utc, NewEndpoint(given))
+    replay = Replay(Endpoints(KEY, NewEndpoint(given)), timezone.utc)
     for call in found:
         pair = replay.pair(call)
         old, new = bodies(pair)
@@ -93,7 +93,9 @@ def test_what_differs_differs_in_that_alone(sandbox: Sandbox, tmp_path: Path) ->
         content["students"][4]["name"] += "!"
         return Answered(answered.status, answered.headers, json.dumps(content).encode(), answered.seconds)
 
-    old, new = (json.loads(body)["students"] for body in bodies(Replay(KEY, timezone.utc, changed).pair(found)))
+    old, new = (
+        json.loads(body)["students"] for body in bodies(Replay(Endpoints(KEY, changed), timezone.utc).pair(found))
+    )
     differing = [
         (place, name) for place, record in enumerate(old) for name in record if record[name] != new[place][name]
     ]
@@ -111,13 +113,13 @@ def test_what_differs_differs_in_that_alone(sandbox: Sandbox, tmp_path: Path) ->
 def test_what_is_not_known_any_more_is_not_asked(shared: Sandbox, tmp_path: Path, parameters: dict[str, Any]) -> None:
     given = configured(shared, "student_sessions")
     (found,) = recorded(given, [listing("17", parameters)], tmp_path)
-    replay = Replay(KEY, timezone.utc, NewEndpoint(given))
+    replay = Replay(Endpoints(KEY, NewEndpoint(given)), timezone.utc)
     assert replay.pair(found) is None
     assert replay.unasked == 1
 
 
 def test_without_a_recorded_answer_there_is_no_pair(shared: Sandbox) -> None:
-    replay = Replay(KEY, timezone.utc, NewEndpoint(configured(shared, "student_sessions")))
+    replay = Replay(Endpoints(KEY, NewEndpoint(configured(shared, "student_sessions"))), timezone.utc)
     assert replay.pair(RecordedCall(route="index_students", exam_id="17")) is None
     assert replay.unasked == 0
 
@@ -146,7 +148,7 @@ def test_the_old_endpoint_is_asked_again_with_the_callers_own_account_or_not_at_
     new = NewEndpoint(configured(shared, "student_sessions"))
     endpoints = Endpoints(KEY, new, {None: asker("ours"), "registrar": asker("registrar")})
     call = RecordedCall(route="index_students", exam_id="17", caller=caller, old=RecordedAnswer(status=200))
-    again = RecordedAgain(call, Replay(KEY, timezone.utc, new), endpoints, ours=ours)
+    again = RecordedAgain(call, Replay(endpoints, timezone.utc), ours=ours)
     answers = [again.old(call.call()) for _ in range(2)]
     assert used == asked
     assert all((each is not None) == bool(asked) for each in answers)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 from contents import NASTY, content
 
-from compat.regression.report.others import as_junit, as_markdown
+from compat.regression.report.forms import as_junit, as_markdown
 
 
 def test_markdown_says_it_all() -> None:

@@ -22,8 +22,7 @@ from compat.regression.evidence.callers_left import CallerLeft
 from compat.regression.evidence.result import CheckResult
 from compat.regression.evidence.verdict import judge
 from compat.regression.report.content import content_of
-from compat.regression.report.html import as_html
-from compat.regression.report.others import as_markdown
+from compat.regression.report.forms import as_html, as_markdown
 
 LEFT = [CallerLeft("registrar", 214.0, AT, "rewritable", "0 unexplained in 1,900")]
 

@@ -12,7 +12,7 @@ from contents import NASTY, content
 from playwright.sync_api import Browser, Page
 
 from compat.regression.evidence.statistics import percent
-from compat.regression.report.html import as_html
+from compat.regression.report.forms import as_html
 
 
 @pytest.fixture

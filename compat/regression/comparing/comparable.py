@@ -59,14 +59,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
-    """A body by its form.
-
-    Attributes:
-        form: a list of records, one record, an error, any other JSON object, nothing at all, or what is no such thing.
-        records: the JSON text of each record.
-        error: the message of an error, as JSON text.
-        parameters: the names of the parameters that an error is about, sorted.
-    """
+    """A body by its form, with the JSON text of each record, or an error's message and the names of its parameters."""
 
     form: Literal["list", "one", "error", "other", "empty", "unreadable"]
     records: Sequence[msgspec.Raw] = ()
@@ -87,19 +80,10 @@ def read_content(body: bytes, status: int) -> Content:
         return Content("list", _list(body).students)
     except _UNREADABLE:
         pass
-    return _other(body)
-
-
-def _other(body: bytes) -> Content:
     try:
         return Content("one", [_one(body).student])
     except _UNREADABLE:
-        pass
-    try:
-        _members(body)
-    except _UNREADABLE:
-        return Content("unreadable")
-    return Content("other")
+        return Content("unreadable" if members(body) is None else "other")
 
 
 def ids_of(records: Sequence[msgspec.Raw]) -> list[str] | None:
@@ -139,9 +123,8 @@ class Examined(NamedTuple):
     """An answer of the old endpoint, as evidence.
 
     Attributes:
-        why_not: why nothing can be compared with it, without anything of its content; None where something can. The
-        same
-            words for answers of one kind.
+        why_not: why nothing can be compared with it, in the same words for answers of one kind, without anything of its
+            content; None where something can.
         content: its body, read.
     """
 
@@ -162,12 +145,7 @@ def examine_pair(pair: Pair) -> Examined:
 
 
 def examine(call: LegacyCall, answered: Answered) -> Examined:
-    """What an answer of the old endpoint is evidence of.
-
-    Args:
-        call: what was asked.
-        answered: what the old endpoint answered.
-    """
+    """What an answer of the old endpoint to a call is evidence of."""
     if answered.failure is not None:
         return Examined(f"the old endpoint failed ({answered.failure})")
     status = answered.status
@@ -211,22 +189,22 @@ def _why_headers_contradict(
         return f"headers that contradict the body: a content type of {kind}"
     if content.form != "list":
         return None
-    odd = next((name for name in (ITEM_COUNT, PAGE_COUNT, PAGE, LIMIT) if name in named and name not in numbers), None)
+    odd = next((name for name in COMPARED_HEADERS[1:] if name in named and name not in numbers), None)
     if odd is not None:
         return f"headers that contradict the body: {odd} is no number"
     against_body = _against_body(numbers, content.records)
     if against_body is not None:
         return f"headers that contradict the body: {against_body}"
-    against_question = _against_question(call, numbers)
-    return None if against_question is None else f"headers that contradict the question: {against_question}"
+    against_call = _against_call(call, numbers)
+    return None if against_call is None else f"headers that contradict the question: {against_call}"
 
 
 def _numbers(headers: Mapping[str, str]) -> dict[str, int]:
     """The pagination headers that are there and are numbers, by their names in lower case."""
     return {
-        name.lower(): int(value)
+        name.lower(): number
         for name, value in headers.items()
-        if name.lower() in COMPARED_HEADERS[1:] and value.isascii() and value.isdigit() and len(value) < 16
+        if name.lower() in COMPARED_HEADERS[1:] and (number := _number(value)) is not None
     }
 
 
@@ -244,12 +222,12 @@ def _against_body(numbers: Mapping[str, int], records: Sequence[msgspec.Raw]) ->
     return None
 
 
-def _against_question(call: LegacyCall, numbers: Mapping[str, int]) -> str | None:
+def _against_call(call: LegacyCall, numbers: Mapping[str, int]) -> str | None:
     try:
         asked = gather(call).values
     except LegacyError:
         return None
-    page, limit = (_asked(asked, name, default) for name, default in (("page", 1), ("limit", LARGEST_LIMIT)))
+    page, limit = _number(asked.get("page", "1")), _number(asked.get("limit", f"{LARGEST_LIMIT}"))
     if page is not None and numbers.get(PAGE, page) != page:
         return f"{PAGE} is not the page that was asked for"
     if limit is None:
@@ -261,7 +239,6 @@ def _against_question(call: LegacyCall, numbers: Mapping[str, int]) -> str | Non
     return None
 
 
-def _asked(parameters: Mapping[str, str], name: str, default: int) -> int | None:
-    """A number that was asked for; None where it is none, which the old endpoint has to refuse."""
-    text = parameters.get(name, f"{default}")
+def _number(text: str) -> int | None:
+    """A number; None for what is none, which the old endpoint has to refuse."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timezone, tzinfo
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -44,21 +45,12 @@ __all__ = [
 ]
 
 
-class Edges:
-    """Whether the list goes on before and behind the page that both answers show.
+class Edges(NamedTuple):
+    """Whether pages lie before and behind the one that both answers show, and whether both say the same total."""
 
-    Args:
-        before: pages lie before it.
-        behind: pages lie behind it.
-        same_total: both say the same number of matches.
-    """
-
-    __slots__ = ("before", "behind", "same_total")
-
-    def __init__(self, before: bool, behind: bool, same_total: bool) -> None:
-        self.before = before
-        self.behind = behind
-        self.same_total = same_total
+    before: bool
+    behind: bool
+    same_total: bool
 
 
 def membership(old: Sequence[str], new: Sequence[str], edges: Edges) -> list[Difference]:
@@ -85,8 +77,8 @@ def _crossed(old: Sequence[str], new: Sequence[str], missing: set[str], added: s
     if len(missing) == len(old) or len(added) == len(new):
         # Nothing in common: another page, or another list; only a record that both have tells where an edge is.
         return set()
-    first_missing, last_missing = _edges(old, missing)
-    first_added, last_added = _edges(new, added)
+    first_missing, last_missing = (set(takewhile(missing.__contains__, keys)) for keys in (old, reversed(old)))
+    first_added, last_added = (set(takewhile(added.__contains__, keys)) for keys in (new, reversed(new)))
     grown = len(new) - len(set(new)) > len(old) - len(set(old))
     crossed: set[str] = set()
     if edges.before:
@@ -105,30 +97,12 @@ def _crossed(old: Sequence[str], new: Sequence[str], missing: set[str], added: s
     return crossed
 
 
-def _edges(keys: Sequence[str], those: set[str]) -> tuple[set[str], set[str]]:
-    """Those of them that stand at the beginning without a break, and at the end."""
-    first: set[str] = set()
-    for key in keys:
-        if key not in those:
-            break
-        first.add(key)
-    last: set[str] = set()
-    for key in reversed(keys):
-        if key not in those:
-            break
-        last.add(key)
-    return first, last
-
-
 def order(
     old: Sequence[str], new: Sequence[str], sort_values: Callable[[Sequence[str]], Sequence[object] | None]
 ) -> Difference | None:
-    """The first record that stands elsewhere among those that both lists have.
+    """The first record that stands elsewhere among those that both lists have, by their ids.
 
-    Args:
-        old: the ids of the old list.
-        new: of the new one.
-        sort_values: what the call sorts by, of each of some records; None where it sorts by nothing.
+    ``sort_values`` gives what the call sorts by, of each of some records; None where it sorts by nothing.
     """
     in_old, in_new = set(old), set(new)
     was = [key for key in dict.fromkeys(old) if key in in_new]
@@ -138,14 +112,9 @@ def order(
     place = next(place for place, (one, other) in enumerate(zip(was, now, strict=True)) if one != other)
     before, after = sort_values(was), sort_values(now)
     # Records that the sort does not tell apart keep the order of the list; to lose that is a fault of its own.
-    tied = before is not None and before == after
-    return Difference(
-        "order of ties" if tied else "order",
-        was[place],
-        None,
-        f"place {old.index(was[place]) + 1}",
-        f"place {new.index(was[place]) + 1}",
-    )
+    kind = "order of ties" if before is not None and before == after else "order"
+    places = (f"place {keys.index(was[place]) + 1}" for keys in (old, new))
+    return Difference(kind, was[place], None, *places)
 
 
 _KEPT_OUT = (401, 403)
@@ -155,10 +124,8 @@ _KEPT_OUT = (401, 403)
 def compare(pair: Pair, zone: tzinfo = timezone.utc, losses: DeclaredLosses = NO_LOSSES) -> list[Difference]:
     """Every difference between the two answers of a pair whose old one says something.
 
-    Args:
-        pair: the call and both answers.
-        zone: of times without an offset.
-        losses: what may stand in for old values; such differences are counted by field, since there are many.
+    Values that may stand in for lost ones are counted by field, since there are many; times without an offset are in
+    that zone.
     """
     old, new = pair.old, pair.new
     if new.failure is not None:
@@ -224,15 +191,7 @@ def _same_json(one: Any, other: Any) -> bool:
 
 
 class _Lists:
-    """Two lists of records of one call.
-
-    Args:
-        call: the call.
-        old: the records of the old list, as JSON texts.
-        new: of the new one.
-        zone: of times without an offset.
-        losses: what may stand in for old values.
-    """
+    """Two lists of records of one call, as JSON texts."""
 
     def __init__(
         self,
@@ -256,7 +215,8 @@ class _Lists:
             return []
         was, now = ids_of(self._old), ids_of(self._new)
         if was is None or now is None:
-            return [Difference("body shape", None, "id", _whether_ids(was), _whether_ids(now))]
+            said = ("a record without an id" if ids is None else "records with ids" for ids in (was, now))
+            return [Difference("body shape", None, "id", *said)]
         found: list[Difference] = []
         if was != now:
             found = membership(was, now, self._edges(old_headers, new_headers))
@@ -329,7 +289,3 @@ def _sort_value(record: Mapping[str, msgspec.Raw], sort: Sequence[SortKey], zone
         except ValueError:
             values.append(text)
     return tuple(values)
-
-
-def _whether_ids(ids: list[str] | None) -> str:
-    return "records with ids" if ids is not None else "a record without an id"

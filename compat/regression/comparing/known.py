@@ -38,46 +38,25 @@ __all__ = [
     "load_known",
 ]
 
-KINDS: Mapping[str, str] = {
-    "access": "access",
-    "no answer": "status",
-    "status": "status",
-    "error message": "error",
-    "error parameters": "error",
-    "body unreadable": "body",
-    "body shape": "body",
-    "header missing": "headers",
-    "header value": "headers",
-    "record missing": "membership",
-    "record added": "membership",
-    "record twice": "membership",
-    "record once": "membership",
-    "page boundary": "page boundary",
-    "order": "order",
-    "order of ties": "order",
-    "field missing": "fields",
-    "field added": "fields",
-    "field order": "fields",
-    "became null": "values",
-    "was null": "values",
-    "stand-in": "values",
-    "type": "values",
-    "number": "values",
-    "number text": "values",
-    "boolean": "values",
-    "instant": "values",
-    "time text": "values",
-    "truncated": "values",
-    "blanks": "values",
-    "letter case": "values",
-    "characters": "values",
-    "text": "values",
-    "items": "values",
-    "items order": "values",
+_KINDS_OF: Mapping[str, tuple[str, ...]] = {
+    "access": ("access",),
+    "status": ("no answer", "status"),
+    "error": ("error message", "error parameters"),
+    "body": ("body unreadable", "body shape"),
+    "headers": ("header missing", "header value"),
+    "membership": ("record missing", "record added", "record twice", "record once"),
+    "page boundary": ("page boundary",),
+    "order": ("order", "order of ties"),
+    "fields": ("field missing", "field added", "field order"),
+    "values": (
+        *("became null", "was null", "stand-in", "type", "number", "number text", "boolean", "instant", "time text"),
+        *("truncated", "blanks", "letter case", "characters", "text", "items", "items order"),
+    ),
 }
+KINDS: Mapping[str, str] = {kind: aspect for aspect, kinds in _KINDS_OF.items() for kind in kinds}
 """Every kind of difference, with the aspect of the answer that it belongs to."""
 
-ASPECTS = tuple(dict.fromkeys(KINDS.values()))
+ASPECTS = tuple(_KINDS_OF)
 """What has a verdict of its own; the time that the answers took has one beside these."""
 
 By = Literal["loss", "known", "drift"]
@@ -156,10 +135,6 @@ class KnownDifference:
     aspect: str = "*"
 
     @property
-    def _names_access(self) -> bool:
-        return "access" in (self.kind, self.aspect) and not any(mark in self.caller for mark in "*?[")
-
-    @property
     def name(self) -> str:
         """What it fits and why, in a line."""
         fits = ", ".join(f"{each} {getattr(self, each)}" for each in _PATTERNS if getattr(self, each) != "*")
@@ -176,7 +151,9 @@ class KnownDifference:
 
         Who may see what is excused by a rule alone that says ``access`` and names the caller, never by a pattern.
         """
-        if difference.aspect == "access" and not self._names_access:
+        if difference.aspect == "access" and (
+            "access" not in (self.kind, self.aspect) or any(mark in self.caller for mark in "*?[")
+        ):
             return False
         return (
             fnmatchcase(difference.kind, self.kind)
@@ -189,12 +166,7 @@ _MOST_REMEMBERED = 10_000
 
 
 class KnownDifferences:
-    """The rules of a file on a certain day.
-
-    Args:
-        rules: in their order; the first that fits explains.
-        today: what expired before explains nothing.
-    """
+    """The rules of a file on a certain day; the first that fits explains, and what expired before explains nothing."""
 
     def __init__(self, rules: Sequence[KnownDifference] = (), today: date | None = None) -> None:
         day = today or date.today()  # noqa: DTZ011 - the day where the check runs
@@ -226,11 +198,7 @@ _FILE = Schema.from_dict({"known": fields.List(fields.Dict(), load_default=list)
 
 
 def load_known(path: Path, today: date | None = None) -> KnownDifferences:
-    """Read a file of known differences.
-
-    Args:
-        path: TOML, with a table ``[[known]]`` for each rule.
-        today: the day of the check; None for this one.
+    """Read a file of known differences: TOML, with a table ``[[known]]`` for each rule.
 
     Raises:
         ConfigurationError: it cannot be read, or a rule cannot be used; the text names the rule and the key.

@@ -76,17 +76,16 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
-def kept_answer(answer: Answer, seconds: float) -> Answered:
+def kept_answer(answer: Answer, seconds: float, failure: str | None = None) -> Answered:
     """An answer of the shim."""
-    return Answered(answer.status, dict(answer.headers), answer.body, seconds)
+    return Answered(answer.status, dict(answer.headers), answer.body, seconds, failure)
 
 
 def kept_error(error: Exception, seconds: float) -> Answered:
     """A failure: the answer that the old interface has for it, and in a word what happened where an endpoint failed."""
     word = next((word for kinds, word in _WORDS if isinstance(error, kinds)), None)
     if isinstance(error, LegacyError):
-        answer = failure(error)
-        return Answered(answer.status, dict(answer.headers), answer.body, seconds, word)
+        return kept_answer(failure(error), seconds, word)
     return Answered(0, seconds=seconds, failure=word or "broken")
 
 

@@ -27,14 +27,7 @@ _BLANKS = re.compile(r"\s+")
 
 
 def change_of_value(field: str, old: Any, new: Any, zone: tzinfo) -> str | None:
-    """The kind of difference between two values of a field; None where they say the same in other characters.
-
-    Args:
-        field: the name of the field.
-        old: the old value's JSON text.
-        new: the new one's.
-        zone: of times without an offset.
-    """
+    """The kind of difference between two JSON texts of a field; None where they say the same in other characters."""
     was, now = bytes(old), bytes(new)
     # Values repeat, those that everybody leaves at their default above all; long ones are nobody's default.
     short = len(was) + len(now) <= _LONGEST_REMEMBERED
@@ -116,8 +109,10 @@ def _same_letters(one: str, other: str) -> bool:
 
 def _plain(text: str) -> str:
     """The text without what encodings, escapes and forms of one letter do to it."""
-    for _ in range(2):
-        text = _unescaped(text)
+    # Only here: few answers ever need it.
+    import html
+
+    text = html.unescape(html.unescape(text))
     for encoding in ("latin-1", "cp1252"):
         try:
             text = text.encode(encoding).decode("utf-8")
@@ -128,24 +123,11 @@ def _plain(text: str) -> str:
     return "".join(char for char in decomposed if char.isascii() and char != "?" and char.isprintable())
 
 
-def _unescaped(text: str) -> str:
-    # Only here: few answers ever need it.
-    import html
-
-    return html.unescape(text)
-
-
 _LONGEST = 60
 
 
 def shown(difference: Difference, value: Any, pseudonymised: bool) -> str:
-    """One of the two values of a difference, for people.
-
-    Args:
-        difference: the difference.
-        value: its old or new value.
-        pseudonymised: whether personal values are pseudonyms already, so that they may be shown.
-    """
+    """The old or new value of a difference, for people; personal ones only where they are pseudonyms already."""
     if value is None:
         return "absent"
     if difference.field is None or difference.record is None:

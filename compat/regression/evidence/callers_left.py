@@ -55,10 +55,8 @@ class Called(Protocol):
 def callers_left(callers: Iterable[Called], judgement: Judgement, finds: Sequence[Find] = ()) -> list[CallerLeft]:
     """The inventory, the verdict and what can be rewritten, caller by caller, the busiest first.
 
-    Args:
-        callers: by the inventory.
-        judgement: of a check; a caller that no call of it came from has not been checked.
-        finds: the uses of the old interface in files; of a file that is not among them nothing is known.
+    A caller that no call of the check came from has not been checked; of a file that is not among the finds, nothing is
+    known.
     """
     scores = {score.name: score for score in judgement.callers}
     found = [

@@ -72,11 +72,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Questions:
-    """The different questions so far, each once; of more than :data:`MOST_QUESTIONS` those with the smallest digests.
-
-    Args:
-        kept: those of another one, to go on with.
-    """
+    """Each different question so far; of more than :data:`MOST_QUESTIONS` those with the smallest digests."""
 
     def __init__(self, kept: Mapping[int, Question] = {}) -> None:
         self._kept = dict(kept)

@@ -232,10 +232,5 @@ NOT_COMPARABLE: Mapping[str, str] = {
 
 
 def explained(columns: Mapping[str, str], *shown: str) -> str:
-    """What columns say, in a line below or above their table.
-
-    Args:
-        columns: heading to what it says.
-        shown: the headings that are there; all where none is named.
-    """
+    """What columns say, those that are shown or all, in a line below or above their table."""
     return "; ".join(f"{name}: {says}" for name, says in columns.items() if not shown or name in shown) + "."

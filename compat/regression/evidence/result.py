@@ -137,14 +137,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class RuleUse(msgspec.Struct, frozen=True):
-    """A rule of the file of known differences.
-
-    Attributes:
-        name: what it fits, and why.
-        expires: its last day, ISO 8601.
-        expired: whether that is over, so that it explained nothing.
-        differences: how many it explained.
-    """
+    """A rule of the file of known differences, and how many it explained; an expired one explains nothing."""
 
     name: str
     expires: str
@@ -153,14 +146,7 @@ class RuleUse(msgspec.Struct, frozen=True):
 
 
 class RecordingUse(msgspec.Struct, frozen=True):
-    """A recording that was read.
-
-    Attributes:
-        name: of its file.
-        made_at: when it was begun, seconds since the epoch.
-        calls: how many it has.
-        compared: how many of them were compared; with none it proves nothing.
-    """
+    """A recording that was read; with none of its calls compared it proves nothing."""
 
     name: str
     made_at: float

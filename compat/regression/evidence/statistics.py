@@ -180,9 +180,7 @@ _ROUNDING = 1e-12
 def percent(rate: float, allowed: float = 1.0) -> str:
     """A bound as a percentage of two digits that count, never less than it is: 0.00584 is ``0.59 %``.
 
-    Args:
-        rate: the bound, from 0 to 1.
-        allowed: a threshold. A bound that keeps it is written with as many digits as show that.
+    A bound that keeps an allowed threshold is written with as many digits as show that.
     """
     digits = 2
     while rate <= allowed < _rounded_up(rate, digits) - _ROUNDING and digits < _MOST_DIGITS:

@@ -120,12 +120,7 @@ _Kind = tuple[str | None, str, By | None, str]
 
 
 class Totals:
-    """Counts outcomes and makes a result of them.
-
-    Args:
-        known: the rules whose use is counted.
-        pseudonymised: whether what is personal in the answers is a pseudonym.
-    """
+    """Counts outcomes, and the use of known rules, and makes a result of them."""
 
     def __init__(self, known: KnownDifferences | None = None, *, pseudonymised: bool = False) -> None:
         self._known = known or KnownDifferences()
@@ -146,13 +141,9 @@ class Totals:
         self._recordings: dict[tuple[str, float], list[int]] = {}
 
     def skip(self, why: str, calls: int = 1, of: LegacyCall | None = None, caller: str | None = None) -> None:
-        """Count calls with which nothing can be compared.
+        """Count calls with which nothing can be compared for a reason, in the same words for all of one kind.
 
-        Args:
-            why: the reason, the same for all of one kind.
-            calls: how many.
-            of: one of them; None where nothing is known of them.
-            caller: whose it is.
+        Where something is known of the calls, ``of`` is one of them.
         """
         if calls:
             self._not_comparable[why] += calls

@@ -141,11 +141,7 @@ class Judgement(msgspec.Struct, frozen=True):
     Attributes:
         verdict: of all calls; "not ready" also where a single caller or route is not.
         thresholds: by which.
-        all: of all calls.
-        routes: of each route.
-        callers: of each caller.
-        aspects: of each aspect of the answers.
-        fields: of each field.
+        all: the score of all calls; those of each route, caller, aspect and field follow.
         latency: of each route.
         gaps: what is missing before it can be ready, beside more questions.
         not_comparable: why nothing could be compared, to how many calls; the commonest reason first.

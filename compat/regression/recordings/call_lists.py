@@ -37,12 +37,7 @@ _SHORT = re.compile(r"(?P<exam>[0-9]+)(?:\?(?P<query>.*))?", re.ASCII)
 
 
 def listing(exam_id: str, parameters: Mapping[str, Any]) -> LegacyCall:
-    """The call that lists an exam's students.
-
-    Args:
-        exam_id: the exam.
-        parameters: name to text, or to what its JSON is; None for one that is not given.
-    """
+    """The call that lists an exam's students; a parameter is text, or what its JSON is, or None where not given."""
     given = {name: _text(value) for name, value in parameters.items() if value is not None and name not in _SIGNED}
     return LegacyCall(INDEX_STUDENTS, exam_id, urlencode(given))
 
@@ -53,12 +48,8 @@ def calls_in(lines: Iterable[str], where: str) -> Iterator[LegacyCall]:
     A line is ``17`` or ``17?status=exam_finished``, a URL or path as a log has it, or a JSON object such as
     ``{"exam": 17, "filter": {"attempt": {"gt": 0}}}``. Blank lines, and those that begin with ``#``, say nothing.
 
-    Args:
-        lines: the lines.
-        where: what messages call them.
-
     Raises:
-        RecordingError: a line is none of these; the text names its number.
+        RecordingError: a line is none of these; the text names it by ``where`` and its number.
     """
     for number, line in enumerate(lines, 1):
         text = line.strip()
@@ -119,12 +110,7 @@ class _Token(AuthBase):
 
 
 class OldEndpoint:
-    """The old endpoint.
-
-    Args:
-        base_url: its base.
-        account: whose calls these are.
-    """
+    """The old endpoint, asked with somebody's account."""
 
     def __init__(self, base_url: str, account: Caller) -> None:
         self._base_url = base_url.rstrip("/")
@@ -152,11 +138,7 @@ class OldEndpoint:
 
 
 class NewEndpoint:
-    """The shim over the new endpoint.
-
-    Args:
-        given: says which.
-    """
+    """The shim over the new endpoint of a configuration."""
 
     def __init__(self, given: Configuration) -> None:
         self._shim = Shim(given.upstream, given.settings)
@@ -176,25 +158,20 @@ def pages_of(call: LegacyCall, ask: Callable[[LegacyCall], Answered]) -> Iterato
 
     A call that names its page, or lists nothing, is asked alone.
 
-    Args:
-        call: the call, unsigned.
-        ask: asks, and gives the answer that says how many pages there are.
-
     Yields:
         each call once it was asked.
     """
     given = dict(parse_qsl(call.query, keep_blank_values=True))
-    pages = _page_count(ask(call))
+    headers = {name.lower(): value for name, value in ask(call).headers.items()}
     yield call
-    if call.route is not INDEX_STUDENTS or "page" in given:
+    text = headers.get("x-pagination-page-count", "")
+    if (
+        call.route is not INDEX_STUDENTS
+        or "page" in given
+        or not (text.isascii() and text.isdigit() and len(text) < 10)
+    ):
         return
-    for number in range(2, pages + 1):
+    for number in range(2, int(text) + 1):
         following = replace(call, query=urlencode({**given, "page": str(number)}))
         ask(following)
         yield following
-
-
-def _page_count(answered: Answered) -> int:
-    counts = (value for name, value in answered.headers.items() if name.lower() == "x-pagination-page-count")
-    text = next(counts, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1

@@ -60,9 +60,6 @@ class Damaged(Exception):
 class FrameFile:
     """Appends frames to a file of its own, which only its owner may read.
 
-    Args:
-        path: the file.
-
     Raises:
         OSError: it is there already, or cannot be made.
     """
@@ -138,7 +135,7 @@ class RecordingHead(msgspec.Struct, frozen=True, tag_field="line", tag="head", k
     """The first line of a recording.
 
     Attributes:
-        format: the version of the format.
+        format: its version.
         made_at: when it was begun, seconds since the epoch.
         made_by: the version of this package that wrote it.
         key_id: tells keys of pseudonyms apart without saying them; equal values have equal pseudonyms under one key.
@@ -160,7 +157,7 @@ class RecordedAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one endpoint answered to a call.
 
     Attributes:
-        status: the HTTP status; 0 where no whole answer came.
+        status: 0 where no whole answer came.
         headers: the kept ones, names in lower case.
         body: JSON with pseudonyms in it; null where there was none. Of a body that had none of the declared forms,
             ``{"unreadable": …}`` with a digest under the key, so that equal ones are still equal.
@@ -225,12 +222,7 @@ class NewOrder(msgspec.Struct, frozen=True, tag_field="line", tag="order"):
 
 
 class RecordingEnd(msgspec.Struct, frozen=True, tag_field="line", tag="end", kw_only=True):
-    """The last line of a recording that was closed.
-
-    Attributes:
-        calls: how many calls stand in it.
-        lost: how many more there were that could not be written.
-    """
+    """The last line of a recording that was closed: its calls, and how many more could not be written."""
 
     calls: int
     lost: int = 0
@@ -241,11 +233,7 @@ class RecordingError(CompatError):
 
 
 class UnfinishedRecording(RecordingError):
-    """The end is missing: its writer was ended before it could say how many calls there are, or writes it still.
-
-    Attributes:
-        calls: how many whole calls were read.
-    """
+    """The end is missing behind so many calls: its writer was ended before it could write it, or has not done yet."""
 
     def __init__(self, message: str, calls: int) -> None:
         super().__init__(message)

@@ -6,6 +6,7 @@ itself, and one that cannot be is counted by reason (:mod:`compat.regression.rec
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import zipfile
@@ -29,11 +30,19 @@ _BROKEN = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class _Log(msgspec.Struct):
-    entries: list[msgspec.Raw]
+    entries: list[Any]
 
 
 class _Har(msgspec.Struct):
     log: _Log
+
+
+class _RawLog(msgspec.Struct):
+    entries: list[msgspec.Raw]
+
+
+class _RawHar(msgspec.Struct):
+    log: _RawLog
 
 
 class HarCalls:
@@ -107,26 +116,18 @@ def _said(error: BaseException) -> str:
 def _entries(content: bytes | memoryview) -> Sequence[Any]:
     """Each entry as it stands in the file, so that one at a time is in memory as objects."""
     try:
-        return msgspec.json.decode(content, type=_Har).log.entries
+        return msgspec.json.decode(content, type=_RawHar).log.entries
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError as error:
         # NaN, half of a surrogate pair and bare line breaks in texts: some writers have them, and Python reads them.
         try:
             read = msgspec.convert(json.loads(bytes(content), strict=False), type=dict[str, Any])
-            return msgspec.convert(read, type=_Loose).log.entries
+            return msgspec.convert(read, type=_Har).log.entries
         except msgspec.ValidationError:
             raise
         except _BROKEN:
             raise error from None
-
-
-class _LooseLog(msgspec.Struct):
-    entries: list[Any]
-
-
-class _Loose(msgspec.Struct):
-    log: _LooseLog
 
 
 def _json(raw: msgspec.Raw) -> Any:
@@ -149,14 +150,8 @@ def _opened(path: Path) -> tuple[bytes | memoryview, Attached]:
             )
         return _utf_8(archive.read(names[0])), lambda name: _of_archive(archive, name)
     if content.startswith(_GZIP):
-        content = _gunzipped(content)
+        content = gzip.decompress(content)
     return _utf_8(content), lambda name: _beside(path, name)
-
-
-def _gunzipped(content: bytes) -> bytes:
-    import gzip
-
-    return gzip.decompress(content)
 
 
 def _utf_8(content: bytes) -> bytes | memoryview:

@@ -27,13 +27,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\-_]*={0,2}", re.ASCII)
 
 
 class Body(NamedTuple):
-    """A body.
-
-    Attributes:
-        octets: it, unpacked; as it stands in the file where it cannot be.
-        there: whether the file has it, be it empty.
-        odd: what is odd about it; empty for nothing.
-    """
+    """A body: unpacked where it can be, whether the file has it, be it empty, and what is odd about it, if anything."""
 
     octets: bytes
     there: bool
@@ -48,9 +42,9 @@ def body_of(part: Mapping[str, Any], coding: str | None, attached: Callable[[str
         coding: the header ``Content-Encoding``, which may be true or not.
         attached: reads a file that is named instead.
     """
-    text, name = part.get("text"), part.get("_file")
+    text, name, encoding = part.get("text"), part.get("_file"), part.get("encoding")
     if isinstance(text, str):
-        if not _said_to_be_base64(part.get("encoding")):
+        if not isinstance(encoding, str) or encoding.strip().lower() != "base64":
             return _plain(text, coding)
         octets = _of_base64(text)
         if octets is None:
@@ -58,10 +52,6 @@ def body_of(part: Mapping[str, Any], coding: str | None, attached: Callable[[str
         return _unpacked(octets, coding)
     octets = attached(name) if isinstance(name, str) else None
     return Body(b"", there=False) if octets is None else _unpacked(octets, coding)
-
-
-def _said_to_be_base64(encoding: Any) -> bool:
-    return isinstance(encoding, str) and encoding.strip().lower() == "base64"
 
 
 def _of_base64(text: str) -> bytes | None:

@@ -99,11 +99,9 @@ _CACHED = ("_fromCache", "fromCache")
 
 
 class PassedOver(Exception):
-    """An entry that is not recorded.
+    """An entry that is not recorded, for a reason in the same words for entries of one kind, without anything of them.
 
-    Attributes:
-        reason: why, the same words for entries of one kind, without anything of them.
-        ours: whether it is a call to be recorded, or may be one.
+    ``ours`` says whether it is a call to be recorded, or may be one.
     """
 
     def __init__(self, reason: str, *, ours: bool) -> None:
@@ -113,11 +111,7 @@ class PassedOver(Exception):
 
 
 class SeenElsewhere(PassedOver):
-    """A call of another address than those that were given.
-
-    Attributes:
-        host: scheme, host and port of it.
-    """
+    """A call of another address than those that were given, whose scheme, host and port are the ``host``."""
 
     def __init__(self, host: str) -> None:
         super().__init__("a call of another address", ours=True)
@@ -156,12 +150,7 @@ def base_of(url: str) -> Base:
 
 
 def seen_call(entry: Any, bases: Collection[Base], attached: Attached) -> SeenCall:
-    """The call that an entry is.
-
-    Args:
-        entry: the entry, read from JSON.
-        bases: where calls went that are to be recorded.
-        attached: reads files that the entry names.
+    """The call that an entry is; ``bases`` are where calls went that are to be recorded.
 
     Raises:
         PassedOver: it is none, or cannot be read.
@@ -229,9 +218,7 @@ def _refuse_other_addresses(base_url: str, bases: Collection[Base]) -> None:
 def _address(request: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     """The URL; out of HTTP/2's pseudo headers where it is missing, its query out of the list where it has none."""
     url = request.get("url")
-    url = url.strip() if isinstance(url, str) else ""
-    if not url:
-        url = headers.get(":path", "")
+    url = (url.strip() if isinstance(url, str) else "") or headers.get(":path", "")
     if not url:
         raise PassedOver("a request without an address", ours=True)
     if url.startswith("/") and (host := headers.get(":authority") or headers.get("host")):

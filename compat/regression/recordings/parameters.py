@@ -20,26 +20,14 @@ from compat.text.json import DuplicateKeyError, Number, dumps, loads_strictly
 
 __all__ = [
     "CallRedactor",
-    "Question",
+    "RedactedParameters",
 ]
 
 _LONGEST_NUMBER = 40
 
 
-@dataclass(frozen=True)
-class _Operand:
-    """A value of a filter, read by its column's type."""
-
-    column: str
-    value: Any
-
-    @property
-    def personal(self) -> bool:
-        return is_personal(COLUMNS[self.column], self.value)
-
-
 @dataclass
-class Question:
+class RedactedParameters:
     """A call's parameters, read as far as anything of them is kept.
 
     Attributes:
@@ -52,41 +40,41 @@ class Question:
 
     exam_id: str | None
     plain: dict[str, str] = field(default_factory=dict)
-    comparisons: Mapping[str, Mapping[str, Any]] | None = None
+    comparisons: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False)
     withheld: dict[str, str] = field(default_factory=dict, repr=False)
     problems: bool = False
 
     @classmethod
-    def of(cls, call: LegacyCall, zone: tzinfo) -> Question:
-        """Read a call, as it came.
-
-        Args:
-            call: the call.
-            zone: what a time of a filter without an offset is in.
-        """
+    def of(cls, call: LegacyCall, zone: tzinfo) -> RedactedParameters:
+        """Read a call, as it came; the zone is that of a filter's times without an offset."""
         parameters = gather(call)
-        exam_id = call.exam_id if _is_number(call.exam_id) else None
-        question = cls(exam_id, problems=bool(parameters.problems) or exam_id is None)
+        exam_id = _number(call.exam_id)
+        found = cls(exam_id, problems=bool(parameters.problems) or exam_id is None)
         for name, value in parameters.values.items():
-            if name in _READERS and name not in parameters.problems:
-                question._read(call, name, value, zone)
-        return question
-
-    def _read(self, call: LegacyCall, name: str, value: str, zone: tzinfo) -> None:
-        if name == "filter" and call.route is INDEX_STUDENTS:
-            self.comparisons = _read_filter(value, zone)
-            found = None if self.comparisons is None else ""
-        else:
-            found = _READERS[name](value)
-        if found is None:
-            self.withheld[name] = value
-        elif found:
-            self.plain[name] = found
+            if name in parameters.problems:
+                continue
+            if name == "filter":
+                found.comparisons = _read_filter(value, zone) if call.route is INDEX_STUDENTS else None
+                kept = None if found.comparisons is None else ""
+            elif name in _READERS:
+                kept = _READERS[name](value)
+            else:
+                continue
+            if kept is None:
+                found.withheld[name] = value
+            elif kept:
+                found.plain[name] = kept
+        return found
 
     def values(self) -> dict[str, list[Any]]:
         """The values that become pseudonyms, by column."""
         return {
-            column: [each.value for operand in operators.values() for each in _each(operand) if each.personal]
+            column: [
+                value
+                for operand in operators.values()
+                for value in (operand if isinstance(operand, list) else [operand])
+                if is_personal(COLUMNS[column], value)
+            ]
             for column, operators in (self.comparisons or {}).items()
         }
 
@@ -98,7 +86,7 @@ class Question:
             exact = exact and not any(self.values().values())
             kept["filter"] = dumps(
                 {
-                    column: {operator: _translated(operand, names) for operator, operand in operators.items()}
+                    column: {operator: _translated(column, operand, names) for operator, operand in operators.items()}
                     for column, operators in self.comparisons.items()
                 }
             )
@@ -107,26 +95,14 @@ class Question:
         return kept, exact
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
+def _translated(column: str, operand: Any, names: Names) -> Any:
+    if isinstance(operand, list):
+        return [_translated(column, each, names) for each in operand]
+    return names.of(column, operand) if is_personal(COLUMNS[column], operand) else operand
 
 
 def _number(text: str) -> str | None:
-    return text if _is_number(text) else None
-
-
-def _status(text: str) -> str | None:
-    return text if text in STATUSES else None
-
-
-def _each(operand: Any) -> list[_Operand]:
-    return operand if isinstance(operand, list) else [operand]
-
-
-def _translated(operand: Any, names: Names) -> Any:
-    if isinstance(operand, list):
-        return [_translated(each, names) for each in operand]
-    return names.of(operand.column, operand.value) if operand.personal else operand.value
+    return text if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
 
 
 def _loaded(text: str) -> Any:
@@ -164,38 +140,35 @@ def _read_filter(text: str, zone: tzinfo) -> dict[str, dict[str, Any]] | None:
         for operator, value in operators.items():
             if operator not in OPERATORS or isinstance(value, list) != OPERATORS[operator].many:
                 return None
+            values = value if isinstance(value, list) else [value]
             try:
-                operands = [_operand(name, COLUMNS[name], item, zone) for item in _each(value)]
+                operands = [_operand(COLUMNS[name], item, zone) for item in values]
             except ValueError:
                 return None
             found[name][operator] = operands if isinstance(value, list) else operands[0]
     return found
 
 
-def _operand(name: str, column: Typed, value: Any, zone: tzinfo) -> _Operand:
+def _operand(column: Typed, value: Any, zone: tzinfo) -> Any:
     read = None if value is None else column.read(value, zone)
     # A time stays as it was written: what it means without an offset is the zone's to say.
-    return _Operand(name, value if column.is_time and isinstance(value, str | Number) else read)
+    return value if column.is_time and isinstance(value, str | Number) else read
 
 
 _READERS: Mapping[str, Callable[[str], str | None]] = {
     "page": _number,
     "limit": _number,
     "student_session_id": _number,
-    "status": _status,
+    "status": lambda text: text if text in STATUSES else None,
     "sort": _sort,
-    "filter": lambda text: None,
 }
-"""Parameter to what is kept of a text that keeps the rules; no other parameter leaves a trace."""
+"""Parameter to what is kept of a text that keeps the rules; beside these and a filter no parameter leaves a trace."""
 
 
 class CallRedactor:
     """Makes recorded calls; its pseudonyms sort among each other.
 
-    Args:
-        key: makes the digests.
-        zone: in which the old endpoint reads times without an offset.
-        names: gives the pseudonyms; None for new ones.
+    Digests are made by the key. The zone is the one in which the old endpoint reads times without an offset.
     """
 
     def __init__(self, key: PseudonymKey, zone: tzinfo, names: Names | None = None) -> None:
@@ -213,34 +186,28 @@ class CallRedactor:
         caller: str | None = None,
         at: float = 0.0,
     ) -> RecordedCall:
-        """What is kept of a call.
-
-        Args:
-            call: the call, as it came.
-            old: what the old endpoint answered, where it was asked.
-            new: what the shim answered from the new one, where it was asked.
-            caller: whose it is by the configuration.
-            at: when it came, seconds since the epoch.
+        """What is kept of a call, as it came, and of what was answered where an endpoint was asked.
 
         Raises:
             Exhausted: the pseudonyms have no place left for one more; others have.
         """
-        question = Question.of(call, self._zone)
+        asked = RedactedParameters.of(call, self._zone)
         answers = [None if answered is None else ReadAnswer(answered) for answered in (old, new)]
-        for column, values in question.values().items():
+        for column, values in asked.values().items():
             self._names.assign(column, values)
         self._redaction.take_note([record for answer in answers if answer is not None for record in answer.records])
-        parameters, exact = question.translated(self._names, self._key)
+        parameters, exact = asked.translated(self._names, self._key)
+        kept = [None if answer is None else answer.kept(self._redaction, self._key) for answer in answers]
         return RecordedCall(
             route=call.route.action,
-            exam_id=question.exam_id or f"withheld-{self._key.digest('id', call.exam_id).hex()}",
+            exam_id=asked.exam_id or f"withheld-{self._key.digest('id', call.exam_id).hex()}",
             parameters=parameters,
             exact=exact,
             caller=caller,
             at=round(at, 3),
             method=call.method,
-            old=self._kept(answers[0]),
-            new=self._kept(answers[1]),
+            old=kept[0],
+            new=kept[1],
         )
 
     def answer(self, answered: Answered) -> RecordedAnswer:
@@ -252,6 +219,3 @@ class CallRedactor:
         read = ReadAnswer(answered)
         self._redaction.take_note(read.records)
         return read.kept(self._redaction, self._key)
-
-    def _kept(self, read: ReadAnswer | None) -> RecordedAnswer | None:
-        return None if read is None else read.kept(self._redaction, self._key)

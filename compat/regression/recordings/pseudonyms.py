@@ -132,11 +132,8 @@ _ANCHORS: Mapping[str, list[str]] = {
 class PseudonymKey:
     """The key that makes pseudonyms.
 
-    Args:
-        secret: 16 bytes at least.
-
     Raises:
-        ValueError: it is shorter.
+        ValueError: the secret has less than 16 bytes.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -170,11 +167,7 @@ class Names(Protocol):
 
 
 class OrderedNames:
-    """Gives places as values come; what one recording is made with.
-
-    Args:
-        key: the key.
-    """
+    """Gives places as values come; what one recording is made with."""
 
     def __init__(self, key: PseudonymKey) -> None:
         self._key = key
@@ -204,10 +197,6 @@ class RecordedNames:
     """Gives the pseudonyms that stand in a recorded answer, so that one of today can be compared with it, byte by byte.
 
     A value that the answer does not hold gets a pseudonym that is in no recording; its place says nothing.
-
-    Args:
-        key: the key that the recording was made with.
-        recorded: records of the answer.
     """
 
     def __init__(self, key: PseudonymKey, recorded: Iterable[Mapping[str, Any]]) -> None:
@@ -246,12 +235,9 @@ def _pseudonym(column: str, value: str | int, label: int, digest: bytes) -> str 
     words = _ANCHORS.get(column, [])
     place = bisect_right(words, value)
     anchor = words[place - 1] if place else ""
-    return f"{anchor}-{_text(label.to_bytes(LABEL_BITS // 8, 'big'))}-{_text(digest)}"
-
-
-def _text(octets: bytes) -> str:
-    """In sixteen characters, which sort as the bytes do."""
-    return b32hexencode(octets).decode()
+    # Sixteen characters each, which sort as the bytes do.
+    written = b32hexencode(label.to_bytes(LABEL_BITS // 8, "big")), b32hexencode(digest)
+    return f"{anchor}-{written[0].decode()}-{written[1].decode()}"
 
 
 KEY_VARIABLE = "EXAM_COMPAT_RECORDING_KEY"
@@ -265,10 +251,8 @@ def key_of(given: Configuration, key_file: Path | None = None) -> PseudonymKey:
         ConfigurationError: it is too short, or the file cannot be read or made.
     """
     if key_file is None:
-        for where, text in (
-            ("[regression] key", given.regression.get("key")),
-            (KEY_VARIABLE, os.environ.get(KEY_VARIABLE)),
-        ):
+        named = {"[regression] key": given.regression.get("key"), KEY_VARIABLE: os.environ.get(KEY_VARIABLE)}
+        for where, text in named.items():
             if text:
                 return _checked(where, text)
         key_file = Path(given.regression.get("key_file", _DEFAULT))

@@ -23,25 +23,20 @@ from compat.regression.recordings.format import (
     UnfinishedRecording,
     frames_of,
 )
+from compat.text.json import several
 
 __all__ = ["SUFFIX", "FileRead", "Recording", "open_recording", "read_head"]
 
 SUFFIX = ".ndjson.gz"
-_DECODER: msgspec.json.Decoder[RecordingHead | NewOrder | RecordedCall | RecordingEnd] = msgspec.json.Decoder(
-    RecordingHead | NewOrder | RecordedCall | RecordingEnd
-)
+_Line = RecordingHead | NewOrder | RecordedCall | RecordingEnd
+_DECODER: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 
 
 @dataclass
 class FileRead:
     """A file of a recording, as far as it was read.
 
-    Attributes:
-        path: the file.
-        head: its first line.
-        calls: how many calls were read.
-        lost: how many more its writer could not write.
-        finished: whether its writer closed it.
+    ``lost`` is how many calls its writer could not write, ``finished`` whether it closed the file.
     """
 
     path: Path
@@ -53,13 +48,7 @@ class FileRead:
 
 @dataclass
 class Recording:
-    """The calls of some files, in their order; each iteration reads them anew.
-
-    Attributes:
-        paths: the files.
-        unfinished: whether a file without its end is refused, or read as far as it goes.
-        files: what the latest iteration has read so far.
-    """
+    """The calls of some files, in their order; each iteration reads them anew, ``files`` says how far it has come."""
 
     paths: tuple[Path, ...]
     unfinished: Literal["refuse", "accept"] = "refuse"
@@ -71,7 +60,7 @@ class Recording:
         Raises:
             UnfinishedRecording: a file has no end, and is refused without one; what it has was given.
             DamagedRecording: a file cannot be read any further.
-            RecordingError: a file is no recording, or of a version that is not known here.
+            RecordingError: as :func:`read_head` does.
         """
         self.files = []
         for path in self.paths:
@@ -83,7 +72,7 @@ class Recording:
         """The first line of each file.
 
         Raises:
-            RecordingError: a file is no recording, or of a version that is not known here.
+            RecordingError: as :func:`read_head` does.
         """
         return [read_head(path) for path in self.paths]
 
@@ -148,23 +137,16 @@ def _calls(read: FileRead, refuse_unfinished: bool) -> Iterator[RecordedCall]:
                     yield line
                 elif isinstance(line, RecordingEnd):
                     read.finished, read.lost = True, line.lost
-                    _check_count(line, read.calls)
+                    if line.calls != read.calls:
+                        raise Damaged(f"it had {several(line.calls, 'whole call')}")
     except CutOff:
         pass
     except (Damaged, msgspec.DecodeError) as error:
-        message = f"{read.path}: damaged behind {_counted(read.calls)}: {error}"
+        message = f"{read.path}: damaged behind {several(read.calls, 'whole call')}: {error}"
         raise DamagedRecording(message, read.calls) from None
     if not read.finished and refuse_unfinished:
         raise UnfinishedRecording(
-            f"{read.path}: the end is missing behind {_counted(read.calls)}; its writer was stopped, or writes still",
+            f"{read.path}: the end is missing behind {several(read.calls, 'whole call')}; its writer was stopped, or "
+            "writes still",
             read.calls,
         )
-
-
-def _check_count(end: RecordingEnd, calls: int) -> None:
-    if end.calls != calls:
-        raise Damaged(f"it had {_counted(end.calls)}")
-
-
-def _counted(calls: int) -> str:
-    return f"{calls} whole call{'' if calls == 1 else 's'}"

@@ -50,12 +50,7 @@ def is_personal(column: Typed, value: Any) -> bool:
 
 
 class Redaction:
-    """Makes of legacy records what a recording keeps of them.
-
-    Args:
-        key: makes the digests.
-        names: gives the pseudonyms.
-    """
+    """Makes of legacy records what a recording keeps of them: digests by the key, pseudonyms by the names."""
 
     def __init__(self, key: PseudonymKey, names: Names) -> None:
         self._key = key
@@ -190,11 +185,7 @@ _FAILURE = re.compile(r"[A-Za-z][A-Za-z_ ]{0,39}", re.ASCII)
 
 
 class ReadAnswer:
-    """An answer, its body read.
-
-    Args:
-        answered: the answer, as it came.
-    """
+    """An answer, as it came, its body read."""
 
     def __init__(self, answered: Answered) -> None:
         self._answered = answered
@@ -242,12 +233,8 @@ class ReadAnswer:
         if name == "error":
             return name, redaction.digest("message", value)
         if name == "errors" and isinstance(value, dict):
-            return name, {
-                known if known in _PARAMETERS or known in COLUMNS else redaction.name(known): _messages(
-                    texts, redaction
-                )
-                for known, texts in value.items()
-            }
+            kept = {each: each if each in _PARAMETERS or each in COLUMNS else redaction.name(each) for each in value}
+            return name, {kept[each]: _messages(texts, redaction) for each, texts in value.items()}
         return redaction.name(name), redaction.digest("undeclared", value)
 
 

@@ -41,13 +41,10 @@ _LONGEST_FILE = 24 * 3600.0
 
 
 class TrafficRecorder:
-    """Writes pairs into a folder, a file for each process; from the first pair on.
+    """Writes pairs into the folder of a configuration, a file for each process; from the first pair on.
 
     Each day has a file of its own. What cannot be written, since the disk or the folder's share of it is full, is
     counted in the file, where that still can be, and said in the log once in a row.
-
-    Args:
-        configuration: says where, by which key, and which secrets must not get there.
 
     Raises:
         ConfigurationError: there is no key, and none can be made.
@@ -155,11 +152,7 @@ def _size(entry: os.DirEntry[str]) -> int:
 
 
 class Accounts:
-    """The accounts that are known.
-
-    Args:
-        callers: them; of two with the same token the first counts.
-    """
+    """The accounts that are known; of two with the same token the first counts."""
 
     def __init__(self, callers: Iterable[Caller]) -> None:
         self._callers = tuple(callers)
@@ -167,22 +160,15 @@ class Accounts:
     def owner(self, call: LegacyCall, otherwise: str | None = None) -> str | None:
         """The name of the account by which a call was made; None where it is not known.
 
-        Every token and signature is compared in constant time, whether one before it was the right one or not.
-
-        Args:
-            call: the call, as it came.
-            otherwise: whose calls without a token are that no signature tells, as browsers save them.
+        Every token and signature is compared in constant time, whether one before it was the right one or not. A call
+        without a token that no signature tells, as browsers save them, is of ``otherwise``.
         """
         token = token_of(call.authorization)
-        owners = [each.name for each in self._callers if _same(each.api_token, token)]
-        if owners:
-            return owners[0]
         values = gather(call).values
         base, signature = base_string(values), values.get("signature", "")
-        owners = [each.name for each in self._callers if _same(sign(base, each.secret_key), signature)]
-        if owners:
-            return owners[0]
-        return None if token else otherwise
+        by_token = [each.name for each in self._callers if _same(each.api_token, token)]
+        by_signature = [each.name for each in self._callers if _same(sign(base, each.secret_key), signature)]
+        return next(iter([*by_token, *by_signature]), None if token else otherwise)
 
 
 def _same(known: str, given: str) -> bool:

@@ -19,6 +19,7 @@ from urllib.parse import quote, quote_plus
 import msgspec
 
 from compat._version import __version__
+from compat.legacy.parameters import gather
 from compat.legacy.routes import LegacyCall
 from compat.legacy.verifier import token_of
 from compat.processes import renew_after_fork
@@ -53,31 +54,21 @@ SHORTEST = 6
 def forms_of(secret: str) -> frozenset[bytes]:
     """The bytes that betray a secret: itself, quoted for a URL or JSON, in hex, in base64 at any offset, reversed.
 
-    Args:
-        secret: at least :data:`SHORTEST` characters; of a shorter one there are none.
+    Of one shorter than :data:`SHORTEST` characters there are none.
     """
     if len(secret) < SHORTEST:
         return frozenset()
     octets = secret.encode(errors="surrogatepass")
     found = {octets, octets[::-1], secret[::-1].encode(errors="surrogatepass")}
     found |= {octets.hex().encode(), octets.hex().upper().encode()}
-    found |= {write(octets).encode() for write in (quote, _quoted, quote_plus, _quoted_wholly)}
-    found |= {write(octets).lower().encode() for write in (quote, _quoted, quote_plus) if "%" in write(octets)}
-    found |= {
-        json.dumps(secret)[1:-1].encode(),
-        json.dumps(secret, ensure_ascii=False)[1:-1].encode("utf-8", "replace"),
-    }
+    quoted = {quote(octets), quote(octets, safe=""), quote_plus(octets)}
+    found |= {text.encode() for text in (*quoted, "".join(f"%{octet:02X}" for octet in octets))}
+    found |= {text.lower().encode() for text in quoted if "%" in text}
+    for ascii_only in (True, False):
+        found.add(json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "replace"))
     found |= {part for encode in (base64.b64encode, base64.urlsafe_b64encode) for part in _inner(octets, encode)}
     found |= {base64.b32encode(octets).rstrip(b"=")[:-1], base64.b32hexencode(octets).rstrip(b"=")[:-1]}
     return frozenset(found)
-
-
-def _quoted(octets: bytes) -> str:
-    return quote(octets, safe="")
-
-
-def _quoted_wholly(octets: bytes) -> str:
-    return "".join(f"%{octet:02X}" for octet in octets)
 
 
 def _inner(octets: bytes, encode: Callable[[bytes], bytes]) -> Iterable[bytes]:
@@ -89,11 +80,7 @@ def _inner(octets: bytes, encode: Callable[[bytes], bytes]) -> Iterable[bytes]:
 
 
 class Sought:
-    """Secrets that must not stand anywhere.
-
-    Args:
-        secrets: texts; those that are too short to be looked for are left out.
-    """
+    """Secrets that must not stand anywhere; those that are too short to be looked for are left out."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._forms = sorted({form for secret in secrets for form in forms_of(secret)})
@@ -116,13 +103,7 @@ _MOST_VALUES = 200_000
 
 @dataclass(frozen=True)
 class RecordedFile:
-    """A recording that was closed.
-
-    Attributes:
-        path: the file.
-        calls: how many calls it holds.
-        lost: how many more could not be written.
-    """
+    """A recording that was closed: how many calls it holds, and how many more could not be written."""
 
     path: Path
     calls: int
@@ -195,12 +176,11 @@ class Recorder:
         self._since = 0.0
         self._size = self._calls = self._lost = 0
         now = time.time()
-        zone = getattr(self._zone, "key", None) or str(self._zone)
         head = RecordingHead(
             made_at=now,
             made_by=__version__,
             key_id=self._key.id,
-            zone=zone,
+            zone=getattr(self._zone, "key", None) or str(self._zone),
             upstream=self._upstream,
             source=self._source,
         )
@@ -245,12 +225,12 @@ class Recorder:
         at: float | None = None,
         served: Literal["legacy", "new"] | None = None,
     ) -> None:
-        """Record a call.
+        """Record a call, which is a read, as it came, with what was answered by each endpoint that was asked.
 
         Args:
-            call: the call, as it came; a read.
-            old: what the old endpoint answered, where it was asked.
-            new: what the shim answered from the new one, where it was asked.
+            call: the call.
+            old: what the old endpoint answered.
+            new: what the shim answered from the new one.
             caller: whose it is by the configuration.
             at: when it came, seconds since the epoch; None for now.
             served: which answer the caller got.
@@ -269,7 +249,7 @@ class Recorder:
                 raise RecordingError(f"{self._file.path}: was closed")
             recorded = self._redacted(call, old, new, caller, time.time() if at is None else at)
             line = msgspec.json.encode(msgspec.structs.replace(recorded, served=served))
-            own = Sought((token_of(call.authorization), _signature(call)))
+            own = Sought((token_of(call.authorization), gather(call).values.get("signature", "")))
             if self._sought.stands_in(line) or own.stands_in(line):
                 self._lost += 1
                 raise SecretFound(f"{self._file.path}: a secret stood in a call to be recorded; it was left out")
@@ -360,9 +340,3 @@ class Recorder:
             finally:
                 self._closed = True
                 self._file.close()
-
-
-def _signature(call: LegacyCall) -> str:
-    from compat.legacy.parameters import gather
-
-    return gather(call).values.get("signature", "")

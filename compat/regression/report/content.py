@@ -207,14 +207,7 @@ class Content:
 def content_of(
     result: CheckResult, judgement: Judgement, callers_left: Sequence[CallerLeft] = (), made_at: float | None = None
 ) -> Content:
-    """What a report says.
-
-    Args:
-        result: what the check found.
-        judgement: what that means.
-        callers_left: who still calls, by the inventory.
-        made_at: seconds since the epoch; None for now.
-    """
+    """What a report says of a check, and of who still calls by the inventory."""
     confidence = judgement.thresholds.confidence
     return Content(
         verdict=judgement.verdict,
