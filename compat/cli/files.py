@@ -8,23 +8,17 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import msgspec
 
 from compat.processes import lock_alone
 from compat.text.json import dumps, loads
 
-__all__ = [
-    "CsvForm",
-    "Form",
-    "JsonForm",
-    "NdjsonForm",
-    "whole_file",
-]
+__all__ = ["Form", "csv_form", "json_form", "ndjson_form", "whole_file"]
 
 _UNFINISHED = re.compile(r"\.exam-compat-[0-9a-f]{16}")
 
@@ -123,66 +117,50 @@ def _keep_name(directory: Path) -> None:
         os.close(number)
 
 
-class Form(Protocol):
-    """A way to write records one after the other; every part is UTF-8."""
+class Form:
+    """A way to write records one after the other; every part is UTF-8.
 
-    def beginning(self) -> bytes:
-        """What comes before the first record."""
+    Args:
+        written: what is written of a record, which is given as JSON.
+        beginning: what comes before the first record.
+        between: what comes between two.
+        end: what comes after the last.
+    """
+
+    def __init__(
+        self, written: Callable[[bytes], bytes], beginning: bytes = b"", between: bytes = b"", end: bytes = b""
+    ) -> None:
+        self._written = written
+        self._between = between
+        self._before = b""
+        self.beginning, self.end = beginning, end
 
     def record(self, text: bytes) -> bytes:
-        """One record, given as JSON."""
+        """The next record."""
+        before, self._before = self._before, self._between
+        return before + self._written(text)
 
-    def end(self) -> bytes:
-        """What comes after the last."""
 
-
-class NdjsonForm:
+def ndjson_form() -> Form:
     """A record a line."""
-
-    def beginning(self) -> bytes:
-        return b""
-
-    def record(self, text: bytes) -> bytes:
-        # A line break between two tokens is legal in JSON; here it would make two lines of one record.
-        return (msgspec.json.format(text, indent=-1) if b"\n" in text else text) + b"\n"
-
-    def end(self) -> bytes:
-        return b""
+    # A line break between two tokens is legal in JSON; here it would make two lines of one record.
+    return Form(lambda text: (msgspec.json.format(text, indent=-1) if b"\n" in text else text) + b"\n")
 
 
-class JsonForm:
+def json_form(key: str | None = None) -> Form:
     """One JSON document: an array of records, alone or under a key of an object."""
-
-    def __init__(self, key: str | None = None) -> None:
-        self._opening, self._closing = ("[", "]") if key is None else (f'{{"{key}":[', "]}")
-        self._separator = b""
-
-    def beginning(self) -> bytes:
-        return self._opening.encode()
-
-    def record(self, text: bytes) -> bytes:
-        separator, self._separator = self._separator, b","
-        return separator + text
-
-    def end(self) -> bytes:
-        return self._closing.encode() + b"\n"
+    opening, closing = ("[", "]") if key is None else (f'{{"{key}":[', "]}")
+    return Form(lambda text: text, opening.encode(), b",", closing.encode() + b"\n")
 
 
-class CsvForm:
+def csv_form(columns: Sequence[str]) -> Form:
     """A heading and a row a record; null is empty, nested values, numbers and booleans are their JSON."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = columns
-
-    def beginning(self) -> bytes:
-        return _row(self._columns)
-
-    def record(self, text: bytes) -> bytes:
+    def row(text: bytes) -> bytes:
         record = loads(text)
-        return _row([_field(record.get(name)) for name in self._columns])
+        return _row([_field(record.get(name)) for name in columns])
 
-    def end(self) -> bytes:
-        return b""
+    return Form(row, _row(columns))
 
 
 def _field(value: Any) -> str:

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from compat.cli.console import cell, config_option, configuration, counting, note, show_table
-from compat.cli.files import CsvForm, Form, JsonForm, NdjsonForm
+from compat.cli.files import Form, csv_form, json_form, ndjson_form
 from compat.config.settings import Configuration
 from compat.core.call import Shim
 from compat.legacy.answer import READING, Answer
@@ -133,8 +133,8 @@ def get(
 
 def _form(name: str, columns: Sequence[str]) -> Form:
     if name == "csv":
-        return CsvForm(columns)
-    return NdjsonForm() if name == "ndjson" else JsonForm("students")
+        return csv_form(columns)
+    return ndjson_form() if name == "ndjson" else json_form("students")
 
 
 def _columns(given: Configuration, chosen: str | None, *, everything: bool) -> tuple[str, ...]:
@@ -174,11 +174,11 @@ def _write(pages: Iterator[_Page], form: Form) -> None:
     for page in pages:
         # Not before the first page is there: a refusal leaves the output empty.
         if totals.last is None:
-            output.write(form.beginning())
+            output.write(form.beginning)
         totals.add(page)
         for record in page.records:
             output.write(form.record(record))
-    output.write(form.end())
+    output.write(form.end)
     output.flush()
     totals.tell()
 

@@ -21,7 +21,7 @@ from compat.cli.console import (
     plain,
     show_table,
 )
-from compat.cli.files import Form, JsonForm, NdjsonForm, whole_file
+from compat.cli.files import Form, json_form, ndjson_form, whole_file
 from compat.cli.records import FORMATS, Found, MalformedError, RecordFile
 from compat.config.file import time_zone
 from compat.errors import ConfigurationError, MappingError
@@ -96,7 +96,7 @@ def translate(
         written = sys.stdout.buffer if output == _STANDARD else stack.enter_context(whole_file(output))
         # The bar would tear records that go to the same terminal.
         entries = stack.enter_context(closing(_entries(files, input_format, quiet=written.isatty())))
-        translation.run(entries, JsonForm() if form == "json" else NdjsonForm(), written, refused)
+        translation.run(entries, json_form() if form == "json" else ndjson_form(), written, refused)
         # Before either file takes its place: a full disk is to spoil neither.
         for file in (written, refused):
             if file is not None:
@@ -171,7 +171,7 @@ class _Translation:
 
     def run(self, entries: Iterable[Found], form: Form, output: BinaryIO, refused: BinaryIO | None) -> None:
         """Write every entry that can be translated; list the others, and keep them where there is a file for them."""
-        output.write(form.beginning())
+        output.write(form.beginning)
         for found in entries:
             made = self._made(found, refused)
             if made is None:
@@ -181,7 +181,7 @@ class _Translation:
                 output.write(form.record(text))
                 self.translated += 1
                 self.losses.update(losses)
-        output.write(form.end())
+        output.write(form.end)
 
     def _made(self, found: Found, refused: BinaryIO | None) -> tuple[bytes, list[Loss]] | None:
         """The translation as JSON and what it lost, or None for an entry that was refused and listed."""

@@ -45,8 +45,9 @@ def check_pairs(
         zone: of times without an offset.
         pseudonymised: whether what is personal in the answers is a pseudonym, and may be shown.
     """
-    explainer = Explainer(DeclaredLosses(upstream, zone=zone), known, rereader, zone)
-    totals = Totals(known, pseudonymised=pseudonymised)
+    rules = known or KnownDifferences()
+    explainer = Explainer(DeclaredLosses(upstream, zone=zone), rules, rereader, zone)
+    totals = Totals(rules, pseudonymised=pseudonymised)
     for pair in pairs:
         totals.add(explainer.outcome(pair))
     return totals.result()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -37,12 +38,7 @@ from compat.regression.comparing.values import change_of_value
 from compat.schemas import COLUMNS
 from compat.text.json import loads
 
-__all__ = [
-    "Edges",
-    "compare",
-    "membership",
-    "order",
-]
+__all__ = ["Edges", "compare", "membership", "order"]
 
 
 class Edges(NamedTuple):
@@ -190,30 +186,23 @@ def _same_json(one: Any, other: Any) -> bool:
         return False
 
 
+@dataclass
 class _Lists:
-    """Two lists of records of one call, as JSON texts."""
+    """Two lists of records of one call, as JSON texts, and what is said of them once: stand-ins, and another order."""
 
-    def __init__(
-        self,
-        call: LegacyCall,
-        old: Sequence[msgspec.Raw],
-        new: Sequence[msgspec.Raw],
-        zone: tzinfo,
-        losses: DeclaredLosses,
-    ) -> None:
-        self._call = call
-        self._old = old
-        self._new = new
-        self._zone = zone
-        self._losses = losses
-        self._stood_in: dict[str, int] = {}
-        self._reordered: Difference | None = None
+    call: LegacyCall
+    old: Sequence[msgspec.Raw]
+    new: Sequence[msgspec.Raw]
+    zone: tzinfo
+    losses: DeclaredLosses
+    stood_in: dict[str, int] = field(default_factory=dict)
+    reordered: Difference | None = None
 
     def differences(self, old_headers: _Headers, new_headers: _Headers) -> list[Difference]:
         """All of them, the list's own first."""
-        if list(self._old) == list(self._new):
+        if list(self.old) == list(self.new):
             return []
-        was, now = ids_of(self._old), ids_of(self._new)
+        was, now = ids_of(self.old), ids_of(self.new)
         if was is None or now is None:
             said = ("a record without an id" if ids is None else "records with ids" for ids in (was, now))
             return [Difference("body shape", None, "id", *said)]
@@ -223,17 +212,17 @@ class _Lists:
             displaced = order(was, now, self._sort_values)
             found += [displaced] if displaced else []
         old_by_id: dict[str, list[msgspec.Raw]] = {}
-        for key, record in zip(reversed(was), reversed(self._old), strict=True):
+        for key, record in zip(reversed(was), reversed(self.old), strict=True):
             old_by_id.setdefault(key, []).append(record)
-        for key, record in zip(now, self._new, strict=True):
+        for key, record in zip(now, self.new, strict=True):
             # One that comes twice is laid beside the other list's first and second.
             left = old_by_id.get(key)
             before = None if not left else left[0] if len(left) == 1 else left.pop()
             if before is not None and before != record:
                 found += self._changes_of_record(key, before, record)
         # That fields stand in another order is said once: it is the writer's way, and no record's own.
-        found += [self._reordered] if self._reordered else []
-        found += [Difference("stand-in", None, name, records=count) for name, count in self._stood_in.items()]
+        found += [self.reordered] if self.reordered else []
+        found += [Difference("stand-in", None, name, records=count) for name, count in self.stood_in.items()]
         return found
 
     def _changes_of_record(self, key: str, before: Any, after: Any) -> Iterable[Difference]:
@@ -247,16 +236,16 @@ class _Lists:
             was = {name: value for name, value in was.items() if name in now}
             now = {name: value for name, value in now.items() if name in was}
         if list(was) != list(now):
-            self._reordered = self._reordered or Difference("field order", key)
+            self.reordered = self.reordered or Difference("field order", key)
             now = {name: now[name] for name in was}
-        texts, tests, stood_in = self._losses.texts, self._losses.tests, self._stood_in
+        texts, tests, stood_in = self.losses.texts, self.losses.tests, self.stood_in
         # All of a check's time that is not reading JSON goes by here.
         for name, value, other in zip(was, was.values(), now.values(), strict=True):
             if value == other:
                 continue
             if other == texts.get(name) or (name in tests and tests[name](value, other)):
                 stood_in[name] = stood_in.get(name, 0) + 1
-            elif (kind := change_of_value(name, value, other, self._zone)) is not None:
+            elif (kind := change_of_value(name, value, other, self.zone)) is not None:
                 found.append(Difference(kind, key, name, value, other))
         return found
 
@@ -267,17 +256,17 @@ class _Lists:
 
     def _sort_values(self, keys: Sequence[str]) -> list[object] | None:
         """What the call sorts by, of some records of the old list."""
-        if self._call.route is not INDEX_STUDENTS:
+        if self.call.route is not INDEX_STUDENTS:
             return None
         try:
-            sort = parse_query(gather(self._call), self._zone).sort
+            sort = parse_query(gather(self.call), self.zone).sort
         except LegacyError:
             return None
         if not sort:
             return None
-        ids = ids_of(self._old) or []
-        by_id = dict(zip(ids, self._old, strict=True))
-        return [_sort_value(members(by_id[key]) or {}, sort, self._zone) for key in keys]
+        ids = ids_of(self.old) or []
+        by_id = dict(zip(ids, self.old, strict=True))
+        return [_sort_value(members(by_id[key]) or {}, sort, self.zone) for key in keys]
 
 
 def _sort_value(record: Mapping[str, msgspec.Raw], sort: Sequence[SortKey], zone: tzinfo) -> tuple[object, ...]:

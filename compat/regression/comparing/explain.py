@@ -179,6 +179,7 @@ class Outcome(msgspec.Struct, frozen=True):
         return [each for each in self.differences if each.by is None]
 
 
+@dataclasses.dataclass(frozen=True)
 class Explainer:
     """Compares pairs and explains what differs.
 
@@ -186,17 +187,10 @@ class Explainer:
     where there is a rereader.
     """
 
-    def __init__(
-        self,
-        losses: DeclaredLosses,
-        known: KnownDifferences | None = None,
-        rereader: Rereader | None = None,
-        zone: tzinfo = timezone.utc,
-    ) -> None:
-        self._losses = losses
-        self._known = known or KnownDifferences()
-        self._rereader = rereader
-        self._zone = zone
+    losses: DeclaredLosses
+    known: KnownDifferences = dataclasses.field(default_factory=KnownDifferences)
+    rereader: Rereader | None = None
+    zone: tzinfo = timezone.utc
 
     def outcome(self, pair: Pair, rereader: Rereader | None = None) -> Outcome:
         """What differs in a pair, and why; the call is made again by a rereader of its own, or by that of all."""
@@ -204,14 +198,14 @@ class Explainer:
         if examined.why_not is not None:
             return Outcome(pair, examined.why_not)
         evidence = evidence_of(pair, examined.content)
-        found = compare(pair, self._zone, self._losses)
+        found = compare(pair, self.zone, self.losses)
         if not found:
             return Outcome(pair, None, evidence)
-        rules = self._known.of_call(pair.call.route.action, pair.caller, pair.call.exam_id)
+        rules = self.known.of_call(pair.call.route.action, pair.caller, pair.call.exam_id)
         explained = [self._by_rule(each, rules) for each in found]
         left = [each for each in explained if each.by is None]
-        rereader = rereader or self._rereader
-        again = read_again(pair, left, rereader, self._zone, self._losses) if left and rereader is not None else None
+        rereader = rereader or self.rereader
+        again = read_again(pair, left, rereader, self.zone, self.losses) if left and rereader is not None else None
         if again is None:
             return Outcome(pair, None, evidence, explained)
         return Outcome(pair, None, evidence, self._after(explained, again, rules), reread=True)
@@ -230,7 +224,7 @@ class Explainer:
         ]
 
     def _by_rule(self, difference: Difference, rules: Sequence[KnownDifference]) -> Difference:
-        loss = self._losses.reason(difference)
+        loss = self.losses.reason(difference)
         if loss is not None:
             return replace(difference, by="loss", reason=loss)
         rule = next((rule for rule in rules if rule.fits(difference)), None)

@@ -85,13 +85,15 @@ def _without_values(text: str) -> str:
         return WITHHELD
     if not isinstance(content, dict):
         return WITHHELD
-    return dumps({name: _operators(name, operators) for name, operators in content.items() if name in COLUMNS})
-
-
-def _operators(name: str, operators: Any) -> Any:
-    if not isinstance(operators, dict):
-        return WITHHELD
-    return {operator: _operand(name, value) for operator, value in operators.items()}
+    return dumps(
+        {
+            name: {operator: _operand(name, value) for operator, value in operators.items()}
+            if isinstance(operators, dict)
+            else WITHHELD
+            for name, operators in content.items()
+            if name in COLUMNS
+        }
+    )
 
 
 def _operand(name: str, value: Any) -> Any:
@@ -122,8 +124,8 @@ _Kind = tuple[str | None, str, By | None, str]
 class Totals:
     """Counts outcomes, and the use of known rules, and makes a result of them."""
 
-    def __init__(self, known: KnownDifferences | None = None, *, pseudonymised: bool = False) -> None:
-        self._known = known or KnownDifferences()
+    def __init__(self, known: KnownDifferences, *, pseudonymised: bool) -> None:
+        self._known = known
         self._pseudonymised = pseudonymised
         self._began, self._ended = math.inf, -math.inf
         # Numbers in the order of Count.

@@ -19,7 +19,7 @@ import msgspec
 
 from compat.doctor.calls import SeenRequest, legacy_call
 from compat.legacy.answer import ANSWERED_BY
-from compat.legacy.routes import LegacyCall, Route
+from compat.legacy.routes import LegacyCall
 from compat.regression.comparing.pairs import Answered
 from compat.regression.recordings.har_body import Body, body_of
 from compat.text import instants
@@ -187,20 +187,16 @@ def _call(request: dict[str, Any], bases: Collection[Base], attached: Attached) 
         raise PassedOver("no call of the old interface", ours=False)
     if not method:
         raise PassedOver("a request without a method", ours=True)
-    _refuse_other_methods(matched[0].route, method)
+    if "GET" not in matched[0].route.methods:
+        raise PassedOver("a write, which is never recorded", ours=False)
+    if method not in matched[0].route.methods:
+        raise PassedOver("a method that is not the route's, such as OPTIONS", ours=False)
     _refuse_other_addresses(SeenRequest(method, url).base_url, bases)
     content_type, body = _sent(request, headers, attached)
     # The body's encoding is left out: a HAR file holds bodies unpacked, whatever the headers say.
     return replace(
         matched[0], method=method, content_type=content_type, body=body, authorization=headers.get("authorization")
     )
-
-
-def _refuse_other_methods(route: Route, method: str) -> None:
-    if "GET" not in route.methods:
-        raise PassedOver("a write, which is never recorded", ours=False)
-    if method not in route.methods:
-        raise PassedOver("a method that is not the route's, such as OPTIONS", ours=False)
 
 
 def _refuse_other_addresses(base_url: str, bases: Collection[Base]) -> None:
@@ -250,7 +246,7 @@ def _sent(request: Mapping[str, Any], headers: Mapping[str, str], attached: Atta
     body = body_of(posted, None, attached)
     if not body.octets and (pairs := _pairs(posted.get("params"))):
         return "application/x-www-form-urlencoded", urlencode(pairs).encode()
-    if not body.octets and (_positive(request.get("bodySize")) or _positive(headers.get("content-length"))):
+    if not body.octets and (_whole(request.get("bodySize")) > 0 or _whole(headers.get("content-length")) > 0):
         raise PassedOver("a call with a body that the file does not have", ours=True)
     return kind if isinstance(kind, str) and kind else None, body.octets
 
@@ -259,8 +255,8 @@ def _answered(
     call: LegacyCall, response: Mapping[str, Any], headers: Mapping[str, str], seconds: float, attached: Attached
 ) -> tuple[Answered, Iterable[str]]:
     """The answer, and what is odd about it; a status of 0 is how a HAR file says that none came."""
-    status = _status(response.get("status"))
-    if status <= 0:
+    status = _whole(response.get("status"))
+    if not 100 <= status < 1000:
         return Answered(0, seconds=seconds, failure="no answer"), ["no answer"]
     content = _part(response, "content")
     body = body_of(content, headers.get("content-encoding"), attached)
@@ -273,22 +269,17 @@ def _odd(call: LegacyCall, status: int, content: Mapping[str, Any], body: Body) 
     if body.octets or call.method == "HEAD" or status in _BODILESS:
         return []
     # Browsers drop large bodies and keep their size; an empty one is there and has none.
-    empty = not _positive(content.get("size")) and (body.there or content.get("size") == 0)
+    empty = _whole(content.get("size")) <= 0 and (body.there or content.get("size") == 0)
     return [] if empty else ["an answer whose body the file does not have"]
 
 
-def _status(value: Any) -> int:
+def _whole(value: Any) -> int:
+    """A whole number, whichever JSON type it has; 0 for what is none."""
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         value = int(value.strip()[:9])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 100 <= value < 1000 else 0
-
-
-def _positive(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.strip("0 ") != "" and value.strip().isdigit()
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _part(whole: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
@@ -20,22 +20,7 @@ from compat.regression.evidence.verdict import Quantiles, Score
 from compat.regression.report.content import Bound, Bucket, Content, Group
 from compat.text.json import several
 
-__all__ = [
-    "Bar",
-    "Gauge",
-    "Line",
-    "Part",
-    "Tick",
-    "as_html",
-    "as_junit",
-    "as_markdown",
-    "bars",
-    "environment",
-    "gauge",
-    "largest_share",
-    "lines",
-    "ticks",
-]
+__all__ = ["as_html", "as_junit", "as_markdown"]
 
 _LEFT, _RIGHT, _BOTTOM, _HEIGHT = 40.0, 632.0, 150.0, 140.0
 _GAUGE = 320.0
@@ -46,117 +31,77 @@ _LARGEST = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _CURVE_RIGHT, _CURVE_BOTTOM, _CURVE_HEIGHT = 600.0, 160.0, 150.0
 
 
-class Part(NamedTuple):
-    """A part of a bar: what it counts, by its first letter, and where it lies."""
-
-    kind: str
-    y: float
-    height: float
+_Drawing = dict[str, Any]
+"""Coordinates, by the names that the templates have for them."""
 
 
-class Bar(NamedTuple):
-    """A span of time: its calls with a difference, as shares of all; the unexplained ones at the bottom."""
-
-    title: str
-    x: float
-    width: float
-    parts: Sequence[Part]
-
-
-class Tick(NamedTuple):
-    """A mark on the axis of milliseconds."""
-
-    x: float
-    label: str
-
-
-class Line(NamedTuple):
-    """An endpoint's curve."""
-
-    name: str
-    points: str
-    label_y: float
-
-
-class Gauge(NamedTuple):
-    """The bound as a bar, and where the threshold stands beside it."""
-
-    width: float
-    threshold: float
-    enough: bool
-
-
-def gauge(bound: Bound) -> Gauge:
+def _gauge(bound: Bound) -> _Drawing:
     """How far the bound is from what is allowed; the axis begins at 0 and ends a little beyond both."""
     end = 1.15 * max(bound.at_most, bound.allowed)
     width, threshold = (round(_GAUGE * value / end, 2) for value in (bound.at_most, bound.allowed))
-    return Gauge(width, threshold, bound.at_most <= bound.allowed)
+    return {"width": width, "threshold": threshold, "enough": bound.at_most <= bound.allowed}
 
 
-def largest_share(buckets: Sequence[Bucket]) -> float:
+def _largest_share(buckets: Sequence[Bucket]) -> float:
     """What the axis of shares ends at, so that the worst span of time fits."""
     worst = max(((each.explained + each.unexplained) / max(1, each.calls) for each in buckets), default=0.0)
     return next(share for share in _LARGEST if worst <= share)
 
 
-def bars(buckets: Sequence[Bucket]) -> list[Bar]:
-    """A stacked bar for each span of time; an empty one for a span without differences."""
-    step, largest = (_RIGHT - _LEFT) / max(1, len(buckets)), largest_share(buckets)
+def _bars(buckets: Sequence[Bucket], largest: float) -> list[_Drawing]:
+    """A stacked bar for each span of time, the unexplained calls at its bottom; an empty one where nothing differed."""
+    step = (_RIGHT - _LEFT) / max(1, len(buckets))
     found = []
     for place, each in enumerate(buckets):
         title = f"{several(each.calls, 'call')}: {each.explained:,} explained, {each.unexplained:,} unexplained"
-        found.append(Bar(title, round(_LEFT + place * step, 2), round(step * 0.85, 2), _parts(each, largest)))
+        parts: list[_Drawing] = []
+        bottom = _BOTTOM
+        for kind, number in (("u", each.unexplained), ("e", each.explained)):
+            if number:
+                height = max(_SMALLEST, _HEIGHT * number / each.calls / largest)
+                bottom -= height
+                parts.append({"kind": kind, "y": round(bottom, 2), "height": round(height, 2)})
+        left, width = round(_LEFT + place * step, 2), round(step * 0.85, 2)
+        found.append({"title": title, "x": left, "width": width, "parts": parts})
     return found
 
 
-def _parts(bucket: Bucket, largest: float) -> list[Part]:
-    parts, bottom = [], _BOTTOM
-    for kind, number in (("u", bucket.unexplained), ("e", bucket.explained)):
-        if number:
-            height = max(_SMALLEST, _HEIGHT * number / bucket.calls / largest)
-            bottom -= height
-            parts.append(Part(kind, round(bottom, 2), round(height, 2)))
-    return parts
+class _Curve:
+    """The chart of a route's latency: which share of its calls each endpoint answered within so many milliseconds."""
 
-
-def _span(quantiles: Sequence[Quantiles]) -> tuple[float, float]:
-    """The powers of ten of milliseconds between which all medians and tails lie."""
-    values = [max(1000 * side[0], 0.01) for each in quantiles for side in (each.old, each.new)]
-    low, high = 10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values)))
-    return float(low), float(high if high > low else low * 10)
-
-
-def _x(value: float, span: tuple[float, float]) -> float:
-    low, high = (math.log10(end) for end in span)
-    share = (math.log10(max(value, span[0])) - low) / (high - low)
-    return round(_LEFT + share * (_CURVE_RIGHT - _LEFT), 2)
-
-
-def ticks(quantiles: Sequence[Quantiles]) -> list[Tick]:
-    """The powers of ten that the milliseconds lie between."""
-    span = _span(quantiles)
-    powers = range(round(math.log10(span[0])), round(math.log10(span[1])) + 1)
-    return [Tick(_x(10.0**power, span), f"{10.0**power:,g}") for power in powers]
-
-
-def lines(quantiles: Sequence[Quantiles]) -> list[Line]:
-    """The curve of each endpoint: which share of its calls was answered within so many milliseconds."""
-    span = _span(quantiles)
-    found = []
-    for name, label_y in (("old", 30.0), ("new", 50.0)):
-        points = [
-            f"{_x(1000 * getattr(each, name)[0], span)},{round(_CURVE_BOTTOM - each.part * _CURVE_HEIGHT, 2)}"
-            for each in quantiles
+    def __init__(self, quantiles: Sequence[Quantiles]) -> None:
+        values = [max(1000 * side[0], 0.01) for each in quantiles for side in (each.old, each.new)]
+        # The axis goes from one power of ten to another.
+        self._low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+        self._high = max(high, self._low + 1)
+        powers = range(self._low, self._high + 1)
+        self.ticks = [{"x": self._x(10.0**power), "label": f"{10.0**power:,g}"} for power in powers]
+        self.lines = [
+            {"name": name, "points": self._points(quantiles, name), "label_y": label_y}
+            for name, label_y in (("old", 30.0), ("new", 50.0))
         ]
-        found.append(Line(name, " ".join(points), label_y))
-    return found
+        middle = min(quantiles, key=lambda each: abs(each.part - 0.5))
+        old, new = _milliseconds(middle.old[0]), _milliseconds(middle.new[0])
+        self.in_words = (
+            f"Half of the calls were answered within {old} ms by the old endpoint, and {new} ms by the new one."
+        )
+
+    def _points(self, quantiles: Sequence[Quantiles], side: str) -> str:
+        return " ".join(
+            f"{self._x(1000 * getattr(each, side)[0])},{round(_CURVE_BOTTOM - each.part * _CURVE_HEIGHT, 2)}"
+            for each in quantiles
+        )
+
+    def _x(self, milliseconds: float) -> float:
+        share = (math.log10(max(milliseconds, 10.0**self._low)) - self._low) / (self._high - self._low)
+        return round(_LEFT + share * (_CURVE_RIGHT - _LEFT), 2)
 
 
 def as_html(content: Content) -> str:
     """The page."""
     style, script = _source("page.css"), _source("page.js")
     return (
-        environment(autoescape=True)
+        _environment(autoescape=True)
         .get_template("page.html")
         .render(
             page=_Drawn(content),
@@ -174,9 +119,9 @@ class _Drawn:
 
     def __init__(self, content: Content) -> None:
         self._content = content
-        self.bars = bars(content.buckets)
-        self.largest = largest_share(content.buckets)
-        self.gauge = gauge(content.bound)
+        self.largest = _largest_share(content.buckets)
+        self.bars = _bars(content.buckets, self.largest)
+        self.gauge = _gauge(content.bound)
         self.curves = [_Curve(each.quantiles) for each in content.latency]
 
     def __getattr__(self, name: str) -> Any:
@@ -190,18 +135,6 @@ class _Drawn:
         return f"Most unexplained differences were in the span from {moment(worst.starts)}: {worst.unexplained:,}."
 
 
-class _Curve:
-    """The chart of a route's latency."""
-
-    def __init__(self, quantiles: Sequence[Quantiles]) -> None:
-        self.lines, self.ticks = lines(quantiles), ticks(quantiles)
-        middle = min(quantiles, key=lambda each: abs(each.part - 0.5))
-        old, new = _milliseconds(middle.old[0]), _milliseconds(middle.new[0])
-        self.in_words = (
-            f"Half of the calls were answered within {old} ms by the old endpoint, and {new} ms by the new one."
-        )
-
-
 def _source(name: str) -> str:
     return (files("compat.regression.report") / "templates" / name).read_text(encoding="utf-8").strip()
 
@@ -211,7 +144,7 @@ def _digest(text: str) -> Markup:
     return Markup("sha256-") + Markup(base64.b64encode(hashlib.sha256(text.encode()).digest()).decode())  # noqa: S704
 
 
-def environment(*, autoescape: bool) -> Environment:
+def _environment(*, autoescape: bool) -> Environment:
     """The templates of this package, with these filters."""
     made = Environment(
         loader=PackageLoader("compat.regression.report"),
@@ -254,7 +187,7 @@ _FILTERS: Mapping[str, Callable[..., str]] = {
 
 def as_markdown(content: Content) -> str:
     """The report as GitHub's Markdown."""
-    text = environment(autoescape=False).get_template("report.md").render(page=content)
+    text = _environment(autoescape=False).get_template("report.md").render(page=content)
     # A line of a template that only says what to do next leaves none behind.
     spaced = re.sub(r"\n(#+ |Made )", r"\n\n\1", text)
     return re.sub(r"\n{3,}", "\n\n", spaced).strip() + "\n"
