@@ -109,8 +109,8 @@ def order(
     before, after = sort_values(was), sort_values(now)
     # Records that the sort does not tell apart keep the order of the list; to lose that is a fault of its own.
     kind = "order of ties" if before is not None and before == after else "order"
-    places = (f"place {keys.index(was[place]) + 1}" for keys in (old, new))
-    return Difference(kind, was[place], None, *places)
+    old_place, new_place = (f"place {keys.index(was[place]) + 1}" for keys in (old, new))
+    return Difference(kind, was[place], None, old_place, new_place)
 
 
 _KEPT_OUT = (401, 403)
@@ -204,8 +204,8 @@ class _Lists:
             return []
         was, now = ids_of(self.old), ids_of(self.new)
         if was is None or now is None:
-            said = ("a record without an id" if ids is None else "records with ids" for ids in (was, now))
-            return [Difference("body shape", None, "id", *said)]
+            said = ["a record without an id" if ids is None else "records with ids" for ids in (was, now)]
+            return [Difference("body shape", None, "id", said[0], said[1])]
         found: list[Difference] = []
         if was != now:
             found = membership(was, now, self._edges(old_headers, new_headers))
