@@ -13,14 +13,7 @@ import pytest
 
 from compat.testing.sandbox import Dataset, generate
 from compat.testing.sandbox.application import write_roster
-from compat.testing.sandbox.records import (
-    BOOLEAN_COLUMNS,
-    FIELDS,
-    INTEGER_COLUMNS,
-    STATUSES,
-    TIME_COLUMNS,
-    column_type,
-)
+from compat.testing.sandbox.records import COLUMNS, FIELDS, STATUSES
 from compat.testing.sandbox.text import read_instant
 
 UTC = timezone.utc
@@ -71,13 +64,13 @@ def test_exams_are_told_apart_and_interleaved(dataset: Dataset) -> None:
 
 
 def test_records_have_the_fields_in_order_and_the_types(dataset: Dataset) -> None:
-    types: dict[str, type] = {"integer": int, "boolean": bool, "string": str, "time": str}
+    types: dict[str, type] = {"integer": int, "boolean": bool, "string": str, "time": str, "array": list}
     for record in dataset.students:
         assert tuple(record) == FIELDS
-        for column in INTEGER_COLUMNS | BOOLEAN_COLUMNS | TIME_COLUMNS:
-            assert record[column] is None or type(record[column]) is types[column_type(column)]
-        for column in TIME_COLUMNS:
-            assert record[column] is None or read_instant(record[column], UTC)
+        for column, kind in COLUMNS.items():
+            value = record[column]
+            assert value is None or type(value) is types[kind]
+            assert value is None or kind != "time" or read_instant(value, UTC)
 
 
 def test_ids_are_unique_and_unsorted(dataset: Dataset) -> None:

@@ -10,9 +10,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from compat.testing.sandbox.parameters import read_boolean, read_integer, read_string, read_time
 from compat.testing.sandbox.records import FIELDS, STATUSES
-from compat.testing.sandbox.reference import filtered, one_page, ordered, page_count, read_filter, read_sort
+from compat.testing.sandbox.reference import (
+    filtered,
+    one_page,
+    ordered,
+    page_count,
+    read_boolean,
+    read_filter,
+    read_integer,
+    read_sort,
+    read_string,
+    read_time,
+)
 from compat.testing.sandbox.text import Number, amsterdam_text, find_zone, read_instant, read_strict_json, utc_text
 
 UTC = timezone.utc

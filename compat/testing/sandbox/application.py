@@ -9,13 +9,25 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-from compat.testing.sandbox import legacy, paginated_sessions, student_sessions
-from compat.testing.sandbox.context import Context, Exchange
+from compat.testing.sandbox.context import Context, ReadRequest
+from compat.testing.sandbox.endpoints import (
+    LEGACY,
+    STUDENT_SESSIONS,
+    Interface,
+    add_student,
+    change_student,
+    delete_student,
+    issue_token,
+    list_sessions,
+    list_students,
+    show_student,
+)
 from compat.testing.sandbox.messages import (
     Call,
     Incoming,
@@ -23,9 +35,9 @@ from compat.testing.sandbox.messages import (
     SandboxAnswer,
     SandboxRequest,
     json_answer,
+    merge,
     text_answer,
 )
-from compat.testing.sandbox.parameters import merge
 from compat.testing.sandbox.records import RosterRow
 
 KINDS = ("cut", "cut-chunked", "truncated", "html", "reset", "slow")
@@ -116,7 +128,7 @@ def _status_answer(status: int) -> SandboxAnswer:
     return json_answer(status, {"error": f"The sandbox was told to fail with {status}.", "errors": {}}, headers)
 
 
-Endpoint = Callable[[Context, Exchange], SandboxAnswer]
+Endpoint = Callable[[Context, ReadRequest], SandboxAnswer]
 Intercept = Callable[[SandboxRequest, SandboxAnswer], SandboxAnswer]
 
 
@@ -138,29 +150,30 @@ def _route(interface: str, method: str, path: str, endpoint: Endpoint) -> Route:
     return Route(interface, method, re.compile(pattern + "/?"), endpoint)
 
 
+def _signed(
+    interface: Interface, method: str, path: str, endpoint: Callable[[Interface, Context, ReadRequest], SandboxAnswer]
+) -> Route:
+    return _route(interface.name, method, path, partial(endpoint, interface))
+
+
 _EXAM = "/api/v3/exams/{id}/"
 _OF_EXAM = "/api/v3/exams/{exam_id}/student_sessions"
 _ONE = "/api/v3/student_sessions/{id}"
 
 ROUTES = (
-    _route("legacy", "GET", _EXAM + "index_students", legacy.index_students),
-    _route("legacy", "GET", _EXAM + "show_student", legacy.show_student),
-    _route("legacy", "POST", _EXAM + "add_student", legacy.add_student),
-    _route("legacy", "DELETE", _EXAM + "delete_student", legacy.delete_student),
-    _route("student_sessions", "GET", "/api/v3/student_sessions", student_sessions.list_all),
-    _route("student_sessions", "GET", _OF_EXAM, student_sessions.list_of_exam),
-    _route("student_sessions", "POST", _OF_EXAM, student_sessions.add),
-    _route("student_sessions", "GET", _ONE, student_sessions.show),
-    _route("student_sessions", "PATCH", _ONE, student_sessions.change),
-    _route("student_sessions", "DELETE", _ONE, student_sessions.remove),
-    _route("token", "POST", "/auth/1.0/token", paginated_sessions.issue_token),
-    _route("paginated_sessions", "GET", "/insights/1.0/sessions", paginated_sessions.list_all),
-    _route(
-        "paginated_sessions",
-        "GET",
-        "/insights/1.0/users/{userId}/sessions",
-        paginated_sessions.list_of_user,
-    ),
+    _signed(LEGACY, "GET", _EXAM + "index_students", list_students),
+    _signed(LEGACY, "GET", _EXAM + "show_student", show_student),
+    _signed(LEGACY, "POST", _EXAM + "add_student", add_student),
+    _signed(LEGACY, "DELETE", _EXAM + "delete_student", delete_student),
+    _signed(STUDENT_SESSIONS, "GET", "/api/v3/student_sessions", list_students),
+    _signed(STUDENT_SESSIONS, "GET", _OF_EXAM, list_students),
+    _signed(STUDENT_SESSIONS, "POST", _OF_EXAM, add_student),
+    _signed(STUDENT_SESSIONS, "GET", _ONE, show_student),
+    _signed(STUDENT_SESSIONS, "PATCH", _ONE, change_student),
+    _signed(STUDENT_SESSIONS, "DELETE", _ONE, delete_student),
+    _route("token", "POST", "/auth/1.0/token", issue_token),
+    _route("paginated_sessions", "GET", "/insights/1.0/sessions", list_sessions),
+    _route("paginated_sessions", "GET", "/insights/1.0/users/{userId}/sessions", list_sessions),
 )
 
 
@@ -207,22 +220,22 @@ class Application:
         request = SandboxRequest(route.interface, incoming.method, incoming.path, merged.public())
         fault = self._draw(request)
         # A request that is to fail must leave no trace: its nonce stays unused, a write is not made.
-        exchange = Exchange(incoming, path_parameters, merged, spend_nonce=fault in (None, "slow"))
+        read = ReadRequest(incoming, path_parameters, merged, spend_nonce=fault in (None, "slow"))
         self.stopping.wait(self._latency + (SLOW_SECONDS if fault == "slow" else 0))
-        answer = self._answer(route, exchange, request, fault)
+        answer = self._answer(route, read, request, fault)
         self._remember(request, answer, fault)
         return Outcome(answer, fault)
 
-    def _answer(self, route: Route, exchange: Exchange, request: SandboxRequest, fault: str | None) -> SandboxAnswer:
+    def _answer(self, route: Route, read: ReadRequest, request: SandboxRequest, fault: str | None) -> SandboxAnswer:
         if fault is None or fault == "slow":
-            return self._execute(route, exchange, request)
+            return self._execute(route, read, request)
         if fault in HALVED and route.method == "GET":
-            return damaged(fault, self._execute(route, exchange, request))
+            return damaged(fault, self._execute(route, read, request))
         return damaged(fault, json_answer(200, {"student": {"id": None, "name": "never made"}}))
 
-    def _execute(self, route: Route, exchange: Exchange, request: SandboxRequest) -> SandboxAnswer:
+    def _execute(self, route: Route, read: ReadRequest, request: SandboxRequest) -> SandboxAnswer:
         try:
-            answer = route.endpoint(self._context, exchange)
+            answer = route.endpoint(self._context, read)
         except RefusalError as refusal:
             answer = refusal.answer()
         intercept = self.intercept

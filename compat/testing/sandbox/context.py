@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from compat.testing.sandbox.dataset import Dataset
-from compat.testing.sandbox.messages import Incoming, RefusalError, SandboxAnswer, json_answer, not_authorised
-from compat.testing.sandbox.parameters import Merged
+from compat.testing.sandbox.messages import Incoming, Merged, RefusalError, SandboxAnswer, json_answer, not_authorised
 
 WINDOW_MILLISECONDS = 5 * 60 * 1000
 
@@ -158,8 +157,8 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """One request: as it came, merged, and whether it may use up its nonce."""
+class ReadRequest:
+    """A request as it came, its parameters, and whether it may use up its nonce."""
 
     incoming: Incoming
     path_parameters: Mapping[str, str]
@@ -167,14 +166,14 @@ class Exchange:
     spend_nonce: bool
 
 
-def signed_parameters(context: Context, exchange: Exchange) -> Mapping[str, str]:
+def signed_parameters(context: Context, request: ReadRequest) -> Mapping[str, str]:
     """The parameters of a request whose signature holds.
 
     The token comes first, then whatever leaves no single set of parameters to verify, then the signature,
     and only then parameters without a value.
     """
-    context.signatures.check_token(exchange.incoming.authorization)
-    exchange.merged.refuse_conflicts()
-    context.signatures.check_parameters(exchange.merged.values, spend=exchange.spend_nonce)
-    exchange.merged.refuse_empty()
-    return exchange.merged.values
+    context.signatures.check_token(request.incoming.authorization)
+    request.merged.refuse_conflicts()
+    context.signatures.check_parameters(request.merged.values, spend=request.spend_nonce)
+    request.merged.refuse_empty()
+    return request.merged.values

@@ -10,65 +10,68 @@ from typing import Any
 
 from compat.testing.sandbox.text import amsterdam_text
 
-FIELDS = (
-    "id",
-    "session_id",
-    "student_id",
-    "external_id",
-    "proctor_id",
-    "time_slot",
-    "created_at",
-    "updated_at",
-    "email",
-    "operating_system",
-    "browser",
-    "browser_version",
-    "status",
-    "token",
-    "screenshare_check",
-    "microphone_check",
-    "speakers_check",
-    "webcam_check",
-    "mobile_check",
-    "dummy_exam_survey",
-    "skip_requirements",
-    "send_confirmation",
-    "name",
-    "start_time",
-    "exam_id",
-    "expires_at",
-    "end_time",
-    "entered_room",
-    "reservation_time",
-    "exam_document_content_type",
-    "exam_document_file_size",
-    "exam_document_updated_at",
-    "reviewed",
-    "id_card_file_name",
-    "id_card_content_type",
-    "id_card_file_size",
-    "face_photo_file_name",
-    "face_photo_content_type",
-    "face_photo_file_size",
-    "bandwidth_check",
-    "bandwidth_speed",
-    "open_time",
-    "individual_info",
-    "rtc_session_id",
-    "in_setup",
-    "in_check_requirements",
-    "attempt",
-    "archived",
-    "current_exam_mode",
-    "rtc_session_ids",
-    "transcoding_status",
-    "is_individual_info_html",
-    "priority",
-    "recording_started_at",
-    "recording_ended_at",
-    "is_email_sent",
-    "incidents",
-)
+COLUMNS = {
+    "id": "integer",
+    "session_id": "string",
+    "student_id": "integer",
+    "external_id": "string",
+    "proctor_id": "integer",
+    "time_slot": "integer",
+    "created_at": "time",
+    "updated_at": "time",
+    "email": "string",
+    "operating_system": "string",
+    "browser": "string",
+    "browser_version": "string",
+    "status": "string",
+    "token": "string",
+    "screenshare_check": "string",
+    "microphone_check": "string",
+    "speakers_check": "string",
+    "webcam_check": "string",
+    "mobile_check": "string",
+    "dummy_exam_survey": "string",
+    "skip_requirements": "boolean",
+    "send_confirmation": "boolean",
+    "name": "string",
+    "start_time": "time",
+    "exam_id": "integer",
+    "expires_at": "time",
+    "end_time": "time",
+    "entered_room": "boolean",
+    "reservation_time": "time",
+    "exam_document_content_type": "string",
+    "exam_document_file_size": "integer",
+    "exam_document_updated_at": "time",
+    "reviewed": "string",
+    "id_card_file_name": "string",
+    "id_card_content_type": "string",
+    "id_card_file_size": "integer",
+    "face_photo_file_name": "string",
+    "face_photo_content_type": "string",
+    "face_photo_file_size": "integer",
+    "bandwidth_check": "string",
+    "bandwidth_speed": "string",
+    "open_time": "time",
+    "individual_info": "string",
+    "rtc_session_id": "integer",
+    "in_setup": "boolean",
+    "in_check_requirements": "boolean",
+    "attempt": "integer",
+    "archived": "boolean",
+    "current_exam_mode": "string",
+    "rtc_session_ids": "array",
+    "transcoding_status": "string",
+    "is_individual_info_html": "boolean",
+    "priority": "string",
+    "recording_started_at": "time",
+    "recording_ended_at": "time",
+    "is_email_sent": "boolean",
+    "incidents": "array",
+}
+"""The fields of the legacy record, in its order, and how each filters and sorts."""
+
+FIELDS = tuple(COLUMNS)
 
 STATUSES = (
     "registered",
@@ -84,62 +87,14 @@ STATUSES = (
     "exam_finished",
 )
 
-INTEGER_COLUMNS = frozenset(
-    {
-        "id",
-        "student_id",
-        "proctor_id",
-        "time_slot",
-        "exam_id",
-        "exam_document_file_size",
-        "id_card_file_size",
-        "face_photo_file_size",
-        "rtc_session_id",
-        "attempt",
-    }
-)
-BOOLEAN_COLUMNS = frozenset(
-    {
-        "skip_requirements",
-        "send_confirmation",
-        "entered_room",
-        "in_setup",
-        "in_check_requirements",
-        "archived",
-        "is_individual_info_html",
-        "is_email_sent",
-    }
-)
-TIME_COLUMNS = frozenset(
-    {
-        "created_at",
-        "updated_at",
-        "start_time",
-        "end_time",
-        "expires_at",
-        "reservation_time",
-        "exam_document_updated_at",
-        "open_time",
-        "recording_started_at",
-        "recording_ended_at",
-    }
-)
-ARRAY_COLUMNS = frozenset({"incidents", "rtc_session_ids"})
-
 
 def column_type(column: str) -> str:
     """The type of a column that filters and sorts; ValueError for every other name."""
-    if column not in FIELDS:
+    if column not in COLUMNS:
         raise ValueError(f"{column!r} is not a column.")
-    if column in ARRAY_COLUMNS:
+    if COLUMNS[column] == "array":
         raise ValueError(f"{column!r} holds an array, which neither filters nor sorts.")
-    if column in INTEGER_COLUMNS:
-        return "integer"
-    if column in BOOLEAN_COLUMNS:
-        return "boolean"
-    if column in TIME_COLUMNS:
-        return "time"
-    return "string"
+    return COLUMNS[column]
 
 
 _FIRST = (

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Instant = tuple[int, str]
+MOST_DIGITS = 400
 
 _TIME = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})"
