@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LINE",
+    "address_options",
     "cell",
     "complain",
     "config_option",
@@ -108,14 +109,7 @@ def show_table(
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    stream = sys.stderr if err else sys.stdout
-    terminal = stream.isatty()
-    # Drawn first and written afterwards, so that a closed pipe is met in one place, for tables and all else.
-    drawing = io.StringIO()
-    width = None if terminal else widest
-    console = Console(file=drawing, force_terminal=terminal, width=width, emoji=False)
-    console.print(table)
-    click.echo(drawing.getvalue(), nl=False, err=err)
+    _draw(lambda console: console.print(table), widest, err=err)
 
 
 def show_lines(lines: Iterable[tuple[str, str]]) -> None:
@@ -124,34 +118,36 @@ def show_lines(lines: Iterable[tuple[str, str]]) -> None:
     Args:
         lines: text and style, such as "green"; the text is printed as it is.
     """
-    terminal = sys.stdout.isatty()
+
+    def draw(console: Console) -> None:
+        for text, style in lines:
+            console.print(Text(text, style=style), soft_wrap=True)
+
+    _draw(draw, _WIDEST)
+
+
+def _draw(draw: Callable[[Console], object], widest: int, *, err: bool = False) -> None:
+    stream = sys.stderr if err else sys.stdout
+    terminal = stream.isatty()
+    # Drawn first and written afterwards, so that a closed pipe is met in one place, for tables and all else.
     drawing = io.StringIO()
-    console = Console(file=drawing, force_terminal=terminal, width=_WIDEST, emoji=False, highlight=False)
-    for text, style in lines:
-        console.print(Text(text, style=style), soft_wrap=True)
-    click.echo(drawing.getvalue(), nl=False)
+    width = None if terminal else widest
+    draw(Console(file=drawing, force_terminal=terminal, width=width, emoji=False, highlight=False))
+    click.echo(drawing.getvalue(), nl=False, err=err)
 
 
 def counting(what: str, *, quiet: bool = False) -> Progress:
-    """A progress bar in steps, on the standard error where that is a terminal; nothing elsewhere.
-
-    Args:
-        what: the unit, such as "pages".
-        quiet: nothing in any case.
-    """
+    """A progress bar in steps of a unit such as "pages"."""
     return _progress(MofNCompleteColumn(), TextColumn(what), quiet=quiet)
 
 
 def measuring(*, quiet: bool = False) -> Progress:
-    """A progress bar in bytes, on the standard error where that is a terminal; nothing elsewhere.
-
-    Args:
-        quiet: nothing in any case.
-    """
+    """A progress bar in bytes."""
     return _progress(DownloadColumn(), quiet=quiet)
 
 
 def _progress(*columns: ProgressColumn, quiet: bool) -> Progress:
+    """A bar on the standard error where that is a terminal; nothing elsewhere, or where it is to be quiet."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
@@ -173,22 +169,33 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KEY = "compat.cli.config"
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
-    # All contexts of one call share their meta: it does not matter before or after which word the option stood.
-    if value is not None:
-        context.meta[_KEY] = value
-
-
 def config_option(command: _Command) -> _Command:
     """Add ``--config``, which :func:`configuration` reads."""
+
+    def remember(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+        # All contexts of one call share their meta: it does not matter before or after which word the option stood.
+        if value is not None:
+            context.meta[_KEY] = value
+
     return click.option(
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         expose_value=False,
-        callback=_remember,
+        callback=remember,
         help="The configuration, instead of exam-compat.toml; before or after the command.",
     )(command)
+
+
+def address_options(what_for: str, port: int, prefix: str = "") -> Callable[[_Command], _Command]:
+    """Add ``--host`` and ``--port``, where something listens; ``prefix`` stands before both names."""
+
+    def add(command: _Command) -> _Command:
+        ports = click.IntRange(0, 65535)
+        free = click.option(f"--{prefix}port", type=ports, default=port, show_default=True, help="0 for any free one.")
+        return click.option(f"--{prefix}host", default="127.0.0.1", show_default=True, help=what_for)(free(command))
+
+    return add
 
 
 def named_config() -> Path | None:

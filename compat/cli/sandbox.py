@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
-from compat.cli.console import say, show_table
+from compat.cli.console import address_options, say, show_table
 from compat.cli.files import whole_file
 from compat.cli.program import INTERRUPTED
 from compat.testing.sandbox import Fault, Sandbox
@@ -38,8 +39,7 @@ def _read_pushdown(context: click.Context, parameter: click.Parameter, value: st
 @click.option("--students", type=click.IntRange(min=0), default=120, show_default=True, help="Over all exams.")
 @click.option("--exams", type=click.IntRange(min=1), default=3, show_default=True, help="From exam 17 upwards.")
 @click.option("--seed", type=int, default=2018, show_default=True, help="The same seed, the same data.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=9300, show_default=True, help="0 for any free one.")
+@address_options("The address to listen at.", 9300)
 @click.option("--latency", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Before every answer.")
 @click.option("--clamp", type=click.IntRange(min=1), default=300, show_default=True, help="Records a page at most.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND:RATE", callback=_read_faults, help="Repeatable.")
@@ -55,20 +55,7 @@ def _read_pushdown(context: click.Context, parameter: click.Parameter, value: st
 @click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], show_default=True, help="Of the configuration.")
 @click.option("--fan-out", is_flag=True, help="Paginated sessions are read user by user, from a roster.")
 @click.option("--write-config", type=click.Path(path_type=Path, dir_okay=False), help="Write the configuration.")
-def sandbox(
-    students: int,
-    exams: int,
-    seed: int,
-    host: str,
-    port: int,
-    latency: float,
-    clamp: int,
-    faults: tuple[Fault, ...],
-    pushdown: tuple[str, ...],
-    kind: str,
-    fan_out: bool,
-    write_config: Path | None,
-) -> int:
+def sandbox(kind: str, fan_out: bool, write_config: Path | None, **options: Any) -> int:
     """Serve the old endpoint and both successors until Ctrl-C.
 
     One generated data set lies behind all three. The newer ones can be slow, short of breath (--clamp) and
@@ -84,21 +71,17 @@ def sandbox(
     if fan_out and kind != "paginated_sessions":
         raise click.UsageError("--fan-out is a way to read paginated sessions: add --kind paginated_sessions.")
     try:
-        served = Sandbox(
-            students=students,
-            exams=exams,
-            seed=seed,
-            host=host,
-            port=port,
-            latency=latency,
-            clamp=clamp,
-            faults=faults,
-            pushdown=pushdown,
-        )
+        served = Sandbox(**options)
     except ValueError as error:
         # Each option is right by itself; only all faults together can be too many.
         raise click.UsageError(str(error)) from None
-    _start(served, host, port)
+    try:
+        served.start()
+    except OSError as error:
+        raise click.ClickException(
+            f"--host {options['host']} --port {options['port']}: {error.strerror or error}; "
+            "take another port, or --port 0 for any free one."
+        ) from None
     try:
         _introduce(served, served.toml(kind, fan_out), write_config)
         served.serve_forever()
@@ -106,15 +89,6 @@ def sandbox(
         served.stop()
     # It serves until it is interrupted: there is no other end.
     return INTERRUPTED
-
-
-def _start(served: Sandbox, host: str, port: int) -> None:
-    try:
-        served.start()
-    except OSError as error:
-        raise click.ClickException(
-            f"--host {host} --port {port}: {error.strerror or error}; take another port, or --port 0 for any free one."
-        ) from None
 
 
 def _introduce(served: Sandbox, toml: str, write_config: Path | None) -> None:
@@ -136,11 +110,7 @@ def _introduce(served: Sandbox, toml: str, write_config: Path | None) -> None:
 
 
 def _write_config(path: Path, toml: str) -> None:
-    """Write the file, unless it is somebody's own.
-
-    Raises:
-        click.ClickException: it is.
-    """
+    """Write the file, unless it is somebody's own."""
     if path.is_file() and not path.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
         raise click.UsageError(f"--write-config {path}: a configuration that no sandbox wrote is there; name another.")
     with whole_file(path) as file:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from compat.cli.console import config_option, named_config, say
+from compat.cli.console import address_options, config_option, named_config, say
 from compat.cli.program import require_extra
 from compat.config.file import find_config
 
@@ -17,12 +18,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 @click.command(short_help="Answer old calls over HTTP, for callers in any language.")
 @config_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address for calls.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for any free one.")
-@click.option("--admin-host", default="127.0.0.1", show_default=True, help="The address for operators.")
-@click.option(
-    "--admin-port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0 for any free one."
-)
+@address_options("The address for calls.", 8080)
+@address_options("The address for operators.", 8081, prefix="admin-")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: as in [gateway], else 1]")
 @click.option("--threads", type=click.IntRange(min=1), help="Calls that each answers at once.  [default: 32]")
 @click.option(
@@ -35,17 +32,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 )
 @click.option("--tls-certificate", type=_FILE, help="A certificate chain, PEM: serve HTTPS.")
 @click.option("--tls-key", type=_FILE, help="Its key, PEM.")
-def serve(
-    host: str,
-    port: int,
-    admin_host: str,
-    admin_port: int,
-    workers: int | None,
-    threads: int | None,
-    stop_within: int,
-    tls_certificate: Path | None,
-    tls_key: Path | None,
-) -> int:
+def serve(**options: Any) -> int:
     """Serve the deprecated interface until it is told to stop.
 
     The configuration says who may call and which successor answers. With student sessions, every other path passes
@@ -65,26 +52,15 @@ def serve(
     from compat.gateway.server import ServerSettings
     from compat.gateway.server import serve as serve_calls
 
-    if (tls_certificate is None) != (tls_key is None):
+    if (options["tls_certificate"] is None) != (options["tls_key"] is None):
         raise click.UsageError("--tls-certificate and --tls-key go together.")
-    settings = ServerSettings(
-        (named_config() or find_config()).absolute(),
-        host=host,
-        port=port,
-        admin_host=admin_host,
-        admin_port=admin_port,
-        workers=workers,
-        threads=threads,
-        stop_within=stop_within,
-        tls_certificate=tls_certificate,
-        tls_key=tls_key,
-    )
+    asked = ServerSettings((named_config() or find_config()).absolute(), **options)
     try:
-        return serve_calls(settings, _announce)
+        return serve_calls(asked, _announce)
     except OSError as error:
         raise click.ClickException(
-            f"--host {host} --port {port}, --admin-host {admin_host} --admin-port {admin_port}: "
-            f"{error.strerror or error}; take others, or port 0 for any free one."
+            f"--host {asked.host} --port {asked.port}, --admin-host {asked.admin_host} --admin-port "
+            f"{asked.admin_port}: {error.strerror or error}; take others, or port 0 for any free one."
         ) from None
 
 
