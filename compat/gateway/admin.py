@@ -3,28 +3,125 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
 
+from compat.errors import CompatError
 from compat.gateway.live_report import LiveReport, NoReport
-from compat.gateway.readiness import Readiness
+from compat.gateway.metrics import UpstreamSeen
+from compat.gateway.passing import proxy_to
+from compat.gateway.workers import ANSWERING, OK
 
-__all__ = ["AdminApplication", "serving_admin"]
+__all__ = ["AdminApplication", "Readiness", "ReadinessCheck", "serving_admin"]
+
+_log = logging.getLogger("compat.gateway.admin")
+
+_RECENT = 30.0
+"""Seconds for which what calls heard of the upstream counts."""
+
+_WAIT = 2.0
+"""Seconds to wait for a connection, and for the workers to answer."""
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether calls should come, and each thing that was checked with ``ok`` or what is wrong with it; no secrets."""
+
+    ready: bool
+    checks: Mapping[str, str]
+
+
+class _Pinged(Protocol):
+    def ping(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class ReadinessCheck:
+    """Looks at everything that a call needs.
+
+    The upstream counts by what calls heard of it within the last 30 seconds: one answer of use is enough, and only
+    failures are too little. Where no call was made, it is enough that it, or the proxy before it, takes a connection.
+
+    Attributes:
+        asked: what each worker answers to a question, within so many seconds.
+        upstream: the upstream's base URL.
+        seen: when calls last heard of it.
+        store: where nonces are recorded.
+        stopping: set as soon as the gateway is told to stop.
+    """
+
+    asked: Callable[[str, float], Mapping[str, str | None]]
+    upstream: str
+    seen: Callable[[], UpstreamSeen]
+    store: _Pinged
+    stopping: threading.Event
+
+    def __call__(self) -> Readiness:
+        if self.stopping.is_set():
+            return Readiness(False, {"gateway": "it is stopping"})
+        found = {
+            # Without one that can be used the gateway would not run; it is shown for whoever looks for it.
+            "configuration": OK,
+            "workers": self._workers(),
+            "store": self._stored(),
+            "upstream": self._reached(),
+        }
+        return Readiness(all(each == OK for each in found.values()), found)
+
+    def _workers(self) -> str:
+        answers = self.asked(ANSWERING, _WAIT)
+        if not answers:
+            return "no worker has started"
+        none = f"no answer within {_WAIT:g} seconds; it hangs, is stopped, or all of its threads are taken"
+        wrong = [f"{name}: {none if answer is None else answer}" for name, answer in answers.items() if answer != OK]
+        return "; ".join(wrong) or OK
+
+    def _stored(self) -> str:
+        try:
+            self.store.ping()
+        except CompatError as error:
+            return str(error)
+        return OK
+
+    def _reached(self) -> str:
+        seen, since = self.seen(), time.time() - _RECENT
+        if seen.success > since:
+            return OK
+        if seen.failure > since:
+            return f"every request of the last {_RECENT:g} seconds failed"
+        host, port = _first_stop(self.upstream)
+        try:
+            socket.create_connection((host, port), timeout=_WAIT).close()
+        except OSError:
+            return f"{host}:{port} takes no connection"
+        return OK
+
+
+def _first_stop(url: str) -> tuple[str, int]:
+    """Where a request to a URL connects to: its host, or the proxy that the environment names for it."""
+    proxy = proxy_to(url)
+    parts = urlsplit(proxy if proxy is None or "://" in proxy else f"http://{proxy}") if proxy else urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80)
+
 
 _HTML = "text/html; charset=utf-8"
 _JSON = "application/json"
 _NUMBERS = "text/plain; version=1.0.0; charset=utf-8"
 _SLOWEST = 10.0
 """Seconds that a client of the admin address may take to send its request."""
-
-_log = logging.getLogger("compat.gateway.admin")
 
 _Page = tuple[HTTPStatus, str, bytes]
 

@@ -14,14 +14,35 @@ from compat.config.settings import Configuration
 from compat.core.call import Admitted, Shim
 from compat.core.walks import ASKS_UPSTREAM, Steps
 from compat.errors import LegacyError, UpstreamError
-from compat.gateway.limits import Slots, TooManyCalls, check_head, make_verifier
-from compat.gateway.logs import place_of
-from compat.gateway.modes import Divided, Part
-from compat.gateway.observers import Aftermath, Counted, describe
-from compat.gateway.passing import Passing
-from compat.gateway.request import Bodies, Exchange, Observer, deprecation_headers, request_id
-from compat.gateway.settings import GatewaySettings
-from compat.gateway.threads import Headers, Receive, Scope, Send, Threads, by_name, disconnected, send_answer
+from compat.gateway.limits import CallSlots, check_head, make_verifier
+from compat.gateway.logs import source_line
+from compat.gateway.modes import PartialAnswer, TwoEndpointCalls
+from compat.gateway.observers import InventoryObserver, ObserverQueue, describe
+from compat.gateway.passing import PassThrough
+from compat.gateway.refusals import (
+    CallerGone,
+    GatewayFailed,
+    MethodNotAllowed,
+    MisspeltPath,
+    NoSuchPath,
+    NothingPassesThrough,
+    TooManyCalls,
+)
+from compat.gateway.request import (
+    Bodies,
+    Exchange,
+    Headers,
+    Observer,
+    Receive,
+    Scope,
+    Send,
+    by_name,
+    disconnected,
+    request_id,
+    send_answer,
+)
+from compat.gateway.settings import GatewaySettings, deprecation_headers
+from compat.gateway.threads import Threads
 from compat.legacy.answer import ANSWERED_BY, Answer, failure
 from compat.legacy.routes import ROUTES, LegacyCall, Route, match_route, methods_of, misspelt_route
 from compat.legacy.verifier import Refused
@@ -78,7 +99,7 @@ class Gateway:
         self.settings = GatewaySettings.of(configuration)
         self._store = store
         self._walks = walks_of(configuration, store)
-        self._slots = Slots(self.settings.calls_per_caller)
+        self._slots = CallSlots(self.settings.calls_per_caller)
         verifier = make_verifier(configuration, store, self._slots)
         self._shim = Shim(configuration.upstream, configuration.settings, verifier, self._walks)
         self.router = ModeRouter.of(configuration, read_environment_once=True)
@@ -87,17 +108,17 @@ class Gateway:
         self._inventory = inventory_of(configuration)
         observers = [] if observe is None else [observe]
         if self._inventory is not None:
-            observers.append(Counted(self._inventory))
-        self._aftermath = Aftermath(configuration.callers, observers) if observers else None
+            observers.append(InventoryObserver(self._inventory))
+        self._observers = ObserverQueue(configuration.callers, observers) if observers else None
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
-        self._new: Passing | None = None
+        self._new: PassThrough | None = None
         silence = self.settings.body_silence
         if isinstance(upstream, StudentSessions) and self.settings.pass_through:
-            self._new = Passing(upstream.base_url, "new", silence, upstream.keep_alive)
+            self._new = PassThrough(upstream.base_url, "new", silence, upstream.keep_alive)
         # Where there is no old endpoint, no caller has a mode that leads there.
-        self._legacy = Passing(configuration.legacy_base_url or "", "legacy", silence)
-        self._divided = Divided(self.router, self._shim, self._slots, self._legacy)
+        self._legacy = PassThrough(configuration.legacy_base_url or "", "legacy", silence)
+        self._two_endpoints = TwoEndpointCalls(self.router, self._shim, self._slots, self._legacy)
 
     @property
     def walks_kept(self) -> int:
@@ -120,8 +141,8 @@ class Gateway:
         await self._threads.close()
         # What is compared asks the old endpoint through this loop.
         await asyncio.get_running_loop().run_in_executor(None, self.router.close)
-        if self._aftermath is not None:
-            await self._aftermath.close()
+        if self._observers is not None:
+            await self._observers.close()
         if self._inventory is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._inventory.close)
         for passing in filter(None, (self._new, self._legacy)):
@@ -147,7 +168,7 @@ class Gateway:
         request = Request(scope, receive, send, given, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
         try:
             await self._answer(request)
-        except _CallerGone as gone:
+        except CallerGone as gone:
             await request.answer(failure(gone))
             exchange.status = 0
         except LegacyError as error:
@@ -156,8 +177,8 @@ class Gateway:
             await request.answer(_of_the_old(failure(error)) if exchange.answered_by == "legacy" else failure(error))
         finally:
             exchange.seconds = time.perf_counter() - begun
-            if self._aftermath is not None:
-                self._aftermath.ended(exchange, request.asked)
+            if self._observers is not None:
+                self._observers.ended(exchange, request.asked)
 
     async def _answer(self, request: Request) -> None:
         path = request.scope["raw_path"].decode("latin-1")
@@ -166,7 +187,7 @@ class Gateway:
             check_head(request.scope, self.settings)
             request.exchange.refusal = misspelt_route(path)
             if request.exchange.refusal is not None:
-                raise _MisspeltPath(request.exchange.refusal)
+                raise MisspeltPath(request.exchange.refusal, ", ".join(route.action for route in ROUTES))
             await request.pass_on(self._for_other_paths(path))
             return
         route, exam_id = matched
@@ -181,32 +202,34 @@ class Gateway:
         if isinstance(answer, Answer):
             await request.answer(answer)
         else:
-            await self._divided.finish(request, answer)
+            await self._two_endpoints.finish(request, answer)
 
-    def _for_other_paths(self, path: str) -> Passing:
+    def _for_other_paths(self, path: str) -> PassThrough:
         if self._new is not None:
             return self._new
         methods = methods_of(path)
         if methods:
-            raise _MethodNotAllowed(methods)
-        raise _NoSuchPath if self.settings.pass_through else _NothingPassesThrough
+            raise MethodNotAllowed(methods)
+        raise NoSuchPath if self.settings.pass_through else NothingPassesThrough
 
-    def _unclaimed(self, answer: Answer | Part) -> None:
-        if isinstance(answer, Part):
-            self._divided.give_back(answer)
+    def _unclaimed(self, answer: Answer | PartialAnswer) -> None:
+        if isinstance(answer, PartialAnswer):
+            self._two_endpoints.give_back(answer)
 
-    def _called(self, call: LegacyCall, exchange: Exchange, cancelled: Callable[[], bool]) -> Steps[Answer | Part]:
+    def _called(
+        self, call: LegacyCall, exchange: Exchange, cancelled: Callable[[], bool]
+    ) -> Steps[Answer | PartialAnswer]:
         """The answer to a call, in a thread; or what there is of it where the old endpoint has a part in it."""
         try:
             admitted = self._shim.admit(call)
             name = admitted.caller.name if admitted.caller is not None else ""
-            part: Answer | Part | None = None
+            part: Answer | PartialAnswer | None = None
             try:
                 options = CallOptions(attempted=exchange.attempted, cancelled=cancelled)
                 part = yield from self._admitted(admitted, name, exchange, options)
             finally:
                 # Where the old endpoint is to answer, the call is still running.
-                if not isinstance(part, Part) or part.answer is not None:
+                if not isinstance(part, PartialAnswer) or part.answer is not None:
                     self._slots.give_back(name)
             return part
         except Refused as refused:
@@ -221,19 +244,19 @@ class Gateway:
         except Cancelled:
             raise
         except Exception as error:  # noqa: BLE001 - an error of ours has an answer too, and its text may hold anything
-            _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, place_of(error))
-            return failure(_Failed())
+            _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, source_line(error))
+            return failure(GatewayFailed())
 
     def _admitted(
         self, admitted: Admitted, name: str, exchange: Exchange, options: CallOptions
-    ) -> Steps[Answer | Part]:
+    ) -> Steps[Answer | PartialAnswer]:
         call = admitted.call
         exchange.caller, exchange.exam_id, exchange.answered_by = name, call.exam_id, "new"
         if self._inventory is not None:
             describe(exchange, admitted)
         decision = self.router.decide(call, Identity(name, name))
         if decision is not ONLY_NEW:
-            return (yield from self._divided.begin(decision, admitted, exchange, options))
+            return (yield from self._two_endpoints.begin(decision, admitted, exchange, options))
         return (yield from self._shim.steps(admitted, options))
 
 
@@ -254,7 +277,7 @@ class Request:
         self.exchange.status = answer.status
         await send_answer(self.send, answer, self.further)
 
-    async def pass_on(self, passing: Passing, body: bytes | None = None) -> None:
+    async def pass_on(self, passing: PassThrough, body: bytes | None = None) -> None:
         """Let another endpoint answer."""
         further = [*self.further, (ANSWERED_BY.encode(), passing.answers_as.encode())]
         self.exchange.answered_by = passing.answers_as
@@ -265,7 +288,7 @@ class Request:
             raise
         self._attempted(passing, self.exchange.status)
 
-    def _attempted(self, passing: Passing, status: int | None) -> None:
+    def _attempted(self, passing: PassThrough, status: int | None) -> None:
         # What the old endpoint answers says nothing of the upstream.
         if passing.answers_as == "new":
             self.exchange.attempted(status)
@@ -288,64 +311,6 @@ class Request:
         )
 
 
-class _CallerGone(LegacyError):
-    """Nobody is there to read an answer; a server may still want one."""
-
-    status = 499
-
-    def __init__(self) -> None:
-        super().__init__("The caller went away before it was answered.")
-
-
-class _Failed(LegacyError):
-    status = 500
-
-    def __init__(self) -> None:
-        super().__init__("The gateway failed; its log says where.")
-
-
-class _MisspeltPath(LegacyError):
-    """Passed on, it would be asked of an endpoint that may read it as the route and does not check who calls."""
-
-    status = 404
-
-    def __init__(self, reason: str) -> None:
-        actions = ", ".join(route.action for route in ROUTES)
-        super().__init__(f"There is no such path: {reason}; it is /api/v3/exams/<id>/ and one of {actions}.")
-
-
-class _NoSuchPath(LegacyError):
-    status = 404
-
-    def __init__(self) -> None:
-        super().__init__(
-            "There is no such path here: the deprecated exam students routes are answered from paginated sessions, "
-            "and the old endpoint's other paths have no counterpart there."
-        )
-
-
-class _NothingPassesThrough(LegacyError):
-    status = 404
-
-    def __init__(self) -> None:
-        super().__init__(
-            "There is no such path here: this gateway answers the deprecated exam students routes and passes nothing "
-            "else through; call the new endpoint at its own address."
-        )
-
-
-class _MethodNotAllowed(LegacyError):
-    status = 405
-
-    def __init__(self, methods: tuple[str, ...]) -> None:
-        super().__init__(f"This path answers {' and '.join(methods)} alone.")
-        self._methods = methods
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Allow": ", ".join(self._methods)}
-
-
 def _nothing(cancelled: Callable[[], bool]) -> Steps[None]:
     yield ASKS_UPSTREAM
 
@@ -354,7 +319,7 @@ async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
     """What a call leads to; where its caller goes away meanwhile, it is cancelled.
 
     Raises:
-        _CallerGone: the caller went away.
+        CallerGone: the caller went away.
     """
     watching: list[asyncio.Task[None]] = []
 
@@ -368,7 +333,7 @@ async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
         return await running
     except asyncio.CancelledError:
         if watching and watching[0].done():
-            raise _CallerGone from None
+            raise CallerGone from None
         raise
     finally:
         later.cancel()

@@ -6,77 +6,24 @@ import hashlib
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping
 
 from compat.config.settings import CallerSettings, Configuration
-from compat.errors import ConfigurationError, LegacyError
+from compat.errors import ConfigurationError
+from compat.gateway.refusals import BadRequest, HeadersTooLarge, TooManyCalls, TransferCodingUnknown, UrlTooLong
+from compat.gateway.request import Scope
 from compat.gateway.settings import GatewaySettings
-from compat.gateway.threads import Headers, Scope
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import Verifier
 from compat.processes import renew_after_fork
 from compat.stores import Store
 
-__all__ = [
-    "Slots",
-    "TooManyCalls",
-    "UrlTooLong",
-    "check_head",
-    "make_verifier",
-]
+__all__ = ["CallSlots", "check_head", "make_verifier"]
 
 _BETWEEN = 4
 """Bytes of a header beside its name and value, as HTTP/1.1 writes it."""
 
 
 _HOST = re.compile(rb"[!$%&'()*+;=:\[\]\w.~-]*")
-_SHOWN = 60
-"""Letters of what a caller wrote that a message shows."""
-
-
-class UrlTooLong(LegacyError):
-    """A path and a query that are longer than they may be: 414."""
-
-    status = 414
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"The URL is too long: its path and query may have {most} bytes.")
-
-
-class _HeadersTooLarge(LegacyError):
-    status = 431
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"The headers are too large: they may have {most} bytes.")
-
-
-class _BadRequest(LegacyError):
-    status = 400
-
-
-class _CodingNotImplemented(LegacyError):
-    status = 501
-
-    def __init__(self, coding: str) -> None:
-        super().__init__(f"Transfer-Encoding: {coding[:_SHOWN]} is not understood here, but chunked alone.")
-
-
-class TooManyCalls(LegacyError):
-    """A caller has as many calls running as it may have: 429. The call spent nothing and may be sent again as it is.
-
-    Attributes:
-        caller: the caller's name.
-    """
-
-    status = 429
-
-    def __init__(self, most: int, caller: str) -> None:
-        super().__init__(f"Too many calls at once: {most} may run at a time.")
-        self.caller = caller
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": "1"}
 
 
 def check_head(scope: Scope, settings: GatewaySettings) -> None:
@@ -90,16 +37,16 @@ def check_head(scope: Scope, settings: GatewaySettings) -> None:
     _check_framing(scope)
     if len(scope["raw_path"]) + 1 + len(scope["query_string"]) > settings.max_url:
         raise UrlTooLong(settings.max_url)
-    if _size(scope["headers"]) > settings.max_headers:
-        raise _HeadersTooLarge(settings.max_headers)
+    if sum([len(name) + len(value) + _BETWEEN for name, value in scope["headers"]]) > settings.max_headers:
+        raise HeadersTooLarge(settings.max_headers)
 
 
 def _check_host(hosts: list[bytes]) -> None:
     """RFC 9112, section 3.2."""
     if len(hosts) != 1:
-        raise _BadRequest(f"The header Host has to come once in a request of HTTP/1.1; it came {len(hosts)} times.")
+        raise BadRequest(f"The header Host has to come once in a request of HTTP/1.1; it came {len(hosts)} times.")
     if not _HOST.fullmatch(hosts[0]):
-        raise _BadRequest("The header Host has to name one host, and its port where it needs one.")
+        raise BadRequest("The header Host has to name one host, and its port where it needs one.")
 
 
 def _check_framing(scope: Scope) -> None:
@@ -108,19 +55,15 @@ def _check_framing(scope: Scope) -> None:
     if not codings:
         return
     if scope["http_version"] == "1.0":
-        raise _BadRequest("The header Transfer-Encoding has no meaning in HTTP/1.0.")
+        raise BadRequest("The header Transfer-Encoding has no meaning in HTTP/1.0.")
     if any(name == b"content-length" for name, _ in scope["headers"]):
-        raise _BadRequest("The headers Transfer-Encoding and Content-Length contradict each other; send one of them.")
+        raise BadRequest("The headers Transfer-Encoding and Content-Length contradict each other; send one of them.")
     coding = b", ".join(codings).decode("latin-1")
     if coding.strip().lower() != "chunked":
-        raise _CodingNotImplemented(coding)
+        raise TransferCodingUnknown(coding)
 
 
-def _size(headers: Headers) -> int:
-    return sum([len(name) + len(value) + _BETWEEN for name, value in headers])
-
-
-class Slots:
+class CallSlots:
     """The calls of each caller that run in this process, so that one of them cannot take all the threads."""
 
     def __init__(self, most: int) -> None:
@@ -134,11 +77,7 @@ class Slots:
         self._taken: Counter[str] = Counter()
 
     def take(self, caller: str) -> None:
-        """Take a slot that :meth:`give_back` ends.
-
-        Raises:
-            TooManyCalls: all of them are taken.
-        """
+        """Take a slot that :meth:`give_back` ends; TooManyCalls where all of them are taken."""
         with self._lock:
             if self._taken[caller] >= self._most:
                 raise TooManyCalls(self._most, caller)
@@ -150,7 +89,7 @@ class Slots:
             self._taken[caller] -= 1
 
 
-def make_verifier(configuration: Configuration, store: Store, slots: Slots) -> Verifier:
+def make_verifier(configuration: Configuration, store: Store, slots: CallSlots) -> Verifier:
     """The verifier of the configured callers.
 
     Args:

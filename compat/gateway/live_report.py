@@ -31,11 +31,7 @@ _log = logging.getLogger("compat.gateway.admin")
 
 
 class NoReport(CompatError):
-    """There is none, or none yet; the text says why.
-
-    Attributes:
-        status: the HTTP status that says so.
-    """
+    """There is no report, or none yet; the text says why, and the HTTP status says so."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
@@ -77,19 +73,11 @@ class LiveReport:
         self._making: threading.Event | None = None
 
     def html(self) -> bytes:
-        """The page.
-
-        Raises:
-            NoReport: there is none, or none yet.
-        """
+        """The page; NoReport where there is none, or none yet."""
         return self._current().html
 
     def json(self) -> bytes:
-        """The same as ``exam-compat check --json`` writes.
-
-        Raises:
-            NoReport: there is none, or none yet.
-        """
+        """The same as ``exam-compat check --json`` writes; NoReport where there is none, or none yet."""
         return self._current().json
 
     def _current(self) -> _Made:

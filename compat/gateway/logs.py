@@ -21,7 +21,7 @@ from compat.gateway.request import Exchange
 if TYPE_CHECKING:
     from compat.gateway.metrics import Metrics
 
-__all__ = ["Journal", "JsonLines", "line_of", "log_settings", "place_of", "write_lines"]
+__all__ = ["CallLog", "JsonLines", "log_line", "log_settings", "source_line", "write_lines"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,7 +39,7 @@ def write_lines(lines: bytes) -> None:
         return
 
 
-class Journal:
+class CallLog:
     """Takes requests whose answers have ended; an ``Observer`` for :func:`compat.gateway.make_application`.
 
     Args:
@@ -55,7 +55,7 @@ class Journal:
         self._metrics.count(ended)
         lines = b""
         for exchange in ended:
-            line = line_of(exchange)
+            line = log_line(exchange)
             if len(lines) + len(line) > _AT_ONCE and lines:
                 self._write(lines)
                 lines = b""
@@ -63,7 +63,7 @@ class Journal:
         self._write(lines)
 
 
-def line_of(exchange: Exchange) -> bytes:
+def log_line(exchange: Exchange) -> bytes:
     """A request as a line of JSON."""
     exam_id = exchange.exam_id or ""
     line = _Line(
@@ -127,7 +127,7 @@ class JsonLines(logging.Formatter):
         return _encode(shown).decode()
 
 
-def place_of(error: Exception) -> str:
+def source_line(error: Exception) -> str:
     """The file and line that an error came from."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{last.filename}:{last.lineno}"

@@ -1,8 +1,8 @@
 """What the gateway counts, for Prometheus; right across worker processes.
 
 Where ``PROMETHEUS_MULTIPROC_DIR`` names a directory before this module is imported, every process keeps its numbers in
-files there, and :class:`Gathered` adds them up. Labels are bounded: routes, statuses, the callers of the configuration,
-the reasons of refusals and the declared fields.
+files there, and :class:`MetricsReader` adds them up. Labels are bounded: routes, statuses, the callers of the
+configuration, the reasons of refusals and the declared fields.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
@@ -19,7 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from compat.gateway.request import OTHER_ROUTE, Exchange
 
-__all__ = ["DIRECTORY_VARIABLE", "Gathered", "Metrics", "UpstreamSeen"]
+__all__ = ["DIRECTORY_VARIABLE", "Metrics", "MetricsReader", "UpstreamSeen"]
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -27,7 +28,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 _SUCCESS = "exam_compat_upstream_last_success_timestamp_seconds"
 _FAILURE = "exam_compat_upstream_last_failure_timestamp_seconds"
 _STRANGER = "unknown"
-"""Whose calls those are that nobody was told by a token."""
+"""Label for calls without a known token."""
 
 _FRESH = 1.0
 """Seconds within which a moment is not written down anew."""
@@ -65,10 +66,10 @@ class Metrics:
         )
         self._success = _Moment(Gauge(_SUCCESS, "Last use.", registry=registry, multiprocess_mode="max"))
         self._failure = _Moment(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
-        # Looking a label set up costs more than counting it.
-        self._counted: dict[tuple[str, int, str], Counter] = {}
-        self._lengths: dict[str, Histogram] = {}
-        self._outcomes: dict[int | None, Counter] = {}
+        # Looking a label set up costs more than counting it. Labels are bounded, and so is what is kept.
+        self._calls_of = cache(self._calls.labels)
+        self._seconds_of = cache(self._seconds.labels)
+        self._attempts_of = cache(self._attempts.labels)
 
     def count(self, ended: Sequence[Exchange]) -> None:
         """Count requests whose answers have ended; what is alike is counted at once."""
@@ -102,25 +103,8 @@ class Metrics:
         """A call was answered by both endpoints ("done"), or was to be and there was too much to do ("dropped")."""
         self._pairs.labels(outcome).inc()
 
-    def _calls_of(self, route: str, status: int, caller: str) -> Counter:
-        key = (route, status, caller)
-        found = self._counted.get(key)
-        if found is None:
-            found = self._counted[key] = self._calls.labels(route, str(status), caller)
-        return found
-
-    def _seconds_of(self, route: str) -> Histogram:
-        found = self._lengths.get(route)
-        if found is None:
-            found = self._lengths[route] = self._seconds.labels(route)
-        return found
-
     def _attempted(self, status: int | None, number: int, *, own: bool) -> None:
-        outcome = self._outcomes.get(status)
-        if outcome is None:
-            outcome = self._attempts.labels("none" if status is None else f"{status // 100}xx")
-            self._outcomes[status] = outcome
-        outcome.inc(number)
+        self._attempts_of("none" if status is None else f"{status // 100}xx").inc(number)
         kind = _failure_of(status)
         if kind is not None:
             self._failures.labels(kind).inc(number)
@@ -167,7 +151,7 @@ class UpstreamSeen:
     failure: float = 0.0
 
 
-class Gathered:
+class MetricsReader:
     """The numbers of every process that writes to a directory, or those of one registry.
 
     Args:
@@ -178,7 +162,7 @@ class Gathered:
         self._directory = source if isinstance(source, Path) else None
         self._registry = CollectorRegistry() if isinstance(source, Path) else source
         if isinstance(source, Path):
-            _Begun(self._registry, path=str(source))
+            _NonEmptyFiles(self._registry, path=str(source))
 
     def exposition(self) -> bytes:
         """All numbers, in Prometheus's text format."""
@@ -192,7 +176,7 @@ class Gathered:
         return UpstreamSeen(found.get(_SUCCESS, 0.0), found.get(_FAILURE, 0.0))
 
 
-class _Begun(MultiProcessCollector):
+class _NonEmptyFiles(MultiProcessCollector):
     """Reads the files that have been begun.
 
     A process makes a file empty, and gives it its length a moment later; if it is killed in between, never. The

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from compat.core.call import Admitted, Shim
 from compat.core.walks import Steps
 from compat.errors import LegacyError, UpstreamError
-from compat.gateway.limits import Slots
-from compat.gateway.passing import Cut, Passing
-from compat.gateway.request import Exchange
-from compat.gateway.threads import Scope, Send
+from compat.gateway.limits import CallSlots
+from compat.gateway.passing import AnswerCutOff, PassThrough
+from compat.gateway.request import Exchange, Scope, Send
 from compat.legacy.answer import Answer, failure
 from compat.migration.modes.router import Asker, Decision, ModeRouter
 from compat.regression.comparing.pairs import LONGEST, Answered, kept_answer, kept_error
@@ -25,18 +24,13 @@ from compat.upstream.transport import CallOptions
 if TYPE_CHECKING:
     from compat.gateway.application import Request
 
-__all__ = [
-    "Divided",
-    "KeptAnswer",
-    "Part",
-    "asking_behind",
-]
+__all__ = ["KeptAnswer", "PartialAnswer", "TwoEndpointCalls", "old_endpoint_asker"]
 
-_PATIENCE = 60.0
+_BEHIND = 60.0
 """Seconds for the old endpoint's whole answer where nobody waits for it."""
 _PARTS_OF_A_REQUEST = ("type", "http_version", "method", "raw_path", "query_string", "headers")
 _EITHER = zlib.MAX_WBITS | 32
-"""Tells zlib to look whether it is gzip or deflate."""
+"""Lets zlib find out whether it is gzip or deflate."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -116,14 +110,8 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
             return found
 
 
-def asking_behind(old: Passing, scope: Scope, body: bytes) -> Asker:
-    """Asks the old endpoint for what a request was, from any thread but the event loop's.
-
-    Args:
-        old: leads to it.
-        scope: the request, in the event loop's thread.
-        body: its body.
-    """
+def old_endpoint_asker(old: PassThrough, scope: Scope, body: bytes) -> Asker:
+    """What asks the old endpoint for what a request was; made in the event loop's thread, called in any other."""
     loop = asyncio.get_running_loop()
     # The server may take the rest down once the request has been answered.
     request = {name: scope[name] for name in _PARTS_OF_A_REQUEST if name in scope}
@@ -132,9 +120,9 @@ def asking_behind(old: Passing, scope: Scope, body: bytes) -> Asker:
         kept = KeptAnswer()
         passing = asyncio.run_coroutine_threadsafe(old.pass_on(request, _nothing_more, kept, [], body), loop)
         try:
-            passing.result(_PATIENCE)
+            passing.result(_BEHIND)
             return kept.answered()
-        except (LegacyError, Cut, concurrent.futures.TimeoutError) as error:
+        except (LegacyError, AnswerCutOff, concurrent.futures.TimeoutError) as error:
             return kept_error(error, kept.seconds)
         finally:
             passing.cancel()
@@ -148,12 +136,11 @@ async def _nothing_more() -> MutableMapping[str, Any]:
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialAnswer:
     """What there is of an answer when the thread is left.
 
     Attributes:
         decision: what is to be done with the call.
-        admitted: the call.
         answer: what the new endpoint gave; None where the old one answers, for which the slot is kept.
         given: the same as it is kept for comparing.
     """
@@ -164,38 +151,40 @@ class Part:
     given: Answered = field(default_factory=lambda: Answered(0))
 
 
-class Divided:
+@dataclass(frozen=True)
+class TwoEndpointCalls:
     """Answers calls that are not the new endpoint's alone.
 
-    Args:
+    Attributes:
         router: compares behind them.
         shim: asks the new endpoint.
         slots: of the callers.
         old: leads to the old endpoint.
     """
 
-    def __init__(self, router: ModeRouter, shim: Shim, slots: Slots, old: Passing) -> None:
-        self._router = router
-        self._shim = shim
-        self._slots = slots
-        self._old = old
+    router: ModeRouter
+    shim: Shim
+    slots: CallSlots
+    old: PassThrough
 
-    def begin(self, decision: Decision, admitted: Admitted, exchange: Exchange, options: CallOptions) -> Steps[Part]:
+    def begin(
+        self, decision: Decision, admitted: Admitted, exchange: Exchange, options: CallOptions
+    ) -> Steps[PartialAnswer]:
         """The new endpoint's part of an answer, in a thread."""
         if decision.served == "legacy":
-            return Part(decision, admitted)
+            return PartialAnswer(decision, admitted)
         begun = time.perf_counter()
         try:
-            answer = yield from self._shim.steps(admitted, options)
+            answer = yield from self.shim.steps(admitted, options)
         except LegacyError as error:
             if error.status >= 500:
                 exchange.failure = error.message
             if decision.falls_back and isinstance(error, UpstreamError):
-                return Part(decision, admitted)
-            return Part(decision, admitted, failure(error), kept_error(error, time.perf_counter() - begun))
-        return Part(decision, admitted, answer, kept_answer(answer, time.perf_counter() - begun))
+                return PartialAnswer(decision, admitted)
+            return PartialAnswer(decision, admitted, failure(error), kept_error(error, time.perf_counter() - begun))
+        return PartialAnswer(decision, admitted, answer, kept_answer(answer, time.perf_counter() - begun))
 
-    async def finish(self, request: Request, part: Part) -> None:
+    async def finish(self, request: Request, part: PartialAnswer) -> None:
         """Answer, and have the other endpoint asked behind that.
 
         Raises:
@@ -209,22 +198,22 @@ class Divided:
             return
         await request.answer(part.answer)
         if part.decision.compared:
-            old = asking_behind(self._old, request.scope, part.admitted.call.body)
+            old = old_endpoint_asker(self.old, request.scope, part.admitted.call.body)
             self._compare(request.exchange, part, lambda: part.given, old, len(part.given.body))
 
-    def give_back(self, part: Part) -> None:
+    def give_back(self, part: PartialAnswer) -> None:
         """End the call of a part that the old endpoint was to answer."""
         if part.answer is None and part.admitted.caller is not None:
-            self._slots.give_back(part.admitted.caller.name)
+            self.slots.give_back(part.admitted.caller.name)
 
-    async def _pass_on(self, request: Request, part: Part) -> None:
+    async def _pass_on(self, request: Request, part: PartialAnswer) -> None:
         body = part.admitted.call.body
         if not part.decision.compared:
-            await request.pass_on(self._old, body)
+            await request.pass_on(self.old, body)
             return
         kept = KeptAnswer(request.send)
         try:
-            await replace(request, send=kept).pass_on(self._old, body)
+            await replace(request, send=kept).pass_on(self.old, body)
         except LegacyError as error:
             failed = kept_error(error, kept.seconds)
             self._compare(request.exchange, part, lambda: failed, self._asking_new(part), 0)
@@ -232,15 +221,15 @@ class Divided:
         if kept.whole:
             self._compare(request.exchange, part, kept.answered, self._asking_new(part), kept.size)
 
-    def _asking_new(self, part: Part) -> Asker:
+    def _asking_new(self, part: PartialAnswer) -> Asker:
         def ask() -> Answered:
             begun = time.perf_counter()
             try:
-                return kept_answer(self._shim.answer_admitted(part.admitted), time.perf_counter() - begun)
+                return kept_answer(self.shim.answer_admitted(part.admitted), time.perf_counter() - begun)
             except LegacyError as error:
                 return kept_error(error, time.perf_counter() - begun)
 
         return ask
 
-    def _compare(self, exchange: Exchange, part: Part, given: Asker, other: Asker, size: int) -> None:
-        self._router.compare(part.admitted.call, exchange.caller, exchange.at, part.decision.served, given, other, size)
+    def _compare(self, exchange: Exchange, part: PartialAnswer, given: Asker, other: Asker, size: int) -> None:
+        self.router.compare(part.admitted.call, exchange.caller, exchange.at, part.decision.served, given, other, size)

@@ -1,4 +1,4 @@
-"""What is told of a request once it is answered: to the log, the numbers, the doctor and the inventory."""
+"""Observers of answered requests: a queue that tells them, with clues for refused calls, and the inventory's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from compat.config.settings import CallerSettings
 from compat.core.call import Admitted
 from compat.doctor import CLUED, clues, token_clue
-from compat.gateway.logs import place_of
+from compat.gateway.logs import source_line
 from compat.gateway.request import OTHER_ROUTE, Exchange, Observer
 from compat.legacy.routes import LegacyCall
 from compat.legacy.verifier import STRANGER
@@ -21,11 +21,7 @@ from compat.migration.inventory.counts import CallRecord
 from compat.migration.inventory.recorder import dialect_of, names_of
 from compat.processes import renew_after_fork
 
-__all__ = [
-    "Aftermath",
-    "Counted",
-    "describe",
-]
+__all__ = ["InventoryObserver", "ObserverQueue", "describe"]
 
 _log = logging.getLogger("compat.gateway")
 
@@ -40,7 +36,7 @@ _MOST_WAITING = 16
 """Refused calls that wait to be looked at; where there are more, somebody tries keys, and no clue is of use."""
 
 
-class Aftermath:
+class ObserverQueue:
     """Tells observers of every request, with clues where a known caller's signature or time was wrong.
 
     They are looked for when the answer is gone, and in one thread, so that neither the time that a refusal takes tells
@@ -65,12 +61,7 @@ class Aftermath:
         self._lately: dict[str, deque[LegacyCall]] = {}
 
     def ended(self, exchange: Exchange, call: LegacyCall | None) -> None:
-        """A request has been answered.
-
-        Args:
-            exchange: what became of it.
-            call: the deprecated call that it was, where it got that far.
-        """
+        """A request has been answered; ``call`` is the deprecated call that it was, where it got that far."""
         caller = self._callers.get(exchange.caller or "")
         if call is not None and exchange.refusal == STRANGER:
             exchange.details = token_clue(call.authorization)
@@ -115,15 +106,7 @@ class Aftermath:
         if not ended:
             return
         for observe in self._observers:
-            _tell_one(observe, ended)
-
-
-def _tell_one(observe: Observer, ended: Sequence[Exchange]) -> None:
-    """Tell one observer; that it fails is no reason not to tell the others."""
-    try:
-        observe(ended)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are told
-        _log.error("%d calls are not told of: %s at %s", len(ended), type(error).__name__, place_of(error))
+            _tell(observe, ended)
 
 
 _STRANGER = "unknown"
@@ -136,7 +119,14 @@ def describe(exchange: Exchange, admitted: Admitted) -> None:
     exchange.dialect = dialect_of(admitted.call, values.get("nonce"), slash=exchange.slash)
 
 
-class Counted:
+def _tell(observe: Observer, ended: Sequence[Exchange]) -> None:
+    try:
+        observe(ended)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are told
+        _log.error("%d calls are not told of: %s at %s", len(ended), type(error).__name__, source_line(error))
+
+
+class InventoryObserver:
     """Counts each deprecated call when its answer has ended; an ``Observer``.
 
     Args:

@@ -19,18 +19,13 @@ import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
-from compat.errors import LegacyError, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from compat.gateway.request import Incoming
-from compat.gateway.threads import Headers, Receive, Scope, Send, by_name, disconnected, may_have_body
+from compat.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from compat.gateway.refusals import BadRequest
+from compat.gateway.request import Headers, Receive, Scope, Send, StreamedBody, by_name, disconnected, may_have_body
 from compat.processes import renew_after_fork
 from compat.upstream.limits import AnswerLimits
 
-__all__ = [
-    "Cut",
-    "Passing",
-    "proxy_to",
-    "trusted_by",
-]
+__all__ = ["AnswerCutOff", "PassThrough", "proxy_to", "trusted_by"]
 
 
 def proxy_to(url: str) -> str | None:
@@ -51,18 +46,8 @@ def _merged(url: str) -> Any:
 
 
 _OF_THE_CONNECTION = frozenset(
-    (
-        b"connection",
-        b"expect",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    )
+    b"connection expect keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    b"transfer-encoding upgrade".split()
 )
 _ADDED_BY_THE_CLIENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _CONNECT = 10.0
@@ -76,15 +61,11 @@ _inherited: list[aiohttp.ClientSession] = []
 """Of the parent of this process, kept as they are: to close them would write to its connections and its event loop."""
 
 
-class Cut(ConnectionError):
+class AnswerCutOff(ConnectionError):
     """An answer ended early after its beginning had been sent: the caller must not take it for whole."""
 
 
-class _BadRequest(LegacyError):
-    status = 400
-
-
-class Passing:
+class PassThrough:
     """Passes requests on to one base URL.
 
     Args:
@@ -121,7 +102,7 @@ class Passing:
     async def pass_on(
         self, scope: Scope, receive: Receive, send: Send, further: Headers, body: bytes | None = None
     ) -> int:
-        """Send a request on, and its answer back.
+        """Send a request on and its answer back, and give the status that was sent.
 
         Args:
             scope: the request.
@@ -130,28 +111,16 @@ class Passing:
             further: headers that the answer gets, unless it has some of that name.
             body: the request's body, where it was read already.
 
-        Returns:
-            the status that was sent.
-
         Raises:
             LegacyError: nothing came back; nothing was sent.
-            Cut: the answer ended early.
+            AnswerCutOff: the answer ended early.
         """
-        sent = _forwarded(scope["headers"], (b"host",))
-        incoming = Incoming(receive, self._silence)
+        incoming = StreamedBody(receive, self._silence)
         data: bytes | AsyncIterator[bytes] | None = body or None
         if body is None and may_have_body(scope, by_name(scope["headers"])):
             data = await incoming.opened()
         try:
-            response = await self._opened().request(
-                _AsWritten(scope["method"]),
-                self._url(scope),
-                headers=[(_text(name), _text(value)) for name, value in sent],
-                data=data,
-                allow_redirects=False,
-                skip_auto_headers=_ADDED_BY_THE_CLIENT,
-                proxy=self._proxy,
-            )
+            response = await self._request(scope, data)
         except asyncio.TimeoutError:
             raise UpstreamTimeout(f"The {self._name} was too slow: nothing came for {_SILENCE:g} seconds.") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -163,12 +132,20 @@ class Passing:
             await _send_back(response, receive, send, further)
             return response.status
 
-    def _check_framing(self, response: aiohttp.ClientResponse) -> None:
-        """Refuse an answer whose body would come out as something else (RFC 9112, section 6.1).
+    async def _request(self, scope: Scope, data: bytes | AsyncIterator[bytes] | None) -> aiohttp.ClientResponse:
+        headers = [(_text(name), _text(value)) for name, value in _forwarded(scope["headers"], (b"host",))]
+        return await self._opened().request(
+            _AsWritten(scope["method"]),
+            self._url(scope),
+            headers=headers,
+            data=data,
+            allow_redirects=False,
+            skip_auto_headers=_ADDED_BY_THE_CLIENT,
+            proxy=self._proxy,
+        )
 
-        Raises:
-            UpstreamError: it does.
-        """
+    def _check_framing(self, response: aiohttp.ClientResponse) -> None:
+        """Refuse an answer whose body would come out as something else (RFC 9112, section 6.1)."""
         codings = [
             value.strip().lower() for name, value in response.raw_headers if name.lower() == b"transfer-encoding"
         ]
@@ -181,7 +158,7 @@ class Passing:
         path = scope["raw_path"].decode("latin-1")
         climbs = self._below_a_path and any(unquote(part) in (".", "..") for part in path.split("/"))
         if not path.startswith("/") or climbs or not path.isascii():
-            raise _BadRequest("The path cannot be passed on.")
+            raise BadRequest("The path cannot be passed on.")
         query = scope["query_string"].decode("latin-1")
         # Marked as encoded: whatever else reads a URL tidies it up, and a signature may be over what it was.
         return URL(f"{self._base_url}{path}?{query}" if query else self._base_url + path, encoded=True)
@@ -191,8 +168,9 @@ class Passing:
             self._proxy = proxy_to(self._base_url)
             trusted = trusted_by(self._base_url)
             context = ssl.create_default_context(cafile=trusted) if self._base_url.startswith("https:") else True
+            kept: Any = {"keepalive_timeout": self._keep_alive} if self._keep_alive else {"force_close": True}
             self._session = aiohttp.ClientSession(
-                connector=self._connector(context),
+                connector=aiohttp.TCPConnector(limit=0, ssl=context, **kept),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_SILENCE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -201,11 +179,6 @@ class Passing:
                 max_field_size=_LONGEST_LINE,
             )
         return self._session
-
-    def _connector(self, context: ssl.SSLContext | bool) -> aiohttp.TCPConnector:
-        if self._keep_alive == 0:
-            return aiohttp.TCPConnector(limit=0, force_close=True, ssl=context)
-        return aiohttp.TCPConnector(limit=0, keepalive_timeout=self._keep_alive, ssl=context)
 
 
 class _AsWritten(str):
@@ -228,7 +201,7 @@ def _text(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise _BadRequest("A header that is not UTF-8 cannot be passed on.") from None
+        raise BadRequest("A header that is not UTF-8 cannot be passed on.") from None
 
 
 async def _send_back(response: aiohttp.ClientResponse, receive: Receive, send: Send, further: Headers) -> None:
@@ -249,7 +222,7 @@ async def _send_back(response: aiohttp.ClientResponse, receive: Receive, send: S
                 return
         await send({"type": "http.response.body", "body": b""})
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-        raise Cut(f"the answer broke off: {type(error).__name__}") from None
+        raise AnswerCutOff(f"the answer broke off: {type(error).__name__}") from None
     finally:
         if leaving is not None:
             leaving.cancel()

@@ -14,7 +14,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from email.utils import formatdate
 from functools import lru_cache, partial
 from operator import attrgetter
@@ -24,13 +24,21 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from compat.errors import LegacyError
-from compat.gateway.limits import UrlTooLong
-from compat.gateway.logs import place_of
+from compat.gateway.logs import source_line
+from compat.gateway.refusals import (
+    BadRequest,
+    GatewayFailed,
+    HeadersTooLarge,
+    HeadTooSlow,
+    TooManyConnections,
+    UrlTooLong,
+    VersionNotSupported,
+)
+from compat.gateway.request import Receive, Scope, encoded, send_answer
 from compat.gateway.settings import GatewaySettings
-from compat.gateway.threads import Receive, Scope, encoded, send_answer
 from compat.legacy.answer import failure
 
-__all__ = ["Connection", "speaking"]
+__all__ = ["Connection", "protocol_with"]
 
 if not hasattr(HttpToolsProtocol, "_start_asgi_task"):
     # Without it, limits and names of headers would be another server's, and nobody would be told.
@@ -51,43 +59,6 @@ _UNREAD = 60.0
 
 _RESET = struct.pack("ii", 1, 0)
 _log = logging.getLogger("compat.gateway")
-
-
-class _BadRequest(LegacyError):
-    status = 400
-
-
-class _VersionNotSupported(LegacyError):
-    status = 505
-
-
-class _HeadTooSlow(LegacyError):
-    status = 408
-
-
-class _HeadTooLarge(LegacyError):
-    status = 431
-
-    def __init__(self, settings: GatewaySettings) -> None:
-        super().__init__(f"The headers are too large: they may have {settings.max_headers} bytes.")
-
-
-class _TooManyConnections(LegacyError):
-    status = 503
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"Too many connections: {most} calls are being answered; come back later.")
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": "1"}
-
-
-class _Failed(LegacyError):
-    status = 500
-
-    def __init__(self) -> None:
-        super().__init__("The gateway failed; its log says where.")
 
 
 class Connection(HttpToolsProtocol):
@@ -130,7 +101,7 @@ class Connection(HttpToolsProtocol):
         seconds = self.settings.head_timeout
         if self.awaits_a_head and self.timeout_keep_alive_task is None and now - self.since > seconds:
             if self._head_begun:
-                self.refuse(_HeadTooSlow(f"The head of the request did not come within {seconds} seconds."))
+                self.refuse(HeadTooSlow(seconds))
             else:
                 self.transport.close()
 
@@ -150,7 +121,7 @@ class Connection(HttpToolsProtocol):
         if waiting:
             min(waiting, key=attrgetter("since")).transport.abort()
         else:
-            self.refuse(_TooManyConnections(self.settings.max_connections), at_once=True)
+            self.refuse(TooManyConnections(self.settings.max_connections), at_once=True)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
@@ -172,7 +143,7 @@ class Connection(HttpToolsProtocol):
         if self._without_progress > self.settings.max_url + self.settings.max_headers:
             # Of a head, a trailer or what frames a chunk, the parser keeps as much as comes.
             too_long = not self._head_complete and len(self.url) > self.settings.max_url
-            self.refuse(UrlTooLong(self.settings.max_url) if too_long else _HeadTooLarge(self.settings))
+            self.refuse(UrlTooLong(self.settings.max_url) if too_long else HeadersTooLarge(self.settings.max_headers))
 
     def _left_of(self, data: bytes) -> bytes:
         """What the parser leaves of what it is given."""
@@ -182,7 +153,7 @@ class Connection(HttpToolsProtocol):
             # Nothing is upgraded to: the request is answered as it is, and what follows is the next one.
             return data[asked.args[0] :]
         except httptools.HttpParserError as error:
-            self.refuse(_BadRequest(f"This is no HTTP/1.1 request that could be read: {error}."))
+            self.refuse(BadRequest(f"This is no HTTP/1.1 request that could be read: {error}."))
         return b""
 
     def refuse(self, error: LegacyError, *, at_once: bool = False) -> None:
@@ -228,17 +199,17 @@ class Connection(HttpToolsProtocol):
         self._head_complete = True
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
-            self.refuse(_VersionNotSupported(f"HTTP/{version} is not spoken here, but 1.1 and 1.0."))
+            self.refuse(VersionNotSupported(version))
             return
         if not self.url.startswith(b"/") and not _has_path(self.url):
-            self.refuse(_BadRequest("The URL has no path that could be read."))
+            self.refuse(BadRequest("The URL has no path that could be read."))
             return
         try:
             super().on_headers_complete()
         except httptools.HttpParserInvalidURLError:
             # The parser of URLs has a limit of its own.
             too_long = len(self.url) > self.settings.max_url
-            self.refuse(UrlTooLong(self.settings.max_url) if too_long else _BadRequest("The URL cannot be read."))
+            self.refuse(UrlTooLong(self.settings.max_url) if too_long else BadRequest("The URL cannot be read."))
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
@@ -281,11 +252,11 @@ class Connection(HttpToolsProtocol):
             # The caller went away, the answer broke off, or the gateway stops: none is to be taken for an answer.
             answer.break_off()
         except Exception as error:  # noqa: BLE001 - its text may hold anything, and so it is not shown
-            _log.error("a request failed by %s at %s", type(error).__name__, place_of(error))
+            _log.error("a request failed by %s at %s", type(error).__name__, source_line(error))
             if cycle.response_started:
                 answer.break_off()
             else:
-                await send_answer(answer.send, failure(_Failed()), [])
+                await send_answer(answer.send, failure(GatewayFailed()), [])
         if answer.before_the_end_of_its_request:
             self._linger()
 
@@ -303,7 +274,7 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(_LINGERING, self.transport.close)
 
 
-def speaking(settings: GatewaySettings) -> type[Connection]:
+def protocol_with(settings: GatewaySettings) -> type[Connection]:
     """The protocol with the limits of some settings."""
     return type("Connection", (Connection,), {"settings": settings})
 

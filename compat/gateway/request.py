@@ -1,4 +1,4 @@
-"""A request of the gateway: its body within limits, what logs may know of it, and its answer's own headers.
+"""A request of the gateway: the part of ASGI that it speaks, bodies within limits, and what logs may know of it.
 
 A body is read before anybody knows who sends it: the signature is over what is in it.
 """
@@ -9,30 +9,38 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
-from email.utils import format_datetime
 from typing import Any
-from urllib.parse import quote
 
-from compat.config.settings import Configuration
 from compat.errors import LegacyError
+from compat.gateway.refusals import BodyTooLarge, BodyTooSlow, TooManyBodies
 from compat.gateway.settings import GatewaySettings
-from compat.gateway.threads import Headers, Receive, Scope, may_have_body
-from compat.upstream import PaginatedSessions, StudentSessions
+from compat.legacy.answer import Answer
 
 __all__ = [
     "OTHER_ROUTE",
     "Bodies",
-    "BodyTooSlow",
-    "BrokenOff",
+    "CallerDisconnected",
     "Exchange",
-    "Incoming",
+    "Headers",
     "Observer",
-    "deprecation_headers",
+    "Receive",
+    "Scope",
+    "Send",
+    "StreamedBody",
+    "by_name",
+    "disconnected",
+    "encoded",
+    "may_have_body",
     "request_id",
+    "send_answer",
 ]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 OTHER_ROUTE = "other"
 """The route of a request that is none of the deprecated ones."""
@@ -99,36 +107,7 @@ def request_id(given: bytes | None) -> str:
     return os.urandom(_ID_BYTES).hex()
 
 
-class _BodyTooLarge(LegacyError):
-    status = 413
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"The body is too large: it may have {most} bytes.")
-
-
-class BodyTooSlow(LegacyError):
-    """The rest of a body did not come in time: 408."""
-
-    status = 408
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """What the answer says beside its text: nothing else can be asked on this connection."""
-        return {"Connection": "close"}
-
-
-class _TooManyBodies(LegacyError):
-    status = 503
-
-    def __init__(self) -> None:
-        super().__init__("Too many unfinished bodies are being read; send the call again, signed anew.")
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": "1", "Connection": "close"}
-
-
-class BrokenOff(ConnectionError):
+class CallerDisconnected(ConnectionError):
     """The caller went away before its request was whole."""
 
 
@@ -160,12 +139,12 @@ class Bodies:
         most = self._settings.max_body
         announced = given.get(b"content-length")
         if announced is not None and announced.isdigit() and int(announced) > most:
-            raise _BodyTooLarge(most)
+            raise BodyTooLarge(most)
         message = await _within(self._settings.body_silence, receive)
         parts: list[bytes] = [message.get("body", b"")]
         if not message.get("more_body"):
             if len(parts[0]) > most:
-                raise _BodyTooLarge(most)
+                raise BodyTooLarge(most)
             return parts[0]
         return await self._read_on(parts, receive)
 
@@ -178,9 +157,9 @@ class Bodies:
         try:
             while more:
                 if size > settings.max_body:
-                    raise _BodyTooLarge(settings.max_body)
+                    raise BodyTooLarge(settings.max_body)
                 if self._held > settings.max_bodies:
-                    raise _TooManyBodies
+                    raise TooManyBodies
                 if ends - clock() < settings.body_silence:
                     message = await _within(max(0.0, ends - clock()), receive, settings.body_timeout)
                 else:
@@ -190,7 +169,7 @@ class Bodies:
                 self._held += len(parts[-1])
                 more = message.get("more_body", False)
             if size > settings.max_body:
-                raise _BodyTooLarge(settings.max_body)
+                raise BodyTooLarge(settings.max_body)
             return b"".join(parts)
         finally:
             self._held -= size
@@ -213,11 +192,11 @@ async def _within(seconds: float, receive: Receive, whole: float | None = None) 
             else f"The body did not end within {whole:g} seconds."
         ) from None
     if message["type"] == "http.disconnect":
-        raise BrokenOff
+        raise CallerDisconnected
     return message
 
 
-class Incoming:
+class StreamedBody:
     """A body that goes on as it comes.
 
     Args:
@@ -256,32 +235,36 @@ class Incoming:
             more = message.get("more_body", False)
 
 
-def deprecation_headers(configuration: Configuration, settings: GatewaySettings) -> Headers:
-    """``Deprecation``, ``Sunset`` and ``Link``, as the configuration has them.
+def by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """Headers by their names in small letters; of one that came twice, the first."""
+    return {name.lower(): value for name, value in reversed([*headers])}
 
-    A day without a time means its beginning in UTC. A day that is not configured has no header.
+
+def may_have_body(scope: Scope, given: Mapping[bytes, bytes]) -> bool:
+    """Whether a request can have a body: in HTTP/1 its headers announce one (RFC 9112, section 6.3).
+
+    Args:
+        scope: the request's.
+        given: its headers, :func:`by_name`.
     """
-    links = [
-        f'<{_successor(configuration)}>; rel="successor-version"',
-        f'<{settings.deprecation_page}>; rel="deprecation"',
-    ]
-    headers = [(b"Link", ", ".join(links).encode())]
-    if configuration.deprecated is not None:
-        headers.append((b"Deprecation", b"@%d" % _beginning(configuration.deprecated).timestamp()))
-    if configuration.sunset is not None:
-        headers.append((b"Sunset", format_datetime(_beginning(configuration.sunset), usegmt=True).encode()))
-    return headers
+    return b"content-length" in given or b"transfer-encoding" in given or not scope["http_version"].startswith("1")
 
 
-def _successor(configuration: Configuration) -> str:
-    """Where the new list is: student sessions at the gateway itself, which passes them through."""
-    upstream = configuration.upstream
-    if isinstance(upstream, PaginatedSessions):
-        return quote(upstream.base_url + upstream.path, safe=":/?&=%[]~")
-    if isinstance(upstream, StudentSessions):
-        return "/api/v3/student_sessions"
-    return "/"
+def encoded(headers: Mapping[str, str]) -> Headers:
+    """Headers as they go over the wire."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def _beginning(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+async def disconnected(receive: Receive) -> None:
+    """Wait until the caller has gone; what is left of its request is not kept."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def send_answer(send: Send, answer: Answer, further: Headers) -> None:
+    """Send a whole answer, with further headers."""
+    headers = encoded(answer.headers) + further
+    if "Content-Length" not in answer.headers:
+        headers.append((b"Content-Length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -22,16 +22,14 @@ from compat.config.file import load_config
 from compat.config.settings import Configuration
 from compat.drift import DRIFT
 from compat.errors import ConfigurationError
-from compat.gateway.admin import AdminApplication, serving_admin
+from compat.gateway.admin import AdminApplication, ReadinessCheck, serving_admin
 from compat.gateway.application import Gateway, make_application
 from compat.gateway.live_report import LiveReport
-from compat.gateway.logs import Journal, log_settings
-from compat.gateway.metrics import DIRECTORY_VARIABLE, Gathered, Metrics
+from compat.gateway.logs import CallLog, log_settings
+from compat.gateway.metrics import DIRECTORY_VARIABLE, Metrics, MetricsReader
 from compat.gateway.openapi import document
-from compat.gateway.readiness import ReadinessCheck
 from compat.gateway.settings import GatewaySettings
-from compat.gateway.worker import WorkerSettings
-from compat.gateway.workers import Workers
+from compat.gateway.workers import Workers, WorkerSettings
 from compat.stores import Store, StoreUnavailable, open_store
 
 __all__ = ["ServerSettings", "serve"]
@@ -48,19 +46,17 @@ _LOOKING_AT_WALKS = 2.0
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """How the gateway is run.
+    """How the gateway is run; None stands for what ``[gateway]`` says.
 
     Attributes:
         config: the configuration file, which each worker reads for itself.
-        host: the address for calls.
-        port: its port; 0 for any free one.
-        admin_host: the address for operators.
-        admin_port: its port; 0 for any free one.
-        workers: processes that answer calls; None for what ``[gateway]`` says.
-        threads: calls that each of them answers at once; None for what ``[gateway]`` says.
+        host: the address for calls, as ``admin_host`` is that for operators.
+        port: 0 for any free one.
+        workers: processes that answer calls.
+        threads: calls that each of them answers at once.
         stop_within: seconds that calls may still run when the gateway is told to stop.
-        tls_certificate: a certificate chain, PEM; None for what ``[gateway]`` says.
-        tls_key: its key, PEM; None for what ``[gateway]`` says.
+        tls_certificate: a certificate chain, PEM.
+        tls_key: its key, PEM.
     """
 
     config: Path
@@ -76,7 +72,7 @@ class ServerSettings:
 
 
 def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> int:
-    """Serve until a signal asks to stop.
+    """Serve until a signal asks to stop, and give the exit status: 0, or 1 where workers kept dying.
 
     SIGTERM and SIGINT let the calls that run end, within the limit; a second one ends at once. SIGHUP replaces the
     workers by new ones, which read the configuration and the certificate anew. A worker that dies is replaced.
@@ -84,9 +80,6 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
     Args:
         settings: how.
         announce: told the URL for calls and the one for operators, once both are taken.
-
-    Returns:
-        the exit status: 0 where it stopped as asked, 1 where workers kept dying.
 
     Raises:
         ConfigurationError: the configuration, the certificate or the store cannot be used.
@@ -100,7 +93,7 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
         store = _store(configuration, gateway)
         stack.callback(store.close)
         _check(settings, store)
-        directory = stack.enter_context(_numbers_directory())
+        directory = stack.enter_context(_metrics_directory())
         listener = stack.enter_context(_listening(settings.host, settings.port))
         stopping = threading.Event()
         workers = Workers(
@@ -111,18 +104,20 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
             check=partial(_check, settings, store),
             stopping=stopping,
         )
-        numbers = Gathered(directory)
-        readiness = ReadinessCheck(
-            workers.asked, configuration.upstream.base_url, numbers.upstream_seen, store, stopping
-        )
-        description = json.dumps(document(configuration)).encode()
-        admin = AdminApplication(readiness, numbers.exposition, lambda: description, LiveReport(configuration))
+        metrics = MetricsReader(directory)
+        ready = ReadinessCheck(workers.asked, configuration.upstream.base_url, metrics.upstream_seen, store, stopping)
+        admin = _admin_pages(configuration, ready, metrics)
         admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
         announce(
             _url("http" if certificate is None else "https", settings.host, listener.getsockname()[1]),
             _url("http", settings.admin_host, admin_port),
         )
         return workers.run()
+
+
+def _admin_pages(configuration: Configuration, ready: ReadinessCheck, metrics: MetricsReader) -> AdminApplication:
+    description = json.dumps(document(configuration)).encode()
+    return AdminApplication(ready, metrics.exposition, lambda: description, LiveReport(configuration))
 
 
 def _configuration(settings: ServerSettings) -> Configuration:
@@ -142,25 +137,21 @@ def _application(settings: ServerSettings) -> Gateway:
     """A worker's application."""
     metrics = Metrics()
     DRIFT.listen(metrics.drifted)
-    gateway = make_application(_configuration(settings), observe=Journal(metrics))
+    gateway = make_application(_configuration(settings), observe=CallLog(metrics))
     gateway.router.background.counted = metrics.compared
-    threading.Thread(target=_count_walks, args=(gateway, metrics), name="walks", daemon=True).start()
+
+    def count_walks() -> None:
+        # Also while nobody calls, since walks go by themselves.
+        while True:
+            metrics.walks_kept(gateway.walks_kept)
+            time.sleep(_LOOKING_AT_WALKS)
+
+    threading.Thread(target=count_walks, name="walks", daemon=True).start()
     return gateway
 
 
-def _count_walks(gateway: Gateway, metrics: Metrics) -> None:
-    """Keep the number of walks right also while nobody calls, since they go by themselves."""
-    while True:
-        metrics.walks_kept(gateway.walks_kept)
-        time.sleep(_LOOKING_AT_WALKS)
-
-
 def _check(settings: ServerSettings, store: Store) -> None:
-    """See whether a worker could be made.
-
-    Raises:
-        ConfigurationError: it could not.
-    """
+    """Raise ConfigurationError where a worker could not be made."""
     configuration = _configuration(settings)
     _tls_files(GatewaySettings.of(configuration))
     make_application(configuration, store)
@@ -186,11 +177,7 @@ def _store(configuration: Configuration, gateway: GatewaySettings) -> Store:
 
 
 def _tls_files(gateway: GatewaySettings) -> tuple[Path, Path] | tuple[None, None]:
-    """The certificate and its key, which fit.
-
-    Raises:
-        ConfigurationError: they do not, or cannot be read.
-    """
+    """The certificate and its key; ConfigurationError where they do not fit, or cannot be read."""
     if gateway.tls_certificate is None or gateway.tls_key is None:
         return None, None
     try:
@@ -204,7 +191,7 @@ def _tls_files(gateway: GatewaySettings) -> tuple[Path, Path] | tuple[None, None
 
 
 @contextmanager
-def _numbers_directory() -> Iterator[Path]:
+def _metrics_directory() -> Iterator[Path]:
     """A directory in which all workers count, named in the environment that they get."""
     with tempfile.TemporaryDirectory(prefix="exam-compat-numbers-", ignore_cleanup_errors=True) as directory:
         os.environ[DIRECTORY_VARIABLE] = directory
@@ -215,11 +202,7 @@ def _numbers_directory() -> Iterator[Path]:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Listen at a port that nobody else listens at, for workers that come and go.
-
-    Raises:
-        OSError: somebody does, or the address is not of this machine.
-    """
+    """Listen at a port that nobody else listens at, for workers that come and go."""
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.socket(family, kind)
     try:
@@ -234,18 +217,16 @@ def _listening(host: str, port: int) -> socket.socket:
 def _bind(listener: socket.socket, address: tuple[Any, ...]) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     ends = time.monotonic() + _LETTING_GO
-    while not _bound(listener, address, last=time.monotonic() > ends):
-        time.sleep(0.05)
-
-
-def _bound(listener: socket.socket, address: tuple[Any, ...], *, last: bool) -> bool:
-    try:
-        listener.bind(address)
-    except OSError as error:
-        if last or error.errno != errno.EADDRINUSE:
-            raise
-        return False
-    return True
+    while True:
+        last = time.monotonic() > ends
+        try:
+            listener.bind(address)
+        except OSError as error:
+            if last or error.errno != errno.EADDRINUSE:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _url(scheme: str, host: str, port: int) -> str:

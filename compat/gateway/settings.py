@@ -1,13 +1,17 @@
-"""The ``[gateway]`` table: how much the gateway takes, and how it is served."""
+"""The ``[gateway]`` table: how much the gateway takes, how it is served, and the headers of a deprecated route."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from email.utils import format_datetime
+from urllib.parse import quote
 
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
+from compat.upstream import PaginatedSessions, StudentSessions
 
-__all__ = ["GatewaySettings"]
+__all__ = ["GatewaySettings", "deprecation_headers"]
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,34 @@ class GatewaySettings:
             ConfigurationError: they do not go together.
         """
         return cls(**configuration.gateway)
+
+
+def deprecation_headers(configuration: Configuration, settings: GatewaySettings) -> list[tuple[bytes, bytes]]:
+    """``Deprecation``, ``Sunset`` and ``Link``, as the configuration has them.
+
+    A day without a time means its beginning in UTC. A day that is not configured has no header.
+    """
+    links = [
+        f'<{_successor(configuration)}>; rel="successor-version"',
+        f'<{settings.deprecation_page}>; rel="deprecation"',
+    ]
+    headers = [(b"Link", ", ".join(links).encode())]
+    if configuration.deprecated is not None:
+        headers.append((b"Deprecation", b"@%d" % _beginning(configuration.deprecated).timestamp()))
+    if configuration.sunset is not None:
+        headers.append((b"Sunset", format_datetime(_beginning(configuration.sunset), usegmt=True).encode()))
+    return headers
+
+
+def _successor(configuration: Configuration) -> str:
+    """Where the new list is: student sessions at the gateway itself, which passes them through."""
+    upstream = configuration.upstream
+    if isinstance(upstream, PaginatedSessions):
+        return quote(upstream.base_url + upstream.path, safe=":/?&=%[]~")
+    if isinstance(upstream, StudentSessions):
+        return "/api/v3/student_sessions"
+    return "/"
+
+
+def _beginning(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=timezone.utc)

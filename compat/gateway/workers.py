@@ -1,25 +1,196 @@
-"""The gateway's worker processes, as their parent sees them: started, watched, replaced and stopped."""
+"""The gateway's worker processes: what each does, and how their parent starts, watches, replaces and stops them."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import multiprocessing
 import os
 import shutil
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, cast
 
-from compat.gateway.worker import ALIVE, STARTED, WorkerSettings, work
+import uvicorn
 
-__all__ = ["Workers"]
+from compat.gateway.application import Gateway
+from compat.gateway.logs import log_settings
+from compat.gateway.protocol import Connection, protocol_with
+from compat.gateway.settings import GatewaySettings
 
+try:
+    import resource
+except ModuleNotFoundError:
+    # Windows has no such limits.
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["ALIVE", "ANSWERING", "OK", "SILENT_FOR", "WorkerSettings", "Workers"]
+
+_log = logging.getLogger("compat.gateway.workers")
+
+ALIVE = "does the event loop run"
+ANSWERING = "would a call be answered"
+OK = "ok"
+STARTED = "started"
+
+_OWN_FILES = 100
+"""Open files that a worker may need beside those for connections of callers."""
+
+_MANY_FILES = 65_536
+_TICKS = 10
 _FAILED = 1
+_MADE_BETWEEN = 20_000
+"""Objects made, and not let go of, between two looks for those that hold one another."""
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How a worker is run.
+
+    Attributes:
+        stop_within: seconds that calls may still run when it is told to stop.
+        numbers: the directory that it counts in.
+        tls_certificate: a certificate chain, PEM; None for plain HTTP.
+        tls_key: its key, PEM.
+    """
+
+    stop_within: int
+    numbers: Path
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+def run_worker(settings: WorkerSettings, make: Callable[[], Gateway], listener: socket.socket, parent: Pipe) -> None:
+    """Serve at the listener until told to stop, and answer the parent's questions: a worker's whole life."""
+    if hasattr(os, "setpgid"):
+        # An interrupt at a terminal reaches a whole group of processes. The parent's it is to stop the workers.
+        os.setpgid(0, 0)
+    gateway = make()
+    server = _Server(_served(gateway, settings), gateway, parent)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # The server takes them while it serves, and raises what it took once more when it has ended.
+        signal.signal(number, server.handle_exit)
+    threading.Thread(target=server.answer_parent, args=(settings,), name="parent", daemon=True).start()
+    # What is there now stays, and what a call makes goes by itself: there is little to look for, and no hurry.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_MADE_BETWEEN)
+    server.run([listener])
+
+
+def _served(gateway: Gateway, settings: WorkerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        gateway,
+        http=protocol_with(_within_descriptors(gateway.settings)),
+        timeout_keep_alive=gateway.settings.idle_timeout,
+        ws="none",
+        lifespan="on",
+        log_config=log_settings(),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=settings.stop_within,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        ssl_context_factory=None if settings.tls_certificate is None else _tls,
+    )
+
+
+def _within_descriptors(settings: GatewaySettings) -> GatewaySettings:
+    """The settings, with no more connections than there can be open files for; a passed call takes two."""
+    if resource is None:
+        return settings
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        most = _MANY_FILES
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    possible = max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_FILES) // 2)
+    if possible < settings.max_connections:
+        _log.warning(
+            "max_connections = %d is more than the limit on open files allows; %d are kept",
+            settings.max_connections,
+            possible,
+        )
+    return replace(settings, max_connections=min(possible, settings.max_connections))
+
+
+def _tls(config: uvicorn.Config, usual: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    context = usual()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class _Server(uvicorn.Server):
+    """The server of a worker, which tells its parent how it is."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, parent: Pipe) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+        self._parent = parent
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._trying: asyncio.Future[None] | None = None
+
+    async def on_tick(self, counter: int) -> bool:
+        """See to what is due; told ten times a second."""
+        if counter % _TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in tuple(self.server_state.connections):
+                cast(Connection, connection).look(now)
+        return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self._tell(0, STARTED)
+
+    def answer_parent(self, settings: WorkerSettings) -> None:
+        """Answer questions until the parent is gone, and then stop: unwatched, a worker would hold the port."""
+        try:
+            while True:
+                number, question = self._parent.recv()
+                if self._loop is not None:
+                    asyncio.run_coroutine_threadsafe(self._answer(number, question), self._loop)
+        except (OSError, EOFError):
+            pass
+        with suppress(ProcessLookupError):
+            os.kill(os.getpid(), signal.SIGTERM)
+        shutil.rmtree(settings.numbers, ignore_errors=True)
+        time.sleep(settings.stop_within)
+        os._exit(_FAILED)
+
+    async def _answer(self, number: int, question: str) -> None:
+        try:
+            # Each connection needs one.
+            os.close(os.dup(self._parent.fileno()))
+            if question == ANSWERING:
+                if self._trying is None or self._trying.done():
+                    self._trying = asyncio.ensure_future(self._gateway.would_answer())
+                # Questions do not pile up behind one that cannot be answered.
+                await asyncio.shield(self._trying)
+        except OSError as error:
+            self._tell(number, f"no file can be opened: {error.strerror}")
+            return
+        self._tell(number, OK)
+
+    def _tell(self, number: int, text: str) -> None:
+        with suppress(OSError):
+            self._parent.send((number, text))
+
+
 _INTERRUPTED = 130
 _LOOK = 0.2
 """Seconds between two looks at what happens; so long may a signal wait that another thread was handed."""
@@ -36,8 +207,6 @@ _ASKED_EVERY, SILENT_FOR = 2.0, 30.0
 _AFTER_THE_LIMIT = 3.0
 """Seconds that a worker has to end by itself after its calls had their time."""
 
-_log = logging.getLogger("compat.gateway.workers")
-
 
 class Worker:
     """A worker process, and what is asked of it and answered."""
@@ -46,7 +215,7 @@ class Worker:
         spawn = multiprocessing.get_context("spawn")
         self._pipe, other = spawn.Pipe()
         # Forked from a process with threads, a worker could inherit a lock that nobody will ever let go of.
-        self.process = spawn.Process(target=work, args=(settings, make, listener, other), daemon=False)
+        self.process = spawn.Process(target=run_worker, args=(settings, make, listener, other), daemon=False)
         self.process.start()
         other.close()
         self.begun = self.heard = self._asked = time.monotonic()
@@ -61,12 +230,12 @@ class Worker:
         return f"worker {self.process.pid}"
 
     @property
-    def handles(self) -> tuple[int | Connection, ...]:
+    def handles(self) -> tuple[int | Pipe, ...]:
         """What there is to wait for: its end, and its answers."""
         return (self.process.sentinel,) if self._pipe.closed else (self.process.sentinel, self._pipe)
 
     def ask(self, question: str) -> int:
-        """Ask, without waiting; gives the question's number."""
+        """Ask without waiting, and give the question's number."""
         with self._changed:
             self._number += 1
             # One that is on its way out is not there to be asked.
@@ -114,7 +283,6 @@ class Workers:
 
     Args:
         settings: how they are run.
-        number: how many there are.
         listener: where calls come in; all of them take from it, so that one that hangs keeps nobody waiting.
         make: makes a worker's application, in its process; it has to be picklable.
         check: looks whether workers could be made now, and raises if they could not.
@@ -142,11 +310,7 @@ class Workers:
         self._ended_early = 0
 
     def run(self) -> int:
-        """Serve until a signal asks to stop.
-
-        Returns:
-            the exit status: 0 where it stopped as asked, 1 where workers kept dying.
-        """
+        """Serve until a signal asks to stop, and give the exit status: 0, or 1 where workers kept dying."""
         self._take_signals()
         self._current = [self._start() for _ in range(self._number)]
         while not self._stopping.is_set():
@@ -170,14 +334,11 @@ class Workers:
         return 0
 
     def asked(self, question: str, within: float) -> dict[str, str | None]:
-        """What each worker that has started answers to a question; from any thread.
+        """What each worker that has started answers, by its name, None for nothing; from any thread.
 
         Args:
-            question: :data:`~compat.gateway.worker.ALIVE` or :data:`~compat.gateway.worker.ANSWERING`.
+            question: :data:`ALIVE` or :data:`ANSWERING`.
             within: seconds that all of them together have for it.
-
-        Returns:
-            the worker's name to its answer, None where it gave none.
         """
         ends = time.monotonic() + within
         started = [worker for worker in self._current if worker.started]
@@ -203,10 +364,8 @@ class Workers:
 
     def _replace(self, place: int) -> None:
         worker = self._current[place]
-        if time.monotonic() - worker.begun < _EARLY:
-            self._ended_early += 1
-        else:
-            self._ended_early = 0
+        early = time.monotonic() - worker.begun < _EARLY
+        self._ended_early = self._ended_early + 1 if early else 0
         _log.error("%s has ended with %s, and is replaced", worker.name, worker.process.exitcode)
         self._current[place] = self._start()
 

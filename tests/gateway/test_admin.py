@@ -13,11 +13,10 @@ import requests
 from support import closed_port
 
 from compat.errors import StoreUnavailable
-from compat.gateway.admin import AdminApplication, serving_admin
+from compat.gateway.admin import AdminApplication, Readiness, ReadinessCheck, serving_admin
 from compat.gateway.logs import JsonLines
 from compat.gateway.metrics import UpstreamSeen
-from compat.gateway.readiness import Readiness, ReadinessCheck
-from compat.gateway.worker import OK
+from compat.gateway.workers import OK
 
 
 @contextmanager

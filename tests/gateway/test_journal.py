@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from compat.gateway.logs import Journal, JsonLines, line_of
-from compat.gateway.metrics import Gathered, Metrics, UpstreamSeen
-from compat.gateway.observers import Aftermath
+from compat.gateway.logs import CallLog, JsonLines, log_line
+from compat.gateway.metrics import Metrics, MetricsReader, UpstreamSeen
+from compat.gateway.observers import ObserverQueue
 from compat.gateway.request import Exchange
 
 
@@ -32,7 +32,7 @@ def _numbers(metrics: Metrics) -> dict[str, float]:
     return {
         name: float(value)
         for name, _, value in (
-            line.rpartition(" ") for line in Gathered(metrics.registry).exposition().decode().splitlines()
+            line.rpartition(" ") for line in MetricsReader(metrics.registry).exposition().decode().splitlines()
         )
         if not name.startswith("#") and "_created" not in name
     }
@@ -42,7 +42,7 @@ def test_a_request_is_one_line_of_json() -> None:
     exchange = _exchange(exam_id="17", seconds=0.0123, answered_by="new")
     exchange.attempted(503)
     exchange.attempted(200)
-    line = line_of(exchange)
+    line = log_line(exchange)
     assert line.count(b"\n") == 1
     assert json.loads(line) == {
         "time": "2023-11-14T22:13:20.250Z",
@@ -61,7 +61,7 @@ def test_a_request_is_one_line_of_json() -> None:
 
 def test_no_text_of_a_caller_begins_a_line_of_its_own() -> None:
     method = 'G"\r\n{"event": "call"}\u2028'
-    line = line_of(_exchange(method=method))
+    line = log_line(_exchange(method=method))
     assert line.count(b"\n") == 1
     assert b"\r" not in line
     assert json.loads(line)["method"] == method
@@ -69,7 +69,7 @@ def test_no_text_of_a_caller_begins_a_line_of_its_own() -> None:
 
 def test_a_path_that_holds_anything_else_is_not_shown_as_an_exam() -> None:
     for given in ("jan@example.org", "1\r\n2", "١٧", ""):
-        assert "exam_id" not in json.loads(line_of(_exchange(exam_id=given)))
+        assert "exam_id" not in json.loads(log_line(_exchange(exam_id=given)))
 
 
 def test_a_message_shows_where_an_error_came_from_and_not_what_it_says() -> None:
@@ -87,7 +87,7 @@ def test_a_message_shows_where_an_error_came_from_and_not_what_it_says() -> None
 
 def test_calls_count_by_route_status_and_caller() -> None:
     metrics, lines = Metrics(), []
-    journal = Journal(metrics, lines.append)
+    journal = CallLog(metrics, lines.append)
     for exchange in (
         _exchange(seconds=0.02),
         _exchange(seconds=0.02, status=422),
@@ -109,10 +109,10 @@ def test_calls_count_by_route_status_and_caller() -> None:
 
 def test_lines_go_out_together_as_far_as_a_pipe_keeps_them_together() -> None:
     written: list[bytes] = []
-    journal = Journal(Metrics(), written.append)
+    journal = CallLog(Metrics(), written.append)
     ended = [_exchange(failure="x" * (number * 40)) for number in range(60)]
     journal([*ended, _exchange(failure="x" * 9000), *ended])
-    lines = [line_of(each) for each in [*ended, _exchange(failure="x" * 9000), *ended]]
+    lines = [log_line(each) for each in [*ended, _exchange(failure="x" * 9000), *ended]]
     assert b"".join(written) == b"".join(lines)
     assert len(written) < len(lines) / 2
     assert all(each.endswith(b"\n") and (len(each) <= 4096 or each in lines) for each in written)
@@ -122,7 +122,7 @@ def test_what_ends_at_about_the_same_time_is_told_together_and_all_of_it_at_the_
     told: list[list[str]] = []
 
     async def answers() -> None:
-        aftermath = Aftermath([], [lambda ended: told.append([each.request_id for each in ended])])
+        aftermath = ObserverQueue([], [lambda ended: told.append([each.request_id for each in ended])])
         for name in ("a", "b", "c"):
             aftermath.ended(_exchange(request_id=name), None)
         assert told == []
@@ -143,7 +143,7 @@ def test_one_that_fails_keeps_nothing_from_the_others(caplog: pytest.LogCaptureF
         raise OSError("jan@example.org")
 
     async def answer() -> None:
-        aftermath = Aftermath([], [fails, lambda ended: told.append(len(ended))])
+        aftermath = ObserverQueue([], [fails, lambda ended: told.append(len(ended))])
         aftermath.ended(_exchange(), None)
         aftermath.ended(_exchange(), None)
         await aftermath.close()
@@ -172,7 +172,7 @@ def test_what_came_back_says_whether_the_upstream_is_of_use(
     metrics, exchange = Metrics(), _exchange(route=route)
     exchange.attempted(status)
     metrics.count([exchange])
-    seen = Gathered(metrics.registry).upstream_seen()
+    seen = MetricsReader(metrics.registry).upstream_seen()
     assert (seen.failure > 0) == (failed is True)
     assert (seen.success > 0) == (failed is False)
 
@@ -193,7 +193,7 @@ def test_processes_are_added_up_and_what_one_kept_goes_with_it(tmp_path: Path) -
     for calls in ("2", "3"):
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
         subprocess.run([sys.executable, "-W", "error", "-c", _PROCESS, calls], env=environment, check=True, timeout=60)
-    shown = Gathered(tmp_path).exposition().decode()
+    shown = MetricsReader(tmp_path).exposition().decode()
     assert 'exam_compat_calls_total{caller="a",route="index_students",status="200"} 5.0' in shown
     assert 'exam_compat_drift_total{field="email"} 2.0' in shown
     assert "exam_compat_walks_kept 0" in shown or "exam_compat_walks_kept " not in shown
@@ -202,6 +202,6 @@ def test_processes_are_added_up_and_what_one_kept_goes_with_it(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["counter_9.db", "gauge_max_9.db", "histogram_9.db"])
 def test_a_file_that_a_process_has_only_opened_counts_nothing(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    numbers = Gathered(tmp_path)
+    numbers = MetricsReader(tmp_path)
     assert numbers.upstream_seen() == UpstreamSeen()
     assert numbers.exposition() == b""

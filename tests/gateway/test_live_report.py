@@ -17,9 +17,8 @@ from serving import serving, until
 
 from compat.config.file import read_config
 from compat.config.settings import Configuration
-from compat.gateway.admin import AdminApplication, serving_admin
+from compat.gateway.admin import AdminApplication, Readiness, serving_admin
 from compat.gateway.live_report import LiveReport, NoReport
-from compat.gateway.readiness import Readiness
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.regression.comparing.pairs import Answered, Pair
 from compat.regression.recordings.traffic import TrafficRecorder

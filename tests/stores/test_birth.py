@@ -18,7 +18,7 @@ from redis_server import RedisServer
 import compat
 from compat.config.settings import CallerSettings
 from compat.errors import ConfigurationError, StoreUnavailable
-from compat.gateway.limits import Slots, make_verifier
+from compat.gateway.limits import CallSlots, make_verifier
 from compat.legacy.parameters import gather
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import Caller, signed
@@ -42,7 +42,7 @@ def call() -> LegacyCall:
 def said(store: Store, made: LegacyCall) -> str:
     """What the gateway says of a call: nothing where it is answered."""
     try:
-        make_verifier(CONFIGURATION, store, Slots(10)).verify(made, gather(made))
+        make_verifier(CONFIGURATION, store, CallSlots(10)).verify(made, gather(made))
     except Refused as refused:
         return refused.reason
     except StoreUnavailable:
