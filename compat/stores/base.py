@@ -1,4 +1,4 @@
-"""What the gateway keeps between calls: nonces, signatures and walks; and a store that may be down.
+"""What a store of the gateway is, and the two that need nothing: in memory, and around one that may be down.
 
 What is kept of a nonce or a signature is a digest keyed by its caller's token: long enough that no two meet by
 chance, and nothing that could be sent again.
@@ -8,36 +8,38 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
+import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from compat.core.walks import KEPT_FOR
 from compat.errors import StoreUnavailable
-from compat.processes import ForkLock
+from compat.processes import ForkLock, renew_after_fork
 
 __all__ = [
     "KEPT_FOR",
     "SPENT_FOR",
-    "LenientStore",
+    "FailOpenStore",
+    "MemoryStore",
     "Store",
     "StoreUnavailable",
     "StoredPage",
     "WalkKeeper",
     "digests",
+    "walk_unavailable",
 ]
+
+_log = logging.getLogger("compat.stores")
 
 SPENT_FOR = 24 * 60 * 60
 """Seconds that a nonce and a signature stay spent, at the least."""
 
 
 class StoredPage(NamedTuple):
-    """What a store has for a page of a walk.
-
-    Attributes:
-        head: what was given for the walk as a whole.
-        page: what was given for that page; None where the walk has no such page, or it was not wanted.
-    """
+    """The head of a walk, and a page of it; None where the walk has no such page, or it was not wanted."""
 
     head: bytes
     page: bytes | None
@@ -58,15 +60,14 @@ class Store(ABC):
 
     @abstractmethod
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
-        """Record a nonce and a signature, both or neither.
+        """Record a nonce and a signature, and say whether both were new within the last 24 hours.
+
+        Where one was not, nothing is recorded.
 
         Args:
             token_digest: a digest of the caller's token, the same in every process; at most 64 bytes.
             nonce: the nonce; None for a caller of whom only signatures are spent.
             signature: the signature, which was found to hold.
-
-        Returns:
-            whether both were new within the last 24 hours. Where one was not, nothing is recorded.
 
         Raises:
             StoreUnavailable: it cannot be known, or not be recorded.
@@ -76,9 +77,8 @@ class Store(ABC):
     def born(self) -> int:
         """Since when calls have been recorded here without a gap: those signed before may have been answered.
 
-        Returns:
-            milliseconds since the epoch; of a store that is new when it is opened the whole second, as some
-            clients sign the second alone.
+        In milliseconds since the epoch; of a store that is new when it is opened the whole second, as some clients
+        sign the second alone.
 
         Raises:
             StoreUnavailable: it cannot be known.
@@ -138,6 +138,12 @@ class WalkKeeper(ABC):
         """
 
 
+def walk_unavailable(what: str, error: Exception) -> StoreUnavailable:
+    """What is raised where a walk cannot be kept, read or dropped; the log says why."""
+    _log.error("a walk cannot be %s: %s: %s", what, type(error).__name__, error)
+    return StoreUnavailable("The walk cannot be shared at the moment.")
+
+
 def digests(token_digest: bytes, nonce: str | None, signature: str, length: int, salt: bytes = b"") -> list[bytes]:
     """What is kept of a call: the digest of its signature, and of its nonce where that counts.
 
@@ -158,10 +164,7 @@ def _encoded(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
-_log = logging.getLogger("compat.stores")
-
-
-class LenientStore(Store):
+class FailOpenStore(Store):
     """Lets calls through that another store cannot record, and counts them.
 
     Args:
@@ -198,3 +201,74 @@ class LenientStore(Store):
 
     def close(self) -> None:
         self._store.close()
+
+
+_SPAN = 2 * 60 * 60
+_BYTES = 8
+_BITS = 60
+
+
+class MemoryStore(Store):
+    """Remembers while the process lives. Another worker, or the process after it, knows nothing of it.
+
+    What is kept of a nonce is 60 bits, which Python holds in 32 bytes. They are salted by the process, so that nobody
+    can look for two that meet; that a fresh call meets one of two million by chance happens once in 10^11 calls, and
+    refuses that call.
+
+    Args:
+        clock: seconds on a clock that never goes back.
+    """
+
+    shared = False
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._salt = secrets.token_bytes(16)
+        self._spans: dict[int, set[int]] = {}
+        self._lock = threading.Lock()
+        self._forked = False
+        self._born = int(time.time()) * 1000
+        renew_after_fork(self.renew)
+
+    def renew(self) -> None:
+        """Remember by oneself from now on, in a process that was forked, beside what was spent before."""
+        self._lock = threading.Lock()
+        self._forked = True
+
+    def born(self) -> int:
+        return self._born
+
+    def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
+        keys = [
+            int.from_bytes(each, "little") >> (8 * _BYTES - _BITS)
+            for each in digests(token_digest, nonce, signature, _BYTES, self._salt)
+        ]
+        now = self._clock()
+        with self._lock:
+            if self._forked:
+                self._forked = False
+                _log.warning(
+                    "a store in memory is not shared by processes: a call can be made once at each that was forked; "
+                    "use sqlite:// or redis://"
+                )
+            span = int(now // _SPAN)
+            if span not in self._spans:
+                self._forget_before(now - SPENT_FOR)
+                self._spans[span] = set()
+            for spent in self._spans.values():
+                if not spent.isdisjoint(keys):
+                    return False
+            self._spans[span].update(keys)
+        return True
+
+    def ping(self) -> None:
+        pass
+
+    def close(self) -> None:
+        with self._lock:
+            self._spans.clear()
+
+    def _forget_before(self, moment: float) -> None:
+        # A span goes as a whole, once the last moment of it is old enough.
+        for span in [span for span in self._spans if (span + 1) * _SPAN <= moment]:
+            del self._spans[span]

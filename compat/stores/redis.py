@@ -14,8 +14,8 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import redis
@@ -25,16 +25,9 @@ from redis.retry import Retry
 
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.processes import ForkLock, renew_after_fork
-from compat.stores.base import KEPT_FOR, Store, StoredPage, WalkKeeper, digests
+from compat.stores.base import KEPT_FOR, Store, StoredPage, WalkKeeper, digests, walk_unavailable
 
-__all__ = [
-    "PREFIX",
-    "WAIT",
-    "Patience",
-    "RedisStore",
-    "RedisWalks",
-    "connected",
-]
+__all__ = ["PREFIX", "WAIT", "RedisBackoff", "RedisStore", "RedisWalks", "connected"]
 
 WAIT = 2.0
 """Seconds that one request waits for Redis."""
@@ -43,8 +36,8 @@ _REST = 1.0
 """Seconds after a request that Redis did not answer in time, until it is asked again."""
 
 
-class Patience:
-    """Stands around each request to Redis: ``with patience: …``.
+class RedisBackoff:
+    """Stands around each request to Redis: ``with backoff: …``.
 
     After one that was not answered in time the next ones fail at once, for a second; then one of them asks, and what
     it finds out counts for all. A Redis that refuses connections says so at once, and is asked every time.
@@ -58,9 +51,7 @@ class Patience:
         if self._rests_until and not self._is_next():
             raise redis.TimeoutError("it did not answer in time a moment ago")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._rests_until = time.monotonic() + _REST if isinstance(error, redis.TimeoutError) else 0.0
 
     def _is_next(self) -> bool:
@@ -113,41 +104,35 @@ class RedisWalks(WalkKeeper):
         self._heads = prefix + "walk:"
         self._pages = prefix + "pages:"
         self._kept_for = kept_for
-        self._patience = Patience()
+        self._backoff = RedisBackoff()
         self._put, self._get, self._drop = (client.register_script(each) for each in (_PUT, _GET, _DROP))
 
     def put(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
         name = secrets.token_hex(_NAME // 2)
-        try:
-            with self._patience:
-                self._put_whole(name, digest, head, pages)
-        except redis.RedisError as error:
-            raise _unavailable("kept", error) from None
+        with self._asking("kept"):
+            try:
+                self._put_pages(self._pages + name, pages)
+                self._put(keys=[self._heads + digest], args=[name.encode() + head, self._pages, self._kept_for])
+            except BaseException:
+                self._client.unlink(self._pages + name)
+                raise
 
     def get(self, digest: str, number: int, unless: bytes | None = None) -> StoredPage | None:
-        try:
-            with self._patience:
-                found = self._get(
-                    keys=[self._heads + digest], args=[self._pages, self._kept_for, number, unless or b""]
-                )
-        except redis.RedisError as error:
-            raise _unavailable("read", error) from None
+        with self._asking("read"):
+            found = self._get(keys=[self._heads + digest], args=[self._pages, self._kept_for, number, unless or b""])
         return None if found is None else StoredPage(found[0], found[1] if len(found) > 1 else None)
 
     def drop(self, digest: str) -> None:
-        try:
-            with self._patience:
-                self._drop(keys=[self._heads + digest], args=[self._pages])
-        except redis.RedisError as error:
-            raise _unavailable("dropped", error) from None
+        with self._asking("dropped"):
+            self._drop(keys=[self._heads + digest], args=[self._pages])
 
-    def _put_whole(self, name: str, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
         try:
-            self._put_pages(self._pages + name, pages)
-            self._put(keys=[self._heads + digest], args=[name.encode() + head, self._pages, self._kept_for])
-        except BaseException:
-            self._client.unlink(self._pages + name)
-            raise
+            with self._backoff:
+                yield
+        except redis.RedisError as error:
+            raise walk_unavailable(what, error) from None
 
     def _put_pages(self, key: str, pages: Iterable[bytes]) -> None:
         batch: dict[int, bytes] = {}
@@ -167,11 +152,6 @@ class RedisWalks(WalkKeeper):
                 # From the first batch on, in case that there is never a head.
                 pipeline.expire(key, self._kept_for)
                 pipeline.execute()
-
-
-def _unavailable(what: str, error: Exception) -> StoreUnavailable:
-    _log.error("a walk cannot be %s: %s: %s", what, type(error).__name__, error)
-    return StoreUnavailable("The walk cannot be shared at the moment.")
 
 
 PREFIX = "{exam-compat}:"
@@ -274,19 +254,15 @@ class RedisStore(Store):
         self._evicts = ""
         self._evicted: int | None = None
         # Not that of the walks: that one of them takes too long is no reason to refuse calls.
-        self._patience = Patience()
+        self._backoff = RedisBackoff()
         self.walks = RedisWalks(self._client, PREFIX)
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = digests(token_digest, nonce, signature, _BYTES)
-        try:
-            with self._patience:
-                self._see_fit()
-                if not self._generation:
-                    self._generation = self._ask([])
-                answer = self._ask(keys)
-        except redis.RedisError as error:
-            self._fail(error)
+        with self._asking():
+            self._see_fit()
+            self._see_generation()
+            answer = self._ask(keys)
         if answer in (0, 1):
             return bool(answer)
         if answer == -1:
@@ -295,12 +271,8 @@ class RedisStore(Store):
         raise StoreUnavailable(retry_after=60)
 
     def born(self) -> int:
-        try:
-            with self._patience:
-                if not self._generation:
-                    self._generation = self._ask([])
-        except redis.RedisError as error:
-            self._fail(error)
+        with self._asking():
+            self._see_generation()
         return int(self._generation.partition(b".")[0]) * 1000
 
     def ping(self) -> None:
@@ -309,9 +281,8 @@ class RedisStore(Store):
             self._client.set(PREFIX + "pinged", "", ex=60)
             self._look()
             found = self._client.info("persistence")
-            if not self._generation:
-                # Before the first call, which would be older than what it makes.
-                self._generation = self._ask([])
+            # Before the first call, which would be older than what it makes.
+            self._see_generation()
         except redis.RedisError as error:
             self._fail(error)
         if self._evicts:
@@ -326,12 +297,20 @@ class RedisStore(Store):
     def close(self) -> None:
         self._client.close()
 
-    def _see_fit(self) -> None:
-        """Look now and then whether Redis evicts.
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            with self._backoff:
+                yield
+        except redis.RedisError as error:
+            self._fail(error)
 
-        Raises:
-            StoreUnavailable: it does.
-        """
+    def _see_generation(self) -> None:
+        if not self._generation:
+            self._generation = self._ask([])
+
+    def _see_fit(self) -> None:
+        """Look now and then whether Redis evicts; StoreUnavailable where it does."""
         if time.monotonic() - self._looked >= _LOOK_EVERY:
             self._look()
         if self._evicts:

@@ -11,10 +11,10 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.processes import lock_alone, lock_shared, renew_after_fork
@@ -22,10 +22,7 @@ from compat.stores.base import Store, digests
 from compat.stores.sqlite_file import SqliteFile, Transaction
 from compat.stores.walk_files import WalkFiles
 
-__all__ = [
-    "FileSeal",
-    "SqliteStore",
-]
+__all__ = ["FileSeal", "SqliteStore"]
 
 _WAIT = 2.0
 
@@ -45,17 +42,13 @@ class FileSeal:
         self._file = path
         self._note = Path(f"{path}-seal")
         self._held: int | None = None
-        renew_after_fork(self.renew)
-
-    def renew(self) -> None:
-        """Let go of the parent's lock, in a process that was forked."""
-        self._let_go()
+        # The lock is the parent's.
+        renew_after_fork(self._let_go)
 
     def take(self) -> bool:
-        """Begin to use the file.
+        """Begin to use the file, and say whether it is as its last user left it, or others use it.
 
-        Returns:
-            whether it is as its last user left it, or others use it; where the system has no locks, True.
+        Where the system has no locks, it counts as such.
 
         Raises:
             OSError: the note cannot be made.
@@ -164,36 +157,24 @@ class SqliteStore(Store):
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = digests(token_digest, nonce, signature, _BYTES)
-        try:
-            with self._file as database:
-                self._look_at(database)
-                try:
-                    done = database.execute(self._statements[len(keys)], [*keys * _TABLES, self._born])
-                except sqlite3.IntegrityError:
-                    # The table in use has one of them already; the connection is none the worse for it.
-                    return False
-                if done.rowcount != len(keys):
-                    self._see_born(database)
-                return done.rowcount == len(keys)
-        except (OSError, sqlite3.Error) as error:
-            self._fail(error)
+        with self._ready() as database:
+            try:
+                done = database.execute(self._statements[len(keys)], [*keys * _TABLES, self._born])
+            except sqlite3.IntegrityError:
+                # The table in use has one of them already; the connection is none the worse for it.
+                return False
+            if done.rowcount != len(keys):
+                self._see_born(database)
+            return done.rowcount == len(keys)
 
     def born(self) -> int:
-        try:
-            with self._file as database:
-                self._look_at(database)
-                return self._born
-        except (OSError, sqlite3.Error) as error:
-            self._fail(error)
+        with self._ready():
+            return self._born
 
     def ping(self) -> None:
-        try:
-            with self._file as database:
-                self._look_at(database)
-                # Writes, since a full disk can still be read.
-                database.execute("INSERT OR REPLACE INTO pinged VALUES (1, ?)", (self._clock(),))
-        except (OSError, sqlite3.Error) as error:
-            self._fail(error)
+        with self._ready() as database:
+            # Writes, since a full disk can still be read.
+            database.execute("INSERT OR REPLACE INTO pinged VALUES (1, ?)", (self._clock(),))
 
     def setting(self, name: str) -> Any:
         """What SQLite says of one of its settings here."""
@@ -205,6 +186,17 @@ class SqliteStore(Store):
         self._file.close()
         self._seal.leave()
         self._walk_files.close()
+
+    @contextmanager
+    def _ready(self) -> Iterator[sqlite3.Connection]:
+        """The file, looked at; StoreUnavailable where it or the use that is made of it fails."""
+        try:
+            with self._file as database:
+                self._look_at(database)
+                yield database
+        except (OSError, sqlite3.Error) as error:
+            _log.error("%s cannot record calls: %s", self._file.path, error)
+            raise StoreUnavailable from None
 
     def _look_at(self, database: sqlite3.Connection) -> None:
         """See that the file is whole, and that calls are recorded in the table of this half day."""
@@ -245,17 +237,9 @@ class SqliteStore(Store):
         self._born = found[0]
 
     def _see_born(self, database: sqlite3.Connection) -> None:
-        """Look whether calls were deleted, which is why one is not recorded.
-
-        Raises:
-            sqlite3.DatabaseError: they were.
-        """
+        """Raise where calls were deleted, which is why one is not recorded."""
         if database.execute("SELECT at FROM birth").fetchone() != (self._born,):
             raise sqlite3.DatabaseError("calls that it had recorded were deleted")
-
-    def _fail(self, error: Exception) -> NoReturn:
-        _log.error("%s cannot record calls: %s", self._file.path, error)
-        raise StoreUnavailable from None
 
 
 _DELETED = """

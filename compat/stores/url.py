@@ -1,4 +1,4 @@
-"""Where a store's URL leads, and to what lies beside it."""
+"""The URL of a store, read: which backend keeps what is stored, and where."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from compat.errors import ConfigurationError
 
-__all__ = ["Place", "no_redis", "place_of"]
+__all__ = ["StoreUrl", "no_redis", "parse_store_url"]
 
 
 @dataclass(frozen=True)
-class Place:
+class StoreUrl:
     """What a store's URL says.
 
     Attributes:
@@ -29,7 +29,7 @@ class Place:
     on_disk: bool = False
 
 
-def place_of(url: str) -> Place:
+def parse_store_url(url: str) -> StoreUrl:
     """Read a store's URL.
 
     Raises:
@@ -37,17 +37,17 @@ def place_of(url: str) -> Place:
     """
     parts = urlsplit(url)
     if parts.scheme == "memory":
-        return Place("memory", url)
+        return StoreUrl("memory", url)
     if parts.scheme == "sqlite":
         return _sqlite(parts)
     if parts.scheme in ("redis", "rediss"):
-        return Place("redis", url)
+        return StoreUrl("redis", url)
     raise ConfigurationError(
         f"[store] url: {parts.scheme or 'no'}:// is no kind of store; use sqlite:///, redis:// or memory://"
     )
 
 
-def _sqlite(parts: SplitResult) -> Place:
+def _sqlite(parts: SplitResult) -> StoreUrl:
     path, options = unquote(parts.path[1:]), dict(parse_qsl(parts.query, keep_blank_values=True))
     synchronous = options.pop("synchronous", "normal")
     if parts.netloc or not path or parts.fragment or options:
@@ -56,7 +56,7 @@ def _sqlite(parts: SplitResult) -> Place:
         raise ConfigurationError("[store] url: synchronous must be normal or full")
     whole = Path(path).absolute()
     query = f"?{parts.query}" if parts.query else ""
-    return Place("sqlite", f"sqlite:///{quote(whole.as_posix())}{query}", whole, synchronous == "full")
+    return StoreUrl("sqlite", f"sqlite:///{quote(whole.as_posix())}{query}", whole, synchronous == "full")
 
 
 def no_redis() -> ConfigurationError:

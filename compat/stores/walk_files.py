@@ -11,7 +11,6 @@ to start after a crash: these remove all walks.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import secrets
 import struct
@@ -22,15 +21,13 @@ from array import array
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from compat.errors import StoreUnavailable
 from compat.processes import lock_alone, lock_shared, renew_after_fork
-from compat.stores.base import KEPT_FOR, StoredPage, WalkKeeper
+from compat.stores.base import KEPT_FOR, StoredPage, WalkKeeper, walk_unavailable
 
 __all__ = ["WalkFiles"]
 
-_END = struct.Struct("=QQ")
-_OFFSETS = struct.Struct("=QQ")
-_log = logging.getLogger("compat.stores")
+_PAIR = struct.Struct("=QQ")
+"""Where a page begins and ends; and at the end of a file how many pages there are and how long the head is."""
 
 
 class WalkFiles(WalkKeeper):
@@ -70,13 +67,13 @@ class WalkFiles(WalkKeeper):
                 for page in pages:
                     file.write(page)
                     begins.append(begins[-1] + len(page))
-                file.write(begins.tobytes() + head + _END.pack(len(begins), len(head)))
+                file.write(begins.tobytes() + head + _PAIR.pack(len(begins), len(head)))
             unfinished.replace(self._folder / digest)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 unfinished.unlink()
             if isinstance(error, OSError):
-                raise _unavailable("kept", error) from None
+                raise walk_unavailable("kept", error) from None
             raise
         self._watch_over()
 
@@ -87,22 +84,22 @@ class WalkFiles(WalkKeeper):
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _unavailable("read", error) from None
+            raise walk_unavailable("read", error) from None
         try:
             now = self._clock()
             size = (found := os.fstat(file)).st_size
             if found.st_mtime <= now - self._kept_for:
                 return None
             os.utime(file, (now, now))
-            begins, head_length = _END.unpack(os.pread(file, _END.size, size - _END.size))
-            head_at = size - _END.size - head_length
+            begins, head_length = _PAIR.unpack(os.pread(file, _PAIR.size, size - _PAIR.size))
+            head_at = size - _PAIR.size - head_length
             head = os.pread(file, head_length, head_at)
             if head == unless or not 2 <= number <= begins:
                 return StoredPage(head, None)
-            begin, end = _OFFSETS.unpack(os.pread(file, _OFFSETS.size, head_at - 8 * (begins - number + 2)))
+            begin, end = _PAIR.unpack(os.pread(file, _PAIR.size, head_at - 8 * (begins - number + 2)))
             return StoredPage(head, os.pread(file, end - begin, begin))
         except (OSError, struct.error) as error:
-            raise _unavailable("read", error) from None
+            raise walk_unavailable("read", error) from None
         finally:
             os.close(file)
 
@@ -110,7 +107,7 @@ class WalkFiles(WalkKeeper):
         try:
             (self._folder / digest).unlink(missing_ok=True)
         except OSError as error:
-            raise _unavailable("dropped", error) from None
+            raise walk_unavailable("dropped", error) from None
 
     def sweep(self) -> None:
         """Remove the walks that nobody asked for in time, and what a process left that was killed while it wrote."""
@@ -180,8 +177,3 @@ class WalkFiles(WalkKeeper):
         with contextlib.suppress(OSError):
             if any(os.scandir(self._folder)):
                 self._watch_over()
-
-
-def _unavailable(what: str, error: Exception) -> StoreUnavailable:
-    _log.error("a walk cannot be %s: %s", what, error)
-    return StoreUnavailable("The walk cannot be shared at the moment.")

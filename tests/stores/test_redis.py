@@ -16,7 +16,7 @@ from redis_server import RedisServer
 from compat.errors import ConfigurationError
 from compat.stores import StoreUnavailable, open_store
 from compat.stores.base import KEPT_FOR, SPENT_FOR
-from compat.stores.redis import Patience
+from compat.stores.redis import RedisBackoff
 
 ONE = b"1" * 32
 REFUSED = "Calls cannot be checked for replays at the moment."
@@ -193,15 +193,15 @@ def test_a_redis_that_answers_again_is_asked_again(tmp_path: Path, monkeypatch: 
 
 
 def test_one_call_asks_for_all_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    patience, asked = Patience(), []
-    with pytest.raises(redis.TimeoutError), patience:
+    backoff, asked = RedisBackoff(), []
+    with pytest.raises(redis.TimeoutError), backoff:
         raise redis.TimeoutError
     monkeypatch.setattr("compat.stores.redis.time.monotonic", lambda: time.perf_counter() + 1e6)
-    with patience:
+    with backoff:
         asked.append(1)
-        with pytest.raises(redis.TimeoutError, match="a moment ago"), patience:
+        with pytest.raises(redis.TimeoutError, match="a moment ago"), backoff:
             asked.append(2)
-    with patience:
+    with backoff:
         asked.append(3)
     assert asked == [1, 3]
 

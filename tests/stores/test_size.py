@@ -40,7 +40,7 @@ def fill(store: Store, clock: Clock, hours: int, share: float) -> None:
 
 def memory(share: float) -> None:
     """Print by how many bytes this process grew, at most, while it remembered."""
-    from compat.stores.memory import MemoryStore
+    from compat.stores.base import MemoryStore
 
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -15,8 +15,7 @@ from redis_server import RedisServer
 
 from compat.errors import ConfigurationError
 from compat.stores import Store, open_store
-from compat.stores.base import SPENT_FOR
-from compat.stores.memory import MemoryStore
+from compat.stores.base import SPENT_FOR, MemoryStore
 from compat.stores.sqlite import SqliteStore
 
 ONE, OTHER = b"1" * 32, b"2" * 32
