@@ -38,6 +38,7 @@ from compat.gateway.request import (
     Send,
     by_name,
     disconnected,
+    note_failure,
     request_id,
     send_answer,
 )
@@ -65,12 +66,7 @@ _log = logging.getLogger("compat.gateway")
 def make_application(
     configuration: Configuration, store: Store | None = None, observe: Observer | None = None
 ) -> Gateway:
-    """The gateway of a configuration, an ASGI application.
-
-    Args:
-        configuration: the upstream, the callers and the rest.
-        store: where nonces, signatures and shared walks are kept; None for the configured one.
-        observe: told of every request when its answer has ended.
+    """The gateway of a configuration, an ASGI application; with None for a store, with the configured one.
 
     Raises:
         ConfigurationError: nobody may call, or a setting cannot be used.
@@ -172,9 +168,11 @@ class Gateway:
             await request.answer(failure(gone))
             exchange.status = 0
         except LegacyError as error:
-            if error.status >= 500:
-                exchange.failure = error.message
-            await request.answer(_of_the_old(failure(error)) if exchange.answered_by == "legacy" else failure(error))
+            note_failure(exchange, error)
+            answer = failure(error)
+            if exchange.answered_by == "legacy":
+                answer = replace(answer, headers={**answer.headers, ANSWERED_BY: "legacy"})
+            await request.answer(answer)
         finally:
             exchange.seconds = time.perf_counter() - begun
             if self._observers is not None:
@@ -238,8 +236,7 @@ class Gateway:
         except LegacyError as error:
             if isinstance(error, TooManyCalls):
                 exchange.caller = error.caller
-            if error.status >= 500:
-                exchange.failure = error.message
+            note_failure(exchange, error)
             return failure(error)
         except Cancelled:
             raise
@@ -273,7 +270,7 @@ class Request:
     asked: LegacyCall | None = None
 
     async def answer(self, answer: Answer) -> None:
-        """Send an answer that the gateway gives."""
+        """Send an answer of the gateway's own."""
         self.exchange.status = answer.status
         await send_answer(self.send, answer, self.further)
 
@@ -294,11 +291,7 @@ class Request:
             self.exchange.attempted(status)
 
     async def call(self, route: Route, exam_id: str, bodies: Bodies) -> LegacyCall:
-        """The deprecated call that it is.
-
-        Raises:
-            LegacyError: its body is too long or too slow.
-        """
+        """The deprecated call that it is; LegacyError where its body is too long or too slow."""
         return LegacyCall(
             route=route,
             exam_id=exam_id,
@@ -316,11 +309,7 @@ def _nothing(cancelled: Callable[[], bool]) -> Steps[None]:
 
 
 async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
-    """What a call leads to; where its caller goes away meanwhile, it is cancelled.
-
-    Raises:
-        CallerGone: the caller went away.
-    """
+    """What a call leads to; where its caller goes away meanwhile, it is cancelled, and CallerGone is raised."""
     watching: list[asyncio.Task[None]] = []
 
     def watch() -> None:
@@ -339,11 +328,6 @@ async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
         later.cancel()
         for task in watching:
             task.cancel()
-
-
-def _of_the_old(answer: Answer) -> Answer:
-    """An answer that says that the old endpoint gave it, or failed to."""
-    return replace(answer, headers={**answer.headers, ANSWERED_BY: "legacy"})
 
 
 def _all(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:

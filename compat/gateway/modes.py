@@ -15,7 +15,7 @@ from compat.core.walks import Steps
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.limits import CallSlots
 from compat.gateway.passing import AnswerCutOff, PassThrough
-from compat.gateway.request import Exchange, Scope, Send
+from compat.gateway.request import Exchange, Scope, Send, note_failure
 from compat.legacy.answer import Answer, failure
 from compat.migration.modes.router import Asker, Decision, ModeRouter
 from compat.regression.comparing.pairs import LONGEST, Answered, kept_answer, kept_error
@@ -177,8 +177,7 @@ class TwoEndpointCalls:
         try:
             answer = yield from self.shim.steps(admitted, options)
         except LegacyError as error:
-            if error.status >= 500:
-                exchange.failure = error.message
+            note_failure(exchange, error)
             if decision.falls_back and isinstance(error, UpstreamError):
                 return PartialAnswer(decision, admitted)
             return PartialAnswer(decision, admitted, failure(error), kept_error(error, time.perf_counter() - begun))

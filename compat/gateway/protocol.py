@@ -85,14 +85,10 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.since = self._written_at = self.loop.time()
         if len(self.connections) > self.settings.max_connections:
-            self._take_a_place()
+            self._replace_waiting_connection()
 
-    def look(self, now: float) -> None:
-        """End what has lasted too long; called now and then.
-
-        Args:
-            now: the event loop's time.
-        """
+    def end_overdue(self, now: float) -> None:
+        """End what has lasted too long; called now and then with the event loop's time."""
         unwritten = self.transport.get_write_buffer_size()
         if unwritten != self._unwritten:
             self._unwritten, self._written_at = unwritten, now
@@ -110,7 +106,7 @@ class Connection(HttpToolsProtocol):
         """Whether no request of it is being answered."""
         return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
-    def _take_a_place(self) -> None:
+    def _replace_waiting_connection(self) -> None:
         """Take the place of the connection that has waited longest for a request.
 
         Who holds places with heads that do not end loses them to those who call; where every place has a request that
@@ -159,9 +155,7 @@ class Connection(HttpToolsProtocol):
     def refuse(self, error: LegacyError, *, at_once: bool = False) -> None:
         """Answer what is not even a request, and take nothing more from the connection.
 
-        Args:
-            error: the answer.
-            at_once: whether the connection is closed without waiting for the caller to read it.
+        At once, the connection is closed without waiting for the caller to read the answer.
         """
         if self.transport.is_closing() or self._lingering:
             return
@@ -257,7 +251,7 @@ class Connection(HttpToolsProtocol):
                 answer.break_off()
             else:
                 await send_answer(answer.send, failure(GatewayFailed()), [])
-        if answer.before_the_end_of_its_request:
+        if answer.before_request_end:
             self._linger()
 
     def _linger(self) -> None:
@@ -285,7 +279,7 @@ class _Answer:
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
         self._until_closed = False
-        self.before_the_end_of_its_request = False
+        self.before_request_end = False
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """Send what ASGI calls a message."""
@@ -337,7 +331,7 @@ class _Answer:
         elif not bodiless:
             cycle.chunked_encoding = True
             framed.append((b"Transfer-Encoding", b"chunked"))
-        self.before_the_end_of_its_request = cycle.more_body
+        self.before_request_end = cycle.more_body
         if not cycle.keep_alive or cycle.more_body:
             framed.append((b"Connection", b"close"))
         return framed

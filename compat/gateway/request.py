@@ -33,6 +33,7 @@ __all__ = [
     "disconnected",
     "encoded",
     "may_have_body",
+    "note_failure",
     "request_id",
     "send_answer",
 ]
@@ -56,7 +57,6 @@ class Exchange:
     Attributes:
         request_id: the caller's own where it is sane, else a fresh one.
         at: when it came, seconds since the epoch.
-        method: its HTTP method.
         route: the action of a deprecated route, or :data:`OTHER_ROUTE`.
         exam_id: the exam, where the call was admitted.
         caller: the name of whose call it is; None where nobody was told by a token.
@@ -96,6 +96,12 @@ class Exchange:
         self.attempts.append(status)
 
 
+def note_failure(exchange: Exchange, error: LegacyError) -> None:
+    """Note an error for the log, unless it is the call's own."""
+    if error.status >= 500:
+        exchange.failure = error.message
+
+
 Observer = Callable[[Sequence[Exchange]], None]
 """Told of requests whose answers have ended, some at a time; called from the event loop, so it must not block."""
 
@@ -112,23 +118,14 @@ class CallerDisconnected(ConnectionError):
 
 
 class Bodies:
-    """Reads the bodies of deprecated calls in this process.
-
-    Args:
-        settings: the limits.
-    """
+    """Reads the bodies of deprecated calls in this process, within limits."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._held = 0
 
     async def read(self, scope: Scope, given: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """The whole body of a deprecated call.
-
-        Args:
-            scope: the request's.
-            given: its headers, :func:`compat.gateway.threads.by_name`.
-            receive: gives the body.
+        """The whole body of a deprecated call, whose headers are given by their names.
 
         Raises:
             LegacyError: 408, 413 or 503; what is announced as too long is not read at all.
@@ -176,13 +173,7 @@ class Bodies:
 
 
 async def _within(seconds: float, receive: Receive, whole: float | None = None) -> Mapping[str, Any]:
-    """The next message of a body.
-
-    Args:
-        seconds: that it may take.
-        receive: gives it.
-        whole: the limit on the whole body, where that is what the seconds are left of.
-    """
+    """The next message of a body, within seconds; ``whole`` is the limit that they are the rest of, if they are."""
     try:
         message = await asyncio.wait_for(receive(), seconds)
     except asyncio.TimeoutError:
@@ -241,12 +232,7 @@ def by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
 
 
 def may_have_body(scope: Scope, given: Mapping[bytes, bytes]) -> bool:
-    """Whether a request can have a body: in HTTP/1 its headers announce one (RFC 9112, section 6.3).
-
-    Args:
-        scope: the request's.
-        given: its headers, :func:`by_name`.
-    """
+    """Whether a request can have a body: in HTTP/1 its headers announce one (RFC 9112, section 6.3)."""
     return b"content-length" in given or b"transfer-encoding" in given or not scope["http_version"].startswith("1")
 
 
