@@ -1,4 +1,4 @@
-"""Runs an unchanged script in this process, and keeps what it printed, was answered and was warned of."""
+"""``exam-compat demo``: an old script, unedited, answered by the old endpoint and by each successor."""
 
 from __future__ import annotations
 
@@ -24,16 +24,10 @@ from compat.config.file import read_config
 from compat.deprecation import LegacyApiWarning
 from compat.entrances.install import install, uninstall
 from compat.mapping.tables import SUMMARY_COLUMNS
-from compat.testing.sandbox import Call, Sandbox
+from compat.testing.sandbox import Sandbox
 from compat.text.json import dumps, loads
 
-__all__ = [
-    "ScriptAnswer",
-    "ScriptFailedError",
-    "ScriptRun",
-    "demo",
-    "run_script",
-]
+__all__ = ["ScriptAnswer", "ScriptFailedError", "ScriptRun", "demo", "run_script"]
 
 _PAGINATION = "x-pagination-"
 
@@ -44,13 +38,7 @@ class ScriptFailedError(Exception):
 
 @dataclass(frozen=True)
 class ScriptAnswer:
-    """An answer that the script got, as far as two of them are to be equal.
-
-    Attributes:
-        status: the HTTP status.
-        pagination: its ``X-Pagination-*`` headers, names in lower case.
-        body: the JSON of the body, written in one way.
-    """
+    """An answer that the script got, as far as two are to be equal: the body's JSON is written in one way."""
 
     status: int
     pagination: Mapping[str, str]
@@ -75,12 +63,7 @@ class ScriptRun:
 
 
 def run_script(script: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> ScriptRun:
-    """Run a script as ``python script arguments`` would, but in this process.
-
-    Args:
-        script: its file.
-        arguments: what it finds behind its name in ``sys.argv``.
-        environment: variables that it finds set, beside those of the process.
+    """Run a script as ``python script arguments`` would, but in this process, with further environment variables.
 
     Raises:
         ScriptFailedError: it ended with an error or with a status other than 0.
@@ -156,20 +139,12 @@ _SHOWN = 3
 _HEADERS = ("x-pagination-", "x-compat-")
 
 
-@dataclass(frozen=True)
-class _Upstream:
-    """A successor, and how the sandbox's configuration for it is asked for."""
-
-    title: str
-    kind: str
-    fan_out: bool = False
-
-
-_UPSTREAMS = (
-    _Upstream("student sessions", "student_sessions"),
-    _Upstream("paginated sessions", "paginated_sessions"),
-    _Upstream("paginated sessions, user by user from a roster", "paginated_sessions", fan_out=True),
-)
+_UPSTREAMS: Mapping[str, Mapping[str, Any]] = {
+    "student sessions": {"kind": "student_sessions"},
+    "paginated sessions": {"kind": "paginated_sessions"},
+    "paginated sessions, user by user from a roster": {"kind": "paginated_sessions", "fan_out": True},
+}
+"""Each successor, and how the sandbox's configuration for it is asked for."""
 
 
 @click.command(short_help="See an old script answered from each successor.")
@@ -205,13 +180,17 @@ def _compare(sandbox: Sandbox, exam: str) -> int:
     say("\n".join(f"    {plain(line)}" for line in old.printed.splitlines()))
     _show_records(old)
     unequal = 0
-    for upstream in _UPSTREAMS:
-        say(f"\n== Through the shim, from {upstream.title}")
-        new = _run_through(sandbox, exam, upstream)
+    for title, asked_for in _UPSTREAMS.items():
+        say(f"\n== Through the shim, from {title}")
+        install(sandbox.base_url, read_config(sandbox.settings(**asked_for)))
+        try:
+            new = _run(sandbox, exam)
+        finally:
+            uninstall()
         _show_calls(sandbox)
         _show_answer(new)
         _show_records(new)
-        unequal += _judge(old, new, upstream)
+        unequal += _judge(old, new, title)
     if unequal:
         note(f"Error: {unequal} of {len(_UPSTREAMS)} successors gave other answers than the old endpoint.")
         return 1
@@ -232,23 +211,13 @@ def _run(sandbox: Sandbox, exam: str) -> ScriptRun:
     return run_script(LEGACY_REPORT, [exam], environment)
 
 
-def _run_through(sandbox: Sandbox, exam: str, upstream: _Upstream) -> ScriptRun:
-    install(sandbox.base_url, read_config(sandbox.settings(upstream.kind, upstream.fan_out)))
-    try:
-        return _run(sandbox, exam)
-    finally:
-        uninstall()
-
-
 def _show_calls(sandbox: Sandbox) -> None:
-    calls = Counter(_endpoint(call) for call in sandbox.calls)
+    calls = Counter(
+        f"{each.method} {re.sub('/users/[^/]+/', '/users/{user_id}/', each.target)}" for each in sandbox.calls
+    )
     say("Calls received:")
     for endpoint, count in calls.items():
         say(f"    {count:>4} x {endpoint}")
-
-
-def _endpoint(call: Call) -> str:
-    return f"{call.method} {re.sub('/users/[^/]+/', '/users/{user_id}/', call.target)}"
 
 
 def _show_answer(run: ScriptRun) -> None:
@@ -268,11 +237,11 @@ def _show_records(run: ScriptRun) -> None:
     show_table(SUMMARY_COLUMNS, rows)
 
 
-def _judge(old: ScriptRun, new: ScriptRun, upstream: _Upstream) -> bool:
+def _judge(old: ScriptRun, new: ScriptRun, title: str) -> bool:
     """Say whether two runs were answered alike; true where they were not."""
     differences = _differences(old, new)
     if differences:
-        say(f"NOT EQUAL to the old endpoint's, from {upstream.title}: {'; '.join(differences)}.")
+        say(f"NOT EQUAL to the old endpoint's, from {title}: {'; '.join(differences)}.")
         return True
     pages = len(new.answers)
     say(f"Equal: {pages} answers, bodies and X-Pagination headers, are the old endpoint's; so is what was printed.")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, timezone
 
 import click
 
@@ -45,16 +43,6 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
             f"{value!r} is no time such as 2024-01-15T09:30:00Z, and no seconds since the epoch."
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Whose call it is, and what else the configuration says."""
-
-    caller: Caller
-    configured: bool
-    zone: tzinfo = timezone.utc
-    other_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @click.command(short_help="Say why the gateway refused a call.")
@@ -98,16 +86,16 @@ def _diagnosed(text: str, name: str | None, prompt: bool, sent_at: float | None)
     if text.startswith("{"):
         return diagnose_entry(read_entry(text))
     request = _request(text)
-    known = _prompted(request) if prompt else _configured(request, name)
-    return diagnose(
-        request,
-        known.caller,
-        now=time.time(),
-        sent_at=sent_at,
-        known=known.configured,
-        other_keys=known.other_keys,
-        zone=known.zone,
-    )
+    given = None if prompt else _found_configuration(needed=name is not None)
+    if given is None:
+        # Hidden, and read from the terminal itself where the call came by the standard input.
+        key = click.prompt("Secret key", hide_input=True, err=True)
+        caller = Caller("the caller", token_seen(request), key)
+        return diagnose(request, caller, now=time.time(), sent_at=sent_at, known=False)
+    caller = _caller(given, request, name)
+    others = {each.caller.name: each.caller.secret_key for each in given.callers if each.caller != caller}
+    zone = given.settings.zone
+    return diagnose(request, caller, now=time.time(), sent_at=sent_at, known=True, other_keys=others, zone=zone)
 
 
 def _request(text: str) -> SeenRequest:
@@ -120,32 +108,20 @@ def _request(text: str) -> SeenRequest:
     return SeenRequest(method.upper(), url)
 
 
-def _prompted(request: SeenRequest) -> _Known:
-    # Hidden, and read from the terminal itself where the call came by the standard input.
-    key = click.prompt("Secret key", hide_input=True, err=True)
-    return _Known(Caller("the caller", token_seen(request), key), configured=False)
-
-
-def _configured(request: SeenRequest, name: str | None) -> _Known:
+def _found_configuration(*, needed: bool) -> Configuration | None:
+    """The configuration; None where no file is named or found, unless it is needed."""
     if named_config() is None:
         try:
             find_config()
         except ConfigurationError:
-            if name is not None:
+            if needed:
                 raise
-            return _prompted(request)
-    given = configuration()
-    caller = _caller(given, request, name)
-    others = {each.caller.name: each.caller.secret_key for each in given.callers if each.caller != caller}
-    return _Known(caller, True, given.settings.zone, others)
+            return None
+    return configuration()
 
 
 def _caller(given: Configuration, request: SeenRequest, name: str | None) -> Caller:
-    """The caller of that name, or whose token the call bears.
-
-    Raises:
-        ConfigurationError: there is none; the text says what to do.
-    """
+    """The caller of that name, or whose token the call bears; ConfigurationError where there is none."""
     callers = [each.caller for each in given.callers]
     if name is not None:
         found = [each for each in callers if each.name == name]

@@ -110,8 +110,6 @@ def exam_compat_config(exam_compat_sandbox: Sandbox, request: pytest.FixtureRequ
 @pytest.fixture
 def exam_compat_installed(exam_compat_sandbox: Sandbox, exam_compat_config: Path) -> Iterator[Sandbox]:
     """The sandbox, with every deprecated ``requests`` call of the process to it answered by the shim."""
-    import compat
-
     compat.install(upstream=compat.load_config(exam_compat_config))
     try:
         yield exam_compat_sandbox
@@ -125,8 +123,6 @@ def exam_compat_recorder(exam_compat_config: Path, tmp_path: Path) -> Iterator[C
 
     ``finish()`` gives the recording's folder; at the end of the test it ends by itself.
     """
-    import compat
-
     recorder = CallRecorder(compat.load_config(exam_compat_config), tmp_path / "recording")
     try:
         yield recorder
@@ -141,12 +137,10 @@ def exam_compat_replayer(exam_compat_config: Path) -> Callable[..., CheckResult]
     A difference that nothing explains fails the test. The key of the recordings is the configuration's, or that of
     ``EXAM_COMPAT_RECORDING_KEY``.
     """
-    import compat
-
     return partial(replay, compat.load_config(exam_compat_config))
 
 
-_PATIENCE = 60.0
+_SETTLING = 60.0
 _SHOWN = 3
 
 
@@ -179,8 +173,8 @@ class CallRecorder:
             self._ended = True
             compat.uninstall()
             router = self._adapter.router
-            settled = router.background.settle(_PATIENCE)
-            router.close(_PATIENCE)
+            settled = router.background.settle(_SETTLING)
+            router.close(_SETTLING)
             if not settled or router.dropped:
                 raise AssertionError(
                     f"{router.dropped or 'some'} calls were not recorded: they took too long to compare"
