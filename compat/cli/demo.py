@@ -212,12 +212,10 @@ def _run(sandbox: Sandbox, exam: str) -> ScriptRun:
 
 
 def _show_calls(sandbox: Sandbox) -> None:
-    calls = Counter(
-        f"{each.method} {re.sub('/users/[^/]+/', '/users/{user_id}/', each.target)}" for each in sandbox.calls
-    )
     say("Calls received:")
-    for endpoint, count in calls.items():
-        say(f"    {count:>4} x {endpoint}")
+    calls = [(each.method, re.sub("/users/[^/]+/", "/users/{user_id}/", each.target)) for each in sandbox.calls]
+    for (method, target), count in Counter(calls).items():
+        say(f"    {count:>4} x {method} {target}")
 
 
 def _show_answer(run: ScriptRun) -> None:
