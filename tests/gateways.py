@@ -17,7 +17,7 @@ import requests
 from support import closed_port
 
 from compat.testing.sandbox import Sandbox
-from compat.testing.sandbox.application import as_toml
+from compat.testing.sandbox.sandbox import as_toml
 
 TOKEN = "token-of-the-registrar"
 SECRET = "key of the registrar"

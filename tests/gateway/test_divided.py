@@ -27,7 +27,7 @@ from compat.migration.modes.switches import open_switches
 from compat.regression.comparing.pairs import Pair
 from compat.stores import open_store
 from compat.testing.sandbox import Sandbox, SandboxAnswer
-from compat.testing.sandbox.application import as_toml
+from compat.testing.sandbox.sandbox import as_toml
 
 MODES = ("legacy", "shadow", "canary:0", "canary:100", "new", "new+fallback")
 SERVED = dict(zip(MODES, ("legacy", "legacy", "legacy", "new", "new", "new"), strict=True))

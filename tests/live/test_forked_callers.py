@@ -26,7 +26,7 @@ from support import FAST, OLD, mounted
 
 import compat
 from compat.core.call import Shim
-from compat.testing.sandbox.application import as_toml
+from compat.testing.sandbox.sandbox import as_toml
 
 pytestmark = [
     needs_fork,

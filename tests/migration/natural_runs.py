@@ -20,8 +20,8 @@ from natural_scripts import FOLDER, NaturalScript
 
 import compat.errors
 from compat.testing.sandbox import Sandbox
-from compat.testing.sandbox.application import Outcome
 from compat.testing.sandbox.messages import Incoming, json_answer
+from compat.testing.sandbox.sandbox import Outcome
 
 KINDS = ("usual", "empty list", "last page", "403", "404", "422", "502")
 FAILING = KINDS[3:]

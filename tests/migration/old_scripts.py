@@ -19,7 +19,7 @@ from typing import Any
 from support import program
 
 from compat.testing.sandbox import Dataset, Sandbox
-from compat.testing.sandbox.application import as_toml
+from compat.testing.sandbox.sandbox import as_toml
 
 FOLDER = Path(__file__).parents[2] / "examples" / "legacy"
 WITHIN = 120

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from compat.testing.sandbox import Fault, Sandbox
-from compat.testing.sandbox.application import FaultSource
+from compat.testing.sandbox.server import FaultSource
 
 SESSIONS = "/api/v3/student_sessions"
 

@@ -40,7 +40,6 @@ class SignatureCheck:
     """Checks the requests of the one caller that the sandbox knows."""
 
     def __init__(self, api_token: str, secret_key: str) -> None:
-        """A check for that caller."""
         self._api_token = api_token
         self._secret_key = secret_key
         self._nonces: set[str] = set()
@@ -84,7 +83,6 @@ class Tokens:
     """Issues access tokens to one client and knows which of them still hold."""
 
     def __init__(self, client_id: str, client_secret: str, lifetime: float) -> None:
-        """Tokens for that client, each good for ``lifetime`` seconds."""
         self._client_id = client_id
         self._client_secret = client_secret
         self._lifetime = lifetime

@@ -179,7 +179,6 @@ class Dataset:
     """The data that a sandbox serves; every change goes through one lock."""
 
     def __init__(self, exams: tuple[Exam, ...], roster: tuple[RosterRow, ...], entries: list[Entry], seed: int) -> None:
-        """A data set of these entries, in this order."""
         self.exams = exams
         self.roster = roster
         self.seed = seed

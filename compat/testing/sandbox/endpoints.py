@@ -1,14 +1,19 @@
-"""What answers each route, straight from the data set, by the documented rules."""
+"""The routes of all interfaces, answered straight from the data set by the documented rules."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from compat.testing.sandbox.context import Context, ReadRequest, signed_parameters
 from compat.testing.sandbox.dataset import EmailTakenError, Entry
 from compat.testing.sandbox.messages import (
+    Incoming,
     Reader,
     RefusalError,
     SandboxAnswer,
@@ -234,3 +239,58 @@ def list_sessions(context: Context, request: ReadRequest) -> SandboxAnswer:
     sessions = b",".join(entry.paginated_session_text for entry in entries[offset : offset + limit])
     head = f'{{"limit":{limit},"offset":{offset},"total":{len(entries)},"sessions":['
     return text_answer(200, head.encode() + sessions + b"]}")
+
+
+Endpoint = Callable[[Context, ReadRequest], SandboxAnswer]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and a path, and what answers them."""
+
+    interface: str
+    method: str
+    path: re.Pattern[str]
+    endpoint: Endpoint
+
+
+def _route(interface: str, method: str, path: str, endpoint: Endpoint) -> Route:
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
+    return Route(interface, method, re.compile(pattern + "/?"), endpoint)
+
+
+def _signed(
+    interface: Interface, method: str, path: str, endpoint: Callable[[Interface, Context, ReadRequest], SandboxAnswer]
+) -> Route:
+    return _route(interface.name, method, path, partial(endpoint, interface))
+
+
+_EXAM = "/api/v3/exams/{id}/"
+_OF_EXAM = "/api/v3/exams/{exam_id}/student_sessions"
+_ONE = "/api/v3/student_sessions/{id}"
+
+ROUTES = (
+    _signed(LEGACY, "GET", _EXAM + "index_students", list_students),
+    _signed(LEGACY, "GET", _EXAM + "show_student", show_student),
+    _signed(LEGACY, "POST", _EXAM + "add_student", add_student),
+    _signed(LEGACY, "DELETE", _EXAM + "delete_student", delete_student),
+    _signed(STUDENT_SESSIONS, "GET", "/api/v3/student_sessions", list_students),
+    _signed(STUDENT_SESSIONS, "GET", _OF_EXAM, list_students),
+    _signed(STUDENT_SESSIONS, "POST", _OF_EXAM, add_student),
+    _signed(STUDENT_SESSIONS, "GET", _ONE, show_student),
+    _signed(STUDENT_SESSIONS, "PATCH", _ONE, change_student),
+    _signed(STUDENT_SESSIONS, "DELETE", _ONE, delete_student),
+    _route("token", "POST", "/auth/1.0/token", issue_token),
+    _route("paginated_sessions", "GET", "/insights/1.0/sessions", list_sessions),
+    _route("paginated_sessions", "GET", "/insights/1.0/users/{userId}/sessions", list_sessions),
+)
+
+
+def find_route(incoming: Incoming) -> tuple[Route, dict[str, str]] | None:
+    """The route of a request, and the parameters of its path."""
+    for route in ROUTES:
+        match = route.path.fullmatch(incoming.path)
+        if match and route.method == incoming.method:
+            values = match.groupdict()
+            return route, {name: unquote(value, errors="surrogateescape") for name, value in values.items()}
+    return None

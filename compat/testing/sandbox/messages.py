@@ -215,7 +215,6 @@ class Reader:
     """Reads parameters one by one and refuses all wrong ones together at the end."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        """A reader of these merged parameters."""
         self._values = values
         self._problems: Problems = {}
 

@@ -1,35 +1,36 @@
-"""The sandbox as its users see it, and its HTTP server with the faults that happen on the wire."""
+"""The sandbox as its users see it: started, asked, stopped, and configured."""
 
 from __future__ import annotations
 
-import os
+import csv
+import json
 import secrets
-import socket
-import struct
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from compat.testing.sandbox.application import (
-    Application,
-    Fault,
-    FaultSource,
-    Intercept,
-    Outcome,
-    as_toml,
-    write_roster,
-)
-from compat.testing.sandbox.context import SCOPE, Context, SignatureCheck, Tokens, sign
+from compat.testing.sandbox.context import SCOPE, Context, ReadRequest, SignatureCheck, Tokens, sign
 from compat.testing.sandbox.dataset import generate
-from compat.testing.sandbox.messages import Call, Incoming, SandboxAnswer
+from compat.testing.sandbox.endpoints import Route, find_route
+from compat.testing.sandbox.messages import (
+    Call,
+    Incoming,
+    RefusalError,
+    SandboxAnswer,
+    SandboxRequest,
+    json_answer,
+    merge,
+)
+from compat.testing.sandbox.records import RosterRow
+from compat.testing.sandbox.server import HALVED, SLOW_SECONDS, Fault, FaultSource, Outcome, Server, damaged
 from compat.testing.sandbox.text import find_zone
 
+Intercept = Callable[[SandboxRequest, SandboxAnswer], SandboxAnswer]
+MOST_CALLS = 1_000_000
 PUSHDOWNS = ("status", "filter", "sort")
 
 
@@ -37,8 +38,11 @@ class Sandbox:
     """A server on this machine that speaks the deprecated interface and both of its successors.
 
     Use it as a context manager, or call ``start`` and ``stop``. All interfaces serve the same generated
-    data, which ``dataset`` shows. ``faults`` hit the newer interfaces and the token endpoint.
+    data, which ``dataset`` shows. ``faults`` hit the newer interfaces and the token endpoint; ``intercept`` may be set
+    to a function that replaces the answers of both newer interfaces.
     """
+
+    intercept: Intercept | None = None
 
     def __init__(
         self,
@@ -70,19 +74,22 @@ class Sandbox:
         self._tokens = Tokens(self.client_id, self.client_secret, token_lifetime)
         signatures = SignatureCheck(self.api_token, self.secret_key)
         zone, honoured = find_zone(time_zone), frozenset(self._pushdown)
-        context = Context(self.dataset, zone, clamp, honoured, signatures, self._tokens)
-        self._application = Application(context, FaultSource(tuple(faults), seed, most_faults_in_a_row), latency)
+        self._context = Context(self.dataset, zone, clamp, honoured, signatures, self._tokens)
+        self._faults = FaultSource(tuple(faults), seed, most_faults_in_a_row)
+        self._latency = latency
+        # Bounded, since a demonstration may run for days.
+        self._calls: deque[Call] = deque(maxlen=MOST_CALLS)
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Sandbox:
-        """Start."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
         self.stop()
 
     def __repr__(self) -> str:
@@ -93,8 +100,8 @@ class Sandbox:
         """Begin to serve, in a thread of its own."""
         if self._server is not None:
             raise RuntimeError("The sandbox is started already.")
-        self._application.stopping.clear()
-        self._server = Server(self._address, self._application)
+        self._stopping.clear()
+        self._server = Server(self._address, self._handle)
         self._directory = tempfile.TemporaryDirectory(prefix="exam-compat-sandbox-")
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="sandbox"
@@ -105,6 +112,7 @@ class Sandbox:
         """End every connection and thread and remove the roster file; stopping twice does no harm."""
         server, thread, directory = self._server, self._thread, self._directory
         self._server = self._thread = self._directory = None
+        self._stopping.set()
         if server is not None:
             server.stop()
         if thread is not None:
@@ -118,7 +126,7 @@ class Sandbox:
             self.start()
         try:
             # Short waits, since an interrupt does not end a long one on every system.
-            while not self._application.stopping.wait(0.5):
+            while not self._stopping.wait(0.5):
                 pass
         except KeyboardInterrupt:
             # The way to end it.
@@ -136,11 +144,13 @@ class Sandbox:
     @property
     def calls(self) -> list[Call]:
         """The requests so far, oldest first; the list is a snapshot."""
-        return self._application.calls
+        with self._lock:
+            return list(self._calls)
 
     def clear_calls(self) -> None:
         """Forget the requests so far."""
-        self._application.clear_calls()
+        with self._lock:
+            self._calls.clear()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -158,15 +168,6 @@ class Sandbox:
             **parameters,
         }
         return {**complete, "signature": sign({**complete, **(in_path or {})}, self.secret_key)}
-
-    @property
-    def intercept(self) -> Intercept | None:
-        """A function that may replace the answers of both newer interfaces."""
-        return self._application.intercept
-
-    @intercept.setter
-    def intercept(self, function: Intercept | None) -> None:
-        self._application.intercept = function
 
     def revoke_tokens(self) -> None:
         """Let every access token end now, earlier than was promised."""
@@ -219,6 +220,49 @@ class Sandbox:
         write_roster(self.dataset.roster, path)
         return path
 
+    def _handle(self, incoming: Incoming) -> Outcome:
+        found = find_route(incoming)
+        if found is None:
+            return Outcome(json_answer(404, {"error": "There is no such route.", "errors": {}}), None)
+        route, path_parameters = found
+        merged = merge(incoming, path_parameters)
+        request = SandboxRequest(route.interface, incoming.method, incoming.path, merged.public())
+        fault = self._draw(request)
+        # A request that is to fail must leave no trace: its nonce stays unused, a write is not made.
+        read = ReadRequest(incoming, path_parameters, merged, spend_nonce=fault in (None, "slow"))
+        self._stopping.wait(self._latency + (SLOW_SECONDS if fault == "slow" else 0))
+        answer = self._answer(route, read, request, fault)
+        self._remember(request, answer, fault)
+        return Outcome(answer, fault)
+
+    def _answer(self, route: Route, read: ReadRequest, request: SandboxRequest, fault: str | None) -> SandboxAnswer:
+        if fault is None or fault == "slow":
+            return self._execute(route, read, request)
+        if fault in HALVED and route.method == "GET":
+            return damaged(fault, self._execute(route, read, request))
+        return damaged(fault, json_answer(200, {"student": {"id": None, "name": "never made"}}))
+
+    def _execute(self, route: Route, read: ReadRequest, request: SandboxRequest) -> SandboxAnswer:
+        try:
+            answer = route.endpoint(self._context, read)
+        except RefusalError as refusal:
+            answer = refusal.answer()
+        intercept = self.intercept
+        if intercept is not None and route.interface in ("student_sessions", "paginated_sessions"):
+            return intercept(request, answer)
+        return answer
+
+    def _draw(self, request: SandboxRequest) -> str | None:
+        if request.interface == "legacy":
+            return None
+        position = request.parameters.get("page", request.parameters.get("offset", ""))
+        return self._faults.draw((request.method, request.path, position))
+
+    def _remember(self, request: SandboxRequest, answer: SandboxAnswer, fault: str | None) -> None:
+        call = Call(request.interface, request.method, request.path, request.parameters, answer.status, fault)
+        with self._lock:
+            self._calls.append(call)
+
 
 def _known_pushdown(names: Iterable[str]) -> tuple[str, ...]:
     given = tuple(names)
@@ -228,143 +272,20 @@ def _known_pushdown(names: Iterable[str]) -> tuple[str, ...]:
     return given
 
 
-_LARGEST_BODY = 10_000_000
+def write_roster(rows: Iterable[RosterRow], path: Path) -> None:
+    """Write the roster as CSV."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("user_id", "email", "name", "student_id", "external_id"))
+        for row in rows:
+            writer.writerow((row.user_id, row.email, row.name, row.student_id, row.external_id))
 
 
-class Server(ThreadingHTTPServer):
-    """Serves an application; stopping it ends every connection and waits for every thread."""
-
-    daemon_threads = False
-    block_on_close = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], application: Application) -> None:
-        """Bind to that address."""
-        self.application = application
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        super().__init__(address, Handler)
-
-    def server_bind(self) -> None:
-        """Bind without the look-up of the host's name, which can take seconds."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, then serve it in a thread of its own."""
-        with self._lock:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Forget the connection and close it."""
-        with self._lock:
-            self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news; anything else is."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-    def stop(self) -> None:
-        """Stop accepting, end every connection, wait for every thread."""
-        self.application.stopping.set()
-        self.shutdown()
-        with self._lock:
-            for connection in self._open:
-                _end(connection)
-        self.server_close()
-
-
-def _end(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        # The client was faster.
-        return
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Reads one request after the other from a connection."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: Server
-
-    def do_GET(self) -> None:
-        """Answer a GET, whose body counts too."""
-        self._serve()
-
-    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Write no log: request lines hold signatures."""
-
-    def _serve(self) -> None:
-        body = self._read_body()
-        if body is None:
-            return
-        # The base class reads the request line as Latin-1; clients that do not encode send UTF-8.
-        target = self.path.encode("latin-1").decode("utf-8", "surrogateescape")
-        path, _, query = target.partition("?")
-        content_type = self.headers.get("Content-Type", "")
-        authorization = self.headers.get("Authorization", "")
-        incoming = Incoming(self.command, path, query, content_type, authorization, body)
-        self._write(self.server.application.handle(incoming))
-
-    def _read_body(self) -> bytes | None:
-        length = self.headers.get("Content-Length", "0")
-        readable = length.isascii() and length.isdigit() and int(length[:9]) <= _LARGEST_BODY
-        if "Transfer-Encoding" in self.headers or not readable:
-            self.send_error(HTTPStatus.LENGTH_REQUIRED)
-            self.close_connection = True
-            return None
-        body = self.rfile.read(int(length))
-        return body if len(body) == int(length) else None
-
-    def _write(self, outcome: Outcome) -> None:
-        answer, fault = outcome.answer, outcome.fault
-        if fault == "reset":
-            self._reset()
-            return
-        half = answer.body[: len(answer.body) // 2]
-        if fault == "cut-chunked":
-            chunk = b"%x\r\n%b\r\n" % (max(len(half), 1), half or b" ")
-            self._send(_head(answer, "Transfer-Encoding: chunked") + chunk)
-        elif fault == "cut":
-            self._send(_head(answer, f"Content-Length: {len(answer.body)}") + half)
-        else:
-            given = any(name.lower() == "content-length" for name in answer.headers)
-            length = "" if given else f"Content-Length: {len(answer.body)}"
-            self._send(_head(answer, length) + answer.body)
-        if fault in ("cut", "cut-chunked"):
-            self.close_connection = True
-
-    def _send(self, message: bytes) -> None:
-        try:
-            self.wfile.write(message)
-        except OSError:
-            self.close_connection = True
-
-    def _reset(self) -> None:
-        # With a linger time of zero the close that follows is a reset and not an orderly end. The server
-        # would announce an orderly end first, so the socket is closed here.
-        at_once = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-        self.close_connection = True
-        self.rfile.close()
-        self.connection.close()
-
-
-def _head(answer: SandboxAnswer, framing: str) -> bytes:
-    try:
-        phrase = HTTPStatus(answer.status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    lines = [f"HTTP/1.1 {answer.status} {phrase}"]
-    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-    lines += [framing] if framing else []
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+def as_toml(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tables of texts, numbers and lists of texts as TOML; JSON writes these values in the same way."""
+    lines = []
+    for table, values in settings.items():
+        lines.append(f"[{table}]")
+        lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+        lines.append("")
+    return "\n".join(lines)
