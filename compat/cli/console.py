@@ -96,13 +96,9 @@ def say_folded(text: str) -> None:
 def show_table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False, widest: int = _WIDEST
 ) -> None:
-    """Write a table, as wide as the terminal; where there is none, as wide as its content.
+    """Write a table, whose texts are printed as they are, to the standard output or the standard error.
 
-    Args:
-        headings: of its columns.
-        rows: texts, which are printed as they are.
-        err: to the standard error instead.
-        widest: columns that it may have where there is no terminal.
+    It is as wide as the terminal; where there is none, as its content, up to ``widest`` columns.
     """
     table = Table(header_style="bold")
     for heading in headings:
@@ -113,11 +109,7 @@ def show_table(
 
 
 def show_lines(lines: Iterable[tuple[str, str]]) -> None:
-    """Write lines to the standard output, each in its style where that is a terminal.
-
-    Args:
-        lines: text and style, such as "green"; the text is printed as it is.
-    """
+    """Write lines, each in its style, such as "green", where the standard output is a terminal."""
 
     def draw(console: Console) -> None:
         for text, style in lines:
@@ -204,11 +196,7 @@ def named_config() -> Path | None:
 
 
 def configuration() -> Configuration:
-    """The configuration that the command is to use.
-
-    Raises:
-        ConfigurationError: there is none, or a value in it cannot be used.
-    """
+    """The configuration that the command is to use; ConfigurationError where there is none that can be used."""
     from compat.config.file import load_config
 
     return load_config(named_config())

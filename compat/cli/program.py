@@ -150,14 +150,7 @@ _DISTRIBUTION = "exam-students-compat"
 
 
 def require_extra(extra: str) -> None:
-    """Refuse where the packages of an extra are not installed.
-
-    Args:
-        extra: its name, as in ``pip install 'exam-students-compat[migration]'``.
-
-    Raises:
-        ConfigurationError: names the first package that is missing, and how to get it.
-    """
+    """Refuse where the packages of an extra are not installed: the error names the first, and how to get it."""
     missing = next((name for name in _packages_of(extra) if not _is_installed(name)), None)
     if missing is not None:
         raise ConfigurationError(

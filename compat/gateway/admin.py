@@ -131,13 +131,7 @@ class AdminApplication:
 
     ``/healthz`` says that the process runs, ``/readyz`` whether calls should come, ``/metrics`` the numbers in
     Prometheus's text format, ``/openapi.json`` what the deprecated interface is, ``/report`` and ``/report.json``
-    whether the new endpoint answered what the old one did.
-
-    Args:
-        readiness: looks whether calls should come.
-        exposition: gives the numbers.
-        description: gives the OpenAPI document, as JSON; None for no such page.
-        report: what shadow and canary have shown so far; None for no such pages.
+    whether the new endpoint answered what the old one did. There are no pages of what is None.
     """
 
     def __init__(
@@ -211,11 +205,7 @@ class _Handler(WSGIRequestHandler):
 
 @contextmanager
 def serving_admin(application: AdminApplication, host: str, port: int) -> Iterator[int]:
-    """Serve the pages in a thread, and give the port.
-
-    Raises:
-        OSError: the address cannot be listened at.
-    """
+    """Serve the pages in a thread, and give the port."""
     with make_server(host, port, application, _Server, _Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="admin", daemon=True)
         thread.start()

@@ -40,7 +40,7 @@ def write_lines(lines: bytes) -> None:
 
 
 class CallLog:
-    """Takes requests whose answers have ended; an ``Observer`` for :func:`compat.gateway.make_application`.
+    """Counts requests whose answers have ended, and writes a line for each; an ``Observer``.
 
     Args:
         metrics: counts them.

@@ -35,11 +35,7 @@ _FRESH = 1.0
 
 
 class Metrics:
-    """The numbers of one process.
-
-    Args:
-        registry: where they are registered; None for one of their own.
-    """
+    """The numbers of one process, in a registry of their own unless one is given."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry = registry if registry is not None else CollectorRegistry()
@@ -140,23 +136,14 @@ def _failure_of(status: int | None) -> str | None:
 
 @dataclass(frozen=True)
 class UpstreamSeen:
-    """When calls last heard of the upstream, in seconds since the epoch; 0 for never.
-
-    Attributes:
-        success: it gave an answer of use.
-        failure: it gave none.
-    """
+    """When calls last had an answer of use from the upstream, and none, in seconds since the epoch; 0 for never."""
 
     success: float = 0.0
     failure: float = 0.0
 
 
 class MetricsReader:
-    """The numbers of every process that writes to a directory, or those of one registry.
-
-    Args:
-        source: the directory, or the registry.
-    """
+    """The numbers of every process that writes to a directory, or those of one registry."""
 
     def __init__(self, source: Path | CollectorRegistry) -> None:
         self._directory = source if isinstance(source, Path) else None

@@ -41,10 +41,6 @@ class ObserverQueue:
 
     They are looked for when the answer is gone, and in one thread, so that neither the time that a refusal takes tells
     a caller's token from a stranger's nor a client that signs wrongly costs the others much.
-
-    Args:
-        callers: who may call.
-        observers: told of every request, one after the other.
     """
 
     def __init__(self, callers: Iterable[CallerSettings], observers: Iterable[Observer]) -> None:
@@ -127,11 +123,7 @@ def _tell(observe: Observer, ended: Sequence[Exchange]) -> None:
 
 
 class InventoryObserver:
-    """Counts each deprecated call when its answer has ended; an ``Observer``.
-
-    Args:
-        inventory: takes them.
-    """
+    """Counts each deprecated call in an inventory when its answer has ended."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory

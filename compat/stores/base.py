@@ -99,7 +99,10 @@ class Store(ABC):
 
 
 class WalkKeeper(ABC):
-    """Where walks are kept that other processes may be asked for; safe across threads."""
+    """Where walks are kept that other processes may be asked for; safe across threads.
+
+    Each is kept under the digest of its key, in hexadecimal digits. What cannot be done raises StoreUnavailable.
+    """
 
     @abstractmethod
     def put(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
@@ -108,12 +111,9 @@ class WalkKeeper(ABC):
         Nobody finds it before all of it is kept, and what it replaces is gone then.
 
         Args:
-            digest: of the walk's key, in hexadecimal digits.
+            digest: of the walk's key.
             head: what any page of it needs; different for any two walks.
             pages: its pages from the second on. What they raise goes through, and nothing is kept then.
-
-        Raises:
-            StoreUnavailable: it cannot be kept.
         """
 
     @abstractmethod
@@ -124,18 +124,11 @@ class WalkKeeper(ABC):
             digest: of the walk's key.
             number: the page, from 2.
             unless: a head whose pages the caller has already; where it is the one kept, no page is returned.
-
-        Raises:
-            StoreUnavailable: it cannot be known.
         """
 
     @abstractmethod
     def drop(self, digest: str) -> None:
-        """Forget a walk.
-
-        Raises:
-            StoreUnavailable: it cannot be reached.
-        """
+        """Forget a walk."""
 
 
 def walk_unavailable(what: str, error: Exception) -> StoreUnavailable:
@@ -165,11 +158,7 @@ def _encoded(text: str) -> bytes:
 
 
 class FailOpenStore(Store):
-    """Lets calls through that another store cannot record, and counts them.
-
-    Args:
-        store: the other store.
-    """
+    """Lets calls through that another store cannot record, and counts them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -77,11 +77,7 @@ class SqliteFile:
         return 0 if self._opened is None else self._opened[1]
 
     def make(self) -> None:
-        """Make the file where there is none, and see that its owner alone may read it.
-
-        Raises:
-            OSError: it cannot be made.
-        """
+        """Make the file where there is none, and see that its owner alone may read it."""
         try:
             if not self.path.exists():
                 # By name alone: to open and close the file of a running connection would release its locks.
@@ -173,9 +169,7 @@ class SqliteFile:
 class Transaction:
     """One that takes the right to write at once, since two that read first could each wait for the other.
 
-    Args:
-        database: the connection.
-        kind: "DEFERRED" for one that only reads.
+    A transaction that only reads is "DEFERRED".
     """
 
     def __init__(self, database: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> None:
