@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveReport", "NoReport"]
 
 _FRESH = 30.0
-_PATIENCE = 5.0
+_FIRST_WAIT = 5.0
 
 _log = logging.getLogger("compat.gateway.admin")
 
@@ -54,13 +54,13 @@ class LiveReport:
     Args:
         configuration: its ``[regression]`` table says where recordings are, and what is asked of them.
         fresh: seconds for which a report is shown again as it is.
-        patience: seconds that a request waits for the first one.
+        first_wait: seconds that a request waits for the first one.
     """
 
-    def __init__(self, configuration: Configuration, *, fresh: float = _FRESH, patience: float = _PATIENCE) -> None:
+    def __init__(self, configuration: Configuration, *, fresh: float = _FRESH, first_wait: float = _FIRST_WAIT) -> None:
         self._configuration = configuration
         self._fresh = fresh
-        self._patience = patience
+        self._first_wait = first_wait
         self._made: _Made | None = None
         self.renew()
         renew_after_fork(self.renew)
@@ -90,7 +90,7 @@ class LiveReport:
                 # It may end with the process: it writes nothing.
                 threading.Thread(target=self._make, args=(self._making,), name="report", daemon=True).start()
             making = self._making
-        if making is not None and self._made is None and not making.wait(self._patience):
+        if making is not None and self._made is None and not making.wait(self._first_wait):
             raise NoReport(HTTPStatus.SERVICE_UNAVAILABLE, "The report is being made; ask again in a moment.")
         if self._made is None:
             # A report of before would hide that what came since cannot be read.

@@ -60,8 +60,8 @@ class Metrics:
         self._pairs = Counter(
             "exam_compat_comparisons", "Calls that both endpoints were to answer.", ("outcome",), registry=registry
         )
-        self._success = _Moment(Gauge(_SUCCESS, "Last use.", registry=registry, multiprocess_mode="max"))
-        self._failure = _Moment(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
+        self._success = _LastTime(Gauge(_SUCCESS, "Last use.", registry=registry, multiprocess_mode="max"))
+        self._failure = _LastTime(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
         # Looking a label set up costs more than counting it. Labels are bounded, and so is what is kept.
         self._calls_of = cache(self._calls.labels)
         self._seconds_of = cache(self._seconds.labels)
@@ -110,7 +110,7 @@ class Metrics:
         (self._failure if kind is not None else self._success).note()
 
 
-class _Moment:
+class _LastTime:
     """A gauge of the time at which something last happened, written at most once a second."""
 
     def __init__(self, gauge: Gauge) -> None:

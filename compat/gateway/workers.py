@@ -270,10 +270,10 @@ class Worker:
         if self.started and now - self._asked > _ASKED_EVERY:
             self._asked = now
             self.ask(ALIVE)
-        return now - self.heard > self.patience
+        return now - self.heard > self.longest_silence
 
     @property
-    def patience(self) -> float:
+    def longest_silence(self) -> float:
         """Seconds that it may leave its parent without an answer."""
         return SILENT_FOR if self.started else _STARTING
 
@@ -357,7 +357,7 @@ class Workers:
         self._leaving = [worker for worker in self._leaving if worker.process.is_alive()]
         for place, worker in enumerate(self._current):
             if worker.process.is_alive() and worker.is_silent():
-                _log.error("%s has not answered for %g seconds, and is replaced", worker.name, worker.patience)
+                _log.error("%s has not answered for %g seconds, and is replaced", worker.name, worker.longest_silence)
                 self._end([worker])
             if not worker.process.is_alive() and not self._stopping.is_set():
                 self._replace(place)

@@ -72,7 +72,7 @@ class SharedWalks(Walks):
     def _found(self, key: WalkKey, digest: str, number: int) -> Reading | None:
         """A later page out of the store; None where this process's own reading is to be taken, or made."""
         mine = self._local.held(key)
-        own = mine if isinstance(mine, _Own) else None
+        own = mine if isinstance(mine, _OwnReading) else None
         try:
             kept = self._keeper.get(digest, number, own.head if own is not None and own.shared else None)
         except StoreUnavailable:
@@ -85,7 +85,7 @@ class SharedWalks(Walks):
                     return None
                 start = (number - 1) * key.limit
                 if kept.page is not None or start >= head.count:
-                    return _Kept(head, kept.page, start)
+                    return _StoredReading(head, kept.page, start)
             except (msgspec.MsgspecError, ValueError):
                 _log.warning("a walk in the store cannot be read, and is read anew: another version may have kept it")
         if own is not None and (kept is not None or own.shared):
@@ -95,7 +95,7 @@ class SharedWalks(Walks):
     def _read(self, digest: str, limit: int, read: Read, cancelled: Callable[[], bool]) -> Reading:
         reading = read(cancelled)
         head = _Head(secrets.token_bytes(8), time.time(), reading.count, reading.unsettled)
-        own = _Own(reading, head.at, msgspec.msgpack.encode(head))
+        own = _OwnReading(reading, head.at, msgspec.msgpack.encode(head))
         try:
             self._keeper.put(digest, own.head, self._pages(reading, limit))
             own.shared = True
@@ -144,7 +144,7 @@ class _Page(msgspec.Struct, frozen=True, array_like=True):
     records: list[tuple[bytes, int]]
 
 
-class _Own(Reading):
+class _OwnReading(Reading):
     """A reading of this process, and whether the store has it too."""
 
     def __init__(self, reading: Reading, at: float, head: bytes) -> None:
@@ -161,7 +161,7 @@ class _Own(Reading):
         return self._reading.page(start, limit)
 
 
-class _Kept(Reading):
+class _StoredReading(Reading):
     """One page of a walk that was kept in the store."""
 
     def __init__(self, head: _Head, page: bytes | None, start: int) -> None:

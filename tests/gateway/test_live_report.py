@@ -57,7 +57,7 @@ def _pages(report: LiveReport) -> Iterator[str]:
 def test_it_says_what_was_recorded_and_what_came_since(tmp_path: Path) -> None:
     configuration = _configuration(tmp_path)
     _recorded(configuration, _pair(), _pair())
-    with _pages(LiveReport(configuration, fresh=0, patience=60)) as base:
+    with _pages(LiveReport(configuration, fresh=0, first_wait=60)) as base:
         page = requests.get(f"{base}/report", timeout=60)
         assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
         assert '<dd data-number="calls">2</dd>' in page.text
@@ -75,7 +75,7 @@ def test_it_says_what_was_recorded_and_what_came_since(tmp_path: Path) -> None:
 def test_a_recording_that_has_not_grown_is_not_read_again(tmp_path: Path) -> None:
     configuration = _configuration(tmp_path)
     _recorded(configuration, _pair())
-    report = LiveReport(configuration, patience=60)
+    report = LiveReport(configuration, first_wait=60)
     report.html()
     (known,) = report._read.values()
     report._made = replace(report._made, at=0.0)  # type: ignore[type-var]
@@ -96,7 +96,7 @@ def test_why_there_is_none(tmp_path: Path, regression: dict[str, Any] | None, me
     configuration = _configuration(tmp_path, **(regression or {}))
     if regression is None:
         configuration = replace(configuration, regression={})
-    with _pages(LiveReport(configuration, patience=60)) as base:
+    with _pages(LiveReport(configuration, first_wait=60)) as base:
         answer = requests.get(f"{base}/report", timeout=60)
     assert answer.status_code == 404
     assert message in answer.json()["error"]
@@ -105,7 +105,7 @@ def test_why_there_is_none(tmp_path: Path, regression: dict[str, Any] | None, me
 def test_a_recording_that_is_damaged_later_is_said_and_not_hidden_by_the_report_before(tmp_path: Path) -> None:
     configuration = _configuration(tmp_path)
     _recorded(configuration, _pair())
-    report = LiveReport(configuration, fresh=0, patience=60)
+    report = LiveReport(configuration, fresh=0, first_wait=60)
     report.html()
     (path,) = (tmp_path / "pairs").iterdir()
     path.write_bytes(path.read_bytes() + b"no frame")
@@ -123,7 +123,7 @@ def test_a_recording_that_is_damaged_later_is_said_and_not_hidden_by_the_report_
 def test_a_long_check_is_waited_for_only_so_long(tmp_path: Path) -> None:
     configuration = _configuration(tmp_path)
     _recorded(configuration, _pair())
-    report = LiveReport(configuration, patience=0)
+    report = LiveReport(configuration, first_wait=0)
     with pytest.raises(NoReport, match="is being made") as caught:
         report.json()
     assert caught.value.status == HTTPStatus.SERVICE_UNAVAILABLE
