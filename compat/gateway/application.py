@@ -20,13 +20,13 @@ from compat.gateway.modes import PartialAnswer, TwoEndpointCalls
 from compat.gateway.observers import InventoryObserver, ObserverQueue, describe
 from compat.gateway.passing import PassThrough
 from compat.gateway.refusals import (
+    GATEWAY_FAILED,
+    MISSPELT_PATH,
+    NO_SUCH_PATH,
+    NOTHING_PASSES_THROUGH,
     CallerGone,
-    GatewayFailed,
-    MethodNotAllowed,
-    MisspeltPath,
-    NoSuchPath,
-    NothingPassesThrough,
     TooManyCalls,
+    method_not_allowed,
 )
 from compat.gateway.request import (
     Bodies,
@@ -185,7 +185,7 @@ class Gateway:
             check_head(request.scope, self.settings)
             request.exchange.refusal = misspelt_route(path)
             if request.exchange.refusal is not None:
-                raise MisspeltPath(request.exchange.refusal, ", ".join(route.action for route in ROUTES))
+                raise MISSPELT_PATH(request.exchange.refusal, ", ".join(route.action for route in ROUTES))
             await request.pass_on(self._for_other_paths(path))
             return
         route, exam_id = matched
@@ -207,8 +207,8 @@ class Gateway:
             return self._new
         methods = methods_of(path)
         if methods:
-            raise MethodNotAllowed(methods)
-        raise NoSuchPath if self.settings.pass_through else NothingPassesThrough
+            raise method_not_allowed(methods)
+        raise (NO_SUCH_PATH if self.settings.pass_through else NOTHING_PASSES_THROUGH)()
 
     def _unclaimed(self, answer: Answer | PartialAnswer) -> None:
         if isinstance(answer, PartialAnswer):
@@ -242,7 +242,7 @@ class Gateway:
             raise
         except Exception as error:  # noqa: BLE001 - an error of ours has an answer too, and its text may hold anything
             _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, source_line(error))
-            return failure(GatewayFailed())
+            return failure(GATEWAY_FAILED())
 
     def _admitted(
         self, admitted: Admitted, name: str, exchange: Exchange, options: CallOptions

@@ -9,7 +9,7 @@ from collections import Counter
 
 from compat.config.settings import CallerSettings, Configuration
 from compat.errors import ConfigurationError
-from compat.gateway.refusals import BadRequest, HeadersTooLarge, TooManyCalls, TransferCodingUnknown, UrlTooLong
+from compat.gateway.refusals import BAD_REQUEST, HEADERS_TOO_LARGE, TRANSFER_CODING_UNKNOWN, URL_TOO_LONG, TooManyCalls
 from compat.gateway.request import Scope
 from compat.gateway.settings import GatewaySettings
 from compat.legacy.signature import Caller
@@ -36,17 +36,17 @@ def check_head(scope: Scope, settings: GatewaySettings) -> None:
         _check_host([value for name, value in scope["headers"] if name == b"host"])
     _check_framing(scope)
     if len(scope["raw_path"]) + 1 + len(scope["query_string"]) > settings.max_url:
-        raise UrlTooLong(settings.max_url)
+        raise URL_TOO_LONG(settings.max_url)
     if sum([len(name) + len(value) + _BETWEEN for name, value in scope["headers"]]) > settings.max_headers:
-        raise HeadersTooLarge(settings.max_headers)
+        raise HEADERS_TOO_LARGE(settings.max_headers)
 
 
 def _check_host(hosts: list[bytes]) -> None:
     """RFC 9112, section 3.2."""
     if len(hosts) != 1:
-        raise BadRequest(f"The header Host has to come once in a request of HTTP/1.1; it came {len(hosts)} times.")
+        raise BAD_REQUEST(f"The header Host has to come once in a request of HTTP/1.1; it came {len(hosts)} times.")
     if not _HOST.fullmatch(hosts[0]):
-        raise BadRequest("The header Host has to name one host, and its port where it needs one.")
+        raise BAD_REQUEST("The header Host has to name one host, and its port where it needs one.")
 
 
 def _check_framing(scope: Scope) -> None:
@@ -55,12 +55,12 @@ def _check_framing(scope: Scope) -> None:
     if not codings:
         return
     if scope["http_version"] == "1.0":
-        raise BadRequest("The header Transfer-Encoding has no meaning in HTTP/1.0.")
+        raise BAD_REQUEST("The header Transfer-Encoding has no meaning in HTTP/1.0.")
     if any(name == b"content-length" for name, _ in scope["headers"]):
-        raise BadRequest("The headers Transfer-Encoding and Content-Length contradict each other; send one of them.")
+        raise BAD_REQUEST("The headers Transfer-Encoding and Content-Length contradict each other; send one of them.")
     coding = b", ".join(codings).decode("latin-1")
     if coding.strip().lower() != "chunked":
-        raise TransferCodingUnknown(coding)
+        raise TRANSFER_CODING_UNKNOWN(coding)
 
 
 class CallSlots:

@@ -20,7 +20,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
 from compat.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from compat.gateway.refusals import BadRequest
+from compat.gateway.refusals import BAD_REQUEST
 from compat.gateway.request import Headers, Receive, Scope, Send, StreamedBody, by_name, disconnected, may_have_body
 from compat.processes import renew_after_fork
 from compat.upstream.limits import AnswerLimits
@@ -158,7 +158,7 @@ class PassThrough:
         path = scope["raw_path"].decode("latin-1")
         climbs = self._below_a_path and any(unquote(part) in (".", "..") for part in path.split("/"))
         if not path.startswith("/") or climbs or not path.isascii():
-            raise BadRequest("The path cannot be passed on.")
+            raise BAD_REQUEST("The path cannot be passed on.")
         query = scope["query_string"].decode("latin-1")
         # Marked as encoded: whatever else reads a URL tidies it up, and a signature may be over what it was.
         return URL(f"{self._base_url}{path}?{query}" if query else self._base_url + path, encoded=True)
@@ -201,7 +201,7 @@ def _text(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise BadRequest("A header that is not UTF-8 cannot be passed on.") from None
+        raise BAD_REQUEST("A header that is not UTF-8 cannot be passed on.") from None
 
 
 async def _send_back(response: aiohttp.ClientResponse, receive: Receive, send: Send, further: Headers) -> None:

@@ -26,13 +26,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from compat.errors import LegacyError
 from compat.gateway.logs import source_line
 from compat.gateway.refusals import (
-    BadRequest,
-    GatewayFailed,
-    HeadersTooLarge,
-    HeadTooSlow,
-    TooManyConnections,
-    UrlTooLong,
-    VersionNotSupported,
+    BAD_REQUEST,
+    GATEWAY_FAILED,
+    HEAD_TOO_SLOW,
+    HEADERS_TOO_LARGE,
+    TOO_MANY_CONNECTIONS,
+    URL_TOO_LONG,
+    VERSION_NOT_SUPPORTED,
 )
 from compat.gateway.request import Receive, Scope, encoded, send_answer
 from compat.gateway.settings import GatewaySettings
@@ -97,7 +97,7 @@ class Connection(HttpToolsProtocol):
         seconds = self.settings.head_timeout
         if self.awaits_a_head and self.timeout_keep_alive_task is None and now - self.since > seconds:
             if self._head_begun:
-                self.refuse(HeadTooSlow(seconds))
+                self.refuse(HEAD_TOO_SLOW(seconds))
             else:
                 self.transport.close()
 
@@ -117,7 +117,7 @@ class Connection(HttpToolsProtocol):
         if waiting:
             min(waiting, key=attrgetter("since")).transport.abort()
         else:
-            self.refuse(TooManyConnections(self.settings.max_connections), at_once=True)
+            self.refuse(TOO_MANY_CONNECTIONS(self.settings.max_connections), at_once=True)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
@@ -139,7 +139,9 @@ class Connection(HttpToolsProtocol):
         if self._without_progress > self.settings.max_url + self.settings.max_headers:
             # Of a head, a trailer or what frames a chunk, the parser keeps as much as comes.
             too_long = not self._head_complete and len(self.url) > self.settings.max_url
-            self.refuse(UrlTooLong(self.settings.max_url) if too_long else HeadersTooLarge(self.settings.max_headers))
+            self.refuse(
+                URL_TOO_LONG(self.settings.max_url) if too_long else HEADERS_TOO_LARGE(self.settings.max_headers)
+            )
 
     def _left_of(self, data: bytes) -> bytes:
         """What the parser leaves of what it is given."""
@@ -149,7 +151,7 @@ class Connection(HttpToolsProtocol):
             # Nothing is upgraded to: the request is answered as it is, and what follows is the next one.
             return data[asked.args[0] :]
         except httptools.HttpParserError as error:
-            self.refuse(BadRequest(f"This is no HTTP/1.1 request that could be read: {error}."))
+            self.refuse(BAD_REQUEST(f"This is no HTTP/1.1 request that could be read: {error}."))
         return b""
 
     def refuse(self, error: LegacyError, *, at_once: bool = False) -> None:
@@ -193,17 +195,17 @@ class Connection(HttpToolsProtocol):
         self._head_complete = True
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
-            self.refuse(VersionNotSupported(version))
+            self.refuse(VERSION_NOT_SUPPORTED(version))
             return
         if not self.url.startswith(b"/") and not _has_path(self.url):
-            self.refuse(BadRequest("The URL has no path that could be read."))
+            self.refuse(BAD_REQUEST("The URL has no path that could be read."))
             return
         try:
             super().on_headers_complete()
         except httptools.HttpParserInvalidURLError:
             # The parser of URLs has a limit of its own.
             too_long = len(self.url) > self.settings.max_url
-            self.refuse(UrlTooLong(self.settings.max_url) if too_long else BadRequest("The URL cannot be read."))
+            self.refuse(URL_TOO_LONG(self.settings.max_url) if too_long else BAD_REQUEST("The URL cannot be read."))
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
@@ -250,7 +252,7 @@ class Connection(HttpToolsProtocol):
             if cycle.response_started:
                 answer.break_off()
             else:
-                await send_answer(answer.send, failure(GatewayFailed()), [])
+                await send_answer(answer.send, failure(GATEWAY_FAILED()), [])
         if answer.before_request_end:
             self._linger()
 

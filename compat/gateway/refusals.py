@@ -3,112 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from compat.errors import LegacyError
 
-__all__ = [
-    "BadRequest",
-    "BodyTooLarge",
-    "BodyTooSlow",
-    "CallerGone",
-    "GatewayFailed",
-    "HeadTooSlow",
-    "HeadersTooLarge",
-    "MethodNotAllowed",
-    "MisspeltPath",
-    "NoSuchPath",
-    "NothingPassesThrough",
-    "Refusal",
-    "TooManyBodies",
-    "TooManyCalls",
-    "TooManyConnections",
-    "TransferCodingUnknown",
-    "UrlTooLong",
-    "VersionNotSupported",
-]
+__all__ = ["CallerGone", "Refusal", "RefusalKind", "TooManyCalls"]
+
+
+@dataclass(frozen=True)
+class RefusalKind:
+    """A kind of refusal; called with what its text has places for, it makes one.
+
+    Attributes:
+        status: the HTTP status.
+        text: the message, a template of :meth:`str.format`.
+        headers: what the answer says beside it.
+    """
+
+    status: int
+    text: str = "{}"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, *about: object) -> Refusal:
+        return Refusal(self, *about)
 
 
 class Refusal(LegacyError):
-    """An error whose text is filled in with what it is about.
+    """What the gateway refuses by itself."""
 
-    Attributes:
-        text: the message, a template of :meth:`str.format`.
-        further: headers of the answer.
-    """
-
-    text: ClassVar[str] = "{}"
-    further: ClassVar[Mapping[str, str]] = MappingProxyType({})
-
-    def __init__(self, *about: object) -> None:
-        super().__init__(self.text.format(*about))
+    def __init__(self, kind: RefusalKind, *about: object) -> None:
+        super().__init__(kind.text.format(*about))
+        self.status = kind.status
+        self._headers = kind.headers
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return self.further
+        return self._headers
 
 
-class BadRequest(Refusal):
-    status = 400
+_SOON = {"Retry-After": "1"}
+# Where the rest of a body may still come, nothing else can be asked on the connection.
+_LAST = {"Connection": "close"}
+
+BAD_REQUEST = RefusalKind(400)
+NO_SUCH_PATH = RefusalKind(
+    404,
+    "There is no such path here: the deprecated exam students routes are answered from paginated sessions, and the old "
+    "endpoint's other paths have no counterpart there.",
+)
+NOTHING_PASSES_THROUGH = RefusalKind(
+    404,
+    "There is no such path here: this gateway answers the deprecated exam students routes and passes nothing else "
+    "through; call the new endpoint at its own address.",
+)
+# Passed on, it would be asked of an endpoint that may read it as the route and does not check who calls.
+MISSPELT_PATH = RefusalKind(404, "There is no such path: {}; it is /api/v3/exams/<id>/ and one of {}.")
+HEAD_TOO_SLOW = RefusalKind(408, "The head of the request did not come within {} seconds.")
+BODY_TOO_SLOW = RefusalKind(408, headers=_LAST)
+BODY_TOO_LARGE = RefusalKind(413, "The body is too large: it may have {} bytes.")
+URL_TOO_LONG = RefusalKind(414, "The URL is too long: its path and query may have {} bytes.")
+TOO_MANY_CALLS = RefusalKind(429, "Too many calls at once: {} may run at a time.", _SOON)
+HEADERS_TOO_LARGE = RefusalKind(431, "The headers are too large: they may have {} bytes.")
+CALLER_GONE = RefusalKind(499, "The caller went away before it was answered.")
+GATEWAY_FAILED = RefusalKind(500, "The gateway failed; its log says where.")
+TRANSFER_CODING_UNKNOWN = RefusalKind(501, "Transfer-Encoding: {:.60} is not understood here, but chunked alone.")
+TOO_MANY_BODIES = RefusalKind(
+    503, "Too many unfinished bodies are being read; send the call again, signed anew.", {**_SOON, **_LAST}
+)
+TOO_MANY_CONNECTIONS = RefusalKind(503, "Too many connections: {} calls are being answered; come back later.", _SOON)
+VERSION_NOT_SUPPORTED = RefusalKind(505, "HTTP/{} is not spoken here, but 1.1 and 1.0.")
 
 
-class NoSuchPath(Refusal):
-    status = 404
-    text = (
-        "There is no such path here: the deprecated exam students routes are answered from paginated sessions, "
-        "and the old endpoint's other paths have no counterpart there."
-    )
-
-
-class NothingPassesThrough(Refusal):
-    status = 404
-    text = (
-        "There is no such path here: this gateway answers the deprecated exam students routes and passes nothing "
-        "else through; call the new endpoint at its own address."
-    )
-
-
-class MisspeltPath(Refusal):
-    """Passed on, it would be asked of an endpoint that may read it as the route and does not check who calls."""
-
-    status = 404
-    text = "There is no such path: {}; it is /api/v3/exams/<id>/ and one of {}."
-
-
-class MethodNotAllowed(Refusal):
-    status = 405
-    text = "This path answers {} alone."
-
-    def __init__(self, methods: tuple[str, ...]) -> None:
-        super().__init__(" and ".join(methods))
-        self._methods = methods
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Allow": ", ".join(self._methods)}
-
-
-class HeadTooSlow(Refusal):
-    status = 408
-    text = "The head of the request did not come within {} seconds."
-
-
-class BodyTooSlow(Refusal):
-    """The rest of a body did not come in time, so nothing else can be asked on this connection."""
-
-    status = 408
-    further = MappingProxyType({"Connection": "close"})
-
-
-class BodyTooLarge(Refusal):
-    status = 413
-    text = "The body is too large: it may have {} bytes."
-
-
-class UrlTooLong(Refusal):
-    status = 414
-    text = "The URL is too long: its path and query may have {} bytes."
+def method_not_allowed(methods: tuple[str, ...]) -> Refusal:
+    """The refusal of a method that is none of a path's."""
+    kind = RefusalKind(405, "This path answers {} alone.", {"Allow": ", ".join(methods)})
+    return kind(" and ".join(methods))
 
 
 class TooManyCalls(Refusal):
@@ -118,49 +87,13 @@ class TooManyCalls(Refusal):
         caller: the caller's name.
     """
 
-    status = 429
-    text = "Too many calls at once: {} may run at a time."
-    further = MappingProxyType({"Retry-After": "1"})
-
     def __init__(self, most: int, caller: str) -> None:
-        super().__init__(most)
+        super().__init__(TOO_MANY_CALLS, most)
         self.caller = caller
-
-
-class HeadersTooLarge(Refusal):
-    status = 431
-    text = "The headers are too large: they may have {} bytes."
 
 
 class CallerGone(Refusal):
     """Nobody is there to read an answer; a server may still want one."""
 
-    status = 499
-    text = "The caller went away before it was answered."
-
-
-class GatewayFailed(Refusal):
-    status = 500
-    text = "The gateway failed; its log says where."
-
-
-class TransferCodingUnknown(Refusal):
-    status = 501
-    text = "Transfer-Encoding: {:.60} is not understood here, but chunked alone."
-
-
-class TooManyBodies(Refusal):
-    status = 503
-    text = "Too many unfinished bodies are being read; send the call again, signed anew."
-    further = MappingProxyType({"Retry-After": "1", "Connection": "close"})
-
-
-class TooManyConnections(Refusal):
-    status = 503
-    text = "Too many connections: {} calls are being answered; come back later."
-    further = MappingProxyType({"Retry-After": "1"})
-
-
-class VersionNotSupported(Refusal):
-    status = 505
-    text = "HTTP/{} is not spoken here, but 1.1 and 1.0."
+    def __init__(self) -> None:
+        super().__init__(CALLER_GONE)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compat.errors import LegacyError
-from compat.gateway.refusals import BodyTooLarge, BodyTooSlow, TooManyBodies
+from compat.gateway.refusals import BODY_TOO_LARGE, BODY_TOO_SLOW, TOO_MANY_BODIES
 from compat.gateway.settings import GatewaySettings
 from compat.legacy.answer import Answer
 
@@ -136,12 +136,12 @@ class Bodies:
         most = self._settings.max_body
         announced = given.get(b"content-length")
         if announced is not None and announced.isdigit() and int(announced) > most:
-            raise BodyTooLarge(most)
+            raise BODY_TOO_LARGE(most)
         message = await _within(self._settings.body_silence, receive)
         parts: list[bytes] = [message.get("body", b"")]
         if not message.get("more_body"):
             if len(parts[0]) > most:
-                raise BodyTooLarge(most)
+                raise BODY_TOO_LARGE(most)
             return parts[0]
         return await self._read_on(parts, receive)
 
@@ -154,9 +154,9 @@ class Bodies:
         try:
             while more:
                 if size > settings.max_body:
-                    raise BodyTooLarge(settings.max_body)
+                    raise BODY_TOO_LARGE(settings.max_body)
                 if self._held > settings.max_bodies:
-                    raise TooManyBodies
+                    raise TOO_MANY_BODIES()
                 if ends - clock() < settings.body_silence:
                     message = await _within(max(0.0, ends - clock()), receive, settings.body_timeout)
                 else:
@@ -166,7 +166,7 @@ class Bodies:
                 self._held += len(parts[-1])
                 more = message.get("more_body", False)
             if size > settings.max_body:
-                raise BodyTooLarge(settings.max_body)
+                raise BODY_TOO_LARGE(settings.max_body)
             return b"".join(parts)
         finally:
             self._held -= size
@@ -177,7 +177,7 @@ async def _within(seconds: float, receive: Receive, whole: float | None = None) 
     try:
         message = await asyncio.wait_for(receive(), seconds)
     except asyncio.TimeoutError:
-        raise BodyTooSlow(
+        raise BODY_TOO_SLOW(
             f"Nothing of the body came for {seconds:g} seconds."
             if whole is None
             else f"The body did not end within {whole:g} seconds."
