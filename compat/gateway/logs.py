@@ -133,14 +133,14 @@ def source_line(error: Exception) -> str:
     return f"{last.filename}:{last.lineno}"
 
 
-def log_settings(level: str = "INFO") -> dict[str, Any]:
+def log_settings() -> dict[str, Any]:
     """What ``logging.config.dictConfig`` takes to write every message as a JSON line to the standard error."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonLines}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
-        "root": {"handlers": ["stderr"], "level": level},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
     }
 
 

@@ -35,10 +35,10 @@ _FRESH = 1.0
 
 
 class Metrics:
-    """The numbers of one process, in a registry of their own unless one is given."""
+    """The numbers of one process, in a registry of their own."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry = registry if registry is not None else CollectorRegistry()
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
         self._calls = Counter("exam_compat_calls", "Calls answered.", ("route", "status", "caller"), registry=registry)
         self._seconds = Histogram(
             "exam_compat_call_seconds", "Seconds a call took.", ("route",), buckets=_BUCKETS, registry=registry

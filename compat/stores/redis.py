@@ -29,6 +29,12 @@ from compat.stores.base import KEPT_FOR, Store, StoredPage, WalkKeeper, digests,
 
 __all__ = ["PREFIX", "WAIT", "RedisBackoff", "RedisStore", "RedisWalks", "connected"]
 
+PREFIX = "{exam-compat}:"
+"""What all its keys begin with, so that a cluster has them in one place."""
+
+_HEADS, _PAGES = f"{PREFIX}walk:", f"{PREFIX}pages:"
+_KEPT_FOR = int(KEPT_FOR)
+
 WAIT = 2.0
 """Seconds that one request waits for Redis."""
 
@@ -91,19 +97,10 @@ if kept then redis.call('UNLINK', KEYS[1], ARGV[1] .. string.sub(kept, 1, {_NAME
 
 
 class RedisWalks(WalkKeeper):
-    """Keeps walks in Redis.
+    """Keeps walks in Redis, by a redis-py client that returns bytes."""
 
-    Args:
-        client: a redis-py client that returns bytes.
-        prefix: what its keys begin with.
-        kept_for: whole seconds that a walk is kept after the last page asked of it.
-    """
-
-    def __init__(self, client: Any, prefix: str, kept_for: int = int(KEPT_FOR)) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
-        self._heads = prefix + "walk:"
-        self._pages = prefix + "pages:"
-        self._kept_for = kept_for
         self._backoff = RedisBackoff()
         self._put, self._get, self._drop = (client.register_script(each) for each in (_PUT, _GET, _DROP))
 
@@ -111,20 +108,20 @@ class RedisWalks(WalkKeeper):
         name = secrets.token_hex(_NAME // 2)
         with self._asking("kept"):
             try:
-                self._put_pages(self._pages + name, pages)
-                self._put(keys=[self._heads + digest], args=[name.encode() + head, self._pages, self._kept_for])
+                self._put_pages(_PAGES + name, pages)
+                self._put(keys=[_HEADS + digest], args=[name.encode() + head, _PAGES, _KEPT_FOR])
             except BaseException:
-                self._client.unlink(self._pages + name)
+                self._client.unlink(_PAGES + name)
                 raise
 
     def get(self, digest: str, number: int, unless: bytes | None = None) -> StoredPage | None:
         with self._asking("read"):
-            found = self._get(keys=[self._heads + digest], args=[self._pages, self._kept_for, number, unless or b""])
+            found = self._get(keys=[_HEADS + digest], args=[_PAGES, _KEPT_FOR, number, unless or b""])
         return None if found is None else StoredPage(found[0], found[1] if len(found) > 1 else None)
 
     def drop(self, digest: str) -> None:
         with self._asking("dropped"):
-            self._drop(keys=[self._heads + digest], args=[self._pages])
+            self._drop(keys=[_HEADS + digest], args=[_PAGES])
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
@@ -150,12 +147,9 @@ class RedisWalks(WalkKeeper):
             with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.hset(key, mapping=batch)
                 # From the first batch on, in case that there is never a head.
-                pipeline.expire(key, self._kept_for)
+                pipeline.expire(key, _KEPT_FOR)
                 pipeline.execute()
 
-
-PREFIX = "{exam-compat}:"
-"""What all its keys begin with, so that a cluster has them in one place."""
 
 _BYTES = 16
 _LOOK_EVERY = 5.0
@@ -255,7 +249,7 @@ class RedisStore(Store):
         self._evicted: int | None = None
         # Not that of the walks: that one of them takes too long is no reason to refuse calls.
         self._backoff = RedisBackoff()
-        self.walks = RedisWalks(self._client, PREFIX)
+        self.walks = RedisWalks(self._client)
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = digests(token_digest, nonce, signature, _BYTES)
