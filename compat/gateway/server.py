@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,6 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
     workers by new ones, which read the configuration and the certificate anew. A worker that dies is replaced.
 
     Args:
-        settings: how.
         announce: told the URL for calls and the one for operators, once both are taken.
 
     Raises:
@@ -90,8 +89,7 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
     gateway = GatewaySettings.of(configuration)
     certificate, key = _tls_files(gateway)
     with ExitStack() as stack:
-        store = _store(configuration, gateway)
-        stack.callback(store.close)
+        store = stack.enter_context(closing(_store(configuration, gateway)))
         _check(settings, store)
         directory = stack.enter_context(_metrics_directory())
         listener = stack.enter_context(_listening(settings.host, settings.port))
@@ -109,7 +107,7 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
         admin = _admin_pages(configuration, ready, metrics)
         admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
         announce(
-            _url("http" if certificate is None else "https", settings.host, listener.getsockname()[1]),
+            _url("https" if certificate else "http", settings.host, listener.getsockname()[1]),
             _url("http", settings.admin_host, admin_port),
         )
         return workers.run()
