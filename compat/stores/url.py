@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from compat.errors import ConfigurationError
 
-__all__ = ["StoreUrl", "no_redis", "parse_store_url"]
+__all__ = ["StoreUrl", "no_redis", "parse_store_url", "place_of"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +62,7 @@ def _sqlite(parts: SplitResult) -> StoreUrl:
 def no_redis() -> ConfigurationError:
     """What a URL of Redis fails with where redis-py is not installed."""
     return ConfigurationError("[store] url: redis:// needs redis-py; run: pip install 'exam-students-compat[gateway]'")
+
+
+place_of = parse_store_url
+"""The name that the ledgers still use."""

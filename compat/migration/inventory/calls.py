@@ -21,7 +21,7 @@ from collections.abc import Callable
 from compat.errors import CompatError
 from compat.migration.inventory.counts import Batch, Busy, CallRecord, Counts, Group, Tally, open_tally
 from compat.processes import ForkLock, renew_after_fork
-from compat.stores.url import parse_store_url
+from compat.stores.url import place_of
 from compat.text.json import several
 
 __all__ = ["Inventory", "inventory_at"]
@@ -42,7 +42,7 @@ def inventory_at(url: str) -> Inventory:
     Raises:
         ConfigurationError: there is no such kind of store.
     """
-    url = parse_store_url(url).url
+    url = place_of(url).url
     with _LOCK:
         found = _BY_URL.get(url)
         if found is None:

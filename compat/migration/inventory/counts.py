@@ -11,7 +11,7 @@ import msgspec
 
 from compat.errors import StoreUnavailable
 from compat.processes import ForkLock
-from compat.stores.url import no_redis, parse_store_url
+from compat.stores.url import no_redis, place_of
 
 __all__ = [
     "HOURS_KEPT",
@@ -264,20 +264,20 @@ def open_tally(url: str) -> Tally:
     Raises:
         ConfigurationError: there is no such kind of store.
     """
-    parsed = parse_store_url(url)
-    if parsed.path is not None:
+    place = place_of(url)
+    if place.path is not None:
         from compat.migration.inventory.sqlite_counts import SqliteTally
         from compat.migration.modes.sqlite_ledger import ledger_of
 
-        return SqliteTally(ledger_of(parsed.path))
-    if parsed.kind == "redis":
+        return SqliteTally(ledger_of(place.path))
+    if place.kind == "redis":
         try:
             from compat.migration.inventory.redis_counts import RedisTally
         except ModuleNotFoundError:
             raise no_redis() from None
-        return RedisTally(parsed.url)
+        return RedisTally(place.url)
 
-    return memory_tally(parsed.url)
+    return memory_tally(place.url)
 
 
 _encode = msgspec.json.Encoder().encode

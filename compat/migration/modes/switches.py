@@ -13,7 +13,7 @@ from typing import Any
 from compat.errors import CompatError, StoreUnavailable
 from compat.migration.modes.rules import Rules, switched_rules
 from compat.processes import ForkLock, renew_after_fork
-from compat.stores.url import no_redis, parse_store_url
+from compat.stores.url import no_redis, place_of
 
 __all__ = [
     "SwitchReader",
@@ -59,19 +59,19 @@ def open_switches(url: str) -> Switches:
     Raises:
         ConfigurationError: there is no such kind of store.
     """
-    parsed = parse_store_url(url)
-    if parsed.path is not None:
+    place = place_of(url)
+    if place.path is not None:
         # Imported here, as in the stores: not every Python has SQLite, and few scripts need it.
         from compat.migration.modes.sqlite_ledger import SqliteSwitches, ledger_of
 
-        return SqliteSwitches(ledger_of(parsed.path))
-    if parsed.kind == "redis":
+        return SqliteSwitches(ledger_of(place.path))
+    if place.kind == "redis":
         try:
             from compat.migration.modes.redis_ledger import RedisSwitches
         except ModuleNotFoundError:
             raise no_redis() from None
-        return RedisSwitches(parsed.url)
-    return _MemorySwitches(parsed.url)
+        return RedisSwitches(place.url)
+    return _MemorySwitches(place.url)
 
 
 def unreadable(error: Exception) -> StoreUnavailable:
