@@ -124,7 +124,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
 
@@ -146,7 +146,7 @@ class Gateway:
         self._shim.upstream.close()
         self._store.close()
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
@@ -176,7 +176,7 @@ class Gateway:
         finally:
             exchange.seconds = time.perf_counter() - begun
             if self._observers is not None:
-                self._observers.ended(exchange, request.asked)
+                self._observers.ended(exchange, request.legacy_call)
 
     async def _answer(self, request: Request) -> None:
         path = request.scope["raw_path"].decode("latin-1")
@@ -186,7 +186,7 @@ class Gateway:
             request.exchange.refusal = misspelt_route(path)
             if request.exchange.refusal is not None:
                 raise MISSPELT_PATH(request.exchange.refusal, ", ".join(route.action for route in ROUTES))
-            await request.pass_on(self._for_other_paths(path))
+            await request.pass_on(self._other_endpoint(path))
             return
         route, exam_id = matched
         exchange = request.exchange
@@ -194,15 +194,15 @@ class Gateway:
         exchange.user_agent = _text(request.given.get(b"user-agent"))
         request.further += self._deprecation
         check_head(request.scope, self.settings)
-        call = request.asked = await request.call(route, exam_id, self._bodies)
-        running = self._threads.run(partial(self._called, call, exchange), self._unclaimed)
+        call = request.legacy_call = await request.call(route, exam_id, self._bodies)
+        running = self._threads.run(partial(self._answer_call, call, exchange), self._drop_unclaimed)
         answer = await _unless_gone(running, request.receive)
         if isinstance(answer, Answer):
             await request.answer(answer)
         else:
             await self._two_endpoints.finish(request, answer)
 
-    def _for_other_paths(self, path: str) -> PassThrough:
+    def _other_endpoint(self, path: str) -> PassThrough:
         if self._new is not None:
             return self._new
         methods = methods_of(path)
@@ -210,11 +210,11 @@ class Gateway:
             raise method_not_allowed(methods)
         raise (NO_SUCH_PATH if self.settings.pass_through else NOTHING_PASSES_THROUGH)()
 
-    def _unclaimed(self, answer: Answer | PartialAnswer) -> None:
+    def _drop_unclaimed(self, answer: Answer | PartialAnswer) -> None:
         if isinstance(answer, PartialAnswer):
             self._two_endpoints.give_back(answer)
 
-    def _called(
+    def _answer_call(
         self, call: LegacyCall, exchange: Exchange, cancelled: Callable[[], bool]
     ) -> Steps[Answer | PartialAnswer]:
         """The answer to a call, in a thread; or what there is of it where the old endpoint has a part in it."""
@@ -224,7 +224,7 @@ class Gateway:
             part: Answer | PartialAnswer | None = None
             try:
                 options = CallOptions(attempted=exchange.attempted, cancelled=cancelled)
-                part = yield from self._admitted(admitted, name, exchange, options)
+                part = yield from self._answer_admitted(admitted, name, exchange, options)
             finally:
                 # Where the old endpoint is to answer, the call is still running.
                 if not isinstance(part, PartialAnswer) or part.answer is not None:
@@ -244,7 +244,7 @@ class Gateway:
             _log.error("a call of %s failed by %s at %s", call.route.action, type(error).__name__, source_line(error))
             return failure(GATEWAY_FAILED())
 
-    def _admitted(
+    def _answer_admitted(
         self, admitted: Admitted, name: str, exchange: Exchange, options: CallOptions
     ) -> Steps[Answer | PartialAnswer]:
         call = admitted.call
@@ -267,7 +267,7 @@ class Request:
     given: Mapping[bytes, bytes]
     exchange: Exchange
     further: Headers
-    asked: LegacyCall | None = None
+    legacy_call: LegacyCall | None = None
 
     async def answer(self, answer: Answer) -> None:
         """Send an answer of the gateway's own."""

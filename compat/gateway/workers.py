@@ -59,13 +59,13 @@ class WorkerSettings:
 
     Attributes:
         stop_within: seconds that calls may still run when it is told to stop.
-        numbers: the directory that it counts in.
+        metrics_directory: where it counts.
         tls_certificate: a certificate chain, PEM; None for plain HTTP.
         tls_key: its key, PEM.
     """
 
     stop_within: int
-    numbers: Path
+    metrics_directory: Path
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 
@@ -168,7 +168,7 @@ class _Server(uvicorn.Server):
             pass
         with suppress(ProcessLookupError):
             os.kill(os.getpid(), signal.SIGTERM)
-        shutil.rmtree(settings.numbers, ignore_errors=True)
+        shutil.rmtree(settings.metrics_directory, ignore_errors=True)
         time.sleep(settings.stop_within)
         os._exit(_FAILED)
 
@@ -410,7 +410,7 @@ class Workers:
             return
         for worker in self._current + self._leaving:
             worker.process.kill()
-        shutil.rmtree(self._settings.numbers, ignore_errors=True)
+        shutil.rmtree(self._settings.metrics_directory, ignore_errors=True)
         os._exit(_INTERRUPTED)
 
     def _reload(self, number: int, frame: object) -> None:
