@@ -63,20 +63,20 @@ class FileSeal:
                 return True
             # Somebody who is alone looks at the note, or writes it.
             time.sleep(0.01)
-        whole = os.pread(self._held, 1000, 0) == self._looks()
+        whole = os.pread(self._held, 1000, 0) == self._fingerprint()
         os.ftruncate(self._held, 0)
         lock_shared(self._held)
         return whole
 
     def leave(self) -> None:
-        """Stop using the file, which is closed; the last one to do so notes how it looks."""
+        """Stop using the file, which is closed; the last one to do so notes its fingerprint."""
         with suppress(OSError):
             if self._held is not None and lock_alone(self._held):
                 os.ftruncate(self._held, 0)
-                os.pwrite(self._held, self._looks(), 0)
+                os.pwrite(self._held, self._fingerprint(), 0)
         self._let_go()
 
-    def _looks(self) -> bytes:
+    def _fingerprint(self) -> bytes:
         found = self._file.stat()
         return f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n".encode()
 
