@@ -231,12 +231,6 @@ class RedisStore(Store):
     minutes then, after which none that was answered before can hold any more.
 
     One that evicts may forget any call at any time: none is recorded any more, once a call or a ping has seen it.
-
-    Args:
-        url: as redis-py takes it.
-
-    Raises:
-        ConfigurationError: the URL cannot be used.
     """
 
     def __init__(self, url: str) -> None:

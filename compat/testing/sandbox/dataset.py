@@ -60,25 +60,15 @@ def paginated_session(record: Mapping[str, Any], kind: str, application_id: str,
         "webcamEnabled": random.random() < 0.9,
         "reviewState": random.choice((None, {"by": "älpha", "rounds": 2})),
     }
-    for name in (
-        "toolId",
-        "isProctored",
-        "proctoredResult",
-        "recordingS3Key",
-        "webcamEnabled",
-        "reviewState",
-    ):
+    for name in ("toolId", "isProctored", "proctoredResult", "recordingS3Key", "webcamEnabled", "reviewState"):
         if random.random() < 0.2:
             del session[name]
     return session
 
 
 def _duration(start: str, end: str) -> int:
-    (start_seconds, start_fraction), (end_seconds, end_fraction) = (
-        read_instant(start, _UTC),
-        read_instant(end, _UTC),
-    )
-    return end_seconds - start_seconds - (1 if end_fraction < start_fraction else 0)
+    begun, ended = read_instant(start, _UTC), read_instant(end, _UTC)
+    return ended[0] - begun[0] - (1 if ended[1] < begun[1] else 0)
 
 
 def _utc_or_none(text: str | None) -> str | None:
@@ -95,14 +85,7 @@ def _carried(record: Mapping[str, Any], random: Random) -> dict[str, Any]:
 
 def _own_metadata(record: Mapping[str, Any], random: Random) -> dict[str, Any] | None:
     known = {name: record[name] for name in ("email", "name", "student_id", "external_id")}
-    forms: tuple[dict[str, Any] | None, ...] = (
-        None,
-        {},
-        {"source": "launch"},
-        known,
-        {**known, "attemptNumber": 1},
-    )
-    return random.choice(forms)
+    return random.choice((None, {}, {"source": "launch"}, known, {**known, "attemptNumber": 1}))
 
 
 FIRST_EXAM_ID = 17

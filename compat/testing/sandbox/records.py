@@ -146,6 +146,19 @@ _AUTUMN = 1_540_683_000
 _PERIODS = (_AUTUMN, _AUTUMN, 1_521_936_000, 1_542_469_500, 1_530_518_400)
 _FRACTIONS = (".373", ".000", ".788", ".788", ".500", ".5", "", ".123456", ".123456789")
 _CHECKS = ("not_started", "passed", "failed", "skipped")
+_INFORMATION = ("individual_info for this user", "<b>30 minutes</b> more", "Größe?\nZeile 2", "a=b?c=d&e", None)
+_MACHINE: dict[str, tuple[str | None, ...]] = {
+    "operating_system": ("OS X 10.14.1", "Windows 10", "Ubuntu", None),
+    "screenshare_check": _CHECKS,
+    "microphone_check": _CHECKS,
+    "speakers_check": _CHECKS,
+    "webcam_check": _CHECKS,
+    "mobile_check": _CHECKS,
+    "bandwidth_check": _CHECKS,
+    "bandwidth_speed": ("12.5", "70.0", "100", None),
+    "transcoding_status": ("not_sent_to_queue", "queued", "done"),
+    "current_exam_mode": ("01010000", "00000000", "11010001", None),
+}
 
 
 def cycle_statuses(random: Random) -> Iterator[str]:
@@ -211,20 +224,8 @@ def _times(start: int, end: int, random: Random) -> dict[str, Any]:
 
 def _machine(random: Random) -> dict[str, Any]:
     browser = random.choice((("Chrome", "70.0.3538.102"), ("Firefox", "63.0"), ("Safari", "12.0.1"), (None, None)))
-    return {
-        "operating_system": random.choice(("OS X 10.14.1", "Windows 10", "Ubuntu", None)),
-        "browser": browser[0],
-        "browser_version": browser[1],
-        "screenshare_check": random.choice(_CHECKS),
-        "microphone_check": random.choice(_CHECKS),
-        "speakers_check": random.choice(_CHECKS),
-        "webcam_check": random.choice(_CHECKS),
-        "mobile_check": random.choice(_CHECKS),
-        "bandwidth_check": random.choice(_CHECKS),
-        "bandwidth_speed": random.choice(("12.5", "70.0", "100", None)),
-        "transcoding_status": random.choice(("not_sent_to_queue", "queued", "done")),
-        "current_exam_mode": random.choice(("01010000", "00000000", "11010001", None)),
-    }
+    machine = {name: random.choice(choices) for name, choices in _MACHINE.items()}
+    return {"browser": browser[0], "browser_version": browser[1], **machine}
 
 
 def _files(start: int, random: Random) -> dict[str, Any]:
@@ -265,18 +266,13 @@ def _remarks(id: int, end: int, random: Random) -> dict[str, Any]:
         "token": token,
         "dummy_exam_survey": random.choice(("ok", "Ok", "très bien ✓", None)),
         "reviewed": random.choice(("10", "00", "01", "11", None)),
-        "individual_info": _information(random),
+        "individual_info": random.choice(_INFORMATION),
         "rtc_session_id": random.choice((0, 5, 12, None)),
         "attempt": random.choice((0, 0, 1, 2)),
         "rtc_session_ids": connections,
         "priority": random.choice(("01", "00", "10", "1", None)),
         "incidents": [_incident(id, number, end, random) for number in range(random.choice((0, 0, 0, 1, 2)))],
     }
-
-
-def _information(random: Random) -> str | None:
-    texts = ("individual_info for this user", "<b>30 minutes</b> more", "Größe?\nZeile 2", "a=b?c=d&e", None)
-    return random.choice(texts)
 
 
 def _incident(id: int, number: int, end: int, random: Random) -> dict[str, Any]:
