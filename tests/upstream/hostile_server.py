@@ -1,4 +1,4 @@
-"""The upstream of an attack as a process of its own, and a process for each of its connections.
+"""The upstream of an attack as a process of its own, and a process for each connection that is open.
 
 An upstream that is elsewhere takes nothing from the gateway's machine but what comes over the network. So what
 attacks has the lowest priority here, and no answer waits for another one's interpreter.
@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,7 @@ COUNTS = ("X-Pagination-Item-Count: 1", "X-Pagination-Limit: 300")
 HONEST_EXAM = 18
 HONEST = json.dumps({"students": [{"id": 1, "exam_id": HONEST_EXAM, "name": "Ada"}]}).encode()
 _FIRST = 100
+_PROCESSES = 64
 
 
 def exam_of(name: str) -> int:
@@ -52,29 +54,26 @@ def _serve(connection: socket.socket) -> None:
 
 def main() -> None:
     """Serve until the standard input ends, and say on which port first."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     prepare()
     os.setpgid(0, 0)
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         print(listener.getsockname()[1], flush=True)  # noqa: T201 - whoever started it reads it
-        threading.Thread(target=_end_with_input, daemon=True).start()
-        while True:
-            connection, _ = listener.accept()
-            if os.fork():
-                connection.close()
-                continue
-            listener.close()
-            try:
-                _serve(connection)
-            except OSError:
-                pass  # The other side went away.
-            finally:
-                os._exit(0)
-
-
-def _end_with_input() -> None:
+        # Made before they are needed: a process for each call would cost more than most attacks.
+        for _ in range(_PROCESSES):
+            if not os.fork():
+                _answer(listener)
     sys.stdin.read()
     os.killpg(0, signal.SIGKILL)
+
+
+def _answer(listener: socket.socket) -> None:
+    while True:
+        connection, _ = listener.accept()
+        # Only root may have its priority back; for others it stays low after the first attack.
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
+        with suppress(OSError):  # The other side went away.
+            _serve(connection)
 
 
 if __name__ == "__main__":
