@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import in_child
 
 from compat.stores.walk_files import WalkFiles
 
@@ -91,13 +92,14 @@ def test_a_process_that_forks_keeps_the_folder_for_its_child(tmp_path: Path) -> 
     folder = tmp_path / "walks"
     files = WalkFiles(folder)
     files.put("a" * 64, b"head", [b"page"])
-    child = os.fork()
-    if not child:
+
+    def read() -> bool:
         # The child's own hold begins with its first use; its end is not the parent's.
         found = files.get("a" * 64, 2)
         files.close()
-        os._exit(0 if found == (b"head", b"page") and folder.exists() else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return found == (b"head", b"page") and folder.exists()
+
+    assert in_child(read)
     assert files.get("a" * 64, 2) == (b"head", b"page")
     files.close()
     assert not folder.exists()
