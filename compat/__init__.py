@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from compat.deprecation import LegacyApiWarning
     from compat.entrances.client import ExamStudentsClient, StudentsPage
     from compat.entrances.sessions_client import SessionsPage, StudentSessionsClient
+    from compat.entrances.sessions_http import StudentSessionsHTTP
     from compat.legacy.signature import Caller
     from compat.legacy.verifier import Verifier
     from compat.mapping import Loss, Remainder, SessionLens, Translation
@@ -47,6 +48,7 @@ else:
             "SessionLens": "compat.mapping",
             "SessionsPage": "compat.entrances.sessions_client",
             "StudentSessionsClient": "compat.entrances.sessions_client",
+            "StudentSessionsHTTP": "compat.entrances.sessions_http",
             "StudentsPage": "compat.entrances.client",
             "Translation": "compat.mapping",
             "Verifier": "compat.legacy.verifier",
@@ -76,6 +78,7 @@ __all__ = [
     "StudentSessionNotFound",
     "StudentSessions",
     "StudentSessionsClient",
+    "StudentSessionsHTTP",
     "StudentsPage",
     "Translation",
     "UpstreamError",

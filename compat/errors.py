@@ -71,9 +71,11 @@ class LegacyError(CompatError):
         status: the HTTP status of that answer.
         message: its first message, the text of ``error`` in the body.
         errors: parameter name to messages, the ``errors`` of the body; empty where no parameter is at fault.
+        answered: status and body of the upstream's own answer, where that is what failed; it goes to no log.
     """
 
     status = 500
+    answered: tuple[int, bytes] | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

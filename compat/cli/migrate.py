@@ -13,6 +13,7 @@ import click
 
 from compat.cli.console import config_option, counting, note, plain, say, show_lines
 from compat.cli.files import whole_file
+from compat.cli.migrate_steps import explanation
 from compat.cli.program import require_extra
 from compat.cli.scan import exclude_option, kind_of_upstream, paths_argument
 
@@ -42,14 +43,17 @@ class _Run:
 @click.option("--diff", "form", flag_value="diff", default="diff", help="Show what would change. The default.")
 @click.option("--write", "form", flag_value="write", help="Change the files.")
 @click.option("--check", "form", flag_value="check", help="Change nothing; status 1 if there is anything to do.")
+@click.option("--interactive", "form", flag_value="interactive", help="Ask before each change, and show what is left.")
+@click.option("--explain", is_flag=True, help="Show the way of each route that is not rewritten, and what to write.")
 @click.option("--json", "as_json", is_flag=True, help="Report as a JSON object.")
 @config_option
-def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, as_json: bool) -> int:
+def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, explain: bool, as_json: bool) -> int:
     """Rewrite Python scripts and notebooks from the old interface to StudentSessionsClient.
 
-    What is certain to give the same output is rewritten: calls through requests that are signed by hand, with their
-    parameters, pages and headers, and calls of the old client. All else stays as it is, and is listed with the line,
-    the reason, and what to do by hand. Comments and formatting stay. A file takes its new content at once or not at
+    What is certain to give the same output is rewritten. Where a script reads an answer in a simple way, its call
+    becomes one of StudentSessionsClient; else only what sends is replaced, by StudentSessionsHTTP, which answers with
+    a response of requests, httpx or urllib. All else stays as it is, and is listed with the line, the reason, and
+    what to write instead. Comments and formatting stay. A file takes its new content at once or not at
     all; a file that cannot be read is reported and stops nothing. The rewritten scripts call student sessions; a
     client that a script makes of its configuration file is rewritten where exam-compat's configuration is of these.
 
@@ -61,13 +65,16 @@ def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, as_jso
       exam-compat migrate report.py
       exam-compat migrate --write src jobs
       exam-compat migrate --check .
+      exam-compat migrate --interactive .
     """
     require_extra("migration")
     run = _migrated(paths, exclude, write=form == "write")
+    if form == "interactive":
+        _ask(run)
     if as_json:
         say(json.dumps(_told(run), indent=2, ensure_ascii=False))
     else:
-        _tell(run, form)
+        _tell(run, form, explain=explain)
     to_do = form == "check" and any(each.changes or each.left for each in run.files)
     return _TO_DO if run.problems or to_do else _DONE
 
@@ -76,11 +83,12 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
     from compat.migration.codemod import Importers, RewriteFailed, migrate_source
     from compat.migration.scan import Problem, Source, sources
 
-    run, configured, importers = _Run(), kind_of_upstream(), Importers()
+    run, configured = _Run(), kind_of_upstream()
     with counting("files") as progress:
         task = progress.add_task("Rewriting", total=None)
         found = list(sources(paths, exclude))
         progress.update(task, total=len(found))
+        importers = Importers(each.path for each in found if isinstance(each, Source))
         for source in found:
             progress.advance(task)
             if not isinstance(source, Source):
@@ -91,32 +99,53 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
                 migrated = migrate_source(source, configured, importers)
                 if migrated is None:
                     continue
-                if write and migrated.after != migrated.before:
-                    _write(migrated)
                 run.files.append(migrated)
             except OSError as error:
                 run.problems.append(Problem(str(source.path), error.strerror or str(error)))
             except (SyntaxError, ValueError, RecursionError, RewriteFailed) as error:
                 run.problems.append(Problem(str(source.path), getattr(error, "msg", None) or str(error)))
+    # Only now, since what one file becomes depends on what the others are.
+    if write:
+        run.problems += [problem for each in run.changed if (problem := _written(each)) is not None]
     return run
 
 
-def _write(migrated: MigratedFile) -> None:
-    content = migrated.content
-    with whole_file(migrated.source.path) as file:
-        file.write(content)
+def _written(migrated: MigratedFile) -> Problem | None:
+    """Write a file; what hindered that, if anything did."""
+    from compat.migration.scan import Problem
+
+    try:
+        content = migrated.content
+        with whole_file(migrated.source.path) as file:
+            file.write(content)
+    except (OSError, UnicodeEncodeError) as error:
+        return Problem(str(migrated.source.path), getattr(error, "strerror", None) or str(error))
+    return None
 
 
-def _tell(run: _Run, form: str) -> None:
+def _ask(run: _Run) -> None:
+    """Go through the changes, those of one program together, and then through what is left."""
+    from compat.cli.migrate_steps import QUIT, walk_changes, walk_left
+
+    accepted, answer = walk_changes(run.changed, lambda each: show_lines(_coloured(_diff(each))))
+    run.problems += [problem for each in accepted if (problem := _written(each)) is not None]
+    if answer != QUIT:
+        walk_left(run.files)
+    run.files = [each for each in run.files if each in accepted or each.after == each.before]
+
+
+def _tell(run: _Run, form: str, *, explain: bool) -> None:
     if form == "diff":
         for each in run.changed:
             show_lines(_coloured(_diff(each)))
     left = [(each, item) for each in run.files for item in each.left]
     for each, item in left:
         say(plain(f"{each.place(item.line)}: {'left' if item.needed else 'note'}: {item.reason}: {item.by_hand}"))
+        for line in explanation(item) if explain else ():
+            say(plain_line(line))
     for problem in run.problems:
         note(f"{problem.path}: not looked at: {problem.reason}")
-    verb = "rewritten" if form == "write" else "to rewrite"
+    verb = "rewritten" if form in ("write", "interactive") else "to rewrite"
     calls = sum(len(each.changes) for each in run.files)
     by_hand = sum(item.needed for _, item in left)
     say(f"{_count(calls, 'place')} in {_count(len(run.changed), 'file')} {verb}; {by_hand} left to do by hand.")

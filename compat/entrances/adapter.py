@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from compat.migration.modes.router import Identity
     from compat.migration.modes.sides import NewSide, OldSide
 
-__all__ = ["ExamStudentsAdapter", "mount"]
+__all__ = ["UNREACHABLE", "ExamStudentsAdapter", "mount", "read_body"]
 
 _PORTS = {"http": 80, "https": 443}
-_UNREACHABLE: Mapping[str, type[requests.ConnectionError]] = {
+UNREACHABLE: Mapping[str, type[requests.ConnectionError]] = {
     "ConnectTimeoutError": requests.ConnectTimeout,
     "ProxyError": requests.exceptions.ProxyError,
     "SSLError": requests.exceptions.SSLError,
@@ -208,7 +208,7 @@ class ExamStudentsAdapter(BaseAdapter):
         except UpstreamTimeout as error:
             raise requests.ReadTimeout(error.message, request=request) from None
         except UpstreamUnreachable as error:
-            raise _UNREACHABLE.get(error.cause, requests.ConnectionError)(error.message, request=request) from None
+            raise UNREACHABLE.get(error.cause, requests.ConnectionError)(error.message, request=request) from None
         except LegacyError as error:
             return response_of(request, failure(error), stream, self)
 
@@ -246,7 +246,7 @@ class ExamStudentsAdapter(BaseAdapter):
             exam_id=exam_id,
             query=parts.query,
             content_type=_text(request.headers.get("Content-Type")),
-            body=_read(request),
+            body=read_body(request),
             authorization=_text(request.headers.get("Authorization")),
             method=(request.method or "GET").upper(),
             content_encoding=_text(request.headers.get("Content-Encoding")),
@@ -358,7 +358,7 @@ def _text(header: str | bytes | None) -> str | None:
     return header.decode("latin-1") if isinstance(header, bytes) else header
 
 
-def _read(request: requests.PreparedRequest) -> bytes:
+def read_body(request: requests.PreparedRequest) -> bytes:
     """The body, which stays there for the old endpoint."""
     body = _body(request.body)
     if request.body is not None and not isinstance(request.body, bytes | str):

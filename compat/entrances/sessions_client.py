@@ -11,6 +11,7 @@ from compat.config.settings import Configuration, settings_of, upstream_of
 from compat.core.call import Shim
 from compat.core.reading import find_one, page_length
 from compat.entrances.client import resolve
+from compat.entrances.sessions_http import StudentSessionsHTTP
 from compat.errors import ConfigurationError, InvalidParameter, StudentSessionNotFound, UpstreamError
 from compat.legacy.answer import READING, Answer
 from compat.legacy.parameters import number
@@ -62,7 +63,7 @@ def page_of(answer: Answer) -> SessionsPage:
 
 
 _OPTIONS = CallOptions()
-_REMADE = ("_codec", "_shim")
+_REMADE = ("_codec", "_shim", "http")
 
 
 class StudentSessionsClient:
@@ -121,6 +122,20 @@ class StudentSessionsClient:
     def _shim(self) -> Shim:
         """What selects and sorts, and keeps a reading for its later pages."""
         return Shim(self._upstream, self._settings)
+
+    @cached_property
+    def http(self) -> StudentSessionsHTTP:
+        """The same endpoint in the manner of ``requests``: ``client.http.get(url, …)`` gives a ``requests.Response``.
+
+        For a script that goes on reading status, headers and text; what fails is raised as ``requests`` raises it.
+
+        Raises:
+            ConfigurationError: only student sessions answer so.
+        """
+        if not isinstance(self._upstream, StudentSessions):
+            raise ConfigurationError("http: only student sessions are answered as requests does it")
+        account = self._upstream.account
+        return StudentSessionsHTTP(account.secret_key, base_url=self._upstream.base_url, api_token=account.api_token)
 
     def sessions(
         self,

@@ -40,6 +40,8 @@ __all__ = [
     "begun_mockers",
     "every_session_is_mocked",
     "network_is_mocked",
+    "reason_of",
+    "received",
     "response_of",
 ]
 
@@ -62,7 +64,7 @@ def response_of(
     headers = {"Content-Length": str(len(answer.body)), **answer.headers}
     response = requests.Response()
     response.status_code = answer.status
-    response.reason = _REASONS.get(answer.status) or HTTPStatus(answer.status).phrase
+    response.reason = reason_of(answer.status)
     response.headers = CaseInsensitiveDict(headers)
     response.encoding = get_encoding_from_headers(response.headers)
     response.url, response.request = request.url or "", request
@@ -72,6 +74,18 @@ def response_of(
         # What the session would read now, in pieces of ten kilobytes, is there already. A hook may read for itself.
         response._content = response.raw.read()
     return response
+
+
+def reason_of(status: int) -> str:
+    """The words of a status, as old servers write them."""
+    return _REASONS.get(status) or HTTPStatus(status).phrase
+
+
+def received(
+    method: str, status: int, reason: str, headers: Mapping[str, str], body: bytes
+) -> http.client.HTTPResponse:
+    """The response as ``http.client`` holds one whose head it has read."""
+    return _Received(method, status, reason, headers, body)
 
 
 def _raw_of(

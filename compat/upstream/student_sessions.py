@@ -202,15 +202,17 @@ class StudentSessions(Upstream):
         return StudentCodec(settings)
 
     def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | list[Source] | None:
-        def accept(reply: Reply) -> Row | None:
+        def accept(reply: Reply) -> Row:
             if reply.status == 404:
-                return None
+                error = StudentSessionNotFound(student_session_id)
+                error.answered = reply.status, bytes(reply.body)
+                raise error
             row = read_row(reply, codec)
             if row.id != student_session_id:
                 raise Unreadable(f"The upstream answered with another student session than {student_session_id}.")
             return row
 
-        found: Row | None = self._call_one("GET", student_session_id, {}, accept, options)
+        found: Row = self._call_one("GET", student_session_id, {}, accept, options)
         return found
 
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:

@@ -294,7 +294,9 @@ def _raise_for_retry(reply: Reply) -> None:
 
 def unexpected(reply: Reply) -> UpstreamError:
     """The error for a status that nothing provides for."""
-    return UpstreamError(f"The upstream answered with status {reply.status}.")
+    error = UpstreamError(f"The upstream answered with status {reply.status}.")
+    error.answered = reply.status, bytes(reply.body)
+    return error
 
 
 def json_object(reply: Reply) -> dict[str, Any]:

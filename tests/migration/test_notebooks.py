@@ -62,7 +62,8 @@ def test_only_the_cells_that_change_change(tmp_path: Path, form: dict[str, Any])
 
 
 def test_places_are_told_by_cell(tmp_path: Path) -> None:
-    path = written(tmp_path, [*CELLS[:2], cell("code", ["\n", CALL]), cell("code", ["print(r.text)"])], indent=1)
+    cells = [*CELLS[:2], cell("code", ["\n", CALL.replace(".get(", ".put(")]), cell("code", ["print(r.text)"])]
+    path = written(tmp_path, cells, indent=1)
     found = migrate_source(Source(path))
     assert found is not None
     (left,) = [each for each in found.left if each.needed]

@@ -14,23 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from old_scripts import BY_NAME, FOLDER, SCRIPTS, OldScript, configured, expected_of, named, old_world, run, texts_of
-
-LEFT = {
-    "proctorexam_api.py": ["return self._get(", "return self._get("],
-    "registrar_session.py": ["session.get("],
-    "export_csv.py": ["r = api("],
-    "sturdy_report.py": ["session.get("],
-    "enrol.py": ["return requests.post(", "return requests.get(", "return requests.delete("],
-    "missing_students.py": ["request = requests.Request("],
-    "lookup_urllib.py": ["request = Request("],
-}
-"""What has to be done by hand, by the lines that the report names; the other scripts are rewritten whole."""
+from old_scripts import FOLDER, SCRIPTS, OldScript, configured, expected_of, named, old_world, run, texts_of
 
 FILES = sorted(path.name for path in FOLDER.iterdir() if path.suffix in (".py", ".ipynb"))
-WHOLE = [
-    script for script in SCRIPTS if script.name in FILES and script.name not in LEFT and script.name != "attendance.py"
-]
+WHOLE = [script for script in SCRIPTS if script.name in FILES and script.name != "attendance.py"]
+"""All but the one that calls the old interface through a module beside it alone."""
 
 
 @dataclass(frozen=True)
@@ -83,25 +71,8 @@ def test_a_rewritten_script_prints_the_same_from_the_new_endpoint_alone(
     assert ended.warned == []
 
 
-@pytest.mark.parametrize("name", LEFT)
-def test_the_report_names_exactly_what_is_left(name: str, rewritten: Rewritten) -> None:
-    left = rewritten.needed(name)
-    assert len(left) == len(LEFT[name])
-    for text, each in zip(LEFT[name], left, strict=True):
-        assert text in line_at(each["place"])
-        assert each["reason"]
-        assert each["by_hand"]
-
-
-@pytest.mark.parametrize("name", ["attendance.py", "enrol.py"])
-def test_what_is_left_still_runs_through_the_shim(name: str, rewritten: Rewritten, tmp_path: Path) -> None:
-    script = BY_NAME[name]
-    expected = expected_of(script, tmp_path)
-    with old_world() as sandbox:
-        environment = {"EXAM_COMPAT": "1", "EXAM_COMPAT_CONFIG": str(configured(sandbox, tmp_path))}
-        ended = run(script, sandbox, tmp_path, source=rewritten.folder / name, environment=environment)
-        assert (ended.status, ended.printed) == (expected.ended.status, expected.ended.printed), ended.complained
-        assert {call.interface for call in sandbox.calls} == {"student_sessions"}
+def test_nothing_is_left_to_do_by_hand(rewritten: Rewritten) -> None:
+    assert {name: rewritten.needed(name) for name in rewritten.report if rewritten.needed(name)} == {}
 
 
 @pytest.mark.parametrize("name", FILES)

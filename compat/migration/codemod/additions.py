@@ -11,7 +11,7 @@ from libcst.metadata import ImportAssignment
 
 from compat.migration.codemod.credentials import Credentials
 from compat.migration.codemod.edits import Edits
-from compat.migration.codemod.module import Module
+from compat.migration.program.module import Module
 
 __all__ = ["NAMES", "client_code", "free_name", "with_additions", "without_unused_imports"]
 
@@ -41,7 +41,13 @@ def client_code(name: str, credentials: Credentials, line_length: int = 100) -> 
     return f"@functools.cache\ndef {name}():\n    return {made}\n"
 
 
-def with_additions(tree: cst.Module, imported: Collection[str], code: str, names: Collection[str]) -> cst.Module:
+def with_additions(
+    tree: cst.Module,
+    imported: Collection[str],
+    code: str,
+    names: Collection[str],
+    others: Collection[tuple[str, str]] = (),
+) -> cst.Module:
     """The module with names of ours imported, and the client made as soon as it can be.
 
     Args:
@@ -49,6 +55,7 @@ def with_additions(tree: cst.Module, imported: Collection[str], code: str, names
         imported: names of ``compat``.
         code: what makes the client; empty for nothing.
         names: of the module, which that needs.
+        others: modules of the program, and the name that is imported from each.
     """
     body: list[cst.BaseStatement] = list(tree.body)
     place = _behind_imports(body)
@@ -59,6 +66,7 @@ def with_additions(tree: cst.Module, imported: Collection[str], code: str, names
     missing = _merged(body, imported)
     if missing:
         lines.append(cst.parse_statement(f"from compat import {', '.join(sorted(missing))}"))
+    lines += [cst.parse_statement(f"from {module} import {name}") for module, name in others]
     made: list[cst.BaseStatement] = list(cst.parse_module(code, tree.config_for_parsing).body) if code else []
     blank = [cst.EmptyLine(indent=False)] * (2 if "def " in code else 1)
     made = [each.with_changes(leading_lines=blank) for each in made]

@@ -10,10 +10,83 @@ import libcst.matchers as m
 from libcst.metadata import Assignment
 
 from compat.migration.codemod.edits import Edits
-from compat.migration.codemod.module import Module
-from compat.migration.codemod.results import Unsure
+from compat.migration.program.module import Module, Unsure
 
-__all__ = ["Answers", "Flow"]
+__all__ = ["Answers", "Flow", "demand_same_end"]
+
+_AT_ONCE = "let the answer raise before anything else is done, or read it as a response"
+_READING = m.Subscript(
+    value=m.OneOf(m.Call(func=m.Attribute(attr=m.Name("json"))), m.Attribute(attr=m.Name("headers")))
+)
+_RAISING = m.Call(func=m.Attribute(attr=m.Name("raise_for_status")))
+
+
+def demand_same_end(module: Module, call: cst.Call) -> None:
+    """Refuse a call whose failure the script tells by more than that it raises.
+
+    Raises:
+        Unsure: the answer of a call that failed may be looked at, or what it raises may be caught.
+    """
+    tries: list[cst.Try | cst.TryStar] = [*module.all(cst.Try), *module.all(cst.TryStar)]
+    catching = next((each for each in tries if _catches(each)), None)
+    if catching is not None:
+        raise Unsure("what the call raises may be caught", _AT_ONCE, catching)
+    if m.findall(module.tree, m.OneOf(m.Name("suppress"), m.Attribute(attr=m.Name("excepthook")))):
+        raise Unsure("what the call raises may be passed over", _AT_ONCE, call)
+    function = module.function(call)
+    if function is not None and (module.is_imported or function.decorators or function.asynchronous):
+        raise Unsure(f"whoever calls `{function.name.value}` may catch what it raises", _AT_ONCE, function)
+    if not _raises_at_once(module, call):
+        raise Unsure("the answer of a call that failed may be looked at", _AT_ONCE, call)
+
+
+def _catches(node: cst.Try | cst.TryStar) -> bool:
+    """Whether a handler may be there for more than for an import."""
+    imports = (cst.Import, cst.ImportFrom)
+    lines = [small for line in node.body.body if isinstance(line, cst.SimpleStatementLine) for small in line.body]
+    return bool(node.handlers) and not (lines and all(isinstance(each, imports) for each in lines))
+
+
+def _raises_at_once(module: Module, call: cst.Call) -> bool:
+    """Whether nothing is done between the call and where a failed answer raises."""
+    statement = module.statement(call)
+    if _reads(module, call):
+        return True
+    parent = module.parent(call)
+    target = parent.targets[0].target if isinstance(parent, cst.Assign) and len(parent.targets) == 1 else None
+    following = _next(module, statement)
+    if not isinstance(target, cst.Name) or following is None:
+        return False
+    head = _head(following)
+    first = [name for name in m.findall(head, m.Name(target.value)) if isinstance(name, cst.Name)]
+    return bool(first) and _reads(module, first[0])
+
+
+def _reads(module: Module, answer: cst.BaseExpression) -> bool:
+    """Whether an answer is read in a way that raises where it is that of a failed call."""
+    found = module.parent(answer)
+    whole = module.parent(found) if isinstance(found, cst.Attribute) and found.value is answer else None
+    if whole is None:
+        return False
+    outer = module.parent(whole)
+    return (
+        m.matches(whole, _RAISING) or m.matches(whole, _READING) or (outer is not None and m.matches(outer, _READING))
+    )
+
+
+def _next(module: Module, statement: cst.CSTNode) -> cst.CSTNode | None:
+    block = module.parent(statement)
+    body = list(getattr(block, "body", ()))
+    place = body.index(statement) if statement in body else len(body)
+    return body[place + 1] if place + 1 < len(body) else None
+
+
+def _head(statement: cst.CSTNode) -> cst.CSTNode:
+    """What a statement evaluates first."""
+    if isinstance(statement, cst.For):
+        return statement.iter
+    return statement if isinstance(statement, cst.SimpleStatementLine) else cst.Pass()
+
 
 _HEADERS = {
     "x-pagination-item-count": "item_count",

@@ -7,7 +7,7 @@ from typing import Any
 
 import libcst as cst
 
-from compat.migration.codemod.module import Module
+from compat.migration.program.module import Module
 
 __all__ = ["Edits"]
 
@@ -21,6 +21,7 @@ class Edits:
         self.replaced: dict[cst.CSTNode, Replacement] = {}
         self.removed: set[cst.CSTNode] = set()
         self.imported: set[str] = set()
+        self.others: dict[tuple[str, str], None] = {}
         self.kept: set[cst.CSTNode] = set()
 
     def replace(self, node: cst.CSTNode, replacement: Replacement) -> None:
@@ -36,6 +37,7 @@ class Edits:
         self.replaced.update(other.replaced)
         self.removed |= other.removed
         self.imported |= other.imported
+        self.others.update(other.others)
         self.kept |= other.kept
 
     def apply(self, module: Module) -> cst.Module:

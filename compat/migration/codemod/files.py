@@ -6,15 +6,20 @@ import io
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from compat.migration.codemod.importers import Importers
+from compat.migration.codemod.responses import names_route
 from compat.migration.codemod.results import Change, Left, Rewritten
 from compat.migration.codemod.rewrite import RewriteFailed, rewritten
 from compat.migration.notebooks import Notebook, read_notebook
+from compat.migration.program.module import Module
+from compat.migration.program.tree import Importers
 from compat.migration.scan.files import Source
 from compat.migration.scan.uses import may_use
 
 __all__ = ["MigratedFile", "migrate_source", "refused_lines"]
+
+_ONE_END = "let all lines end in the same way first"
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class MigratedFile:
         changes: what was rewritten; in a notebook the lines are those of all code cells together.
         left: what was not.
         places: line to cell and line in it, for a notebook.
+        beside: the other modules of the same program: what one becomes goes with what the others become.
     """
 
     source: Source
@@ -36,6 +42,7 @@ class MigratedFile:
     changes: tuple[Change, ...] = ()
     left: tuple[Left, ...] = ()
     places: Mapping[int, tuple[int, int]] | None = None
+    beside: frozenset[Path] = frozenset()
 
     @property
     def content(self) -> bytes:
@@ -70,21 +77,41 @@ def migrate_source(source: Source, configured: str = "", importers: Importers | 
     """
     if not (source.is_python or source.is_notebook):
         return None
-    text = source.text
-    if not may_use(text):
+    text, importers = source.text, importers or Importers()
+    others = {} if source.is_notebook or not _may_send(text) else importers.around(source.path)
+    if not may_use(text) and not names_route(text) and not others:
         return None
     if source.is_notebook:
         return _in_cells(source, read_notebook(text), configured)
-    found = _in_its_lines(text, configured, (importers or Importers()).of(source.path))
-    return MigratedFile(source, text, found.code, found.changes, found.left) if found.changes or found.left else None
+    found = _in_its_lines(text, configured, source.path, importers, others)
+    if not found.changes and not found.left:
+        return None
+    return MigratedFile(source, text, found.code, found.changes, found.left, beside=frozenset(others))
 
 
-def _in_its_lines(text: str, configured: str, imported: bool) -> Rewritten:
-    """A module rewritten with the line ends that it has; mixed ones stay where nothing is rewritten."""
+def _may_send(text: str) -> bool:
+    """Whether a module may be part of a program that calls old routes."""
+    return any(each in text for each in ("requests", "httpx", "urllib", "_student"))
+
+
+def _in_its_lines(
+    text: str, configured: str, path: Path, importers: Importers, others: Mapping[Path, Module]
+) -> Rewritten:
+    """A module rewritten with the line ends that it has; one with several kinds of them stays."""
     ends = "\r\n" if "\r\n" in text else "\n"
-    found = rewritten(text.replace("\r\n", "\n"), configured, is_imported=imported)
+    found = rewritten(
+        text.replace("\r\n", "\n"),
+        configured,
+        is_imported=importers.of(path),
+        name=importers.name(path),
+        others=list(others.values()),
+        fixed=importers.fixed(others),
+    )
     if not found.changes:
         return Rewritten(text, (), found.left)
+    if (text.replace("\r\n", "").count("\n") and ends == "\r\n") or "\r" in text.replace("\r\n", ""):
+        line = min(each.line for each in found.changes)
+        return Rewritten(text, (), (*found.left, Left(line, "the file's lines end in more than one way", _ONE_END)))
     return Rewritten(found.code.replace("\n", ends), found.changes, found.left)
 
 
@@ -103,8 +130,16 @@ def refused_lines(
 ) -> Mapping[int, str]:
     """Why a rewrite leaves what is in a line of a module, by line."""
     found: dict[int, str] = {}
+    importers = importers or Importers()
+    others = {} if source.is_notebook else importers.around(source.path)
     try:
-        left = rewritten(code, configured, is_imported=(importers or Importers()).of(source.path)).left
+        left = rewritten(
+            code,
+            configured,
+            is_imported=importers.of(source.path),
+            name=importers.name(source.path),
+            others=list(others.values()),
+        ).left
     except RewriteFailed as error:
         return dict.fromkeys(range(1, code.count("\n") + 2), str(error))
     for each in left:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import libcst as cst
 import libcst.matchers as m
 
-from compat.migration.codemod.arguments import bind
-from compat.migration.codemod.blocks import (
+from compat.migration.program.arguments import bind
+from compat.migration.program.blocks import (
     READING,
     READING_FUNCTIONS,
     blocks,
@@ -22,12 +23,41 @@ from compat.migration.codemod.blocks import (
     sets_an_entry,
     statements,
 )
-from compat.migration.codemod.given import SIGNING, Given
-from compat.migration.codemod.module import Module, is_loop
-from compat.migration.codemod.results import Unsure
-from compat.migration.codemod.stable import is_pure
+from compat.migration.program.module import Module, Unsure, is_loop
+from compat.migration.program.stable import is_pure
 
-__all__ = ["Parameters"]
+__all__ = ["SIGNING", "Given", "Parameters"]
+
+SIGNING = frozenset(("timestamp", "nonce", "signature", "id"))
+"""What the new client adds by itself, and the path's own id, which is signed and need not be sent."""
+
+
+@dataclass
+class Given:
+    """A dictionary of parameters at one moment.
+
+    Attributes:
+        entries: name to the expression that is sent.
+        where: name to the statement or call in which that expression stands.
+    """
+
+    entries: dict[str, cst.BaseExpression] = field(default_factory=dict)
+    where: dict[str, cst.CSTNode] = field(default_factory=dict)
+
+    def put(self, name: str, value: cst.BaseExpression, where: cst.CSTNode) -> None:
+        """Let a parameter have a value."""
+        self.entries[name] = value
+        self.where[name] = where
+
+    def take(self, other: Given) -> None:
+        """Let all of another's parameters be here too."""
+        self.entries.update(other.entries)
+        self.where.update(other.where)
+
+    def copy(self) -> Given:
+        """The same, to be changed by itself."""
+        return Given(dict(self.entries), dict(self.where))
+
 
 _BY_HAND = "pass status, page, limit, filter and sort to the new client by name"
 _DEEPEST = 6
@@ -53,21 +83,9 @@ class Parameters:
         """
         function = self._module.function(node)
         body = function or self._module.tree
-        known = self._passed_through(function) if function is not None else {}
+        known: _Known = {}
         self._run(statements(body), node, known)
         return self._evaluate(node, known)
-
-    def _passed_through(self, function: cst.FunctionDef) -> _Known:
-        """What comes in by ``**rest``, where every call of the function is seen."""
-        rest = function.params.star_kwarg
-        calls = self._module.calls(function) if rest is not None and not function.decorators else None
-        if rest is None or not calls:
-            return {}
-        try:
-            names = frozenset(name for call in calls for name in bind(call, function).rest)
-        except Unsure:
-            return {}
-        return {rest.name.value: Given(passed=rest, passed_names=names)}
 
     def _evaluate(self, node: cst.BaseExpression, known: _Known) -> Given:
         if isinstance(node, cst.Dict):
@@ -144,7 +162,7 @@ class Parameters:
             inner[bound.rest_name] = Given(dict(bound.rest), dict.fromkeys(bound.rest, call))
         for each in starred:
             given = self._evaluate(each, known)
-            if not bound.rest_name or (set(given.entries) | given.passed_names) & set(bound.values):
+            if not bound.rest_name or set(given.entries) & set(bound.values):
                 raise Unsure("arguments are passed on by two stars", _BY_HAND, call)
             inner[bound.rest_name].take(given)
         return inner
@@ -275,26 +293,15 @@ class Parameters:
                     continue
                 if self._module.dotted(call.func) in READING_FUNCTIONS:
                     continue
-                if function is not None:
-                    self._depth += 1
-                    try:
-                        self._run_through(call, function, known)
-                    except Unsure:
-                        known.pop(name, None)
-                    finally:
-                        self._depth -= 1
-                elif not is_text_method(call):
+                if (function is None or not _only_reads(function)) and not is_text_method(call):
                     known.pop(name, None)
-
-    def _run_through(self, call: cst.Call, function: cst.FunctionDef, known: _Known) -> None:
-        inner = self._entered(call, function, known)
-        mine = dict(inner)
-        for statement in statements(function):
-            self._follow(statement, inner)
-        for name, given in mine.items():
-            if inner.get(name) is not given and is_written(function, name):
-                raise Unsure(f"`{function.name.value}` changes the parameters", _BY_HAND, call)
 
     def _forget(self, node: cst.CSTNode, known: _Known) -> None:
         for name in [each for each in known if is_written(node, each)]:
             del known[name]
+
+
+def _only_reads(function: cst.FunctionDef) -> bool:
+    """Whether a function changes none of its parameters, by their names."""
+    parameters = [*function.params.posonly_params, *function.params.params, *function.params.kwonly_params]
+    return not any(is_written(function.body, each.name.value) for each in parameters)

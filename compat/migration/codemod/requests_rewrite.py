@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from compat.migration.codemod.additions import client_code, free_name
-from compat.migration.codemod.answers import Answers, Flow
+from compat.migration.codemod.answers import Answers, Flow, demand_same_end
 from compat.migration.codemod.credentials import Credentials, find_credentials
 from compat.migration.codemod.edits import Edits
-from compat.migration.codemod.given import Given
-from compat.migration.codemod.handlers import widened_handlers
-from compat.migration.codemod.module import Module
-from compat.migration.codemod.new_calls import NEW_METHODS, in_lines, new_call, signing_writes
-from compat.migration.codemod.parameters import Parameters
-from compat.migration.codemod.results import Change, Left, Unsure
-from compat.migration.codemod.sent_calls import SentCall, sent_calls
+from compat.migration.codemod.parameters import Given, Parameters
+from compat.migration.codemod.results import Change, Left
+from compat.migration.codemod.sent_calls import NEW_METHODS, SentCall, in_lines, new_call, sent_calls
 from compat.migration.codemod.sweep import sweep
+from compat.migration.program.definitions import Program
+from compat.migration.program.module import Module, Unsure
 from compat.migration.scan.text_uses import route_in
 
 __all__ = ["RequestsRewrite"]
@@ -39,7 +37,7 @@ class RequestsRewrite:
     """What becomes of the calls through ``requests`` in one module.
 
     Attributes:
-        module: the module.
+        program: its first module is the one.
         edits: the changes.
         changes: what they are, for people.
         left: what is not changed.
@@ -49,7 +47,7 @@ class RequestsRewrite:
         refused: call to why it stays.
     """
 
-    module: Module
+    program: Program
     edits: Edits = field(default_factory=Edits)
     changes: list[Change] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
@@ -58,18 +56,18 @@ class RequestsRewrite:
     touched: list[cst.CSTNode] = field(default_factory=list)
     refused: dict[cst.Call, Unsure] = field(default_factory=dict)
 
+    @property
+    def module(self) -> Module:
+        """The module that is rewritten."""
+        return self.program.modules[0]
+
     def run(self) -> None:
         """Plan the changes."""
         plans = [plan for node, read in sent_calls(self.module) if (plan := self._planned(node, read)) is not None]
         plans = self._with_all_they_need(plans)
         plans = self._with_one_client(plans)
-        handlers = self._handlers(plans)
-        if handlers is not None and plans:
-            self._apply(plans, handlers)
-        for node, why in self.refused.items():
-            line, place = self.module.line(node), self._line_in(why.node)
-            told = f"line {place}: {why.reason}" if place not in (0, line) else why.reason
-            self.left.append(Left(line, told, why.by_hand, last=self.module.end(node)[0]))
+        if plans:
+            self._apply(plans)
 
     def _planned(self, node: cst.Call, read: SentCall | Unsure) -> _Plan | None:
         try:
@@ -80,21 +78,16 @@ class RequestsRewrite:
             self.refused[node] = unsure
             return None
 
-    def _line_in(self, node: cst.CSTNode | None) -> int:
-        """The line of a node of the module; 0 for one that was made up."""
-        return self.module.line(node) if node is not None and self.module.parent(node) is not None else 0
-
     def _plan(self, call: SentCall) -> _Plan:
         self._untouched_library()
+        demand_same_end(self.module, call.node)
         sent = Parameters(self.module).at(call.parameters) if call.parameters is not None else Given()
         arguments, kept = new_call(self.module, call, sent)
         flow = Answers(self.module).flow(call.node, call.action)
-        if sent.passed is not None:
-            flow.edits.removed.update(signing_writes(self.module, sent.passed))
         for statement in flow.edits.removed:
             if not isinstance(self.module.parent(statement), cst.SimpleStatementLine):
                 raise Unsure("a statement shares its line with the head of its block", _BY_HAND, statement)
-        return _Plan(call, find_credentials(self.module, call.base), arguments, kept, flow)
+        return _Plan(call, find_credentials(self.program, call.base), arguments, kept, flow)
 
     def _untouched_library(self) -> None:
         for target in self.module.all(cst.AssignTarget):
@@ -126,18 +119,10 @@ class RequestsRewrite:
                 self.refused[plan.call.node] = Unsure("this call has another base URL than the first", _BY_HAND)
         return [plan for plan in plans if plan.credentials == first]
 
-    def _handlers(self, plans: list[_Plan]) -> Edits | None:
-        try:
-            return widened_handlers(self.module)
-        except Unsure as unsure:
-            self.refused.update((plan.call.node, unsure) for plan in plans)
-            return None
-
-    def _apply(self, plans: list[_Plan], handlers: Edits) -> None:
+    def _apply(self, plans: list[_Plan]) -> None:
         credentials, name = plans[0].credentials, free_name(self.module)
         self.client, self.names = client_code(name, credentials), credentials.names
         reached = name if credentials.are_names else f"{name}()"
-        self.edits.take(handlers)
         self.edits.imported.add("StudentSessionsClient")
         gone: list[cst.CSTNode] = []
         for plan in plans:

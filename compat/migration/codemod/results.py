@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import libcst as cst
-
-__all__ = ["Change", "Left", "Rewritten", "Unsure"]
+__all__ = ["Change", "Left", "Rewritten"]
 
 
 @dataclass(frozen=True, order=True)
@@ -33,6 +31,8 @@ class Left:
         by_hand: what to do instead.
         needed: whether the old interface is still used there; else the script is done, and this only tidies it.
         last: the last line of the place.
+        way: how the route comes there, an expression a line.
+        snippet: the code to write there, as far as it can be told.
     """
 
     line: int
@@ -40,10 +40,19 @@ class Left:
     by_hand: str
     needed: bool = True
     last: int = 0
+    way: tuple[str, ...] = ()
+    snippet: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"line": self.line, "reason": self.reason, "by_hand": self.by_hand, "needed": self.needed}
+        return {
+            "line": self.line,
+            "reason": self.reason,
+            "by_hand": self.by_hand,
+            "needed": self.needed,
+            "way": list(self.way),
+            "snippet": self.snippet,
+        }
 
 
 @dataclass(frozen=True)
@@ -59,19 +68,3 @@ class Rewritten:
     code: str
     changes: tuple[Change, ...] = ()
     left: tuple[Left, ...] = ()
-
-
-class Unsure(Exception):
-    """It is not certain what to write.
-
-    Attributes:
-        reason: why.
-        by_hand: what to do instead.
-        node: where, if not at the call itself.
-    """
-
-    def __init__(self, reason: str, by_hand: str, node: cst.CSTNode | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.by_hand = by_hand
-        self.node = node

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import libcst as cst
 
 from compat.migration.codemod.additions import with_additions, without_unused_imports
 from compat.migration.codemod.edits import Edits
-from compat.migration.codemod.module import Module
 from compat.migration.codemod.old_client import OldClientRewrite
 from compat.migration.codemod.requests_rewrite import RequestsRewrite
+from compat.migration.codemod.responses import ResponsesRewrite, names_route
 from compat.migration.codemod.results import Left, Rewritten
 from compat.migration.codemod.shim_calls import remove_shim_calls
+from compat.migration.program.definitions import Program
+from compat.migration.program.module import Module
 from compat.migration.scan.python_uses import python_uses
 from compat.migration.scan.rules import CLIENT, RULES, SHIM
 
@@ -25,27 +27,37 @@ class RewriteFailed(Exception):
     """The rewrite met something in a script that it was not made for: a fault of ours, whose cause says more."""
 
 
-def rewritten(code: str, configured: str = "", *, is_imported: bool = False) -> Rewritten:
+def rewritten(
+    code: str,
+    configured: str = "",
+    *,
+    is_imported: bool = False,
+    name: str = "",
+    others: Sequence[Module] = (),
+    fixed: Sequence[Module] = (),
+) -> Rewritten:
     """A module with everything rewritten that is certain.
 
     Args:
         code: its text, lines ended by ``\\n``.
         configured: the kind of upstream that clients have which are made of the configuration file, if that is known.
         is_imported: whether another module imports it, and may call its functions.
+        name: its name, as others import it.
+        others: the modules of the same tree that it imports, or that import it.
+        fixed: those of the others that stay as they are.
 
     Raises:
         SyntaxError: it is not Python.
         RewriteFailed: it cannot be rewritten, through a fault of ours.
     """
-    uses = list(python_uses(code))
-    if not uses:
+    if not others and not names_route(code) and not list(python_uses(code)):
         return Rewritten(code)
     try:
-        module = Module(code, is_imported=is_imported)
+        module = Module(code, is_imported=is_imported, name=name)
     except cst.ParserSyntaxError as error:
         raise SyntaxError(error.message) from None
     try:
-        return _rewritten(module, configured)
+        return _rewritten(Program([module, *others]), configured, fixed)
     except RecursionError:
         raise
     except Exception as error:
@@ -53,18 +65,24 @@ def rewritten(code: str, configured: str = "", *, is_imported: bool = False) -> 
         raise RewriteFailed(f"the rewrite failed: {type(error).__name__}") from error
 
 
-def _rewritten(module: Module, configured: str) -> Rewritten:
+def _rewritten(program: Program, configured: str, fixed: Sequence[Module]) -> Rewritten:
+    module = program.modules[0]
     code = module.tree.code
-    sent, client = RequestsRewrite(module), OldClientRewrite(module, configured)
+    sent, client = RequestsRewrite(program), OldClientRewrite(module, configured)
     sent.run()
     client.run()
     sent.edits.take(client.edits)
-    explained = [*sent.touched, *sent.refused, *client.touched]
-    left = [*sent.left, *client.left, *_unexplained(module, explained, {each.line for each in client.left})]
-    gone = [node for node in sent.touched if isinstance(node, cst.Call)]
+    done = [node for node in sent.touched if isinstance(node, cst.Call)]
+    responses = ResponsesRewrite(program, done, fixed)
+    responses.run()
+    sent.edits.take(responses.edits)
+    explained = [*sent.touched, *responses.touched, *client.touched]
+    left = [*sent.left, *responses.left, *client.left]
+    left += _unexplained(module, explained, {each.line for each in client.left}, responses.unreached)
+    gone = [node for node in (*sent.touched, *responses.touched) if isinstance(node, cst.Call)]
     removed, noted = remove_shim_calls(module, sent.edits, gone, all_gone=not any(each.needed for each in left))
     left += noted
-    changes = [*sent.changes, *client.changes, *removed]
+    changes = [*sent.changes, *responses.changes, *client.changes, *removed]
     if not changes:
         return Rewritten(code, (), tuple(sorted(set(left))))
     tree = _made(module, sent.edits, sent.client, sent.names)
@@ -73,15 +91,20 @@ def _rewritten(module: Module, configured: str) -> Rewritten:
 
 def _made(module: Module, edits: Edits, client: str, names: frozenset[str]) -> cst.Module:
     tree = edits.apply(module)
-    tree = with_additions(tree, edits.imported, client, names)
+    tree = with_additions(tree, edits.imported, client, names, edits.others)
     return without_unused_imports(module, tree)
 
 
-def _unexplained(module: Module, explained: Sequence[cst.CSTNode], lines: Collection[int]) -> list[Left]:
+def _unexplained(
+    module: Module, explained: Sequence[cst.CSTNode], lines: Collection[int], known: Mapping[int, Left]
+) -> list[Left]:
     """Uses that no rewrite looked at: with the reason why none did."""
     found: list[Left] = []
     for line, _, rule, library in python_uses(module.tree.code):
         if rule in (SHIM.id, CLIENT.id) or line in lines or any(_covers(module, node, line) for node in explained):
+            continue
+        if line in known:
+            found.append(known[line])
             continue
         if library not in _LIBRARIES:
             reason = f"{library} is not rewritten"

@@ -3,30 +3,99 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
 import libcst.matchers as m
-from libcst.metadata import Assignment
 
 from compat.legacy.routes import ROUTES
-from compat.migration.codemod.arguments import bind
-from compat.migration.codemod.module import Module
-from compat.migration.codemod.results import Unsure
-from compat.migration.codemod.texts import Part, parts_of
+from compat.migration.codemod.parameters import SIGNING, Given
+from compat.migration.program.module import Module, Unsure
+from compat.migration.program.stable import demand_stable
+from compat.migration.program.texts import Part, parts_of
 from compat.migration.scan.text_uses import route_in
 
-__all__ = ["SentCall", "is_session", "sent_calls"]
+__all__ = ["NEW_METHODS", "SentCall", "in_lines", "new_call", "sent_calls"]
+
+NEW_METHODS = {"index_students": "page", "show_student": "get", "add_student": "create", "delete_student": "delete"}
+_LISTING = ("status", "filter", "sort", "page", "limit")
+_ADDING = ("name", "email", "individual_info", "is_individual_info_html", "skip_requirements", "open_time")
+_LINE = 100
+_BY_HAND = "call page, get, create or delete of a StudentSessionsClient here"
+
+
+def new_call(module: Module, call: SentCall, given: Given) -> tuple[list[str], list[cst.CSTNode]]:
+    """The code of the new call's arguments, and the nodes that live on in them.
+
+    Raises:
+        Unsure: a parameter is not one of the route's, or its value may have changed.
+    """
+    sent = {name: value for name, value in given.entries.items() if name not in SIGNING}
+    for name, value in sent.items():
+        demand_stable(module, value, given.where[name], call.node)
+    exam = call.exam if isinstance(call.exam, str) else module.code(call.exam)
+    kept = [] if isinstance(call.exam, str) else [call.exam]
+    if not isinstance(call.exam, str):
+        demand_stable(module, call.exam, module.statement(call.exam), call.node)
+    written = _WRITERS[call.action](module, exam, sent)
+    return written, [*kept, *sent.values()]
+
+
+def in_lines(function: str, arguments: Sequence[str], indent: int) -> str:
+    """The code of a call in a block that is indented so far, an argument a line where it would be too long."""
+    code = f"{function}({', '.join(arguments)})"
+    if indent + len(code) <= _LINE and "\n" not in code:
+        return code
+    return f"{function}(\n" + "".join(f"    {each},\n" for each in arguments) + ")"
+
+
+def _listing(module: Module, exam: str, sent: Mapping[str, cst.BaseExpression]) -> list[str]:
+    _known(sent, _LISTING)
+    return [exam, *(f"{name}={_value(module, name, value)}" for name, value in sent.items())]
+
+
+def _adding(module: Module, exam: str, sent: Mapping[str, cst.BaseExpression]) -> list[str]:
+    _known(sent, _ADDING)
+    if not {"name", "email"} <= set(sent):
+        raise Unsure("the name or the email is not given", _BY_HAND)
+    return [exam, *(f"{name}={module.code(value)}" for name, value in sent.items())]
+
+
+def _one(module: Module, exam: str, sent: Mapping[str, cst.BaseExpression]) -> list[str]:
+    _known(sent, ("student_session_id",))
+    if not sent:
+        raise Unsure("the student session's id is not given", _BY_HAND)
+    return [module.code(sent["student_session_id"]), f"exam_id={exam}"]
+
+
+def _known(sent: Mapping[str, object], names: tuple[str, ...]) -> None:
+    for name in sent:
+        if name not in names:
+            raise Unsure(f"the parameter `{name}` is none of the route's", "leave it out, if it does nothing")
+
+
+def _value(module: Module, name: str, value: cst.BaseExpression) -> str:
+    """The code of a value; the client writes JSON by itself."""
+    if name in ("filter", "sort") and isinstance(value, cst.Call) and len(value.args) == 1:
+        argument = value.args[0]
+        if module.dotted(value.func) == "json.dumps" and argument.keyword is None and not argument.star:
+            return module.code(argument.value)
+    return module.code(value)
+
+
+_Writer = Callable[[Module, str, Mapping[str, cst.BaseExpression]], list[str]]
+_WRITERS: Mapping[str, _Writer] = {
+    "index_students": _listing,
+    "show_student": _one,
+    "add_student": _adding,
+    "delete_student": _one,
+}
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "request")
-_SESSIONS = ("requests.Session", "requests.session", "requests.sessions.Session")
-_TUNED = frozenset(("auth", "verify", "proxies", "cert", "hooks", "params", "trust_env"))
 _TAKEN = frozenset(("url", "method", "params", "data", "json", "headers", "timeout"))
 _ALLOWED = {route.action: route.methods[0] for route in ROUTES}
 _URL = re.compile(r"(?P<base>.+?)/api/v3/exams/(?P<exam>\0|\d+)/(?P<action>[a-z_]+)/?", re.DOTALL)
-_BY_HAND = "call page, get, create or delete of a StudentSessionsClient here"
-_DEEPEST = 5
 
 
 @dataclass(frozen=True)
@@ -110,33 +179,15 @@ def _method(module: Module, call: cst.Call) -> str:
     """The HTTP method in capitals, or REQUEST.
 
     Raises:
-        Unsure: it is not ``requests`` that is called, or a session that does more than it should.
+        Unsure: it is not ``requests`` itself that is called.
     """
-    made = _made_partially(module, call.func)
-    dotted = module.dotted(made.args[0].value if made is not None else call.func)
-    package, _, name = dotted.rpartition(".")
-    if package in ("requests", "requests.api") and name in _METHODS:
-        return name.upper()
-    if dotted:
-        raise Unsure(f"`{dotted}` is not rewritten", _BY_HAND)
-    if not isinstance(call.func, cst.Attribute) or call.func.attr.value not in _METHODS:
+    package, _, name = module.dotted(call.func).rpartition(".")
+    if package not in ("requests", "requests.api") or name not in _METHODS:
         raise Unsure(f"the URL goes to `{module.code(call.func)}`, which is not followed", _BY_HAND)
-    if not is_session(module, call.func.value):
-        raise Unsure(f"`{module.code(call.func.value)}` is no plain requests.Session for certain", _BY_HAND)
-    _untuned(module)
-    return call.func.attr.value.upper()
-
-
-def _made_partially(module: Module, function: cst.BaseExpression) -> cst.Call | None:
-    """``functools.partial(requests.get, …)``, where a name stands for it."""
-    value = module.value(function) if isinstance(function, cst.Name) else None
-    if isinstance(value, cst.Call) and module.dotted(value.func) == "functools.partial" and value.args:
-        return value
-    return None
+    return name.upper()
 
 
 def _arguments(module: Module, call: cst.Call) -> dict[str, cst.BaseExpression]:
-    made = _made_partially(module, call.func)
     names = ["url", "params"]
     method = call.func.attr.value if isinstance(call.func, cst.Attribute) else ""
     if method == "request":
@@ -147,7 +198,7 @@ def _arguments(module: Module, call: cst.Call) -> dict[str, cst.BaseExpression]:
         names = ["url"]
     given: dict[str, cst.BaseExpression] = {}
     plain = iter(names)
-    for argument in [*(made.args[1:] if made is not None else ()), *call.args]:
+    for argument in call.args:
         if argument.star:
             raise Unsure("arguments are passed on by a star", _BY_HAND)
         if argument.keyword is not None:
@@ -158,56 +209,3 @@ def _arguments(module: Module, call: cst.Call) -> dict[str, cst.BaseExpression]:
                 raise Unsure("the call has more arguments than are followed", _BY_HAND)
             given[name] = argument.value
     return {name: value for name, value in given.items() if not m.matches(value, m.Name("None"))}
-
-
-def is_session(module: Module, node: cst.BaseExpression, depth: int = 0) -> bool:
-    """Whether an expression is a plain ``requests.Session`` for certain."""
-    if isinstance(node, cst.Call):
-        return module.dotted(node.func) in _SESSIONS and not node.args
-    if depth > _DEEPEST:
-        return False
-    if isinstance(node, cst.Attribute):
-        value = module.attribute(node)
-        return value is not None and is_session(module, value, depth + 1)
-    if not isinstance(node, cst.Name):
-        return False
-    found = module.bindings(node)
-    if len(found) != 1 or not isinstance(found[0], Assignment):
-        return False
-    return _bound_session(module, node, found[0], depth)
-
-
-def _bound_session(module: Module, node: cst.Name, binding: Assignment, depth: int) -> bool:
-    value = module.assigned(binding)
-    if value is None and isinstance(binding.node, cst.Name):
-        as_name = module.parent(binding.node)
-        item = module.parent(as_name) if isinstance(as_name, cst.AsName) else None
-        value = item.item if isinstance(item, cst.WithItem) else None
-    if value is not None:
-        return is_session(module, value, depth + 1)
-    function = module.function(node)
-    if function is None or not isinstance(binding.node, cst.Param):
-        return False
-    calls = module.calls(function) or []
-    try:
-        values = [bind(call, function).values.get(node.value) for call in calls]
-    except Unsure:
-        return False
-    return bool(values) and all(value is not None and is_session(module, value, depth + 1) for value in values)
-
-
-def _untuned(module: Module) -> None:
-    """Refuse where the sessions of a module are made to do what the client would not."""
-    for assigned in module.all(cst.AssignTarget):
-        target = assigned.target
-        if not isinstance(target, cst.Attribute) or target.attr.value not in _TUNED:
-            continue
-        if is_session(module, target.value):
-            raise Unsure(f"the session's `{target.attr.value}` is set", _BY_HAND, target)
-    for call in module.all(cst.Call):
-        if not m.matches(call, m.Call(func=m.Attribute(attr=m.Name("mount")), args=[m.Arg(), m.Arg()])):
-            continue
-        adapter = call.args[1].value
-        plain = isinstance(adapter, cst.Call) and module.dotted(adapter.func) == "requests.adapters.HTTPAdapter"
-        if not plain and module.dotted(call.func) != "compat.mount":
-            raise Unsure("an adapter of its own is mounted on the session", _BY_HAND, call)

@@ -9,10 +9,11 @@ import libcst as cst
 import libcst.helpers
 
 from compat.migration.codemod.edits import Edits
-from compat.migration.codemod.module import Module
 from compat.migration.codemod.results import Change, Left
-from compat.migration.codemod.sent_calls import is_session
 from compat.migration.codemod.sweep import sweep
+from compat.migration.program.definitions import Program
+from compat.migration.program.flow import sources
+from compat.migration.program.module import Module
 
 __all__ = ["remove_shim_calls"]
 
@@ -89,5 +90,11 @@ def _may_send(module: Module, call: cst.Call) -> bool:
         return False
     method = call.func.attr.value
     return method in ("post", "put", "patch", "request", "send") or (
-        method == "get" and is_session(module, call.func.value)
+        method == "get" and _is_session(module, call.func.value)
     )
+
+
+def _is_session(module: Module, node: cst.BaseExpression) -> bool:
+    found = sources(Program([module]), module, node, same=True).all(cst.Call)
+    calls = [cst.ensure_type(each.node, cst.Call) for each in found]
+    return any(module.dotted(each.func).lower().startswith("requests.session") for each in calls)

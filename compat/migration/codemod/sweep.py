@@ -10,8 +10,8 @@ import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import Assignment, BaseAssignment, BuiltinAssignment, ImportAssignment
 
-from compat.migration.codemod.module import Module
-from compat.migration.codemod.stable import is_pure
+from compat.migration.program.module import Module
+from compat.migration.program.stable import is_pure
 
 __all__ = ["Swept", "sweep"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from compat.migration.codemod.results import Unsure
+from compat.migration.program.module import Unsure
 
 __all__ = ["Bound", "bind", "keyword", "positional_or_keyword"]
 

@@ -6,8 +6,7 @@ import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import Assignment
 
-from compat.migration.codemod.module import Module
-from compat.migration.codemod.results import Unsure
+from compat.migration.program.module import Module, Unsure
 
 __all__ = ["demand_stable", "is_pure"]
 

@@ -22,11 +22,27 @@ from libcst.metadata import (
     ScopeProvider,
 )
 
-__all__ = ["Module", "is_loop"]
+__all__ = ["Module", "Unsure", "is_loop"]
 
 _Node = TypeVar("_Node", bound=cst.CSTNode)
 Function = cst.FunctionDef
 Position = tuple[int, int]
+
+
+class Unsure(Exception):
+    """It is not certain what to write.
+
+    Attributes:
+        reason: why.
+        by_hand: what to do instead.
+        node: where, if not at the call itself.
+    """
+
+    def __init__(self, reason: str, by_hand: str, node: cst.CSTNode | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.by_hand = by_hand
+        self.node = node
 
 
 class Module:
@@ -35,13 +51,15 @@ class Module:
     Args:
         code: its text.
         is_imported: whether another module imports it, and may call its functions.
+        name: its dotted name, as others import it; empty where none do.
 
     Raises:
         ParserSyntaxError: it is not Python.
     """
 
-    def __init__(self, code: str, *, is_imported: bool = False) -> None:
-        self._is_imported = is_imported
+    def __init__(self, code: str, *, is_imported: bool = False, name: str = "") -> None:
+        self.name = name
+        self.is_imported = is_imported
         wrapper = MetadataWrapper(cst.parse_module(code))
         self.tree = wrapper.module
         found = wrapper.resolve_many([ParentNodeProvider, PositionProvider, ScopeProvider])
@@ -164,6 +182,9 @@ class Module:
         if not isinstance(node, cst.Name):
             return ""
         found = self.bindings(node)
+        if len(found) > 1 and all(isinstance(each, ImportAssignment) for each in found):
+            full = {name.name for each in found for name in each.get_qualified_names_for(node.value)}
+            return full.pop() if len(full) == 1 else ""
         if len(found) != 1:
             return ""
         if isinstance(found[0].scope, BuiltinScope):
@@ -172,6 +193,12 @@ class Module:
             return ""
         names = found[0].get_qualified_names_for(node.value)
         return next(iter(names)).name if len(names) == 1 else ""
+
+    def exported(self, name: str) -> list[str]:
+        """The full names of what the module has imported under a name, for others to import from here."""
+        scope = self.scope(self.tree)
+        found = [each for each in scope[name] if isinstance(each, ImportAssignment)] if scope is not None else []
+        return [qualified.name for each in found for qualified in each.get_qualified_names_for(name)]
 
     def called(self, call: cst.Call) -> cst.FunctionDef | None:
         """The module's own plain function that a call calls."""
@@ -190,7 +217,7 @@ class Module:
 
     def calls(self, function: cst.FunctionDef) -> list[cst.Call] | None:
         """Every call of a function; None where it is used in another way, so that others may call it too."""
-        if self._is_imported or isinstance(self.parent(self.parent(function) or function), cst.ClassDef):
+        if self.is_imported or isinstance(self.parent(self.parent(function) or function), cst.ClassDef):
             return None
         found: list[cst.Call] = []
         for use in self.uses(function):

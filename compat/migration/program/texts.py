@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import libcst as cst
 import libcst.matchers as m
 
-from compat.migration.codemod.module import Module
+from compat.migration.program.module import Module
 
 __all__ = ["Part", "joined", "parts_of"]
 

@@ -1,0 +1,353 @@
+"""What sends a call of an old route is replaced by what answers it from student sessions; all else stays.
+
+The answer is a response as before, so whatever a script does with it goes on. That is the rewrite where a script does
+more with an answer than a page of the client can stand for.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import libcst as cst
+import libcst.matchers as m
+
+from compat.migration.codemod.edits import Edits
+from compat.migration.codemod.results import Change, Left
+from compat.migration.codemod.sends import HMACS, Send, sends_of
+from compat.migration.program.arguments import positional_or_keyword
+from compat.migration.program.carried import Carrier, text_of_key
+from compat.migration.program.definitions import Defined, Program, receiver
+from compat.migration.program.flow import Sources, place_of, sources
+from compat.migration.program.module import Module, Unsure
+
+__all__ = ["ResponsesRewrite", "names_route", "routes_in"]
+
+_ACTIONS = "index_students|show_student|add_student|delete_student"
+_ROUTE = re.compile(rf"(?:(?<=[/\"'}}])|^)({_ACTIONS})(?=[/?\"'{{.]|$)")
+_ROUTE_NAME = re.compile(_ACTIONS)
+_NEW_ROUTE = "student_sessions"
+_CLASS = "StudentSessionsHTTP"
+_SENT = ("get", "post", "delete", "request", "send", "urlopen")
+_LIBRARIES = ("requests", "httpx", "httpx_async", "urllib", "new")
+_MOCKS = re.compile(
+    r"(?:patch(?:\.object)?\(\s*[\"']?(?:\w+\.)*(?:requests|httpx|urllib)\b|^\s*(?:import|from)\s+"
+    r"(?:responses|requests_mock|httpretty|vcr|respx|betamax|pytest_httpx|httmock|mocket)\b)",
+    re.MULTILINE,
+)
+_SHOWING = frozenset(
+    ("print", "debug", "info", "warning", "warn", "error", "exception", "critical", "log", "write", "exit", "echo")
+)
+_BY_HAND = "send the call by compat.StudentSessionsHTTP(secret_key).get(url, …), which takes what requests.get takes"
+
+
+@dataclass
+class _Plan:
+    """What becomes of one call that sends."""
+
+    send: Send
+    flow: Sources
+    routes: Sequence[Defined]
+    key: str = ""
+    imports: Mapping[tuple[str, str], None] = field(default_factory=dict)
+    refused: Unsure | None = None
+
+
+class ResponsesRewrite:
+    """What becomes of the calls that send in one module of a program.
+
+    Args:
+        program: the program; its first module is the one that is rewritten.
+        done: calls of that module that are rewritten in a better way.
+        fixed: names of modules that stay as they are.
+    """
+
+    def __init__(self, program: Program, done: Sequence[cst.Call] = (), fixed: Sequence[Module] = ()) -> None:
+        self._program = program
+        self._module = program.modules[0]
+        self._done = set(done)
+        self._fixed = fixed
+        self.edits = Edits()
+        self.changes: list[Change] = []
+        self.left: list[Left] = []
+        self.touched: list[cst.CSTNode] = []
+        self.unreached: dict[int, Left] = {}
+
+    def run(self) -> None:
+        """Plan the changes."""
+        for plan in self._plans:
+            if plan.send.module is self._module and plan.send.library != "new":
+                self._convert(plan) if plan.refused is None else self._refuse(plan)
+        for route in routes_in(self._module):
+            self._rename(route)
+        self._tell_unreached()
+
+    @cached_property
+    def _plans(self) -> list[_Plan]:
+        found = []
+        for send in self._sends:
+            if send.call in self._done:
+                continue
+            flow = sources(self._program, send.module, *send.urls, stop=self._is_answer)
+            routes = [each for each in flow.all(cst.SimpleString, cst.FormattedStringText) if _names_route(each)]
+            if routes:
+                found.append(self._plan(_Plan(send, flow, routes)))
+        return found
+
+    @cached_property
+    def _sends(self) -> list[Send]:
+        return [send for module in self._program.modules for send in sends_of(self._program, module)]
+
+    @cached_property
+    def _answers(self) -> set[cst.Call]:
+        return {call for send in self._sends for call in (send.call, *send.uses)}
+
+    def _is_answer(self, module: Module, call: cst.Call) -> bool:
+        return call in self._answers
+
+    def _plan(self, plan: _Plan) -> _Plan:
+        try:
+            if plan.send.library == "new":
+                return plan
+            self._demand_known(plan.send)
+            plan.key, plan.imports = self._key(plan.send)
+        except Unsure as unsure:
+            plan.refused = unsure
+        return plan
+
+    def _demand_known(self, send: Send) -> None:
+        module = send.module
+        if send.library not in _LIBRARIES or send.method in ("stream", "open"):
+            name = send.library or module.code(send.sender)
+            raise Unsure(f"`{name}` is not rewritten", "send it by requests, httpx or urllib, or by hand", send.call)
+        if send.method in ("put", "patch"):
+            raise Unsure(f"{send.method.upper()} is not how an old route is called", "leave the call out", send.call)
+        if module in self._fixed:
+            raise Unsure(f"the call is made in {module.name}, which is not among the files", "name that file too")
+        mocked = _MOCKS.search(module.tree.code)
+        if mocked:
+            raise Unsure(f"tests put something in the place of {send.library} here", "rewrite call and test together")
+        for target in module.all(cst.AssignTarget):
+            if module.dotted(target.target).startswith(("requests.", "httpx.")):
+                raise Unsure("the script changes requests itself", "undo that first", target)
+        if any(each.star == "**" for each in send.call.args) and send.library == "new":
+            raise Unsure("arguments are passed on by a star", _BY_HAND, send.call)
+
+    def _key(self, send: Send) -> tuple[str, Mapping[tuple[str, str], None]]:
+        """The code of the secret key where a call is sent."""
+        codes: dict[str, Mapping[tuple[str, str], None]] = {}
+        refused: Unsure | None = None
+        for signing in self._signings(send):
+            call = cst.ensure_type(signing.node, cst.Call)
+            is_partial = signing.module.dotted(call.func) == "functools.partial"
+            key = positional_or_keyword(call, 1 if is_partial else 0, "key")
+            if key is None:
+                continue
+            carrier = Carrier(self._program, send.module, send.call)
+            try:
+                codes[text_of_key(carrier.code(signing.module, key))] = carrier.imports
+            except Unsure as unsure:
+                refused = unsure
+        if len(codes) == 1 and refused is None:
+            return next(iter(codes.items()))
+        if refused is not None:
+            raise refused
+        told = "more than one hmac.new" if codes else "no hmac.new"
+        raise Unsure(f"the secret key cannot be told: there is {told}", _BY_HAND, send.call)
+
+    def _signings(self, send: Send) -> list[Defined]:
+        every = [
+            Defined(module, call)
+            for module in self._program.modules
+            for call in module.all(cst.Call)
+            if _signs(module, call)
+        ]
+        flow = sources(self._program, send.module, *(each.value for each in send.call.args), stop=self._is_answer)
+        flowing = [each for each in every if each.node in flow.nodes]
+        for each in flow.all(cst.Call) if every and not flowing else ():
+            call = cst.ensure_type(each.node, cst.Call)
+            own = self._program.named(each.module, call.func) or _is_lambda(each.module, call)
+            if not own and not _makes_text(each.module, call):
+                name = each.module.code(call.func)
+                raise Unsure(f"`{name}`, which is not followed, may sign the call", _BY_HAND, send.call)
+        return flowing or every
+
+    def _convert(self, plan: _Plan) -> None:
+        send = plan.send
+        part = f".{send.library}" if send.library.startswith("httpx") else ""
+        code = f"{_CLASS}({plan.key}){part}.{send.method}"
+        made = cst.parse_expression(code, self._module.tree.config_for_parsing)
+        self.edits.replace(send.sender, lambda updated: made)
+        if send.session is not None:
+            is_super = isinstance(send.sender, cst.Attribute) and receiver(send.sender) == "super()"
+            name = "client" if send.library.startswith("httpx") else "session"
+            given = cst.Name("self") if is_super else send.session
+            self.edits.replace(send.call, lambda updated: _with_session(updated, name, given))
+        self.edits.imported.add(_CLASS)
+        self.edits.others.update(plan.imports)
+        self.touched.append(send.call)
+        self.changes.append(Change(self._module.line(send.call), f"{self._module.code(send.sender)} → {code}"))
+
+    def _refuse(self, plan: _Plan) -> None:
+        call, why = plan.send.call, plan.refused or Unsure("", "")
+        node, told = why.node, why.reason
+        where = next((each for each in self._program.modules if node is not None and each.parent(node)), None)
+        elsewhere = where is not self._module or where.line(node or call) != self._module.line(call)
+        if where is not None and node is not None and elsewhere:
+            told = f"{where.name + ' ' if where is not self._module else ''}line {where.line(node)}: {why.reason}"
+        way = tuple(place_of(each) for each in plan.flow.way(plan.routes[0].node))
+        line, last = self._module.line(call), self._module.end(call)[0]
+        self.left.append(Left(line, told, why.by_hand, last=last, way=way, snippet=self._snippet(plan.send)))
+        self.touched += [call, *(each.node for each in plan.routes if each.module is self._module)]
+
+    def _snippet(self, send: Send) -> str:
+        """The call as it has to be, once there is a key."""
+        if send.library not in _LIBRARIES or send.method not in _SENT:
+            return ""
+        part = f".{send.library}" if send.library.startswith("httpx") else ""
+        made = cst.parse_expression(f"{_CLASS}(secret_key){part}.{send.method}")
+        call = send.call.with_changes(func=made) if send.sender is send.call.func else send.call
+        return f"from compat import {_CLASS}\n{self._module.code(call)}"
+
+    def _rename(self, route: cst.CSTNode) -> None:
+        """Let a route be the new one's, where all calls that it goes to take it, and nobody else sees it."""
+        plans = [plan for plan in self._plans if any(each.node is route for each in plan.routes)]
+        refused = next((plan for plan in plans if plan.refused is not None), None)
+        if refused is not None and refused.refused is not None:
+            way, line = tuple(place_of(each) for each in refused.flow.way(route)), self._module.line(route)
+            self.unreached[line] = Left(line, refused.refused.reason, refused.refused.by_hand, way=way)
+        if refused is not None or not plans:
+            return
+        self.touched.append(route)
+        if route in self._shown.nodes or self._is_compared or any(self._by_others(plan, route) for plan in plans):
+            line = self._module.line(route)
+            reason = "the name of the old route stays, since the script shows it, compares it or looks it up"
+            self.left.append(Left(line, reason, f"write {_NEW_ROUTE} where nothing depends on that", False))
+            return
+        self.edits.replace(route, _renamed)
+        if all(plan.send.module is not self._module for plan in plans):
+            self.changes.append(Change(self._module.line(route), f"{_ROUTE.findall(_text(route))[0]} → {_NEW_ROUTE}"))
+
+    def _by_others(self, plan: _Plan, route: cst.CSTNode) -> bool:
+        """Whether a route comes to its call through a function that may look the name up somewhere."""
+        return any(
+            isinstance(each.node, cst.Call)
+            and not self._program.named(each.module, each.node.func)
+            and not _makes_text(each.module, each.node)
+            for each in plan.flow.way(route)
+        )
+
+    @cached_property
+    def _shown(self) -> Sources:
+        """What may flow into what the script prints, logs or raises."""
+        found = Sources()
+        for module in self._program.modules:
+            for call in module.all(cst.Call):
+                name = call.func.attr.value if isinstance(call.func, cst.Attribute) else module.code(call.func)
+                is_raised = isinstance(module.parent(call), cst.Raise)
+                if name in _SHOWING or is_raised:
+                    values = [each.value for each in call.args]
+                    flow = sources(self._program, module, *values, stop=self._is_answer)
+                    found.nodes.update(flow.nodes)
+        return found
+
+    @cached_property
+    def _is_compared(self) -> bool:
+        """Whether a script looks for the name of a route in a text, by which it may tell its calls apart."""
+        return any(
+            _ROUTE_NAME.search(module.code(text))
+            for module in self._program.modules
+            for node in module.all(cst.Comparison, cst.Subscript, cst.MatchValue)
+            for text in m.findall(node, m.SimpleString())
+            if not any(
+                isinstance(above, cst.Call | cst.Dict) and module.within(above, node) for above in module.above(text)
+            )
+        )
+
+    def _tell_unreached(self) -> None:
+        """Note what a route goes to, where that is nothing that sends."""
+        reached = {each.node for plan in self._plans for each in plan.routes}
+        for route in routes_in(self._module):
+            if route not in reached and not any(self._module.within(route, call) for call in self._done):
+                line = self._module.line(route)
+                self.unreached[line] = self._lost(route, line)
+
+    def _lost(self, route: cst.CSTNode, line: int) -> Left:
+        for call in reversed(list(self._module.all(cst.Call))):
+            values = [each.value for each in call.args]
+            if self._program.named(self._module, call.func) or _makes_text(self._module, call):
+                continue
+            flow = sources(self._program, self._module, *values, stop=self._is_answer)
+            if route in flow.nodes:
+                name = self._module.code(call.func)
+                way = tuple(place_of(each) for each in flow.way(route))
+                return Left(line, f"the route goes to `{name}`, which is not followed", _BY_HAND, way=way)
+        return Left(line, "no call was found that the route goes to", _BY_HAND)
+
+
+def _signs(module: Module, call: cst.Call) -> bool:
+    dotted = module.dotted(call.func)
+    return dotted in HMACS or (
+        dotted == "functools.partial" and bool(call.args) and module.dotted(call.args[0].value) in HMACS
+    )
+
+
+def _is_lambda(module: Module, call: cst.Call) -> bool:
+    return isinstance(call.func, cst.Name) and isinstance(module.value(call.func), cst.Lambda)
+
+
+def _makes_text(module: Module, call: cst.Call) -> bool:
+    """Whether a call of another library is one that only puts texts, collections and requests together."""
+    dotted = module.dotted(call.func)
+    if dotted:
+        return dotted.partition(".")[0] in sys.stdlib_module_names | {
+            "builtins",
+            "requests",
+            "httpx",
+            "urllib3",
+            "attr",
+        }
+    return isinstance(call.func, cst.Attribute)
+
+
+def names_route(code: str) -> bool:
+    """Whether a text may name an old route."""
+    return _ROUTE_NAME.search(code) is not None
+
+
+def routes_in(module: Module) -> Iterator[cst.CSTNode]:
+    """The texts of a module that name an old route; no docstring is one."""
+    for node in module.nodes:
+        is_text = isinstance(node, cst.SimpleString | cst.FormattedStringText)
+        if is_text and _names_route(Defined(module, node)) and not isinstance(module.parent(node), cst.Expr):
+            yield node
+
+
+def _text(node: cst.CSTNode) -> str:
+    return node.value if isinstance(node, cst.SimpleString | cst.FormattedStringText) else ""
+
+
+def _names_route(found: Defined) -> bool:
+    parent = found.module.parent(found.node)
+    is_key = isinstance(parent, cst.DictElement) and parent.key is found.node
+    return not is_key and _ROUTE.search(_text(found.node)) is not None
+
+
+def _renamed(updated: cst.SimpleString | cst.FormattedStringText) -> cst.BaseExpression:
+    return updated.with_changes(value=_ROUTE.sub(_NEW_ROUTE, updated.value))  # type: ignore[return-value]
+
+
+def _with_session(call: cst.Call, name: str, session: cst.BaseExpression) -> cst.Call:
+    """The call with one more argument, before what is passed on by two stars, and set as the others are."""
+    added = cst.Arg(session, keyword=cst.Name(name), equal=cst.AssignEqual(*[cst.SimpleWhitespace("")] * 2))
+    place = next((number for number, each in enumerate(call.args) if each.star == "**"), len(call.args))
+    given = [*call.args[:place], added, *call.args[place:]]
+    commas = [each.comma for each in call.args]
+    between = commas[0] if len(commas) > 1 else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    last = commas[-1] if commas else cst.MaybeSentinel.DEFAULT
+    return call.with_changes(
+        args=[*(each.with_changes(comma=between) for each in given[:-1]), given[-1].with_changes(comma=last)]
+    )

@@ -1,0 +1,299 @@
+"""An expression written anew for another place of the program, where it means the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import libcst as cst
+from libcst.metadata import Assignment, BaseAssignment, BuiltinAssignment, ImportAssignment
+
+from compat.migration.program.arguments import bind
+from compat.migration.program.definitions import Defined, Program, is_inner, owner_of, receiver
+from compat.migration.program.module import Module, Unsure
+
+__all__ = ["Carrier", "looks_up", "names_in", "text_of_key"]
+
+_DEEPEST = 8
+_BY_HAND = "hand the value to the function that calls, by an argument or an attribute"
+_TEXT_METHODS = frozenset(("strip", "rstrip", "lstrip", "encode", "decode", "format", "lower", "upper"))
+
+
+class Carrier:
+    """Carries expressions to one place.
+
+    Args:
+        program: the program.
+        module: the module of the place.
+        place: the node that is to be beside them; None for any place of the module, in and outside of functions.
+    """
+
+    def __init__(self, program: Program, module: Module, place: cst.CSTNode | None) -> None:
+        self._program = program
+        self._module = module
+        self._place = place if place is not None else module.tree
+        self._anywhere = place is None
+        self._function = module.function(place) if place is not None else None
+        self.imports: dict[tuple[str, str], None] = {}
+
+    def code(self, module: Module, node: cst.BaseExpression, depth: int = 0) -> str:
+        """The code of an expression at the place.
+
+        Raises:
+            Unsure: it may mean something else there, or nothing.
+        """
+        if depth > _DEEPEST:
+            raise Unsure(f"`{module.code(node)}` is handed on too often", _BY_HAND, node)
+        if not self._anywhere and module is self._module and module.within(node, self._place):
+            return module.code(node)
+        here = not self._anywhere and module is self._module and module.function(node) is self._function
+        if (not here and not looks_up(module, node)) or any(not _looks_up(module, call) for call in _calls(node)):
+            raise Unsure(f"`{module.code(node)}` may say something else when it is read again", _BY_HAND, node)
+        replaced: dict[cst.CSTNode, str] = {}
+        for name in names_in(node):
+            held = module.parent(name)
+            symbols = self._program.symbol(module, held) if isinstance(held, cst.Attribute) else []
+            if symbols and isinstance(held, cst.Attribute) and module is not self._module:
+                other, attribute = symbols[0].module, held.attr.value
+                replaced[held] = attribute if other is self._module else self._imported(other, attribute)
+                continue
+            try:
+                code = self._name(module, name, here=here, depth=depth)
+            except Unsure:
+                value = self._in_object(module, name)
+                if value is None or held is None:
+                    raise
+                replaced[held] = self.code(value.module, value.node, depth + 1)  # type: ignore[arg-type]  # as looked for
+                continue
+            if code != name.value:
+                replaced[name] = code
+        visited = node.visit(_Replace(replaced))
+        return module.tree.code_for_node(visited).strip() if isinstance(visited, cst.CSTNode) else ""
+
+    def _in_object(self, module: Module, name: cst.Name) -> Defined | None:
+        """What ``self.name`` is, where the class itself puts one value there."""
+        held, inside = module.parent(name), module.enclosing(name, cst.ClassDef)
+        if name.value != "self" or not isinstance(held, cst.Attribute) or inside is None:
+            return None
+        family = self._program.family(Defined(module, inside), below=False)
+        found = [
+            each
+            for each in self._program.written_attributes.get(held.attr.value, ())
+            if any(each.module is own.module and each.module.within(each.node, own.node) for own in family)
+        ]
+        return found[0] if len(found) == 1 and isinstance(found[0].node, cst.BaseExpression) else None
+
+    def _kept_as(self, function: Defined, parameter: cst.Param) -> str:
+        """``self.name``, where that is what the class of the place has put a parameter of its ``__init__`` into."""
+        if not self._is_own(function):
+            return ""
+        for name, values in self._program.written_attributes.items():
+            for each in values:
+                node = each.node
+                given = isinstance(node, cst.Name) and node.value == parameter.name.value
+                if given and each.module is function.module and each.module.function(node) is function.node:
+                    return f"self.{name}"
+        return ""
+
+    def _name(self, module: Module, name: cst.Name, *, here: bool, depth: int) -> str:
+        found = module.bindings(name)
+        if not found or all(isinstance(each, BuiltinAssignment) for each in found):
+            return name.value
+        if all(module.is_module_level(each) for each in found):
+            return self._of_module(module, name, found)
+        binding = found[0]
+        owner = module.function(name)
+        outer = self._binder(module, binding)
+        if module is self._module and is_inner(module, self._function, outer):
+            self._same_until_the_place(module, name, here=here)
+            return name.value
+        if len(found) != 1 or not isinstance(binding, Assignment):
+            raise Unsure(f"`{name.value}` is bound more than once", _BY_HAND, name)
+        if isinstance(binding.node, cst.Param) and outer is not None:
+            return self._argument(Defined(module, outer), binding.node, depth)
+        value = module.assigned(binding)
+        if value is None or owner is None:
+            raise Unsure(f"`{name.value}` cannot be told elsewhere", _BY_HAND, name)
+        return _in_brackets(self.code(module, value, depth + 1), name, module)
+
+    def _binder(self, module: Module, binding: object) -> cst.FunctionDef | None:
+        node = binding.node if isinstance(binding, Assignment) else None
+        return module.function(node) if node is not None else None
+
+    def _of_module(self, module: Module, name: cst.Name, found: Sequence[BaseAssignment]) -> str:
+        if module is self._module:
+            if self._function is None and not self._anywhere:
+                self._same_until_the_place(module, name, here=True)
+            return name.value
+        if any(isinstance(each, ImportAssignment) for each in found):
+            for other in self._program.symbol(module, name):
+                if isinstance(other.node, cst.BaseExpression):
+                    return self._imported(other.module, name.value)
+            if name.value in {each.value for each in self._module.all(cst.Name)}:
+                same = [each for each in self._module.all(cst.Name) if each.value == name.value]
+                if self._module.dotted(same[0]) == module.dotted(name):
+                    return name.value
+            raise Unsure(f"`{name.value}` is imported elsewhere", _BY_HAND, name)
+        return self._imported(module, name.value)
+
+    def _imported(self, module: Module, name: str) -> str:
+        """A name of another module, by an import that is there, or a new one."""
+        for each in self._module.all(cst.Name):
+            if each.value == name and self._module.dotted(each).endswith(f"{module.name.rpartition('.')[2]}.{name}"):
+                return name
+        used = {each.value for each in self._module.all(cst.Name)}
+        if not module.name or name in used:
+            raise Unsure(f"`{name}` of {module.name or 'another module'} is not seen here", _BY_HAND)
+        for statement in self._module.all(cst.ImportFrom):
+            text = self._module.code(statement).partition(" import ")[0].removeprefix("from ")
+            if text.strip(". ").rpartition(".")[2] == module.name.rpartition(".")[2]:
+                self.imports[text, name] = None
+                return name
+        for whole in self._module.all(cst.Import):
+            for alias in whole.names:
+                if alias.evaluated_name.rpartition(".")[2] == module.name.rpartition(".")[2]:
+                    return f"{alias.evaluated_alias or alias.evaluated_name}.{name}"
+        self.imports[module.name, name] = None
+        return name
+
+    def _same_until_the_place(self, module: Module, name: cst.Name, *, here: bool) -> None:
+        """Refuse a name that is bound between where it is read and the place, or later."""
+        place, read = module.start(self._place), module.start(name)
+        for binding in module.bindings(name):
+            node = binding.node if isinstance(binding, Assignment) else None
+            if node is None or isinstance(node, cst.Param | cst.FunctionDef | cst.ClassDef):
+                continue
+            at = module.start(node)
+            if at > place and module.function(node) is self._function and not module.loops(self._place):
+                if all(
+                    module.start(other.node) > place for other in module.bindings(name) if isinstance(other, Assignment)
+                ):
+                    raise Unsure(f"`{name.value}` is bound only behind the call", _BY_HAND, name)
+            elif here and read < at < place:
+                raise Unsure(f"`{name.value}` is bound again before the call", _BY_HAND, name)
+
+    def _argument(self, function: Defined, parameter: cst.Param, depth: int) -> str:
+        """What a parameter is, where the place's own function calls the function, or all callers give the same."""
+        name = parameter.name.value
+        node = cst.ensure_type(function.node, cst.FunctionDef)
+        calls = self._program.callers(function)
+        near = [(module, call) for module, call in calls if self._reaches(module, call)]
+        if name == "self" and owner_of(function) is not None and self._is_own(function):
+            return "self"
+        if node.name.value == "__init__" and (kept := self._kept_as(function, parameter)):
+            return kept
+        codes: dict[str, None] = {}
+        for module, call in near or calls:
+            value = (
+                self._receiver(call) if name == "self" else _bound_to(call, node, name, owner_of(function) is not None)
+            )
+            if value is None:
+                raise Unsure(f"what `{node.name.value}` gets as `{name}` is not told", _BY_HAND, call)
+            codes[self.code(module, value, depth + 1)] = None
+        if len(codes) != 1:
+            told = "from whoever calls it" if not codes else "in more than one way"
+            raise Unsure(f"`{node.name.value}` gets `{name}` {told}", _BY_HAND, parameter)
+        return next(iter(codes))
+
+    def _is_own(self, function: Defined) -> bool:
+        """Whether the place is in a method of the same class, whose object has what that method's has."""
+        inside = self._module.enclosing(self._place, cst.ClassDef) if not self._anywhere else None
+        owner = owner_of(function)
+        if inside is None or owner is None or self._function is None:
+            return False
+        first = [*self._function.params.posonly_params, *self._function.params.params][:1]
+        family = self._program.family(Defined(self._module, inside))
+        return bool(first) and first[0].name.value == "self" and Defined(function.module, owner) in family
+
+    def _reaches(self, module: Module, call: cst.Call) -> bool:
+        """Whether a call is made by the place's function, or by one that this calls."""
+        function = module.function(call)
+        if module is self._module and function is self._function:
+            return True
+        return function is not None and any(
+            self._module.function(outer) is self._function
+            for other, outer in self._program.callers(Defined(module, function))
+            if other is self._module
+        )
+
+    def _receiver(self, call: cst.Call) -> cst.BaseExpression | None:
+        if not isinstance(call.func, cst.Attribute) or receiver(call.func) == "super()":
+            return None
+        return call.func.value
+
+
+def _bound_to(call: cst.Call, function: cst.FunctionDef, name: str, is_method: bool) -> cst.BaseExpression | None:
+    given = [cst.Arg(cst.Name("self")), *call.args] if is_method else list(call.args)
+    plain = [each for each in given if each.star != "**"]
+    return bind(call.with_changes(args=plain), function).values.get(name)
+
+
+def looks_up(module: Module, node: cst.BaseExpression) -> bool:
+    """Whether an expression only reads what is there anyway: names, the environment, and texts made of them."""
+    makes = (cst.Dict, cst.List, cst.Set, cst.BaseComp, cst.Lambda, cst.Await, cst.NamedExpr, cst.Yield)
+    return not _holds(node, makes) and all(_looks_up(module, call) for call in _calls(node))
+
+
+def _holds(node: cst.CSTNode, kinds: tuple[type[cst.CSTNode], ...]) -> bool:
+    return isinstance(node, kinds) or any(_holds(child, kinds) for child in node.children)
+
+
+def _calls(node: cst.CSTNode) -> Iterator[cst.Call]:
+    if isinstance(node, cst.Call):
+        yield node
+    for child in node.children:
+        yield from _calls(child)
+
+
+def _looks_up(module: Module, call: cst.Call) -> bool:
+    dotted = module.dotted(call.func)
+    name = call.func.attr.value if isinstance(call.func, cst.Attribute) else ""
+    if dotted in ("os.getenv", "os.environ.get", "builtins.str", "builtins.bytes") or name in _TEXT_METHODS:
+        return True
+    return not dotted and name == "get"
+
+
+def names_in(node: cst.CSTNode) -> list[cst.Name]:
+    """The names that an expression looks up, without those of attributes and keywords."""
+    if isinstance(node, cst.Name):
+        return [node]
+    if isinstance(node, cst.Attribute | cst.Arg):
+        return names_in(node.value)
+    return [name for child in node.children for name in names_in(child)]
+
+
+def _in_brackets(code: str, name: cst.Name, module: Module) -> str:
+    """Code that stands for a name: in brackets where what is around it would else bind to a part of it."""
+    expression = cst.parse_expression(code)
+    simple = isinstance(expression, cst.Name | cst.Attribute | cst.Subscript | cst.Call | cst.BaseString)
+    around = module.parent(name)
+    return (
+        code if simple or not isinstance(around, cst.Attribute | cst.Subscript | cst.BinaryOperation) else f"({code})"
+    )
+
+
+class _Replace(cst.CSTTransformer):
+    def __init__(self, replaced: dict[cst.CSTNode, str]) -> None:
+        super().__init__()
+        self._replaced = replaced
+
+    def on_leave(self, original: cst.CSTNode, updated: cst.CSTNode) -> cst.CSTNode:  # type: ignore[override]
+        code = self._replaced.get(original)
+        return updated if code is None else cst.parse_expression(code)
+
+
+def text_of_key(code: str) -> str:
+    """The text whose bytes a key is: the client encodes it by itself."""
+    found = re.fullmatch(r"(?s)(.+)\.encode\((?:[\"'](?:utf-?8|ascii)[\"'])?\)", code, re.IGNORECASE)
+    if found and _is_whole(found[1]):
+        return found[1]
+    found = re.fullmatch(r"(?s)bytes\((.+), *[\"'](?:utf-?8|ascii)[\"']\)", code, re.IGNORECASE)
+    return found[1] if found and _is_whole(found[1]) else code
+
+
+def _is_whole(code: str) -> bool:
+    try:
+        cst.parse_expression(code)
+    except cst.ParserSyntaxError:
+        return False
+    return True

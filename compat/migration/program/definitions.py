@@ -1,0 +1,280 @@
+"""The modules of a program together: what a name, a call or an attribute means across them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import libcst as cst
+import libcst.matchers as m
+from libcst.metadata import Assignment, ImportAssignment
+
+from compat.migration.program.module import Module
+
+__all__ = ["Defined", "Program", "is_inner", "receiver"]
+
+_DEEPEST = 6
+_Assigning = cst.Assign | cst.AnnAssign | cst.AugAssign
+
+
+@dataclass(frozen=True)
+class Defined:
+    """A function, a class or a value, and the module that it is in."""
+
+    module: Module
+    node: cst.CSTNode
+
+
+class Program:
+    """Some modules of one tree.
+
+    Args:
+        modules: the one that is rewritten first; then those that it imports, and that import it.
+    """
+
+    def __init__(self, modules: Sequence[Module]) -> None:
+        self.modules = modules
+
+    @cached_property
+    def calls_by_name(self) -> dict[str, list[tuple[Module, cst.Call]]]:
+        """Every call, by the last part of what is called."""
+        found: dict[str, list[tuple[Module, cst.Call]]] = defaultdict(list)
+        for module in self.modules:
+            for call in module.all(cst.Call):
+                name = call.func.attr.value if isinstance(call.func, cst.Attribute) else module.code(call.func)
+                found[name].append((module, call))
+        return found
+
+    @cached_property
+    def attributes(self) -> dict[str, list[tuple[Module, cst.Attribute]]]:
+        """Every attribute that is looked at, by its name."""
+        found: dict[str, list[tuple[Module, cst.Attribute]]] = defaultdict(list)
+        for module in self.modules:
+            for node in module.all(cst.Attribute):
+                found[node.attr.value].append((module, node))
+        return found
+
+    @cached_property
+    def classes(self) -> list[Defined]:
+        """Every class."""
+        return [Defined(module, node) for module in self.modules for node in module.all(cst.ClassDef)]
+
+    @cached_property
+    def written_attributes(self) -> dict[str, list[Defined]]:
+        """Attribute to every value that is put into one of that name, in objects and in the bodies of classes."""
+        found: dict[str, list[Defined]] = defaultdict(list)
+        for module in self.modules:
+            statements: list[_Assigning] = [
+                *module.all(cst.Assign),
+                *module.all(cst.AnnAssign),
+                *module.all(cst.AugAssign),
+            ]
+            for statement in statements:
+                for target in _targets(statement):
+                    name = target.attr.value if isinstance(target, cst.Attribute) else ""
+                    if isinstance(target, cst.Name) and _in_class_body(module, statement):
+                        name = target.value
+                    if name and statement.value is not None:
+                        found[name].append(Defined(module, _matching(statement, target)))
+        return found
+
+    def symbol(self, module: Module, node: cst.BaseExpression) -> list[Defined]:
+        """What an imported name is in the module that it comes from."""
+        return self._at(module.dotted(node), module, 0)
+
+    def _at(self, dotted: str, importing: Module, depth: int) -> list[Defined]:
+        parts = dotted.split(".")
+        if len(parts) < 2 or depth > _DEEPEST:
+            return []
+        found: list[Defined] = []
+        for other in self.modules:
+            if other is importing or not other.name or other.name.rpartition(".")[2] != parts[-2]:
+                continue
+            found += other_top(other, parts[-1])
+            for further in other.exported(parts[-1]):
+                found += self._at(further, other, depth + 1)
+        return found
+
+    def named(self, module: Module, node: cst.BaseExpression, depth: int = 0) -> list[Defined]:
+        """The functions and classes that a name or an attribute may stand for."""
+        if depth > _DEEPEST:
+            return []
+        if isinstance(node, cst.Name):
+            found = []
+            for binding in module.bindings(node):
+                if isinstance(binding, ImportAssignment):
+                    found += self._definitions(self.symbol(module, node), depth)
+                elif isinstance(binding, Assignment) and isinstance(binding.node, cst.FunctionDef | cst.ClassDef):
+                    found.append(Defined(module, binding.node))
+                elif (value := module.assigned(binding)) is not None:
+                    found += self._through(module, value, depth)
+            return found
+        if isinstance(node, cst.Attribute):
+            imported = self._definitions(self.symbol(module, node), depth)
+            return imported or self.methods(module, node)
+        return []
+
+    def _definitions(self, found: Sequence[Defined], depth: int) -> list[Defined]:
+        result: list[Defined] = []
+        for each in found:
+            if isinstance(each.node, cst.FunctionDef | cst.ClassDef):
+                result.append(each)
+            elif isinstance(each.node, cst.BaseExpression):
+                result += self._through(each.module, each.node, depth)
+        return result
+
+    def _through(self, module: Module, value: cst.BaseExpression, depth: int) -> list[Defined]:
+        """What a value that is called stands for: another name, or a partial of one."""
+        if isinstance(value, cst.Call) and module.dotted(value.func) == "functools.partial" and value.args:
+            value = value.args[0].value
+        return self.named(module, value, depth + 1) if isinstance(value, cst.Name | cst.Attribute) else []
+
+    def methods(self, module: Module, node: cst.Attribute) -> list[Defined]:
+        """The methods that an attribute may be: those of the object's own class if that is told, else all so named."""
+        owner = receiver(node)
+        if module.dotted(node) and not (isinstance(node.value, cst.Name) and self.named(module, node.value)):
+            return []
+        inside = module.enclosing(node, cst.ClassDef)
+        if owner in ("self", "cls", "super()") and inside is not None:
+            family = self.family(Defined(module, inside), with_own=owner != "super()", below=owner != "super()")
+        else:
+            family = self.classes
+        return [
+            Defined(each.module, method)
+            for each in family
+            for method in _methods(each.node)
+            if method.name.value == node.attr.value
+        ]
+
+    def family(self, own: Defined, *, with_own: bool = True, below: bool = True) -> list[Defined]:
+        """A class, the classes of the program above it, and those below it."""
+        above = [own] if with_own else []
+        for base in self.bases(own):
+            above += [each for each in self.family(base, below=False) if each not in above]
+        if not below:
+            return above
+        return [*above, *(each for each in self.classes if each not in above and own in self.family(each, below=False))]
+
+    def bases(self, own: Defined) -> list[Defined]:
+        """The classes of the program that a class is derived from."""
+        node = cst.ensure_type(own.node, cst.ClassDef)
+        found = [each for base in node.bases for each in self.named(own.module, base.value)]
+        return [each for each in found if isinstance(each.node, cst.ClassDef) and each != own]
+
+    def derived_from(self, own: Defined, names: Sequence[str]) -> bool:
+        """Whether a class is derived from one of another library."""
+        return any(
+            own_base in names
+            for each in self.family(own, below=False)
+            for base in cst.ensure_type(each.node, cst.ClassDef).bases
+            if (own_base := each.module.dotted(base.value))
+        )
+
+    def callers(self, function: Defined) -> list[tuple[Module, cst.Call]]:
+        """Every call that may call a function; a class's ``__init__`` is called by the class's name."""
+        node = cst.ensure_type(function.node, cst.FunctionDef)
+        name, owner = node.name.value, owner_of(function)
+        if name in ("__init__", "__new__") and owner is not None:
+            return self.constructions(Defined(function.module, owner))
+        if name == "__call__":
+            name = ""
+        return [
+            (module, call) for module, call in self.calls_by_name[name] if function in self.named(module, call.func)
+        ]
+
+    def constructions(self, own: Defined) -> list[tuple[Module, cst.Call]]:
+        """Every call that makes an object of a class, or of one below it, or begins it by ``super().__init__``."""
+        below = [each for each in self.classes if own in self.family(each, below=False)]
+        names = {cst.ensure_type(each.node, cst.ClassDef).name.value for each in below}
+        found = [
+            (module, call)
+            for name in names
+            for module, call in self.calls_by_name[name]
+            if any(each in below for each in self.named(module, call.func))
+        ]
+        begun = [
+            (module, call)
+            for module, call in self.calls_by_name["__init__"]
+            if any(Defined(module, inside) in below for inside in [module.enclosing(call, cst.ClassDef)] if inside)
+        ]
+        return [*found, *begun]
+
+    def escapes(self, function: Defined) -> Iterator[tuple[Module, cst.CSTNode]]:
+        """Every use of a function's name that is no call of it: it is handed to something that may call it."""
+        node = cst.ensure_type(function.node, cst.FunctionDef)
+        for module in self.modules:
+            for use in (each for each in module.nodes if isinstance(each, cst.Name | cst.Attribute)):
+                if (use.attr.value if isinstance(use, cst.Attribute) else use.value) != node.name.value:
+                    continue
+                parent = module.parent(use)
+                is_called = isinstance(parent, cst.Call) and parent.func is use
+                if is_called or use is node.name or isinstance(parent, cst.Attribute | cst.ImportAlias):
+                    continue
+                if isinstance(parent, cst.Arg) and parent.keyword is use:
+                    continue
+                if function in self.named(module, use):
+                    yield module, use
+
+
+def receiver(node: cst.Attribute) -> str:
+    """``self``, ``super()`` and the like; empty for anything longer."""
+    if isinstance(node.value, cst.Name):
+        return node.value.value
+    return "super()" if m.matches(node.value, m.Call(func=m.Name("super"))) else ""
+
+
+def is_inner(module: Module, inner: cst.CSTNode | None, outer: cst.CSTNode | None) -> bool:
+    """Whether names of one function are seen in another: it is the same, or lies around it."""
+    return outer is None or (inner is not None and module.within(inner, outer))
+
+
+def owner_of(function: Defined) -> cst.ClassDef | None:
+    """The class that a method is of."""
+    body = function.module.parent(function.node)
+    owner = function.module.parent(body) if body is not None else None
+    return owner if isinstance(owner, cst.ClassDef) else None
+
+
+def other_top(module: Module, name: str) -> list[Defined]:
+    """What a module binds to a name at its top level: functions, classes and values."""
+    scope = module.scope(module.tree)
+    found: list[Defined] = []
+    for binding in scope[name] if scope is not None and name in scope else ():
+        node = module.assigned(binding) or (binding.node if isinstance(binding, Assignment) else None)
+        if isinstance(node, cst.BaseExpression | cst.FunctionDef | cst.ClassDef):
+            found.append(Defined(module, node))
+    return found
+
+
+def _methods(node: cst.CSTNode) -> list[cst.FunctionDef]:
+    body = cst.ensure_type(node, cst.ClassDef).body.body
+    return [each for each in body if isinstance(each, cst.FunctionDef)]
+
+
+def _targets(statement: _Assigning) -> list[cst.BaseExpression]:
+    found: list[cst.BaseExpression] = []
+    targets: list[cst.BaseExpression] = (
+        [each.target for each in statement.targets] if isinstance(statement, cst.Assign) else [statement.target]
+    )
+    for target in targets:
+        found += [each.value for each in target.elements] if isinstance(target, cst.Tuple | cst.List) else [target]
+    return found
+
+
+def _matching(statement: _Assigning, target: cst.BaseExpression) -> cst.CSTNode:
+    """The value that a target gets: its own part, where several are assigned at once."""
+    pairs = [(each.target, statement.value) for each in statement.targets] if isinstance(statement, cst.Assign) else []
+    for left, right in pairs:
+        both = isinstance(left, cst.Tuple) and isinstance(right, cst.Tuple)
+        if both and len(left.elements) == len(right.elements):  # type: ignore[attr-defined]  # tuples
+            parts = zip(left.elements, right.elements, strict=True)  # type: ignore[attr-defined]  # likewise
+            return next((other.value for one, other in parts if one.value is target), right)
+    return statement.value or statement
+
+
+def _in_class_body(module: Module, statement: cst.CSTNode) -> bool:
+    line = module.parent(statement)
+    block = module.parent(line) if line is not None else None
+    return isinstance(module.parent(block) if block is not None else None, cst.ClassDef)

@@ -1,0 +1,171 @@
+"""Student sessions in the manner of ``requests``, ``httpx`` and ``urllib``: the answers that scripts go on reading."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+import requests
+
+import compat
+from compat import StudentSessionsHTTP
+from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
+
+ROUTE = "/api/v3/exams/17/student_sessions"
+
+
+def headers(sandbox: Sandbox) -> dict[str, str]:
+    return {"Authorization": f"Token token={sandbox.api_token}"}
+
+
+def http(sandbox: Sandbox) -> StudentSessionsHTTP:
+    return StudentSessionsHTTP(sandbox.secret_key)
+
+
+def mine(sandbox: Sandbox) -> list[dict[str, Any]]:
+    return [each for each in sandbox.dataset.students if each["exam_id"] == 17]
+
+
+def test_a_list_is_a_response_of_requests(sandbox: Sandbox) -> None:
+    response = http(sandbox).get(sandbox.base_url + ROUTE, {"limit": 7, "page": 2}, headers=headers(sandbox), timeout=9)
+    assert isinstance(response, requests.Response)
+    assert response.json()["students"] == mine(sandbox)[7:14]
+    assert (response.status_code, response.ok, response.reason) == (200, True, "OK")
+    assert response.headers["x-pagination-item-count"] == str(len(mine(sandbox)))
+    assert response.url == f"{sandbox.base_url}{ROUTE}?limit=7&page=2"
+    assert response.elapsed.total_seconds() > 0
+    assert json.loads(response.text) == json.loads(response.content)
+    assert {call.interface for call in sandbox.calls} == {"student_sessions"}
+
+
+@pytest.mark.parametrize("action", ["student_sessions", "index_students"])
+def test_what_a_script_signs_by_itself_does_no_harm(sandbox: Sandbox, action: str) -> None:
+    signed = {"id": 17, "timestamp": 1, "nonce": 2, "signature": "0"}
+    url = f"{sandbox.base_url}/api/v3/exams/17/{action}"
+    assert http(sandbox).get(url, params=signed, headers=headers(sandbox)).json()["students"] == mine(sandbox)
+
+
+def test_one_is_shown_added_and_deleted(sandbox: Sandbox) -> None:
+    calls, url, given = http(sandbox), sandbox.base_url + ROUTE, headers(sandbox)
+    form = {"name": "Ann", "email": "ann@example.org"}
+    added = calls.post(url, data=form, headers=given)
+    assert (added.status_code, added.json()["student"]["name"]) == (201, "Ann")
+    one = {"student_session_id": added.json()["student"]["id"]}
+    assert calls.get(url, params=one, headers=given).json()["student"]["email"] == "ann@example.org"
+    assert calls.request("DELETE", url, json=one, headers=given).json() == {}
+    gone = calls.get(url, params=one, headers=given)
+    assert (gone.status_code, gone.reason) == (404, "Not Found")
+    with pytest.raises(requests.HTTPError, match="404 Client Error"):
+        gone.raise_for_status()
+
+
+def test_refusals_are_answers(sandbox: Sandbox) -> None:
+    url = sandbox.base_url + ROUTE
+    wrong = StudentSessionsHTTP("another").get(url, headers=headers(sandbox))
+    assert (wrong.status_code, wrong.json()["error"]) == (403, "You are not authorized to access this page.")
+    # As at the old endpoint: an account that is not known is not told about its parameters.
+    assert StudentSessionsHTTP("another").get(url, params={"page": "x"}, headers=headers(sandbox)).status_code == 403
+    bad = http(sandbox).get(url, params={"page": "x"}, headers=headers(sandbox))
+    assert (bad.status_code, bad.json()["errors"]) == (422, {"page": ["Must be a number."]})
+    assert http(sandbox).get(url).status_code == 403
+
+
+def test_the_endpoints_own_refusal_is_passed_on() -> None:
+    def refuse(request: SandboxRequest, answer: SandboxAnswer) -> SandboxAnswer:
+        return SandboxAnswer(409, {"Content-Type": "application/json"}, b'{"error":"Busy."}')
+
+    with Sandbox(students=5) as sandbox:
+        sandbox.intercept = refuse
+        response = http(sandbox).get(sandbox.base_url + ROUTE, headers=headers(sandbox))
+        assert (response.status_code, response.json()) == (409, {"error": "Busy."})
+
+
+def test_no_connection_is_raised_as_requests_raises_it() -> None:
+    with pytest.raises(requests.ConnectionError):
+        StudentSessionsHTTP("s").get(
+            f"http://127.0.0.1:9{ROUTE}", headers={"Authorization": "Token token=t"}, timeout=1
+        )
+
+
+class OwnSession(requests.Session):
+    def __init__(self, calls: StudentSessionsHTTP) -> None:
+        super().__init__()
+        self.calls, self.asked = calls, 0
+
+    def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:  # type: ignore[override]
+        self.asked += 1
+        return self.calls.request(method, url, *args, session=self, **options)
+
+
+def test_a_sessions_own_ways_stay(sandbox: Sandbox) -> None:
+    session = OwnSession(http(sandbox))
+    session.headers.update(headers(sandbox))
+    seen: list[int] = []
+    session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
+    assert session.get(sandbox.base_url + ROUTE).json()["students"] == mine(sandbox)
+    prepared = session.prepare_request(requests.Request("GET", sandbox.base_url + ROUTE, params={"limit": 1}))
+    assert len(http(sandbox).send(prepared, session=session).json()["students"]) == 1
+    assert (session.asked, seen) == (1, [200, 200])
+    assert not any("student_sessions" in prefix for prefix in session.adapters)
+
+
+def test_other_routes_go_out_as_they_are(sandbox: Sandbox) -> None:
+    response = http(sandbox).get(
+        f"{sandbox.base_url}/api/v3/nothing", params={"signature": "0"}, headers=headers(sandbox)
+    )
+    assert response.status_code == 404
+    assert response.url.endswith("/api/v3/nothing?signature=0")
+
+
+def test_the_clients_own_account_takes_paths(sandbox: Sandbox) -> None:
+    client = compat.StudentSessionsClient(
+        base_url=sandbox.base_url, api_token=sandbox.api_token, secret_key=sandbox.secret_key
+    )
+    assert client.http.get(ROUTE).json()["students"] == mine(sandbox)
+    for secret in (sandbox.api_token, sandbox.secret_key):
+        assert secret not in repr(client.http)
+
+
+def test_only_student_sessions_answer_so() -> None:
+    upstream = compat.PaginatedSessions("https://a.example", path="/s", bearer_token="t", exams={})
+    client = compat.StudentSessionsClient(upstream)
+    with pytest.raises(compat.ConfigurationError, match="only student sessions"):
+        client.http  # noqa: B018 - what is looked at is what fails
+
+
+def test_urllib(sandbox: Sandbox) -> None:
+    request = urllib.request.Request(f"{sandbox.base_url}{ROUTE}?limit=3", headers=headers(sandbox))
+    with http(sandbox).urlopen(request, timeout=9) as response:
+        assert (response.status, response.getcode(), response.geturl()) == (200, 200, request.full_url)
+        assert response.headers["X-Pagination-Limit"] == "3"
+        assert json.load(response)["students"] == mine(sandbox)[:3]
+    with pytest.raises(urllib.error.HTTPError, match="403") as caught:
+        StudentSessionsHTTP("another").urlopen(request)
+    assert json.load(caught.value)["error"].startswith("You are not authorized")
+    caught.value.close()
+    with pytest.raises(urllib.error.HTTPError, match="404") as other:
+        http(sandbox).urlopen(f"{sandbox.base_url}/api/v3/nothing")
+    other.value.close()
+    gone = urllib.request.Request(f"http://127.0.0.1:9{ROUTE}", headers=headers(sandbox))
+    with pytest.raises(urllib.error.URLError):
+        http(sandbox).urlopen(gone, timeout=1)
+
+
+def test_httpx(sandbox: Sandbox) -> None:
+    httpx = pytest.importorskip("httpx")
+    response = http(sandbox).httpx.get(
+        sandbox.base_url + ROUTE, params={"limit": 2}, headers=headers(sandbox), timeout=9
+    )
+    assert response.json()["students"] == mine(sandbox)[:2]
+    assert (response.status_code, response.is_success, response.reason_phrase) == (200, True, "OK")
+    with httpx.Client(base_url=sandbox.base_url, headers=headers(sandbox)) as client:
+        assert http(sandbox).httpx.get(ROUTE, client=client).json()["students"] == mine(sandbox)
+        assert http(sandbox).httpx.get("/api/v3/nothing", client=client).status_code == 404
+        refused = StudentSessionsHTTP("another").httpx.get(ROUTE, client=client)
+        with pytest.raises(httpx.HTTPStatusError, match="403"):
+            refused.raise_for_status()
+    with pytest.raises(httpx.ConnectError):
+        http(sandbox).httpx.get(f"http://127.0.0.1:9{ROUTE}", headers=headers(sandbox), timeout=1)
