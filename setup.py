@@ -1,19 +1,32 @@
-"""Adds the start-up file to what is installed; everything else is said in setup.cfg.
+"""Adds the start-up file and the extension in C to what is installed; everything else is said in setup.cfg.
 
 A ``.pth`` file has to lie in site-packages itself, for which setuptools has no key. coverage.py brings its own in this
-way too.
+way too. The extension is optional: where no compiler is found, all is installed without it and works.
 """
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
 STARTUP = "exam-students-compat.pth"
+
+ABI = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+"""Whether this Python has the stable ABI: free-threaded ones have none."""
+
+PAGESCAN = Extension(
+    "compat.mapping.compiled._pagescan",
+    ["compat/mapping/compiled/_pagescan.c"],
+    extra_compile_args=[] if sys.platform == "win32" else ["-std=c11", "-O3"],
+    py_limited_api=True,
+    optional=True,
+)
 
 
 class BuildWithStartup(build_py):
@@ -42,4 +55,8 @@ class EditableWithStartup(editable_wheel):
             archive.write(STARTUP)
 
 
-setup(cmdclass={"build_py": BuildWithStartup, "editable_wheel": EditableWithStartup})
+setup(
+    cmdclass={"build_py": BuildWithStartup, "editable_wheel": EditableWithStartup},
+    ext_modules=[PAGESCAN] if ABI else [],
+    options={"bdist_wheel": {"py_limited_api": "cp310"}} if ABI else {},
+)

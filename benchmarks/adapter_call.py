@@ -21,7 +21,7 @@ class _Calls:
     """The old call and the new one, each from a session of its own."""
 
     def __init__(self, base_url: str) -> None:
-        upstream = compat.StudentSessions(base_url, api_token=_KEY, secret_key=_KEY, scope="exam")
+        upstream = compat.StudentSessions(base_url, api_token=_KEY, secret_key=_KEY, scope="exam", reuse_bytes=0)
         self._old = requests.Session()
         compat.mount(self._old, _LEGACY, upstream)
         self._old_url = f"{_LEGACY}/api/v3/exams/{EXAM}/index_students"

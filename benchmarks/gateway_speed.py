@@ -36,6 +36,7 @@ from benchmarks.gateway_load import (
 )
 from benchmarks.gateway_peers.signing import EXAM, KEY, TOKEN
 from benchmarks.harness import Figure, Report
+from compat.mapping.compiled.page_scanner import NO_EXTENSIONS
 from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.student_sessions import read_chunk
@@ -62,18 +63,20 @@ _MOST = {30: 8000, 300: 4000}
 Start = Callable[[str, int], "list[str]"]
 
 
-def _gateway(store: str, folder: str) -> Start:
+def _gateway(store: str, folder: str, *, reuse: int = 0, extension: bool = True) -> Start:
     def command(base_url: str, port: int) -> list[str]:
         path = Path(folder) / f"{port}.toml"
         path.write_text(
             f'[upstream]\nkind = "student_sessions"\nbase_url = "{base_url}"\napi_token = "{TOKEN}"\n'
-            f'secret_key = "{KEY}"\nscope = "exam"\n\n[[callers]]\nname = "benchmark"\napi_token = "{TOKEN}"\n'
+            f'secret_key = "{KEY}"\nscope = "exam"\nreuse_bytes = {reuse}\n\n'
+            f'[[callers]]\nname = "benchmark"\napi_token = "{TOKEN}"\n'
             f'secret_key = "{KEY}"\n\n[gateway]\nmax_calls_per_caller = 1000\n\n'
             f'[store]\nurl = "{store.format(port=port)}"\n',
             encoding="utf-8",
         )
         options = ["--port", str(port), "--admin-port", str(free_port())]
-        return [sys.executable, "-m", "compat.cli", "--config", str(path), "serve", *options]
+        switch = [] if extension else ["env", f"{NO_EXTENSIONS}=1"]
+        return [*switch, sys.executable, "-m", "compat.cli", "--config", str(path), "serve", *options]
 
     return command
 
@@ -115,6 +118,9 @@ def _mitmproxy(program: str) -> Start:
 def _servers(folder: str, redis: str | None) -> dict[str, Start]:
     starts: dict[str, Start] = {_GATEWAY: _gateway("memory://", folder)}
     starts |= {name: _bytes_alone(client) for name, client in _FLOORS.items()}
+    starts["gateway without the extension in C"] = _gateway("memory://", folder, extension=False)
+    # Every page here is the same as the one before: this one is no part of the claims.
+    starts["gateway, pages used again"] = _gateway("memory://", folder, reuse=16 << 20)
     starts["gateway, SQLite"] = _gateway(f"sqlite:///{folder}/{{port}}.db", folder)
     if redis is not None:
         starts["gateway, Redis"] = _gateway(redis, folder)

@@ -39,7 +39,7 @@ _LEGACY, _WELL, _HANGS = "legacy", "shadow", "shadow, the candidate timing out"
 def _script(old: str, candidate: str, mode: str) -> Way:
     """The median time of a script's call through the mounted adapter."""
     session = requests.Session()
-    upstream = compat.StudentSessions(candidate, api_token=TOKEN, secret_key=KEY, scope="exam")
+    upstream = compat.StudentSessions(candidate, api_token=TOKEN, secret_key=KEY, scope="exam", reuse_bytes=0)
     adapter = compat.mount(session, old, upstream)
     adapter.router = ModeRouter(Rules({Scope(): Mode.parse(mode, "mode")}), legacy=True)
     url = f"{old}/api/v3/exams/{EXAM}/index_students"

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from support import mounted, upstream_of
 
 from compat.drift import DRIFT
+from compat.mapping.compiled.page_scanner import NO_EXTENSIONS, extension
 from compat.testing.sandbox import Sandbox
 
 # A machine that is busy is slow, which says nothing about the code.
@@ -41,6 +42,18 @@ def shared() -> Iterator[Sandbox]:
 def session(shared: Sandbox) -> requests.Session:
     """A script's session whose old calls it answers."""
     return mounted(upstream_of(shared, "student_sessions"))
+
+
+@pytest.fixture(scope="module", params=["the extension", "no extension"])
+def reader(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways of reading pages, one after the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(NO_EXTENSIONS, raising=False)
+        if request.param == "no extension":
+            patch.setenv(NO_EXTENSIONS, "1")
+        elif extension() is None:
+            pytest.skip("the extension in C is not built")
+        yield
 
 
 @pytest.fixture(autouse=True)

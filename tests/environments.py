@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 DISTRIBUTION = "exam-students-compat"
 _SOURCES = ("compat", "README.md", "LICENSE", "MANIFEST.in", "pyproject.toml", "setup.cfg", "setup.py")
 _STARTUP = ("exam_compat_startup.py", "exam-students-compat.pth")
-_IGNORED = shutil.ignore_patterns("__pycache__")
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.so")
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def sources(folder: Path) -> Path:
 
 def built_wheel(folder: Path) -> Path:
     """The wheel, built from a copy of the sources."""
+    folder.mkdir(exist_ok=True)
     source = sources(folder / "source")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*build, "--wheel-dir", str(folder), str(source)], check=True, timeout=300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -13,6 +14,7 @@ import pytest
 from environments import Environment, built_wheel, environment, needed_by, sources
 
 from compat.cli.program import COMMANDS
+from compat.mapping.compiled.page_scanner import extension
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments are linked, as POSIX has it")
@@ -123,6 +125,34 @@ def test_what_needs_no_extra_works_without(wheel: Path, tmp_path: Path) -> None:
     assert json.loads(described.stdout)["openapi"].startswith("3.1")
     unused = place.run("python", "-c", "import sys, compat; print({'click', 'rich'} & {*sys.modules})")
     assert unused.stdout == "set()\n"
+
+
+def says(place: Environment) -> str:
+    """What reads pages there."""
+    done = place.run("exam-compat", "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()[1]
+
+
+def test_the_extension_is_built_where_there_is_a_compiler(wheel: Path, tmp_path: Path) -> None:
+    if shutil.which("cc") is None or extension() is None:
+        pytest.skip("no compiler here, or none that has the headers of Python")
+    assert "-cp310-abi3-" in wheel.name
+    place = installed(wheel, tmp_path / "venv", ())
+    assert says(place) == "Pages are read with the extension in C."
+
+
+@pytest.mark.skipif(extension() is None, reason="the extension is not built anyway")
+def test_without_a_compiler_all_is_installed_but_the_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "/bin/false")
+    place = installed(built_wheel(tmp_path / "wheel"), tmp_path / "venv", ())
+    assert not [*place.packages.rglob("_pagescan*.so")]
+    assert says(place) == "Pages are read without the extension in C, which was not built."
+    edited = environment(tmp_path / "edited")
+    edited.link(["setuptools"])
+    edited.install("--editable", str(sources(tmp_path / "source")))
+    edited.link(needed_by(edited.packages, ()))
+    assert says(edited) == "Pages are read without the extension in C, which was not built."
 
 
 def test_a_type_checker_sees_an_editable_installation(tmp_path: Path) -> None:

@@ -121,12 +121,22 @@ def _discard_output() -> None:
     os.close(nowhere)
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from compat.mapping.compiled.page_scanner import in_use
+
+        click.echo(f"exam-compat {__version__}\nPages are read {in_use()}.")
+        context.exit()
+
+
 @click.group(
     cls=_Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 fine; 1 the call or the check failed; 2 wrong usage or configuration; 130 interrupted.",
 )
-@click.version_option(__version__, prog_name="exam-compat", message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
 @config_option
 def program() -> None:
     """Keeps calls of the retired exam students list working, answered from its successors.

@@ -85,6 +85,7 @@ class StudentSessionsSchema(UpstreamSchema):
     secret_key = _Text(required=True)
     scope = fields.String()
     pushdown = fields.List(fields.String())
+    reuse_bytes = fields.Integer(strict=True)
 
 
 class PaginatedSessionsSchema(UpstreamSchema):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from compat.core.collected import OnePage, Reading
 from compat.core.plan import Plan, believed, make_plan
 from compat.core.reading import find_one, read_range, read_sources
+from compat.core.reuse import KeptPages
 from compat.core.walks import ASKS_UPSTREAM, ProcessWalks, Steps, WalkKey, Walks
 from compat.errors import StudentSessionNotFound, UpstreamError
 from compat.legacy import answer
@@ -83,15 +84,17 @@ class Shim:
         self.settings = settings
         self._verifier = verifier
         self._codec = upstream.codec(settings)
+        self._pages = KeptPages(upstream.reuse_bytes, self._codec.page_size)
         self._walks = walks if walks is not None else ProcessWalks()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The codec holds compiled types, which are made anew rather than pickled.
-        return {name: value for name, value in self.__dict__.items() if name != "_codec"}
+        # The codec holds compiled types, which are made anew rather than pickled; pages are nobody else's.
+        return {name: value for name, value in self.__dict__.items() if name not in ("_codec", "_pages")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._codec = self.upstream.codec(self.settings)
+        self._pages = KeptPages(self.upstream.reuse_bytes, self._codec.page_size)
 
     def answer(self, call: LegacyCall, options: CallOptions = _DEFAULT) -> Answer:
         """Answer a call.
@@ -150,17 +153,18 @@ class Shim:
                 # No list is longer than that, and an upstream may stumble over such a page where the old one gave none.
                 if plan.direct and query.start < _LONGEST_LIST:
                     yield ASKS_UPSTREAM
-                    if found := self._direct(plan, options):
+                    if found := self._direct(plan, admitted.key, options):
                         return found
                 return (yield from self._walked(plan, admitted.key, options))
             except PushdownIgnored as ignored:
                 self.upstream.pushdown.disprove(ignored.capability)
 
-    def _direct(self, plan: Plan, options: CallOptions) -> Answer | None:
+    def _direct(self, plan: Plan, caller: str, options: CallOptions) -> Answer | None:
         """One page of an upstream that does it all; None where it does not add up, or cannot be believed yet."""
         query = plan.query
         source = self.upstream.sources(query, plan.pushed, options)[0]
-        chunk = read_range(source, query.start, query.limit, self.upstream.walk, self._codec.page)
+        decode = self._pages.decoder((WalkKey.of(caller, query), query.page), self._codec.page)
+        chunk = read_range(source, query.start, query.limit, self.upstream.walk, decode)
         if chunk is None:
             return None
         body = self._at_once(query, chunk) or self._looked_at(plan, chunk, source, options)
@@ -207,8 +211,9 @@ class Shim:
     def _walk(self, plan: Plan, options: CallOptions, cancelled: Callable[[], bool]) -> Reading:
         sources = self.upstream.sources(plan.query, plan.pushed, replace(options, cancelled=cancelled))
         look, settings = partial(self._look, plan), self.upstream.walk
+        read = partial(read_sources, sources, settings, look, decode=self._codec.walk_page(plan.columns))
         if plan.columns or len(sources) != 1 or not self._codec.keeps_texts:
-            return read_sources(sources, settings, look, plan.query.sort)
+            return read(plan.query.sort)
         deadline = settings.limit()
         first = sources[0].fetch(0, LARGEST_LIMIT, None, deadline, self._codec.page)
         if first.total == len(first.rows) and is_decoded(first.rows):
@@ -216,7 +221,7 @@ class Shim:
             # An id that stands for two records takes a reading with its repeats.
             if len({*page.ids()}) == len(page.keys):
                 return OnePage([first.rows[place] for place in page.places], sources[0].person)
-        return read_sources(sources, settings, look, first=with_texts(first), deadline=deadline)
+        return read(first=with_texts(first), deadline=deadline)
 
     def show(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
         """The answer to ``show_student``."""

@@ -101,6 +101,7 @@ def read_sources(
     sort: Sequence[SortKey] = (),
     first: Chunk | None = None,
     deadline: Deadline | None = None,
+    decode: Decode | None = None,
 ) -> Collected:
     """Read some lists from end to end, again where a reading is not whole.
 
@@ -111,6 +112,7 @@ def read_sources(
         sort: the columns to sort the wanted records by.
         first: the first page of the only list, where it was read already.
         deadline: the end of the whole reading; None to begin it now.
+        decode: decodes each page; None to have its records as texts.
 
     Raises:
         UpstreamError: an id that came twice in every reading of a list that stood still, two ids with one legacy
@@ -123,7 +125,7 @@ def read_sources(
     try:
         for attempt in range(READINGS):
             keep = [partial(collected.add, attempt, index) for index in range(len(sources))]
-            attempts.append([_Progress(*each, look, meter) for each in zip(sources, keep, strict=True)])
+            attempts.append([_Progress(*each, look, meter, decode) for each in zip(sources, keep, strict=True)])
             _read_once(attempts[-1], deadline, None if attempt else first)
             if _whole(attempts[-1], *collected.summary(attempt)):
                 collected.settle(attempt)
@@ -139,13 +141,16 @@ def read_sources(
 class _Progress:
     """How far one source has been read in one attempt."""
 
-    def __init__(self, source: Source, keep: Callable[..., None], look: Look, meter: WalkMeter) -> None:
+    def __init__(
+        self, source: Source, keep: Callable[..., None], look: Look, meter: WalkMeter, decode: Decode | None
+    ) -> None:
         self.source = source
         self.totals: list[int] = []
         self.consistent = True
         self._keep = keep
         self._look = look
         self._meter = meter
+        self._decode = decode
         self._rows = LARGEST_LIMIT
         self._step: int | None = None
         self._limit = 0
@@ -181,7 +186,7 @@ class _Progress:
     def fetch(self, start: int, end: int | None, deadline: Deadline) -> Chunk:
         self._meter.wait(self._rows, deadline)
         limit = LARGEST_LIMIT if end is None or self.source.numbered else end - start
-        return self.source.fetch(start, limit, self._step, deadline)
+        return self.source.fetch(start, limit, self._step, deadline, self._decode)
 
 
 def page_length(source: Source, chunk: Chunk) -> int:

@@ -25,6 +25,7 @@ import uvicorn
 
 from compat.gateway.application import Gateway
 from compat.gateway.logs import log_settings
+from compat.gateway.memory import keep_memory_warm
 from compat.gateway.protocol import Connection, protocol_with
 from compat.gateway.settings import GatewaySettings
 
@@ -81,6 +82,7 @@ def run_worker(settings: WorkerSettings, make: Callable[[], Gateway], listener: 
         # The server takes them while it serves, and raises what it took once more when it has ended.
         signal.signal(number, server.handle_exit)
     threading.Thread(target=server.answer_parent, args=(settings,), name="parent", daemon=True).start()
+    keep_memory_warm()
     # What is there now stays, and what a call makes goes by itself: there is little to look for, and no hurry.
     gc.collect()
     gc.freeze()

@@ -177,6 +177,21 @@ class Codec(ABC):
 
     keeps_texts: ClassVar[bool] = False
 
+    def walk_page(self, names: Sequence[str]) -> Decode | None:
+        """What decodes a page of a walk together with some columns of its records, for :meth:`columns`.
+
+        Args:
+            names: the columns.
+
+        Returns:
+            None where there is nothing faster than reading the records as texts.
+        """
+        return None
+
+    def page_size(self, page: Any) -> int | None:
+        """How many bytes a page that :meth:`page` decoded holds; None where it may not be kept and shared."""
+        return None
+
     @abstractmethod
     def page(self, body: bytes) -> Any:
         """A page as the upstream wraps it, with its records decoded whole.
@@ -277,12 +292,14 @@ class Upstream(ABC):
         walk: how a reading of the whole list is bounded.
         pushdown: what it is trusted to do by itself.
         keep_alive: seconds that an idle connection is trusted.
+        reuse_bytes: bytes of translated pages that are kept for a minute, and used again while its answer is the same.
 
     Raises:
         ConfigurationError: an argument that cannot be used.
     """
 
     kind: ClassVar[str]
+    reuse_bytes: int = 0
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from compat.errors import ConfigurationError, UpstreamError, UpstreamThrottled
+from compat.mapping.compiled.scanned_rows import ScannedRows
 from compat.processes import MadeAnew, renew_after_fork
 from compat.upstream.retries import Deadline
 
@@ -294,7 +295,7 @@ class WalkMeter:
         """
         self._pages += 1
         self._small += len(rows) < _SMALL
-        self._bytes += sum(map(len, rows))
+        self._bytes += rows.size if isinstance(rows, ScannedRows) else sum(map(len, rows))
         self.expect(0)
         if self._bytes > self._settings.bytes:
             raise UpstreamError(

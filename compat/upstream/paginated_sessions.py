@@ -19,7 +19,7 @@ from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.compiled.types import looked_up_names
 from compat.schemas import COLUMNS, PaginatedSessionsOutputSchema
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
-from compat.text.json import decode_masked, dumps, unmasked
+from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.access_token import ClientCredentials, FixedToken
 from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
 from compat.upstream.retries import Deadline
@@ -66,6 +66,8 @@ class TokenRefused(UpstreamError):
 
 def raw_page(body: bytes) -> Any:
     """A page with each session as its text."""
+    # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+    check_utf_8(body)
     page, hidden = decode_masked(_decoder.decode, body)
     if hidden:
         page.sessions = [unmasked(bytes(row)) for row in page.sessions]  # type: ignore[misc]

@@ -38,7 +38,7 @@ def comparable_of(
     Raises:
         ValueError: the column's type cannot read it.
     """
-    if type(value) is msgspec.Raw:
+    if type(value) in (msgspec.Raw, bytes):
         value = loads(bytes(value))
     if type(value) is str:
         value = unmasked_text(value)

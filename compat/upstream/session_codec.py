@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,16 +28,18 @@ from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import json_type
-from compat.text.json import array_of, dumps, unmasked, unmasked_text
+from compat.text.json import array_of, check_utf_8, dumps, unmasked, unmasked_text
 from compat.upstream.base import (
     Codec,
     Columns,
+    Decode,
     LegacySettings,
     People,
     Row,
     is_decoded,
 )
 from compat.upstream.records import columns_of, comparable_of, listed_object
+from compat.upstream.session_scanner import SessionScanner
 
 __all__ = ["SessionCodec"]
 
@@ -91,6 +94,7 @@ class SessionCodec(Codec):
         self._exams = dict(exams)
         self._named = named
         self._odd = OddFields(odd_paths())
+        self._scanner = SessionScanner()
         self._views: dict[tuple[tuple[str, ...], frozenset[str]], _Look] = {}
         self._whole = self._whole_of(frozenset())
         self._view = self._whole.view
@@ -98,6 +102,8 @@ class SessionCodec(Codec):
     def page(self, body: bytes) -> Any:
         if self._extra == "all":
             raise Declined
+        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+        check_utf_8(body)
         page = self._odd.decode(body, lambda as_text: self._whole_of(as_text).view.decode_page, _values_of_page)
         self._check_ids(page.sessions)
         return page
@@ -141,19 +147,27 @@ class SessionCodec(Codec):
         self, rows: Sequence[Any], exam_id: int | None, names: Sequence[str], person: Mapping[str, Any]
     ) -> Columns:
         try:
-            sessions = rows if is_decoded(rows) and not names else self._typed(tuple(names), rows)[1]
-            exams = {application: self._view.exam(application) for application in {s.applicationId for s in sessions}}
-            if exam_id is None or {*exams.values()} == {exam_id}:
-                places: Sequence[int] = range(len(sessions))
-                chosen = sessions
-            else:
-                places = [at for at, session in enumerate(sessions) if exams[session.applicationId] == exam_id]
-                chosen = [sessions[at] for at in places]
-            values = {} if exam_id is None else self._columns_of(tuple(names), chosen, person, exam_id)
+            at = self._values(rows, tuple(names))
+            ids, applications = at("id"), at("applicationId")
+            exams = {application: self._view.exam(application) for application in {*applications}}
+            places: Sequence[int] = range(len(ids))
+            if exam_id is not None and {*exams.values()} != {exam_id}:
+                places = [place for place, application in enumerate(applications) if exams[application] == exam_id]
+            values = {} if exam_id is None else self._columns_of(tuple(names), at, places, person, exam_id)
         except REFUSED:
             return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
-        keys, surrogates = _keyed([session.id for session in sessions])
+        keys, surrogates = _keyed(ids)
         return Columns(keys, surrogates, places, values)
+
+    def walk_page(self, names: Sequence[str]) -> Decode | None:
+        return self._scanner.reader(tuple(names))
+
+    def _values(self, rows: Sequence[Any], names: tuple[str, ...]) -> Callable[[str], Sequence[Any]]:
+        """Gives what stands at a path of each session, UNSET where nothing does."""
+        if is_decoded(rows) and not names:
+            return partial(_values, rows)
+        looked = None if is_decoded(rows) else self._scanner.columns(rows, names)
+        return partial(_values, self._typed(names, rows)[1]) if looked is None else looked
 
     def _typed(self, names: tuple[str, ...], rows: Sequence[Any]) -> tuple[LegacyView, list[Any]]:
         """Some columns of each session, and the view that they were decoded by."""
@@ -170,9 +184,18 @@ class SessionCodec(Codec):
         return view, sessions
 
     def _columns_of(
-        self, names: tuple[str, ...], sessions: Sequence[Any], person: Mapping[str, Any], exam_id: int
+        self,
+        names: tuple[str, ...],
+        at: Callable[[str], Sequence[Any]],
+        places: Sequence[int],
+        person: Mapping[str, Any],
+        exam_id: int,
     ) -> Mapping[str, Sequence[Any]]:
-        found = self._look(names).columns.of(sessions, person, exam_id)
+        def chosen(path: str) -> Sequence[Any]:
+            values = at(path)
+            return values if len(places) == len(values) else [values[place] for place in places]
+
+        found = self._look(names).columns.of(chosen, len(places), person, exam_id)
         if not self._odd.masking:
             return found
         return {

@@ -6,28 +6,31 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from compat.drift import DRIFT
 from compat.errors import UpstreamError
+from compat.legacy.answer import students as around
 from compat.legacy.query import Comparable
 from compat.mapping.compiled import REFUSED, OddFields, TimeColumns, Times, one_each, student_type
 from compat.mapping.compiled.refused import Declined
 from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
 from compat.schemas.fields import json_type
-from compat.text.json import Number, array_of, dumps, unmasked
+from compat.text.json import Number, array_of, check_utf_8, dumps, unmasked
 from compat.upstream.base import (
     Codec,
     Columns,
+    Decode,
     LegacySettings,
     People,
     Row,
     is_decoded,
 )
 from compat.upstream.records import bare, columns_of, comparable_of, listed_object
+from compat.upstream.student_scanner import ShownPage, StudentScanner, StudentsPage
 
 __all__ = ["StudentCodec"]
 
@@ -46,8 +49,8 @@ _ZERO_ID = re.compile(rb'"(?:exam_)?id"\s*:\s*-0\s*[,}]').search
 class StudentCodec(Codec):
     """Reads and shows records that the same vendor's upstream wrote.
 
-    The typed decoder takes what has the declared types, and keeps the text of what has not. Only a record that it
-    cannot read at all goes through the marshmallow schema.
+    The extension in C takes nearly all pages, where it is there. The typed decoder takes what has the declared types,
+    and keeps the text of what has not. Only a record that neither can read goes through the marshmallow schema.
     """
 
     def __init__(self, settings: LegacySettings) -> None:
@@ -58,8 +61,14 @@ class StudentCodec(Codec):
         self._extra = settings.extra_fields
         self._named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
         self._odd = OddFields({name: column for name, column in COLUMNS.items() if column.allow_none})
+        self._scanner = StudentScanner(settings.extra_fields)
 
     def page(self, body: bytes) -> Any:
+        shown = self._scanner.shown(body, "students")
+        if shown is not None:
+            return StudentsPage(shown)
+        # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+        check_utf_8(body)
         if self._extra == "all":
             raise Declined
         page = self._odd.decode(
@@ -68,6 +77,12 @@ class StudentCodec(Codec):
         if _may_lose_a_sign(page.students, body):
             raise Declined
         return page
+
+    def page_size(self, page: Any) -> int | None:
+        return len(page.students.body) if isinstance(page.students, ShownPage) else None
+
+    def walk_page(self, names: Sequence[str]) -> Decode | None:
+        return self._scanner.reader(tuple(names))
 
     def scan(
         self, rows: Sequence[Any], exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]
@@ -83,13 +98,26 @@ class StudentCodec(Codec):
         self, rows: Sequence[Any], exam_id: int | None, names: Sequence[str], person: Mapping[str, Any]
     ) -> Columns:
         try:
-            found = self._typed(rows, tuple(dict.fromkeys(("id", "exam_id", *names))))
-            places = [place for place, record in enumerate(found) if exam_id in (None, record.exam_id)]
-            chosen = found if len(places) == len(found) else [found[place] for place in places]
-            values = {name: self._column(name, chosen) for name in names}
+            ids, exams, read = self._values(rows, tuple(dict.fromkeys(("id", "exam_id", *names))))
+            places = [place for place, exam in enumerate(exams) if exam_id in (None, exam)]
+            whole = len(places) == len(ids)
+            keys = ids if whole else [ids[place] for place in places]
+            found = {name: read(name) for name in names}
+            chosen = found if whole else {name: [column[at] for at in places] for name, column in found.items()}
+            values = {name: self._column(name, column, keys) for name, column in chosen.items()}
         except REFUSED:
             return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
-        return Columns([record.id for record in found], {}, places, values)
+        return Columns(ids, {}, places, values)
+
+    def _values(
+        self, rows: Sequence[Any], names: tuple[str, ...]
+    ) -> tuple[Sequence[int], Sequence[int], Callable[[str], Sequence[Any]]]:
+        """Ids, exam ids, and what reads a column; null and absent are both None."""
+        looked = None if is_decoded(rows) else self._scanner.columns(rows, names)
+        if looked is not None:
+            return looked["id"], looked["exam_id"], looked.__getitem__
+        found = self._typed(rows, names)
+        return _values(found, "id"), _values(found, "exam_id"), partial(_values, found)
 
     def _typed(self, rows: Sequence[Any], names: tuple[str, ...]) -> Sequence[Any]:
         """Some columns of each record; one that has shown other types as texts, lone surrogates masked."""
@@ -99,12 +127,11 @@ class StudentCodec(Codec):
         found = self._odd.decode(array_of(rows), decoder, _values, names, shown=False)
         return one_each(found, rows)
 
-    def _column(self, name: str, records: Sequence[Any]) -> Sequence[Any]:
-        values = _values(records, name)
-        if self._odd.masking or (name in self._odd.found and Raw in {*map(type, values)}):
-            keys = map(attrgetter("id"), records)
+    def _column(self, name: str, values: Sequence[Any], keys: Sequence[int]) -> Sequence[Any]:
+        column = COLUMNS[name]
+        if self._odd.masking or not {*map(type, values)} <= {column.compiled_type, NoneType}:
             return [bare(self._comparable(key, name, value)) for key, value in zip(keys, values, strict=True)]
-        return self._times.sortable(values) if COLUMNS[name].is_time else values
+        return self._times.sortable(values) if column.is_time else values
 
     def _row(
         self, found: Any, record: Any, exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]
@@ -123,6 +150,8 @@ class StudentCodec(Codec):
             raise UpstreamError(f"The upstream's student session {key} has no {kind} in '{name}'.") from None
 
     def whole_page(self, rows: Sequence[Any], having: Mapping[str, Comparable]) -> bytes | None:
+        if isinstance(rows, ShownPage):
+            return rows.whole(having)
         if not is_decoded(rows):
             return None
         if any(set(map(attrgetter(name), rows)) != {value} for name, value in having.items()):
@@ -133,22 +162,28 @@ class StudentCodec(Codec):
         return self._unmasked(_encode(_Students(rows)))
 
     def render(self, records: Sequence[Any], people: People) -> bytes:
-        if self._extra != "all":
-            try:
-                return self._shown(records)
-            except REFUSED:
-                pass
-        return array_of([self.plain(record) for record in records])
+        return self.body(records, people)[len(b'{"students":') : -len(b"}")]
+
+    def body(self, records: Sequence[Any], people: People) -> bytes:
+        try:
+            return self._shown(records)
+        except REFUSED:
+            return around(array_of([self.plain(record) for record in records]))
 
     def _shown(self, records: Sequence[Any]) -> bytes:
         if is_decoded(records):
-            return self._unmasked(_encode(records))
+            return self._unmasked(_encode(_Students(records)))
         body = array_of(records)
+        page = self._scanner.shown(body)
+        if page is not None and len(page) == len(records):
+            return page.body
+        if self._extra == "all":
+            raise Declined
         decoder = partial(_records_decoder, STUDENT_FIELDS, self._named)
         found = one_each(self._odd.decode(body, decoder, _values), records)
         if _may_lose_a_sign(found, body):
             raise Declined
-        return self._unmasked(_encode(found))
+        return self._unmasked(_encode(_Students(found)))
 
     def _unmasked(self, text: bytes) -> bytes:
         return unmasked(text) if self._odd.masking else text

@@ -12,7 +12,7 @@ import msgspec
 from compat.errors import ConfigurationError, LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
 from compat.settings_checks import checked_key, checked_token
-from compat.text.json import decode_masked, dumps, unmasked
+from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
 from compat.upstream.retries import Deadline
 from compat.upstream.senders import Outgoing
@@ -78,6 +78,8 @@ def read_chunk(reply: Reply, start: int, decode: Decode | None = None) -> Chunk:
 
 def raw_page(body: bytes) -> Any:
     """A page with each record as its text."""
+    # What is skipped over is not looked at: that it is UTF-8 is seen to here.
+    check_utf_8(body)
     page, masked = decode_masked(_pages.decode, body)
     return _Page([unmasked(bytes(row)) for row in page.students]) if masked else page
 
@@ -112,6 +114,7 @@ def read_row(reply: Reply, codec: Codec) -> Row:
 
 
 def _text_of_one(body: bytes) -> bytes:
+    check_utf_8(body)
     found, masked = decode_masked(_ones.decode, body)
     text = bytes(found.student) or bytes(found.student_session)
     return unmasked(text) if masked else text
@@ -131,6 +134,7 @@ def _refused(reply: Reply) -> LegacyError:
 
 _ACCEPT = "application/vnd.procwise.v3"
 _PUSHABLE: tuple[Capability, ...] = ("status", "filter", "sort")
+_REUSE_BYTES = 16 << 20
 
 
 class StudentSessions(Upstream):
@@ -143,6 +147,8 @@ class StudentSessions(Upstream):
         scope: "all" reads the list of all exams and drops the others' records here; "exam" reads
             ``/exams/{id}/student_sessions``.
         pushdown: what is left to the upstream, of status, filter and sort; checked on what comes back.
+        reuse_bytes: bytes of translated pages that are kept for a minute at most, and used again while the upstream
+            answers the same caller's same query with the same bytes; 0 keeps none.
         shared: what every kind of upstream takes, as :class:`compat.upstream.Upstream` describes it.
 
     Raises:
@@ -159,6 +165,7 @@ class StudentSessions(Upstream):
         secret_key: str,
         scope: Literal["all", "exam"] = "all",
         pushdown: Iterable[str] = ("status",),
+        reuse_bytes: int = _REUSE_BYTES,
         **shared: Unpack[SharedKeys],
     ) -> None:
         if scope not in ("all", "exam"):
@@ -166,6 +173,7 @@ class StudentSessions(Upstream):
         own_scope: frozenset[Capability] = frozenset({"exam"}) if scope == "exam" else frozenset()
         super().__init__(base_url, _checked_pushdown(pushdown) | own_scope, **shared)
         self.scope = scope
+        self.reuse_bytes = _checked_bytes(reuse_bytes)
         self._api_token = checked_token("api_token", api_token)
         self._secret_key = checked_key("secret_key", secret_key)
 
@@ -307,6 +315,12 @@ class _List(Source):
 
         chunk: Chunk = self.upstream.call("GET", self.path, asked, self.ids, accept, self.options, walk)
         return chunk
+
+
+def _checked_bytes(number: Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ConfigurationError(f"reuse_bytes = {number!r}: must be a whole number of at least 0")
+    return number
 
 
 def _checked_pushdown(pushdown: Iterable[str]) -> frozenset[Capability]:

@@ -17,7 +17,7 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewC
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.mapping.compiled.refused import REFUSED
-from compat.text.json import check_utf_8, loads
+from compat.text.json import loads
 from compat.upstream.connections import WholeAnswer
 from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, LargeAnswer
 from compat.upstream.retries import (
@@ -321,7 +321,7 @@ def decode_page(
 
     Args:
         reply: the answer.
-        decode: decodes it as wanted.
+        decode: decodes it as wanted; it and the next see to it that all of the body is UTF-8.
         texts: decodes it with its records as texts.
         plainly: decides whether it is a page where the fast readers would not take it.
 
@@ -330,8 +330,6 @@ def decode_page(
     """
     for read in (decode, texts):
         with suppress(*REFUSED):
-            # What is skipped over is not looked at: that it is UTF-8 is seen to here.
-            check_utf_8(reply.body)
             return read(reply.body)
     return plainly(reply)
 

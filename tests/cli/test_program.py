@@ -41,8 +41,19 @@ def test_every_command_is_one_file() -> None:
         assert command.name == name
 
 
+UNBUILT = "Pages are read without the extension in C, which was not built."
+
+
 def test_version(invoke: Invoke) -> None:
-    assert invoke("--version").output == f"exam-compat {compat.__version__}\n"
+    version, reads = invoke("--version").output.splitlines()
+    assert version == f"exam-compat {compat.__version__}"
+    assert reads in ("Pages are read with the extension in C.", UNBUILT)
+
+
+def test_the_version_says_that_the_extension_is_switched_off(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXAM_COMPAT_NO_EXTENSIONS", "1")
+    _, reads = invoke("--version").output.splitlines()
+    assert reads == "Pages are read without the extension in C, as EXAM_COMPAT_NO_EXTENSIONS says."
 
 
 def test_unknown_command_is_a_usage_error(invoke: Invoke) -> None:
@@ -118,7 +129,7 @@ def test_the_installed_command(tmp_path: Path) -> None:
     if not script.exists():
         pytest.skip("the package's scripts are not installed beside this Python")
     done = subprocess.run([str(script), "--version"], cwd=tmp_path, capture_output=True, check=True)
-    assert done.stdout.decode() == f"exam-compat {compat.__version__}\n"
+    assert done.stdout.decode().startswith(f"exam-compat {compat.__version__}\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes as POSIX has them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import timezone
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,15 +18,20 @@ from compat.errors import UpstreamError
 from compat.legacy.parameters import Parameters
 from compat.legacy.query import parse_query
 from compat.mapping.compiled import SessionColumns, TimeColumns, Times
+from compat.mapping.compiled.page_scanner import extension
 from compat.schemas import COLUMNS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, queries, sessions
 from compat.text import instants
 from compat.text.json import dumps
+from compat.upstream import paginated_sessions, student_sessions
 from compat.upstream.base import Capability, Codec, LegacySettings, Row
 from compat.upstream.pushdown import PushdownIgnored
 from compat.upstream.records import columns_of
-from compat.upstream.session_codec import SessionCodec
+from compat.upstream.session_codec import SessionCodec, _values
 from compat.upstream.student_codec import StudentCodec
+from compat.upstream.transport import Reply
+
+pytestmark = pytest.mark.usefixtures("reader")
 
 EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}
 SETTINGS = LegacySettings(ZoneInfo("Europe/Amsterdam"))
@@ -154,7 +160,7 @@ def test_the_fast_form_is_used_where_it_can_be() -> None:
     columns = SessionColumns(names, Times(timezone.utc))
     codec = SessionCodec(EXAMS, LegacySettings())
     decoded = codec._look(names).decode(json.dumps([session]).encode())
-    assert columns.of(decoded, {}, 17) == {
+    wanted = {
         "name": ["Ann"],
         "attempt": [2],
         "start_time": ["2018-11-17T16:09:39.370"],
@@ -162,3 +168,35 @@ def test_the_fast_form_is_used_where_it_can_be() -> None:
         "updated_at": ["2018-11-17T16:10:39.373"],
         "status": ["exam_finished"],
     }
+    assert columns.of(partial(_values, decoded), 1, {}, 17) == wanted
+    scanned = codec._scanner.columns([json.dumps(session).encode()], names)
+    assert (scanned is None) == (extension() is None)
+    if scanned is not None:
+        assert columns.of(scanned, 1, {}, 17) == wanted
+
+
+@given(st.lists(sessions(EXAMS), max_size=5), NAMES, PERSON)
+def test_sessions_are_read_with_their_page_as_they_are_alone(
+    page: list[dict[str, Any]], names: list[str], person: dict[str, Any]
+) -> None:
+    codec, texts = SessionCodec(EXAMS, SETTINGS), [dumps(session).encode() for session in page]
+    body = b'{"limit":300,"offset":0,"sessions":[%b],"total":%d}' % (b",".join(texts), len(texts))
+    read = codec.walk_page(names) or paginated_sessions.raw_page
+    rows = told(lambda: paginated_sessions.read_chunk(Reply(200, {}, body), 0, read).rows)
+    assert list(map(bytes, rows)) == texts
+    assert told(codec.columns, rows, 17, names, person) == told(codec.columns, texts, 17, names, person)
+
+
+@given(st.lists(legacy_records([17, 18], complete=True), max_size=4), NAMES)
+def test_student_sessions_are_read_with_their_page_as_they_are_alone(
+    page: list[dict[str, Any]], names: list[str]
+) -> None:
+    codec, texts = StudentCodec(SETTINGS), [dumps(record).encode() for record in page]
+    read = codec.walk_page(names) or student_sessions.raw_page
+    body, headers = (
+        b'{"students":[%b]}' % b",".join(texts),
+        {"X-Pagination-Item-Count": "0", "X-Pagination-Limit": "300"},
+    )
+    rows = student_sessions.read_chunk(Reply(200, headers, body), 0, read).rows
+    assert list(map(bytes, rows)) == texts
+    assert told(codec.columns, rows, 17, names, {}) == told(codec.columns, texts, 17, names, {})

@@ -24,6 +24,8 @@ from compat.upstream.base import LegacySettings
 from compat.upstream.records import bare
 from compat.upstream.session_codec import SessionCodec
 
+pytestmark = pytest.mark.usefixtures("reader")
+
 EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}
 ZONES = st.sampled_from(
     ["UTC", "Europe/Amsterdam", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]

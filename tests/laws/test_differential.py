@@ -22,7 +22,10 @@ from compat.mapping import stand_ins
 from compat.testing import Fault, Sandbox, laws
 from compat.testing.strategies import queries
 
-pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning"),
+    pytest.mark.usefixtures("reader"),
+]
 
 QUERIES = int(os.environ.get("EXAM_COMPAT_QUERIES", "600"))
 FAULTS = (Fault("503", 0.03), Fault("429", 0.01), Fault("cut", 0.02), Fault("truncated", 0.02), Fault("reset", 0.02))

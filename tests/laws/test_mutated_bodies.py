@@ -27,6 +27,8 @@ from compat.upstream.session_codec import SessionCodec
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.transport import Reply, json_object
 
+pytestmark = pytest.mark.usefixtures("reader")
+
 EXAM = 17
 EXAMS = {EXAM: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11", 18: "0f0f0f0f-3c1e-4c86-9d0e-0f6c3c1d2a12"}
 HEADERS = {"X-Pagination-Item-Count": "0", "X-Pagination-Limit": "300"}

@@ -20,6 +20,8 @@ from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.transport import Reply
 
+pytestmark = pytest.mark.usefixtures("reader")
+
 EXAM = 17
 HEADERS = {"X-Pagination-Item-Count": "3", "X-Pagination-Limit": "300"}
 ODD = {

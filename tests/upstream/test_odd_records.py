@@ -16,7 +16,10 @@ import compat.upstream.session_codec
 from compat.drift import DRIFT
 from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
 
-pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning"),
+    pytest.mark.usefixtures("reader"),
+]
 
 
 def changed(sandbox: Sandbox, kind: str, position: int, **values: Any) -> requests.Session:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -14,22 +13,27 @@ from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.time_columns import TimeColumns
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.to_legacy import one_each
+from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH
 from compat.mapping.exact import legacy_ids
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Time as TimeField
 from compat.schemas.fields import Typed
 from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, Rule, SessionText, Time
-from compat.schemas.student import CARRIED_KEY
 from compat.text.json import array_of
 
 __all__ = ["SessionColumns"]
 
 Person = Mapping[str, Any]
-_Reader = Callable[["_Sessions"], list[Any]]
+ValuesAt = Callable[[str], Sequence[Any]]
+_Reader = Callable[["_Page"], Sequence[Any]]
+_TEXTS = (Raw, bytes)
 
 
-class _Sessions(NamedTuple):
-    sessions: Sequence[Any]
+class _Page(NamedTuple):
+    """Sessions of one exam; ``at`` gives what stands at a path of each, UNSET where nothing does."""
+
+    at: ValuesAt
+    size: int
     person: Person
     exam_id: int
 
@@ -46,25 +50,26 @@ class SessionColumns:
         self._times = TimeColumns(times)
         self._readers = {name: self._reader(name, COLUMNS[name].rule) for name in names}
 
-    def of(self, sessions: Sequence[Any], person: Person, exam_id: int) -> dict[str, Sequence[Any]]:
+    def of(self, at: ValuesAt, count: int, person: Person, exam_id: int) -> dict[str, Sequence[Any]]:
         """The columns by name, times as sortable text.
 
         Args:
-            sessions: of one exam, as :class:`~compat.mapping.compiled.LegacyView` decodes them for these columns.
+            at: gives what stands at a path of each session: UNSET for nothing, Raw or bytes for what is still a text.
+            count: how many sessions there are, all of one exam.
             person: the roster's values for their user.
             exam_id: the exam.
 
         Raises:
             ValueError: the lens has to decide.
         """
-        page = _Sessions(sessions, person, exam_id)
+        page = _Page(at, count, person, exam_id)
         return {name: _checked(COLUMNS[name], read(page)) for name, read in self._readers.items()}
 
     def _reader(self, name: str, rule: Rule | None) -> _Reader:
         if isinstance(rule, Identifier):
-            return lambda page: legacy_ids([session.id for session in page.sessions])
+            return lambda page: legacy_ids(page.at(rule.source))
         if isinstance(rule, Application):
-            return lambda page: [page.exam_id] * len(page.sessions)
+            return lambda page: [page.exam_id] * page.size
         if isinstance(rule, Time):
             return lambda page: self._times.sortable(_live(page, rule.source))
         if isinstance(rule, Latest):
@@ -74,65 +79,62 @@ class SessionColumns:
             return lambda page: self._times.sortable(read(page))
         return read
 
-    def _latest(self, name: str, sources: Sequence[str], page: _Sessions) -> list[Any]:
-        carried = _read(COLUMNS[name], [UNSET if one is UNSET else getattr(one, name) for one in _carried(page)])
-        kept = self._times.sortable([None if text is UNSET else text for text in carried])
+    def _latest(self, name: str, sources: Sequence[str], page: _Page) -> list[Any]:
+        carried = page.at(f"{CARRIED_PATH}{name}")
+        kept = self._times.sortable(_read(COLUMNS[name], [None if text is UNSET else text for text in carried]))
         live = zip(*[self._times.sortable(_live(page, source)) for source in sources], strict=True)
         latest = [max([text for text in texts if text is not None]) for texts in live]
         return [made if text is UNSET else own for text, own, made in zip(carried, kept, latest, strict=True)]
 
 
-def _live(page: _Sessions, source: str) -> list[Any]:
-    return list(map(attrgetter(source), page.sessions))
+def _live(page: _Page, source: str) -> Sequence[Any]:
+    values = page.at(source)
+    if UNSET in values:
+        values = [None if value is UNSET else value for value in values]
+    if bytes in {*map(type, values)}:
+        raise Declined
+    return values
 
 
-def _carried(page: _Sessions) -> list[Any]:
-    return [getattr(session.metadata, CARRIED_KEY, UNSET) for session in page.sessions]
-
-
-def _carried_or(name: str, stand_in: Callable[[Any, Person], Any]) -> _Reader:
-    carried_of = attrgetter(name)
-
-    def read(page: _Sessions) -> list[Any]:
-        person = page.person
-        values = [
-            stand_in(session, person) if record is UNSET or (value := carried_of(record)) is UNSET else value
-            for record, session in zip(_carried(page), page.sessions, strict=True)
-        ]
+def _carried_or(name: str, stand_in: Callable[[_Page], Sequence[Any]]) -> _Reader:
+    def read(page: _Page) -> Sequence[Any]:
+        values = page.at(f"{CARRIED_PATH}{name}")
+        if UNSET in values:
+            values = [other if value is UNSET else value for value, other in zip(values, stand_in(page), strict=True)]
         return _read(COLUMNS[name], values)
 
     return read
 
 
-def _stand_in(rule: Rule | None) -> Callable[[Any, Person], Any]:
+def _stand_in(rule: Rule | None) -> Callable[[_Page], Sequence[Any]]:
     if isinstance(rule, Constant | Default):
         constant = rule.value
-        return lambda session, person: constant
+        return lambda page: [constant] * page.size
     if isinstance(rule, SessionText):
-        source = attrgetter(rule.source)
-        return lambda session, person: source(session)
+        source = rule.source
+        return lambda page: _live(page, source)
     if isinstance(rule, LookedUp):
         key = rule.key
 
-        def look_up(session: Any, person: Person) -> Any:
-            own = getattr(session.metadata, key, UNSET)
-            return person.get(key) if own is UNSET else own
+        def look_up(page: _Page) -> Sequence[Any]:
+            own = page.at(f"{OWN_PATH}{key}")
+            return [page.person.get(key) if value is UNSET else value for value in own] if UNSET in own else own
 
         return look_up
     raise TypeError(f"{type(rule).__name__} has no column")
 
 
-def _read(column: Typed, values: list[Any]) -> list[Any]:
+def _read(column: Typed, values: Sequence[Any]) -> Sequence[Any]:
     """A column, those of its values read that are kept as their text.
 
     Raises:
-        ValueError: one of these is not of the column's type.
+        ValueError: one of them is not of the column's type.
     """
-    texts = [value for value in values if type(value) is Raw]
-    if not texts:
-        return values
-    found = iter(one_each(typed_values(column)(array_of(texts)), texts))
-    return [next(found) if type(value) is Raw else value for value in values]
+    texts = [value for value in values if type(value) in _TEXTS]
+    if texts:
+        found = iter(one_each(typed_values(column)(array_of(texts)), texts))
+        values = [next(found) if type(value) in _TEXTS else value for value in values]
+    return _checked(column, values)
 
 
 def _checked(column: Typed, values: Sequence[Any]) -> Sequence[Any]:
