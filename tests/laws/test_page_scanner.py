@@ -10,10 +10,12 @@ import gc
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -261,6 +263,15 @@ def _read(value: Any) -> Any:
     if isinstance(value, bytes):
         return loads(value)
     return value if isinstance(value, str | int | None) else "absent"
+
+
+def test_no_format_is_read_otherwise_by_another_python() -> None:
+    """Python 3.13 and older ones call different functions for formats with ``#``: one wheel would not do for both."""
+    [path] = Path(__file__).parents[2].glob("compat/mapping/*/_pagescan.c")
+    source = path.read_text(encoding="utf-8")
+    formats = re.findall(r'(?:ParseTuple|BuildValue)\([^"]*"([^"]*)"', source)
+    assert len(formats) > 5
+    assert not [each for each in formats if "#" in each]
 
 
 def test_threads_read_at_once() -> None:

@@ -4,8 +4,7 @@
    and columns of them; None for whatever is not as declared, and then the plain way in Python decides. Nothing is taken
    that the plain way refuses: strict UTF-8, strict JSON, no declared name twice, no name with an escape. A body is
    foreign: every read is checked against its end, nesting and output are bounded. There is no static state. */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030a0000
+#define Py_LIMITED_API 0x030a0000 /* and no format with a "#": built by Python 3.13, older ones would not take it */
 #include <Python.h>
 #include <ctype.h>
 #include <stdint.h>
@@ -168,13 +167,13 @@ static Shape *shape_of(PyObject *fields, int others) {
     if (!shape) return (Shape *)PyErr_NoMemory();
     shape->others = others;
     for (Py_ssize_t i = 0; i < PyTuple_Size(fields); i++) {
-        const char *key;
-        PyObject *inner;
+        char *key;
+        PyObject *inner, *bytes;
         Py_ssize_t size;
         Field *field = &shape->field[i];
-        if (i == MOST_FIELDS || !PyArg_ParseTuple(PyTuple_GetItem(fields, i), "y#iiiO", &key, &size, &field->types,
-                                                  &field->flags, &field->column, &inner) ||
-            size < 5 || size > LONGEST_KEY || field->column >= MOST_FIELDS) break;
+        if (i == MOST_FIELDS || !PyArg_ParseTuple(PyTuple_GetItem(fields, i), "SiiiO", &bytes, &field->types,
+            &field->flags, &field->column, &inner) || PyBytes_AsStringAndSize(bytes, &key, &size) || size < 5 ||
+            size > LONGEST_KEY || field->column >= MOST_FIELDS) break;
         shape->count++;
         memcpy(field->key, key, field->size = (size_t)size);
         if (inner != Py_None && !(PyTuple_Check(inner) && (field->inner = shape_of(inner, 0)))) break;
@@ -340,7 +339,8 @@ static Place body(Page *page, const char *list, size_t size) {
         if (!(named.key = name(p, end, &named))) return NULL;
         if (named.size == size && !memcmp(named.at, list, size)) p = found++ ? NULL : records(page, named.key);
         else if ((p = value(named.key, end, 0, &type)) && !append(page->rest, Py_BuildValue(
-            "(s#y#)", named.at, (Py_ssize_t)named.size, named.key, p - named.key))) return NULL;
+            "(NN)", PyUnicode_DecodeUTF8((const char *)named.at, (Py_ssize_t)named.size, NULL),
+            PyBytes_FromStringAndSize((const char *)named.key, p - named.key)))) return NULL;
         if (p) p = next(p, end, '}', &last);
     }
     return p && found && blanks(p, end) == end ? p : NULL;
@@ -357,11 +357,11 @@ static PyObject *joined(const Page *page) {
 /* scan(declaration, body, the list's name or b"", columns: a tuple of lists, what an absent value is, most bytes out)
    -> (output, [where records begin and end, where there is no output], types of drift by field, [other members]) */
 static PyObject *scan(PyObject *Py_UNUSED(self), PyObject *args) {
-    PyObject *capsule, *bytes, *columns, *absent, *answer = NULL;
+    PyObject *capsule, *bytes, *called, *columns, *absent, *answer = NULL;
     char *list, *raw;
     Py_ssize_t size, named, most;
-    if (!PyArg_ParseTuple(args, "OSy#O!On", &capsule, &bytes, &list, &named, &PyTuple_Type, &columns, &absent, &most) ||
-        PyBytes_AsStringAndSize(bytes, &raw, &size)) return NULL;
+    if (!PyArg_ParseTuple(args, "OSSO!On", &capsule, &bytes, &called, &PyTuple_Type, &columns, &absent, &most) ||
+        PyBytes_AsStringAndSize(bytes, &raw, &size) || PyBytes_AsStringAndSize(called, &list, &named)) return NULL;
     const Shape *shape = PyCapsule_GetPointer(capsule, SHAPE);
     if (!shape) return NULL;
     if (PyTuple_Size(columns) > MOST_FIELDS) return PyErr_Format(PyExc_ValueError, "too many columns");
@@ -373,8 +373,8 @@ static PyObject *scan(PyObject *Py_UNUSED(self), PyObject *args) {
                  .spans = PyList_New(0), .rest = PyList_New(0)};
     if (page.spans && page.rest && (!most || add(&page, "{\"students\":[", 13)) &&
         body(&page, list, (size_t)named) && (!most || add(&page, "]}", 2)))
-        answer = Py_BuildValue("(NOy#O)", joined(&page), page.spans, (char *)page.odd, (Py_ssize_t)shape->count,
-                               page.rest);
+        answer = Py_BuildValue("(NONO)", joined(&page), page.spans,
+                               PyBytes_FromStringAndSize((char *)page.odd, shape->count), page.rest);
 #ifdef PAGESCAN_EXACT
     PyMem_Free(raw);
 #endif
