@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -257,19 +257,19 @@ def test_a_child_does_not_wait_for_locks_that_threads_of_its_parent_hold(base: s
     held, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        for lock in locks:
-            lock.acquire()
-        held.set()
-        leave.wait(120)
-        for lock in locks:
-            lock.release()
+        with ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            held.set()
+            leave.wait(120)
 
     thread = threading.Thread(target=hold)
     thread.start()
     assert held.wait(30)
     try:
         assert in_child(lambda: work(names, 2) and in_child(lambda: work(names, 1)))
-        assert all(lock.locked() for lock in locks if hasattr(lock, "locked"))
+        inner = [getattr(lock, "_lock", lock) for lock in locks]
+        assert all(lock.locked() for lock in inner if hasattr(lock, "locked"))
     finally:
         leave.set()
         thread.join()
