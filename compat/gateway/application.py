@@ -83,7 +83,6 @@ class Gateway:
     waits in none.
 
     Args:
-        configuration: the upstream, the callers and the rest.
         store: where nonces, signatures and shared walks are kept.
         observe: told of every request when its answer has ended.
 

@@ -72,7 +72,7 @@ class CallSlots:
         renew_after_fork(self.renew)
 
     def renew(self) -> None:
-        """Begin with none taken, in a process that was forked: the calls that run are its parent's."""
+        """Begin with no call, in a process that was forked: the calls that run are its parent's."""
         self._lock = threading.Lock()
         self._taken: Counter[str] = Counter()
 

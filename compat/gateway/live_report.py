@@ -68,7 +68,7 @@ class LiveReport:
         self._read: dict[Path, tuple[int, Any]] = {}
 
     def renew(self) -> None:
-        """Wait for no report of another's making, in a process that was forked."""
+        """Forget the report that the parent is making, in a process that was forked."""
         self._lock = threading.Lock()
         self._making: threading.Event | None = None
 

@@ -1,4 +1,4 @@
-"""What the gateway writes down: one JSON line a call, and every other message in the same form.
+"""The gateway's log: one JSON line a call, and every other message in the same form.
 
 No line holds a token, a signature, a key, a nonce, a value of a query, a body or anything of a student's record.
 """

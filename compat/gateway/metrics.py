@@ -1,4 +1,4 @@
-"""What the gateway counts, for Prometheus; right across worker processes.
+"""The gateway's metrics for Prometheus, summed over worker processes.
 
 Where ``PROMETHEUS_MULTIPROC_DIR`` names a directory before this module is imported, every process keeps its numbers in
 files there, and :class:`MetricsReader` adds them up. Labels are bounded: routes, statuses, the callers of the
@@ -154,7 +154,7 @@ class MetricsReader:
     def exposition(self) -> bytes:
         """All numbers, in Prometheus's text format."""
         if self._directory is not None:
-            _forget_the_dead(self._directory)
+            _drop_dead_gauges(self._directory)
         return generate_latest(self._registry)
 
     def upstream_seen(self) -> UpstreamSeen:
@@ -187,8 +187,8 @@ def _length_of(path: Path) -> int:
         return 0
 
 
-def _forget_the_dead(directory: Path) -> None:
-    """What a process kept is gone with it; what it counted stays."""
+def _drop_dead_gauges(directory: Path) -> None:
+    """Drop the gauges of processes that have ended; their counters stay."""
     for path in directory.glob("gauge_live*.db"):
         number = int(path.stem.rpartition("_")[2])
         try:

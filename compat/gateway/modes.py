@@ -1,4 +1,4 @@
-"""Calls in which the old endpoint has a part: it answers, or is asked beside or after the new one, and compared."""
+"""Calls that concern the old endpoint too: it answers, or is asked beside or after the new one, to compare them."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def _nothing_more() -> MutableMapping[str, Any]:
 
 @dataclass(frozen=True)
 class PartialAnswer:
-    """What there is of an answer when the thread is left.
+    """What is known of an answer when the call leaves its thread.
 
     Attributes:
         decision: what is to be done with the call.
@@ -153,14 +153,7 @@ class PartialAnswer:
 
 @dataclass(frozen=True)
 class TwoEndpointCalls:
-    """Answers calls that are not the new endpoint's alone.
-
-    Attributes:
-        router: compares behind them.
-        shim: asks the new endpoint.
-        slots: of the callers.
-        old: leads to the old endpoint.
-    """
+    """Answers calls that are not the new endpoint's alone, and has the router compare both answers behind them."""
 
     router: ModeRouter
     shim: Shim

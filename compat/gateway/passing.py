@@ -1,4 +1,4 @@
-"""Requests that go on as they came, by the proxies and certificates of the environment, streamed both ways.
+"""Requests passed through as they came, streamed both ways, by the proxies and certificates of the environment.
 
 Method, path as it was written, query, headers and body go on untouched, but for what belongs to one connection alone
 (RFC 9110, section 7.6.1) and the name of the host. Redirects are the caller's to follow, and compressed bodies the
@@ -105,9 +105,6 @@ class PassThrough:
         """Send a request on and its answer back, and give the status that was sent.
 
         Args:
-            scope: the request.
-            receive: gives its body.
-            send: takes the answer.
             further: headers that the answer gets, unless it has some of that name.
             body: the request's body, where it was read already.
 

@@ -109,8 +109,8 @@ class Connection(HttpToolsProtocol):
     def _replace_waiting_connection(self) -> None:
         """Take the place of the connection that has waited longest for a request.
 
-        Who holds places with heads that do not end loses them to those who call; where every place has a request that
-        is answered, there is none.
+        So a caller whose heads do not end loses its connections to callers that ask. Where a request is being answered
+        on every connection, the new one is refused.
         """
         everybody = cast("set[Connection]", self.connections)
         waiting = [each for each in everybody if each is not self and each.awaits_a_head]
@@ -259,7 +259,7 @@ class Connection(HttpToolsProtocol):
     def _linger(self) -> None:
         """Take no more, but wait until the caller has read the answer.
 
-        A caller that still sends would lose the answer if the connection were closed over what it sends.
+        If the connection were closed while the caller still sends, the caller would lose the answer.
         """
         self._lingering = True
         self.flow.resume_reading()

@@ -188,11 +188,7 @@ async def _within(seconds: float, receive: Receive, whole: float | None = None) 
 
 
 class StreamedBody:
-    """A body that goes on as it comes.
-
-    Args:
-        receive: gives it.
-        silence: seconds for which nothing may come.
+    """A body that goes on as it comes, unless nothing comes for so many seconds.
 
     Attributes:
         failure: what it ended with, where that was not its end.

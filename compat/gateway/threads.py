@@ -74,7 +74,7 @@ class Threads:
     def run(
         self, begin: Callable[[Callable[[], bool]], Steps[_T]], unclaimed: Callable[[_T], object] | None = None
     ) -> asyncio.Future[_T]:
-        """What steps lead to; of the event loop's thread alone.
+        """The result of steps; called in the event loop's thread alone.
 
         Where the future is cancelled, steps that wait are closed, and those that run are left to look for it.
 

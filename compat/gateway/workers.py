@@ -56,14 +56,7 @@ _MADE_BETWEEN = 20_000
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How a worker is run.
-
-    Attributes:
-        stop_within: seconds that calls may still run when it is told to stop.
-        metrics_directory: where it counts.
-        tls_certificate: a certificate chain, PEM; None for plain HTTP.
-        tls_key: its key, PEM.
-    """
+    """How a worker is run: where it counts, and the seconds that calls may still run when it is told to stop."""
 
     stop_within: int
     metrics_directory: Path
@@ -267,7 +260,7 @@ class Worker:
             self._pipe.close()
 
     def is_silent(self) -> bool:
-        """Whether it has not answered for long; asks again now and then."""
+        """True if it has not answered for too long. Asks again now and then."""
         now = time.monotonic()
         if self.started and now - self._asked > _ASKED_EVERY:
             self._asked = now
@@ -276,7 +269,7 @@ class Worker:
 
     @property
     def longest_silence(self) -> float:
-        """Seconds that it may leave its parent without an answer."""
+        """Seconds for which it may give its parent no answer."""
         return SILENT_FOR if self.started else _STARTING
 
 

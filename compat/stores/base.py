@@ -142,8 +142,6 @@ def digests(token_digest: bytes, nonce: str | None, signature: str, length: int,
 
     Args:
         token_digest: keys the digests, so that one caller's nonces are not another's.
-        nonce: the nonce, or None.
-        signature: the signature.
         length: bytes of a digest.
         salt: at most 16 bytes that the store keeps to itself.
     """

@@ -33,9 +33,6 @@ class FileSeal:
     A copy put in the place of the file has other times, and mostly another number. The file system's time of the last
     change cannot be set by who copies. Every process that uses the file holds a shared lock of the note, which is
     empty meanwhile; so after a crash the file counts as changed.
-
-    Args:
-        path: the file.
     """
 
     def __init__(self, path: Path) -> None:

@@ -149,10 +149,6 @@ class CallRecorder:
 
     The old endpoint answers, as in the mode ``shadow``, and the new one is asked behind it.
 
-    Args:
-        configuration: both endpoints.
-        folder: for the recording.
-
     Raises:
         ConfigurationError: nothing says where the old endpoint is.
     """
