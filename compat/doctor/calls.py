@@ -20,8 +20,6 @@ from compat.text.json import Number
 
 __all__ = [
     "DIGESTS",
-    "Choice",
-    "Deviation",
     "Draft",
     "Evidence",
     "Rejoined",
@@ -320,36 +318,6 @@ def legacy_call(request: SeenRequest) -> tuple[LegacyCall, bool] | None:
 def token_seen(request: SeenRequest) -> str:
     """The API token of a request, or nothing."""
     return token_of((request.headers or {}).get("authorization"))
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """One choice that is not the documented one.
-
-    Attributes:
-        name: what programs call it.
-        did: what the client did, to follow "The client".
-        fix: the smallest change that helps.
-        apply: the draft with that choice made; the same draft where it makes no difference.
-    """
-
-    name: str
-    did: str
-    fix: str
-    apply: Callable[[Draft, Evidence], Draft]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Deviations of which a client has at most one.
-
-    Attributes:
-        about: what is chosen.
-        deviations: the wrong ways, the likelier the earlier.
-    """
-
-    about: str
-    deviations: tuple[Deviation, ...]
 
 
 _SHOWN = frozenset(

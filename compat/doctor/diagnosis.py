@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timezone, tzinfo
 
-from compat.doctor.calls import Deviation, Draft, SeenRequest, evidence_of, legacy_call, masked
+from compat.doctor.calls import Draft, SeenRequest, evidence_of, legacy_call, masked
+from compat.doctor.dialects import CUT, Deviation
 from compat.doctor.search import MOST, documented, explain
-from compat.doctor.signed_values import CUT
 from compat.errors import InvalidParameter
 from compat.legacy import parameters as bodies
 from compat.legacy.parameters import QUERY_CHARSET, Parameters, check, gather
@@ -67,10 +67,7 @@ class Diagnosis:
         return {
             "accepted": self.accepted,
             "explained": self.explained,
-            "findings": [
-                {"name": each.name, "says": each.says, "fix": each.fix, "refuses": each.refuses}
-                for each in self.findings
-            ],
+            "findings": [asdict(each) for each in self.findings],
             "signed": self.signed,
             "to_sign": self.to_sign,
         }
@@ -322,18 +319,20 @@ _HASH = Finding(
 )
 
 
+NO_TIMESTAMP = Finding(
+    "no-timestamp", "The call has no timestamp of at most 15 digits.", "Send the milliseconds since 1970 as timestamp."
+)
+NO_NONCE = Finding("no-nonce", "The call has no nonce of digits.", "Send a random number as nonce.")
+
+
 def _time_findings(route: Route, values: Mapping[str, str], now: float, sent_at: float | None) -> Iterator[Finding]:
     timestamp, nonce = values.get("timestamp", ""), values.get("nonce", "")
     if not _digits(timestamp) or len(timestamp) > 15:
-        yield Finding(
-            "no-timestamp",
-            "The call has no timestamp of at most 15 digits.",
-            "Send the milliseconds since 1970 as timestamp.",
-        )
+        yield NO_TIMESTAMP
     else:
         yield from _skew_findings(int(timestamp), now, sent_at)
     if not _digits(nonce):
-        yield Finding("no-nonce", "The call has no nonce of digits.", "Send a random number as nonce.")
+        yield NO_NONCE
     elif int(nonce[:20]) in _SECONDS:
         yield Finding(
             "nonce-in-seconds",

@@ -6,15 +6,17 @@ import getopt
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from compat.doctor.calls import Deviation, SeenRequest, UnreadableCall, evidence_of
+from compat.doctor.calls import SeenRequest, UnreadableCall, evidence_of
 from compat.doctor.diagnosis import (
     HEADERS,
     MISSPELT,
+    NO_NONCE,
     NO_SIGNATURE,
+    NO_TIMESTAMP,
     UNCLEAR,
     UNEXPLAINED,
     UNREAD,
@@ -24,7 +26,8 @@ from compat.doctor.diagnosis import (
     deviation_finding,
     skew_finding,
 )
-from compat.doctor.search import CHOICES, FORMS, LAST, explain
+from compat.doctor.dialects import CHOICES, FORMS, LAST
+from compat.doctor.search import explain
 from compat.legacy.parameters import gather
 from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import Caller
@@ -44,30 +47,29 @@ CLUED = ("wrong signature", "timestamp outside five minutes")
 
 
 _MOST = 1
-_REASONS: Mapping[str, tuple[str, str, str]] = {
-    "unknown token": (
+_MEANINGS: Mapping[str, Finding] = {
+    **UNREAD,
+    **UNCLEAR,
+    **MISSPELT,
+    "unknown token": Finding(
         "unknown-token",
         "The token is no caller's in the gateway's configuration, or its header has another form.",
         "Send Authorization: Token token=<the API token> of one of [[callers]].",
     ),
-    "no timestamp": (
-        "no-timestamp",
-        "The call has no timestamp of at most 15 digits.",
-        "Send the milliseconds since 1970 as timestamp.",
-    ),
-    "timestamp outside five minutes": (
+    "no timestamp": NO_TIMESTAMP,
+    "timestamp outside five minutes": Finding(
         "clock-skew",
         "The timestamp is more than five minutes off the gateway's clock.",
         "Set the client's clock by NTP, send milliseconds, and sign a call just before it is sent.",
     ),
-    "no nonce": ("no-nonce", "The call has no nonce of digits.", "Send a random number as nonce."),
-    "signed before the store was made": (
+    "no nonce": NO_NONCE,
+    "signed before the store was made": Finding(
         "before-the-store",
         "The timestamp is older than the store of nonces, which was made, emptied or replaced since: the call may have "
         "been answered before.",
         "Sign the call anew. A client whose clock is late succeeds once it has passed that moment: set it by NTP.",
     ),
-    "nonce or signature used before": (
+    "nonce or signature used before": Finding(
         "used-before",
         "The nonce or the signature came before: the call was sent twice, or two calls have one nonce, as nonces in "
         "seconds have.",
@@ -75,7 +77,7 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
         'replay = "signature" for this caller.',
     ),
 }
-"""The verifier's reason to what it means."""
+"""The reason of a refusal to what it means."""
 
 
 def token_clue(authorization: str | None) -> dict[str, Any] | None:
@@ -147,24 +149,19 @@ def diagnose_entry(entry: Mapping[str, Any]) -> Diagnosis:
     if reason == "wrong signature" and details.get("no_signature"):
         return Diagnosis((NO_SIGNATURE,))
     if reason == "wrong signature":
-        known = {each.name: each for each in _all_deviations()}
+        known = {
+            each.name: each for each in (*(each for choice in CHOICES for each in choice.deviations), *FORMS, *LAST)
+        }
         told = [known[name] for name in details.get("signed_as", ()) if name in known]
         findings = [deviation_finding(each) for each in told] or [UNEXPLAINED]
         return Diagnosis(tuple(findings), explained=bool(told))
-    for meanings in (UNREAD, UNCLEAR, MISSPELT):
-        if reason in meanings:
-            return Diagnosis((meanings[reason],))
-    if reason not in _REASONS:
-        says = "The gateway refused the call for a reason that is not about its signature; the entry says it."
-        return Diagnosis((Finding("other-reason", says),), explained=False)
     skew = details.get("skew")
     if reason == "timestamp outside five minutes" and isinstance(skew, int):
         return Diagnosis((skew_finding(skew),))
-    return Diagnosis((Finding(*_REASONS[reason]),))
-
-
-def _all_deviations() -> Iterable[Deviation]:
-    return [*(each for choice in CHOICES for each in choice.deviations), *FORMS, *LAST]
+    if reason in _MEANINGS:
+        return Diagnosis((_MEANINGS[reason],))
+    says = "The gateway refused the call for a reason that is not about its signature; the entry says it."
+    return Diagnosis((Finding("other-reason", says),), explained=False)
 
 
 _SHORT = "#012346BGIJLMNORSVZafgijklnpqsvA:C:D:E:F:H:K:P:Q:T:U:X:Y:b:c:d:e:h:m:o:r:t:u:w:x:y:z:"

@@ -5,164 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations, product
 from math import factorial
 from urllib.parse import unquote
 
-from compat.doctor.calls import DIGESTS, Choice, Deviation, Draft, Evidence
-from compat.doctor.signed_text import BEFORE, BEHIND, CHARSET, DIGEST, EQUALS, JOINER, KEY, ORDER
-from compat.doctor.signed_values import BOOLEANS, EMPTIES, ENCODING, STRUCTURES, TIMES
+from compat.doctor.calls import DIGESTS, Draft, Evidence
+from compat.doctor.dialects import ANY_ORDER, CHOICES, FORMS, SIGNED_AGAIN, Deviation, key_of
 
-__all__ = [
-    "CHOICES",
-    "COVERAGE",
-    "FORMS",
-    "IDS",
-    "LAST",
-    "MOST",
-    "Explanation",
-    "SignatureForm",
-    "documented",
-    "draft_of",
-    "explain",
-    "read_signature",
-]
+__all__ = ["MOST", "Explanation", "SignatureForm", "documented", "draft_of", "explain", "read_signature"]
 
-_Apply = Callable[[Draft, Evidence], Draft]
-
-
-def _without(drop: Callable[[str, str, Evidence], bool]) -> _Apply:
-    """Without some of the parameters."""
-    return lambda draft, evidence: replace(
-        draft, values={name: value for name, value in draft.values.items() if not drop(name, value, evidence)}
-    )
-
-
-def _with(**more: str) -> _Apply:
-    return lambda draft, evidence: replace(draft, values={**draft.values, **more})
-
-
-def _id_as_exam_id(draft: Draft, evidence: Evidence) -> Draft:
-    if "exam_id" in draft.values:
-        return draft
-    return replace(draft, values={("exam_id" if name == "id" else name): value for name, value in draft.values.items()})
-
-
-def _other_id(draft: Draft, evidence: Evidence) -> Draft:
-    return draft if evidence.other_id is None else replace(draft, values={**draft.values, "id": evidence.other_id})
-
-
-IDS = Choice(
-    "the id of the path",
-    (
-        Deviation(
-            "id-left-out",
-            "left the id of the path out of the signed text.",
-            "Sign the path's id too, as the parameter id.",
-            _without(lambda name, value, evidence: name == "id"),
-        ),
-        Deviation(
-            "id-as-exam-id",
-            "signed the path's id under the name exam_id, as student sessions want it.",
-            "Sign it under the name id on the deprecated routes.",
-            _id_as_exam_id,
-        ),
-        Deviation(
-            "id-stale",
-            "signed the id of the query or body, which is not the id of the path.",
-            "Write the id that is signed into the path, and sign anew for every exam.",
-            _other_id,
-        ),
-    ),
-)
-
-_NEEDED = ("id", "nonce", "timestamp")
-_SIGN_ALL = "Sign every parameter but the signature, wherever it is sent: path, query, JSON or form body."
-COVERAGE = Choice(
-    "which parameters are signed",
-    (
-        Deviation(
-            "body-left-out",
-            "left the parameters of the body out of the signed text.",
-            _SIGN_ALL,
-            _without(lambda name, value, evidence: name in evidence.body_names),
-        ),
-        Deviation(
-            "query-left-out",
-            "left the parameters of the query out of the signed text.",
-            _SIGN_ALL,
-            _without(lambda name, value, evidence: name in evidence.query_names),
-        ),
-        Deviation(
-            "only-the-required",
-            "signed no parameter beside id, nonce and timestamp.",
-            _SIGN_ALL,
-            _without(lambda name, value, evidence: name not in _NEEDED),
-        ),
-        Deviation(
-            "timestamp-left-out",
-            "left the timestamp out of the signed text.",
-            _SIGN_ALL,
-            _without(lambda name, value, evidence: name == "timestamp"),
-        ),
-        Deviation(
-            "nonce-left-out",
-            "left the nonce out of the signed text.",
-            _SIGN_ALL,
-            _without(lambda name, value, evidence: name == "nonce"),
-        ),
-        Deviation(
-            "time-and-nonce-left-out",
-            "left timestamp and nonce out of the signed text.",
-            _SIGN_ALL,
-            _without(lambda name, value, evidence: name in ("timestamp", "nonce")),
-        ),
-        Deviation(
-            "signature-included",
-            "signed an empty signature= too.",
-            "Leave the signature itself out of the signed text.",
-            _with(signature=""),
-        ),
-        Deviation(
-            "signature-included-as-none",
-            "signed signature=None too.",
-            "Leave the signature itself out of the signed text.",
-            _with(signature="None"),
-        ),
-        Deviation(
-            "token-included",
-            "signed the API token too, as the parameter api_token.",
-            "Leave the token out of the signed text: it is a header, no parameter.",
-            lambda draft, evidence: (
-                replace(draft, values={**draft.values, "api_token": evidence.api_token})
-                if evidence.api_token
-                else draft
-            ),
-        ),
-    ),
-)
-
-
-CHOICES: tuple[Choice, ...] = (
-    IDS,
-    BOOLEANS,
-    EMPTIES,
-    STRUCTURES,
-    TIMES,
-    ENCODING,
-    COVERAGE,
-    ORDER,
-    EQUALS,
-    JOINER,
-    BEFORE,
-    BEHIND,
-    CHARSET,
-    KEY,
-    DIGEST,
-)
-"""In the order in which a client makes them, so that each is applied to what those before it left."""
+_UPPER, _SURROUNDED, _BASE64, _BASE64_OF_HEX = FORMS
 
 MOST = 3
 """Deviations that are looked for at once; three make 20,000 to 35,000 texts, a second's work."""
@@ -196,7 +50,7 @@ class Explanation:
     """How a signature was made.
 
     Attributes:
-        deviations: what the client did otherwise, in the order of :data:`CHOICES`; none for the documented way.
+        deviations: what the client did otherwise, in the order of ``CHOICES``; none for the documented way.
         draft: the signed text with these deviations.
     """
 
@@ -234,7 +88,7 @@ def explain(evidence: Evidence, most: int = MOST) -> Explanation | None:
         # One more deviation at most: a search of its own for every caller would take too long.
         found = _found(replace(evidence, secret_key=key), form, min(most - 1, 1))
         if found is not None:
-            return replace(found, deviations=(_key_of(name), *found.deviations))
+            return replace(found, deviations=(key_of(name), *found.deviations))
     return None
 
 
@@ -284,15 +138,6 @@ def _made(draft: Draft, form: SignatureForm) -> bool:
     if text is None or draft.digest not in _LENGTHS.get(len(form.digest), _OF_SHA256):
         return False
     return hmac.compare_digest(DIGESTS[draft.digest](draft.key, text), form.digest)
-
-
-def _key_of(name: str) -> Deviation:
-    return Deviation(
-        "key-of-another-caller",
-        f"used the secret key of {name}, which does not belong to its token.",
-        "Give the client the token and the secret key of one caller.",
-        lambda draft, evidence: draft,
-    )
 
 
 def _found(evidence: Evidence, form: SignatureForm, most: int) -> Explanation | None:
@@ -358,32 +203,3 @@ def _from_base64(text: str) -> bytes:
         return base64.b64decode(usual + "=" * (-len(usual) % 4), validate=True)
     except ValueError:
         return b""
-
-
-def _form(name: str, did: str) -> Deviation:
-    return Deviation(
-        name, did, "Send the signature as hex: 64 digits, a to f in lower case.", lambda draft, evidence: draft
-    )
-
-
-_UPPER = _form("signature-in-upper-case", "wrote the signature in upper-case hex.")
-_SURROUNDED = _form("signature-with-more-around", "wrote more than the hex digits: a prefix, quotes or blanks.")
-_BASE64 = _form("signature-in-base64", "wrote the signature in base64.")
-_BASE64_OF_HEX = _form("signature-base64-of-hex", "wrote the signature's hex digits in base64.")
-SIGNED_AGAIN = Deviation(
-    "signature-signed-again",
-    "signed an earlier signature too, as a parameter: it was still among them when the call was signed again.",
-    "Take the signature out of the parameters before they are signed anew.",
-    lambda draft, evidence: draft,
-)
-ANY_ORDER = Deviation(
-    "order-of-its-own",
-    "signed the parameters in an order of its own, which changes from call to call where a map gives it, as in Go.",
-    "Sort the parameters by name.",
-    lambda draft, evidence: draft,
-)
-LAST = (SIGNED_AGAIN, ANY_ORDER)
-"""Looked for where no set of the others made the signature: each of them stands for many texts."""
-
-FORMS = (_UPPER, _SURROUNDED, _BASE64, _BASE64_OF_HEX)
-"""How the text of a signature may differ; read off it, so never searched for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from compat.doctor.search import CHOICES, FORMS, LAST
+from compat.doctor.dialects import CHOICES, FORMS, LAST
 
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 SOURCES = Path(__file__).parents[2] / "compat" / "doctor"

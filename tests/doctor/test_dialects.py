@@ -17,9 +17,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import compat
-from compat.doctor.calls import DIGESTS, Deviation, Evidence, SeenRequest, evidence_of, legacy_call
+from compat.doctor.calls import DIGESTS, Evidence, SeenRequest, evidence_of, legacy_call
 from compat.doctor.diagnosis import diagnose
-from compat.doctor.search import CHOICES, draft_of, explain
+from compat.doctor.dialects import CHOICES, Deviation
+from compat.doctor.search import draft_of, explain
 from compat.legacy.parameters import gather
 
 KEY = "c2VjcmV0IGtleSAx"
