@@ -16,12 +16,11 @@ from typing import Any
 from marshmallow import Schema
 
 from compat.errors import MappingError
-from compat.mapping.exact import Conversions
 from compat.mapping.remainder import NOTHING_LEFT, Remainder, copied, same
 from compat.schemas import SessionOutputSchema, StudentSchema
 from compat.schemas.fields import Typed
-from compat.schemas.rules import Constant, Default, Exact, Latest, LookedUp, Rule, SessionText, Time
-from compat.schemas.student import CARRIED_KEY, check_declaration
+from compat.schemas.rules import Exact, Rule, Ties
+from compat.schemas.student import CARRIED_KEY, check_declaration, exact_rules
 from compat.text import instants
 
 __all__ = ["NOBODY", "SessionLens", "Translation"]
@@ -35,9 +34,10 @@ _MADE = ("durationInSeconds", "toolId", "wasteDurationInSeconds", "wastePercenta
 
 @dataclass(frozen=True)
 class _Declaration:
-    """A legacy schema, read once: its fields, those that a session says exactly, and what validates them."""
+    """A legacy schema, read once: its fields' rules, those that a session says exactly, and what validates them."""
 
     columns: Mapping[str, Typed]
+    rules: Mapping[str, Rule]
     exact: Mapping[str, Exact]
     schema: Schema
 
@@ -45,8 +45,8 @@ class _Declaration:
 @functools.cache
 def _declared(student: type[Schema]) -> _Declaration:
     columns = check_declaration(student, SessionOutputSchema)
-    exact = {name: column.rule for name, column in columns.items() if isinstance(column.rule, Exact)}
-    return _Declaration(columns, exact, student())
+    rules = {name: column.rule for name, column in columns.items() if column.rule is not None}
+    return _Declaration(columns, rules, exact_rules(columns), student())
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,11 @@ class SessionLens:
     def __init__(
         self, exams: Mapping[int, str], zone: tzinfo = timezone.utc, student: type[Schema] = StudentSchema
     ) -> None:
-        self.exams = dict(exams)
-        self.zone = zone
         self.student = student
         declared = _declared(student)
-        self.columns, self._exact, self._students = declared.columns, declared.exact, declared.schema
-        conversions = Conversions(exams, zone)
-        self.conversions = {name: conversions.of(name, rule) for name, rule in self._exact.items()}
+        self.columns, self._rules, self._exact = declared.columns, declared.rules, declared.exact
+        self._students = declared.schema
+        self._ties = Ties(exams, zone)
 
     def to_legacy(self, session: Mapping[str, Any], person: Mapping[str, Any] = NOBODY) -> Translation:
         """Show a session as a legacy record.
@@ -108,17 +106,10 @@ class SessionLens:
         Raises:
             MappingError: the session field behind it cannot be read.
         """
-        carried = carried_values(session)
-        rule = self.columns[name].rule
-        if isinstance(rule, Exact):
-            live = session.get(rule.source)
-            made = self.conversions[name].to_legacy(live)
-            if isinstance(rule, Time) and self._names_the_same(carried.get(name), live):
-                return carried[name]
-            return made
-        if name in carried:
+        carried, rule = carried_values(session), self._rules[name]
+        if name in carried and rule.counts(carried[name], session, self._ties):
             return carried[name]
-        return self._stand_in(session, rule, person)
+        return rule.legacy(session, person, self._ties)
 
     def to_session(
         self,
@@ -159,45 +150,7 @@ class SessionLens:
         for rule in self._exact.values():
             if rule.source in problems:
                 raise MappingError(rule.source, problems[rule.source][0])
-            if isinstance(rule, Time) and (text := session.get(rule.source)) is not None:
-                self._check_time(rule.source, text)
-
-    def _check_time(self, source: str, text: str) -> None:
-        try:
-            self._instant(text)
-        except ValueError:
-            raise MappingError(source, "Must be a time.") from None
-
-    def _stand_in(self, session: Mapping[str, Any], rule: Rule | None, person: Mapping[str, Any]) -> Any:
-        if isinstance(rule, Constant | Default):
-            return copied(rule.value)
-        if isinstance(rule, SessionText):
-            return session[rule.source]
-        if isinstance(rule, LookedUp):
-            metadata = session.get("metadata")
-            own = metadata if isinstance(metadata, dict) else {}
-            return own[rule.key] if rule.key in own else person.get(rule.key)
-        if isinstance(rule, Latest):
-            texts = [text for name in rule.times if (text := session.get(name)) is not None]
-            return self._written(max(texts, key=self._instant))
-        raise TypeError(f"{type(rule).__name__} says nothing of a stand-in")
-
-    def _instant(self, text: str) -> instants.Instant:
-        return instants.read(text, self.zone)
-
-    def _written(self, text: str) -> str:
-        try:
-            return instants.write(self._instant(text), self.zone)
-        except ValueError:
-            return text
-
-    def _names_the_same(self, carried: Any, live: Any) -> bool:
-        if not isinstance(carried, str) or not isinstance(live, str):
-            return False
-        try:
-            return self._instant(carried) == self._instant(live)
-        except ValueError:
-            return False
+            rule.check(session.get(rule.source), self._ties)
 
     def _shows(self, session: Mapping[str, Any], name: str, value: Any, person: Mapping[str, Any]) -> bool:
         if name in self.columns:
@@ -212,26 +165,22 @@ class SessionLens:
             if name in problems:
                 raise MappingError(name, problems[name][0])
             session[rule.source] = self._session_value(name, rule, record[name], remainder)
-        start, end = self._instant(session["startedAtTime"]), self._instant(session["endedAtTime"])
-        if end < start:
+        if self._seconds(session) < 0:
             raise MappingError("end_time", "Must not lie before start_time.")
         return session
 
     def _session_value(self, name: str, rule: Exact, value: Any, remainder: Remainder) -> Any:
-        conversion = self.conversions[name]
-        if rule.source in remainder.exact:
-            original = remainder.exact[rule.source]
-            if isinstance(rule, Time):
-                if self._names_the_same(value, original):
-                    return original
-            elif same(conversion.to_legacy(original), value):
-                return original
-        return conversion.to_session(value)
+        original = remainder.exact.get(rule.source)
+        if rule.source in remainder.exact and rule.stands_for(original, value, self._ties):
+            return original
+        return rule.session(name, value, self._ties)
+
+    def _seconds(self, session: Mapping[str, Any]) -> int:
+        start, end = (self._ties.instant(session[name]) for name in ("startedAtTime", "endedAtTime"))
+        return instants.whole_seconds_between(start, end)
 
     def _made_part(self, session: Mapping[str, Any]) -> dict[str, Any]:
-        start, end = self._instant(session["startedAtTime"]), self._instant(session["endedAtTime"])
-        seconds = instants.whole_seconds_between(start, end)
-        return dict(zip(_MADE, (seconds, session["applicationId"], 0, 0), strict=True))
+        return dict(zip(_MADE, (self._seconds(session), session["applicationId"], 0, 0), strict=True))
 
     def _remainder(self, session: Mapping[str, Any], record: Mapping[str, Any]) -> Remainder:
         made = self._made_part(session)
@@ -258,7 +207,7 @@ class SessionLens:
 
     def _made_alike(self, name: str, value: Any, original: Any) -> bool:
         try:
-            return same(self.conversions[name].to_session(value), original)
+            return same(self._exact[name].session(name, value, self._ties), original)
         except MappingError:
             return False
 

@@ -12,7 +12,6 @@ from compat.mapping.compiled import REFUSED, SessionPages, Times
 from compat.mapping.lens import NOBODY, SessionLens, Translation, carried_values
 from compat.mapping.remainder import Remainder
 from compat.schemas import COLUMNS
-from compat.schemas.rules import Exact
 from compat.text.json import dumps, loads
 
 __all__ = [
@@ -76,15 +75,10 @@ def stand_ins(session: Mapping[str, Any], person: Mapping[str, Any] = NOBODY) ->
     A field counts whose value is neither exact, nor carried, nor looked up.
     """
     carried = carried_values(session)
-    metadata = session.get("metadata")
-    own = metadata if isinstance(metadata, dict) else {}
     return {
         name: column.rule.loss
         for name, column in COLUMNS.items()
-        if column.rule is not None
-        and not isinstance(column.rule, Exact)
-        and name not in carried
-        and not (column.rule.category == "looked up" and (name in own or name in person))
+        if column.rule is not None and name not in carried and not column.rule.told(session, person)
     }
 
 

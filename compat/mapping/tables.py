@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
-from marshmallow import fields
-
-from compat.schemas import COLUMNS, SessionOutputSchema
+from compat.schemas import COLUMNS
 from compat.schemas.fields import Typed
 from compat.schemas.rules import Constant, Default, Exact, LookedUp, Rule, SessionOnly
+from compat.schemas.student import SESSION_ONLY
 
 __all__ = [
     "CATEGORIES",
@@ -29,7 +27,6 @@ SUMMARY_COLUMNS = ("id", "name", "email", "status", "start_time", "end_time")
 CATEGORIES = tuple(kind.category for kind in (Exact, Constant, LookedUp, Default, SessionOnly))
 """Every class, the nearer to lossless the earlier."""
 
-_SESSION_FIELDS: Mapping[str, fields.Field[Any]] = SessionOutputSchema._declared_fields
 _LEGACY_HEADINGS = ("Legacy field", "Type", "Class", "From the session", "Back to the session", "Loss")
 _SESSION_HEADINGS = ("Session field", "Type", "In a session made from a legacy record", "Loss")
 
@@ -56,14 +53,8 @@ class MappingRow:
 
     def as_dict(self) -> dict[str, str]:
         """The row as a JSON object."""
-        return {
-            "field": self.field,
-            "type": self.type,
-            "class": self.category,
-            "from": self.derived_from,
-            "back": self.back,
-            "loss": self.loss,
-        }
+        given = asdict(self)
+        return {{"category": "class", "derived_from": "from"}.get(name, name): text for name, text in given.items()}
 
 
 def legacy_rows() -> list[MappingRow]:
@@ -73,11 +64,7 @@ def legacy_rows() -> list[MappingRow]:
 
 def session_rows() -> list[MappingRow]:
     """A row for each session field that a legacy record has no place for."""
-    return [
-        _row(name, field, field.rule)
-        for name, field in _SESSION_FIELDS.items()
-        if isinstance(field, Typed) and isinstance(field.rule, SessionOnly)
-    ]
+    return [_row(name, field, field.rule) for name, field in SESSION_ONLY.items() if field.rule is not None]
 
 
 def mapping_rows(category: str | None = None) -> list[MappingRow]:

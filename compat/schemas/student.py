@@ -8,6 +8,8 @@ form, the hypothesis strategies and what a recording keeps are all read off :cla
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from marshmallow import EXCLUDE, INCLUDE, Schema
 
 from compat.schemas.fields import Array, Boolean, Integer, Record, String, Time, Typed
@@ -28,12 +30,14 @@ from compat.schemas.rules import Time as SameTime
 __all__ = [
     "CARRIED_KEY",
     "COLUMNS",
+    "SESSION_ONLY",
     "STATUSES",
     "STUDENT_FIELDS",
     "PaginatedSessionsOutputSchema",
     "SessionOutputSchema",
     "StudentSchema",
     "check_declaration",
+    "exact_rules",
 ]
 
 
@@ -171,8 +175,8 @@ def check_declaration(student: type[Schema], session: type[Schema]) -> dict[str,
 
     Raises:
         TypeError: a field without a rule, a rule that names no session field, a stand-in of another type than the
-            field's, two fields that claim to be the exact form of one session field, or a session field that no
-            legacy field knows and that is not declared to be the session's own.
+            field's, two fields that claim to be the exact form of one session field, a rule that does not say its
+            column, or a session field that no legacy field knows and that is not declared to be the session's own.
     """
     known = session._declared_fields
     columns: dict[str, Typed] = {}
@@ -187,11 +191,20 @@ def check_declaration(student: type[Schema], session: type[Schema]) -> dict[str,
             raise TypeError(f"{student.__name__}: {other} and {name} both claim {field.rule.source!r}")
         _check_stand_in(student, name, field, field.rule)
         columns[name] = field
+    for name, field in columns.items():
+        kind = type(field.rule)
+        if issubclass(kind, Rule) and kind.column is Rule.column:
+            raise TypeError(f"{student.__name__}.{name}: {kind.__name__} does not say its column")
     used = {source for field in columns.values() if field.rule for source in field.rule.sources}
     for name, field in known.items():
         if name not in used and not isinstance(getattr(field, "rule", None), SessionOnly):
             raise TypeError(f"{session.__name__}.{name} is known to no legacy field: give it a SessionOnly rule")
     return columns
+
+
+def exact_rules(columns: Mapping[str, Typed]) -> dict[str, Exact]:
+    """The rules of the fields that a session says exactly, by their names."""
+    return {name: column.rule for name, column in columns.items() if isinstance(column.rule, Exact)}
 
 
 def _check_stand_in(student: type[Schema], name: str, field: Typed, rule: Rule) -> None:
@@ -200,6 +213,13 @@ def _check_stand_in(student: type[Schema], name: str, field: Typed, rule: Rule) 
     if not field.accepts(rule.value):
         raise TypeError(f"{student.__name__}.{name}: {rule.value!r} is not {field.kind}")
 
+
+SESSION_ONLY: dict[str, Typed] = {
+    name: field
+    for name, field in SessionOutputSchema._declared_fields.items()
+    if isinstance(field, Typed) and isinstance(field.rule, SessionOnly)
+}
+"""The session's own fields."""
 
 COLUMNS = check_declaration(StudentSchema, SessionOutputSchema)
 """Legacy field name to its declaration, in the seed's order."""

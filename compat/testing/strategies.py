@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from marshmallow import Schema
 
 from compat.legacy.query import STATUSES, operators_of
-from compat.mapping.exact import FIRST_SURROGATE
 from compat.schemas import COLUMNS, SessionOutputSchema, StudentSchema
 from compat.schemas.fields import Typed
-from compat.schemas.rules import Exact
-from compat.schemas.student import CARRIED_KEY, check_declaration
+from compat.schemas.rules import FIRST_SURROGATE
+from compat.schemas.student import CARRIED_KEY, check_declaration, exact_rules
 
 __all__ = ["edits", "exams", "instant_texts", "json_values", "legacy_records", "queries", "sessions"]
 
@@ -62,17 +61,17 @@ def exams(draw: st.DrawFn) -> dict[int, str]:
     return {exam_id: str(draw(st.uuids())) for exam_id in ids}
 
 
+_TYPED: Mapping[str, st.SearchStrategy[Any]] = {
+    "integer": _INTEGERS,
+    "boolean": st.booleans(),
+    "string": _TEXTS,
+    "array": st.lists(json_values(3), max_size=2),
+}
+
+
 def column_values(column: Typed) -> st.SearchStrategy[Any]:
     """A value of a legacy column, null among them."""
-    if column.json == "integer":
-        return st.one_of(st.none(), _INTEGERS)
-    if column.json == "boolean":
-        return st.one_of(st.none(), st.booleans())
-    if column.is_time:
-        return st.one_of(st.none(), instant_texts())
-    if column.json == "array":
-        return st.one_of(st.none(), st.lists(json_values(3), max_size=2))
-    return st.one_of(st.none(), _TEXTS)
+    return st.one_of(st.none(), instant_texts() if column.is_time else _TYPED[column.json])
 
 
 def _spans() -> st.SearchStrategy[tuple[str, str]]:
@@ -107,7 +106,7 @@ def _declared(student: type[Schema]) -> tuple[st.SearchStrategy[dict[str, Any]],
     """Values of every declared field, and the names of those that a session does not need."""
     columns = COLUMNS if student is StudentSchema else check_declaration(student, SessionOutputSchema)
     values = st.fixed_dictionaries({name: column_values(column) for name, column in columns.items()})
-    return values, [name for name, column in columns.items() if not isinstance(column.rule, Exact)]
+    return values, [name for name, column in columns.items() if name not in exact_rules(columns)]
 
 
 _JSON = json_values()

@@ -10,8 +10,8 @@ import msgspec
 
 from compat.errors import UpstreamError
 from compat.legacy.query import Comparable
-from compat.mapping.exact import FIRST_SURROGATE
 from compat.schemas.fields import Typed, json_type
+from compat.schemas.rules import FIRST_SURROGATE
 from compat.text import instants
 from compat.text.json import loads, unmasked_text
 from compat.upstream.base import Columns, Row, Sortable

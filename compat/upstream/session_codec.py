@@ -24,10 +24,10 @@ from compat.mapping.compiled import (
 )
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH, odd_paths
-from compat.mapping.exact import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import json_type
+from compat.schemas.rules import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.text.json import array_of, check_utf_8, dumps, unmasked, unmasked_text
 from compat.upstream.base import (
     Codec,

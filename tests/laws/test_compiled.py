@@ -14,9 +14,9 @@ from compat.core.index import sort_key
 from compat.errors import MappingError
 from compat.mapping import BulkLens, SessionLens
 from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times, WrittenTimes
-from compat.mapping.exact import legacy_id, legacy_ids
 from compat.mapping.remainder import same
 from compat.schemas import STUDENT_FIELDS
+from compat.schemas.rules import legacy_id, legacy_ids
 from compat.testing.strategies import instant_texts, json_values, legacy_records, sessions
 from compat.text import instants
 from compat.text.json import dumps, loads

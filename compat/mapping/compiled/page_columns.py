@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from compat.mapping.compiled.written_times import Written, WrittenTimes
-from compat.mapping.exact import legacy_ids
+from compat.schemas.rules import legacy_ids
 
 __all__ = ["PageColumns"]
 

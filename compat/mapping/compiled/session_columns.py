@@ -14,11 +14,21 @@ from compat.mapping.compiled.time_columns import TimeColumns
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.to_legacy import one_each
 from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH
-from compat.mapping.exact import legacy_ids
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Time as TimeField
 from compat.schemas.fields import Typed
-from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, Rule, SessionText, Time
+from compat.schemas.rules import (
+    Application,
+    Constant,
+    Default,
+    Identifier,
+    Latest,
+    LookedUp,
+    Rule,
+    SessionText,
+    Time,
+    legacy_ids,
+)
 from compat.text.json import array_of
 
 __all__ = ["SessionColumns"]

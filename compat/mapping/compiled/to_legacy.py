@@ -12,9 +12,8 @@ from msgspec import UNSET, Raw
 from compat.mapping.compiled.refused import REFUSED, Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import session_types
-from compat.mapping.exact import legacy_id
 from compat.schemas import COLUMNS
-from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time
+from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time, legacy_id
 from compat.schemas.student import CARRIED_KEY
 from compat.text.json import array_of
 

@@ -19,10 +19,10 @@ from compat.mapping.compiled.odd_fields import has_negative_zero
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import struct
-from compat.mapping.exact import FIRST_SURROGATE
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Array
 from compat.schemas.rules import (
+    FIRST_SURROGATE,
     Application,
     Constant,
     Default,
