@@ -12,25 +12,12 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from compat.config.schemas import (
-    BlackoutSchema,
-    BrownoutSchema,
-    CallerSchema,
-    GatewaySchema,
-    LegacySchema,
-    MigrationSchema,
-    PaginatedSessionsSchema,
-    RegressionSchema,
-    StoreSchema,
-    StudentSessionsSchema,
-    WholeSchema,
-    checked,
-)
+from compat.config.schemas import checked_table, checked_upstream
 from compat.config.settings import CallerSettings, Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url
-from compat.upstream import PaginatedSessions, StudentSessions, Upstream
+from compat.upstream import Upstream
 from compat.upstream.base import LegacySettings
 
 if sys.version_info >= (3, 11):
@@ -153,16 +140,11 @@ def read_config(
         ConfigurationError: a value cannot be used; the text names the key and the way out.
     """
     content = _resolved(content, "")
-    checked(WholeSchema(), content, "")
-    legacy = checked(LegacySchema(), content.get("legacy", {}), "[legacy] ")
-    migration = checked(MigrationSchema(), content.get("migration", {}), "[migration] ")
-    store = checked(StoreSchema(), content.get("store", {}), "[store] ")
-    callers = [
-        checked(CallerSchema(), entry, f"[[callers]] {number}: ")
-        for number, entry in enumerate(content.get("callers", []), 1)
-    ]
+    checked_table("", content, "")
+    legacy, migration, store = (checked_table(name, content.get(name, {})) for name in ("legacy", "migration", "store"))
+    callers = tuple(_caller(entry, number) for number, entry in enumerate(content.get("callers", []), 1))
     exams = checked_exams(content.get("exams", {}))
-    upstream = _upstream(content, folder, exams, admit)
+    upstream = _upstream(content["upstream"], folder, exams, admit)
     return Configuration(
         upstream=upstream,
         legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
@@ -170,15 +152,7 @@ def read_config(
         settings=LegacySettings(time_zone(legacy.get("time_zone", "UTC")), _extra_fields(legacy)),
         deprecated=_day("deprecated", legacy),
         sunset=_day("sunset", legacy),
-        callers=tuple(
-            CallerSettings(
-                Caller(entry["name"], entry["api_token"], entry["secret_key"]),
-                entry.get("replay", "nonce"),
-                entry.get("mode"),
-                _by_exam(entry),
-            )
-            for entry in callers
-        ),
+        callers=callers,
         store=_store_url(store.get("url", Configuration.store), folder),
         when_store_down=store.get("when_down", Configuration.when_store_down),
         max_walk=store.get("max_walk", Configuration.max_walk),
@@ -190,6 +164,12 @@ def read_config(
         regression=_regression(content, folder),
         secrets=tuple(_secrets(content)),
     )
+
+
+def _caller(entry: Any, number: int) -> CallerSettings:
+    table = checked_table("callers", entry, f"[[callers]] {number}: ")
+    caller = Caller(table["name"], table["api_token"], table["secret_key"])
+    return CallerSettings(caller, table.get("replay", "nonce"), table.get("mode"), _by_exam(table))
 
 
 def time_zone(name: str) -> tzinfo:
@@ -210,20 +190,18 @@ def time_zone(name: str) -> tzinfo:
 
 
 def _upstream(
-    content: Mapping[str, Any], folder: Path, exams: Mapping[int, str], admit: Callable[[Path], object] | None
+    table: Mapping[str, Any], folder: Path, exams: Mapping[int, str], admit: Callable[[Path], object] | None
 ) -> Upstream:
-    table = content["upstream"]
-    kind = table.get("kind")
-    schema = PaginatedSessionsSchema() if kind == "paginated_sessions" else StudentSessionsSchema()
-    arguments = {name: value for name, value in checked(schema, table, "[upstream] ").items() if name != "kind"}
-    try:
-        if kind == "student_sessions":
-            return StudentSessions(**arguments)
-        if "roster" in arguments:
-            arguments["roster"] = folder / arguments["roster"]
+    kind, settings = checked_upstream(table)
+    for name in kind.files:
+        if name in settings:
+            settings[name] = folder / settings[name]
             if admit is not None:
-                admit(arguments["roster"])
-        return PaginatedSessions(exams=exams, **arguments)
+                admit(settings[name])
+    if kind.maps_records:
+        settings["exams"] = exams
+    try:
+        return kind.type()(**settings)
     except ConfigurationError as error:
         raise ConfigurationError(f"[upstream] {error}") from None
 
@@ -243,22 +221,23 @@ def _legacy_account(legacy: Mapping[str, Any], upstream: Upstream) -> Caller | N
             checked_token("[legacy] api_token", legacy["api_token"]),
             checked_key("[legacy] secret_key", legacy["secret_key"]),
         )
-    return upstream.account if isinstance(upstream, StudentSessions) else None
+    return upstream.account
 
 
 def _migration(table: Mapping[str, Any], *, counted: bool) -> Mapping[str, Any]:
     """What is left of ``[migration]`` beside the modes; calls are counted unless it says otherwise."""
-    windows: dict[str, Any] = {}
-    for name, schema in (("brownouts", BrownoutSchema()), ("blackouts", BlackoutSchema())):
-        windows[name] = [
-            checked(schema, entry, f"[[migration.{name}]] {number}: ")
+    windows = {
+        name: [
+            checked_table(f"migration.{name}", entry, f"[[migration.{name}]] {number}: ")
             for number, entry in enumerate(table.get(name, ()), 1)
         ]
+        for name in ("brownouts", "blackouts")
+    }
     return {"inventory": table.get("inventory", counted), "fields": table.get("fields", False), **windows}
 
 
 def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    table = dict(checked(GatewaySchema(), content.get("gateway", {}), "[gateway] "))
+    table = dict(checked_table("gateway", content.get("gateway", {})))
     for name in ("tls_certificate", "tls_key"):
         if name in table:
             table[name] = str(folder / table[name])
@@ -268,7 +247,7 @@ def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
 
 
 def _regression(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    table = dict(checked(RegressionSchema(), content.get("regression", {}), "[regression] "))
+    table = dict(checked_table("regression", content.get("regression", {})))
     table["key_file"] = str(folder / table.get("key_file", RECORDING_KEY_NAME))
     for name in ("record", "known"):
         if name in table:

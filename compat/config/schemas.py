@@ -3,192 +3,176 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from compat.errors import ConfigurationError
+from compat.upstream.kinds import KINDS, SHARED, Kind, SettingType
 
-__all__ = [
-    "BlackoutSchema",
-    "BrownoutSchema",
-    "CallerSchema",
-    "GatewaySchema",
-    "LegacySchema",
-    "MigrationSchema",
-    "PaginatedSessionsSchema",
-    "RegressionSchema",
-    "StoreSchema",
-    "StudentSessionsSchema",
-    "WholeSchema",
-    "checked",
-]
+__all__ = ["checked", "checked_table", "checked_upstream"]
 
-_MODE = validate.Regexp(
-    r"\A(legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2}))\Z",
-    error="Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
+Make = Callable[..., fields.Field[Any]]
+
+
+def _of(kind: Make, *arguments: Any, rule: validate.Validator | None = None, **more: Any) -> Make:
+    """What makes a field; each key needs one of its own."""
+    return partial(kind, *arguments, **more) if rule is None else partial(kind, *arguments, validate=rule, **more)
+
+
+def _one_of(*words: str) -> Make:
+    return _of(fields.String, rule=validate.OneOf(words, error=f"Must be {' or '.join(words)}."))
+
+
+def _each(make: Make) -> Make:
+    return lambda **more: fields.List(make(), **more)
+
+
+def _needed(make: Make) -> Make:
+    return partial(make, required=True)
+
+
+_any = fields.Raw
+_table = fields.Dict
+_text = _of(fields.String, rule=validate.Length(min=1, error="Must not be empty."))
+_count = _of(fields.Integer, strict=True, rule=validate.Range(min=1, error="Must be at least 1."))
+_flag = _of(fields.Boolean, truthy={True}, falsy={False})
+_rate = _of(
+    fields.Float,
+    rule=validate.Range(min=0.0, max=1.0, min_inclusive=False, max_inclusive=False, error="Must lie between 0 and 1."),
 )
+_mode = _of(
+    fields.String,
+    rule=validate.Regexp(
+        r"\A(legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2}))\Z",
+        error="Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
+    ),
+)
+_exam = fields.String(validate=validate.Regexp(r"\A[0-9]+\Z", error="Must be an exam id, which is digits."))
 
 
-_EXAM = validate.Regexp(r"\A[0-9]+\Z", error="Must be an exam id, which is digits.")
+def _modes_by_exam(**more: Any) -> fields.Dict:
+    return fields.Dict(keys=_exam, values=_mode(), **more)
 
 
-class _Text(fields.String):
-    """A text that is not empty."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(min=1, error="Must not be empty."), **kwargs)
-
-
-def _modes_by_exam() -> fields.Dict:
-    return fields.Dict(keys=fields.String(validate=_EXAM), values=fields.String(validate=_MODE))
-
-
-def _count() -> fields.Integer:
-    return fields.Integer(strict=True, validate=validate.Range(min=1, error="Must be at least 1."))
-
-
-def _rate() -> fields.Float:
-    return fields.Float(
-        validate=validate.Range(
-            min=0.0, max=1.0, min_inclusive=False, max_inclusive=False, error="Must lie between 0 and 1."
-        )
-    )
-
-
-class UpstreamSchema(Schema):
-    kind = fields.String(
-        required=True,
-        validate=validate.OneOf(
-            ("student_sessions", "paginated_sessions"),
-            error="Must be student_sessions or paginated_sessions.",
+_UPSTREAM: Mapping[SettingType, Make] = {
+    "text": _text,
+    "word": fields.String,
+    "words": _each(fields.String),
+    "count": _count,
+    "integer": _of(fields.Integer, strict=True),
+    "number": fields.Float,
+}
+_WINDOW: Mapping[str, Make] = {
+    "starts": _needed(_any),
+    "ends": _needed(_any),
+    "every": _one_of("day", "week"),
+    "until": _any,
+}
+_COUNTS = (
+    "max_url",
+    "max_headers",
+    "max_body",
+    "max_bodies",
+    "body_silence",
+    "body_timeout",
+    "head_timeout",
+    "idle_timeout",
+    "max_connections",
+    "max_calls_per_caller",
+    "threads",
+    "workers",
+)
+TABLES: Mapping[str, Mapping[str, Make]] = {
+    "": {
+        "upstream": _needed(_table),
+        "callers": _each(_table),
+        **dict.fromkeys(("exams", "legacy", "store", "gateway", "regression", "migration"), _table),
+    },
+    "legacy": {
+        **dict.fromkeys(("base_url", "api_token", "secret_key", "time_zone"), _text),
+        **dict.fromkeys(("extra_fields", "deprecated", "sunset"), _any),
+    },
+    "callers": {
+        **dict.fromkeys(("name", "api_token", "secret_key"), _needed(_text)),
+        "replay": _one_of("nonce", "signature"),
+        "mode": _mode,
+        "exams": _modes_by_exam,
+    },
+    "migration": {
+        "mode": _mode,
+        "exams": _modes_by_exam,
+        **dict.fromkeys(("inventory", "fields"), _flag),
+        **dict.fromkeys(("brownouts", "blackouts"), _each(_table)),
+    },
+    "migration.brownouts": {**_WINDOW, "callers": _each(_text)},
+    "migration.blackouts": {**_WINDOW, "exams": _each(_count)},
+    "store": {
+        "url": _text,
+        "when_down": _one_of("refuse", "serve"),
+        "max_walk": _of(
+            fields.Integer, strict=True, rule=validate.Range(min=0, error="Must be a number of bytes, or 0.")
         ),
-    )
-    base_url = _Text(required=True)
-    walk_deadline = fields.Float()
-    walk_pages = _count()
-    walk_bytes = _count()
-    walk_rate = fields.Float()
-    breaker_failures = fields.Integer(strict=True)
-    unsettled = fields.String()
-    keep_alive = fields.Float()
-    answer_seconds = fields.Float()
-    answer_head_bytes = _count()
-    answer_body_bytes = _count()
-    answer_decoded_bytes = _count()
-    page_records = _count()
+    },
+    "gateway": {
+        **dict.fromkeys(_COUNTS, _count),
+        "pass_through": _flag,
+        **dict.fromkeys(("tls_certificate", "tls_key", "deprecation_page"), _text),
+    },
+    "regression": {
+        **dict.fromkeys(("record", "key", "key_file", "known"), _text),
+        "record_max": _count,
+        **dict.fromkeys(("max_unexplained", "confidence"), _rate),
+        "min_calls": _of(
+            fields.Integer, strict=True, rule=validate.Range(min=0, error="Must be a number of calls, or 0.")
+        ),
+        "max_not_comparable": _of(
+            fields.Float, rule=validate.Range(min=0, max=1, error="Must be a share from 0 to 1.")
+        ),
+        "max_slowdown": _of(
+            fields.Float, rule=validate.Range(min=1.0, error="Must be how many times as long, from 1.")
+        ),
+    },
+}
+"""Table to its keys, each with what makes the field that checks it; the first is the file as a whole."""
 
 
-class StudentSessionsSchema(UpstreamSchema):
-    api_token = _Text(required=True)
-    secret_key = _Text(required=True)
-    scope = fields.String()
-    pushdown = fields.List(fields.String())
-    reuse_bytes = fields.Integer(strict=True)
+@cache
+def _schema(table: str) -> Schema:
+    return Schema.from_dict({name: make() for name, make in TABLES[table].items()})()
 
 
-class PaginatedSessionsSchema(UpstreamSchema):
-    path = _Text(required=True)
-    token_url = _Text()
-    client_id = _Text()
-    client_secret = _Text()
-    oauth_scope = _Text()
-    bearer_token = _Text()
-    roster = _Text()
+def checked_table(name: str, table: Any, where: str | None = None) -> Mapping[str, Any]:
+    """A table that holds what :data:`TABLES` says.
+
+    Args:
+        name: which of them.
+        table: the table.
+        where: as in :func:`checked`; None for the name in brackets.
+
+    Raises:
+        ConfigurationError: as :func:`checked`.
+    """
+    return checked(_schema(name), table, f"[{name}] " if where is None else where)
 
 
-class LegacySchema(Schema):
-    base_url = _Text()
-    api_token = _Text()
-    secret_key = _Text()
-    time_zone = _Text()
-    extra_fields = fields.Raw()
-    deprecated = fields.Raw()
-    sunset = fields.Raw()
+def checked_upstream(table: Mapping[str, Any]) -> tuple[Kind, dict[str, Any]]:
+    """The kind that ``[upstream]`` names, and its settings.
 
-
-class CallerSchema(Schema):
-    name = _Text(required=True)
-    api_token = _Text(required=True)
-    secret_key = _Text(required=True)
-    replay = fields.String(validate=validate.OneOf(("nonce", "signature"), error="Must be nonce or signature."))
-    mode = fields.String(validate=_MODE)
-    exams = _modes_by_exam()
-
-
-class MigrationSchema(Schema):
-    mode = fields.String(validate=_MODE)
-    exams = _modes_by_exam()
-    inventory = fields.Boolean(truthy={True}, falsy={False})
-    brownouts = fields.List(fields.Dict())
-    blackouts = fields.List(fields.Dict())
-    # Last: from here on the name is that of the key. marshmallow takes it away before it sets its own attribute.
-    fields = fields.Boolean(truthy={True}, falsy={False})  # type: ignore[assignment]
-
-
-class WindowSchema(Schema):
-    starts = fields.Raw(required=True)
-    ends = fields.Raw(required=True)
-    every = fields.String(validate=validate.OneOf(("day", "week"), error="Must be day or week."))
-    until = fields.Raw()
-
-
-class BrownoutSchema(WindowSchema):
-    callers = fields.List(_Text())
-
-
-class BlackoutSchema(WindowSchema):
-    exams = fields.List(_count())
-
-
-class StoreSchema(Schema):
-    url = _Text()
-    when_down = fields.String(validate=validate.OneOf(("refuse", "serve"), error="Must be refuse or serve."))
-    max_walk = fields.Integer(strict=True, validate=validate.Range(min=0, error="Must be a number of bytes, or 0."))
-
-
-class GatewaySchema(Schema):
-    max_url = _count()
-    max_headers = _count()
-    max_body = _count()
-    max_bodies = _count()
-    body_silence = _count()
-    body_timeout = _count()
-    head_timeout = _count()
-    idle_timeout = _count()
-    max_connections = _count()
-    pass_through = fields.Boolean(truthy={True}, falsy={False})
-    max_calls_per_caller = _count()
-    threads = _count()
-    workers = _count()
-    tls_certificate = _Text()
-    tls_key = _Text()
-    deprecation_page = _Text()
-
-
-class RegressionSchema(Schema):
-    record = _Text()
-    record_max = _count()
-    key = _Text()
-    key_file = _Text()
-    known = _Text()
-    max_unexplained = _rate()
-    confidence = _rate()
-    min_calls = fields.Integer(strict=True, validate=validate.Range(min=0, error="Must be a number of calls, or 0."))
-    max_not_comparable = fields.Float(validate=validate.Range(min=0, max=1, error="Must be a share from 0 to 1."))
-    max_slowdown = fields.Float(validate=validate.Range(min=1.0, error="Must be how many times as long, from 1."))
-
-
-class WholeSchema(Schema):
-    upstream = fields.Dict(required=True)
-    exams = fields.Dict()
-    legacy = fields.Dict()
-    callers = fields.List(fields.Dict())
-    store = fields.Dict()
-    gateway = fields.Dict()
-    regression = fields.Dict()
-    migration = fields.Dict()
+    Raises:
+        ConfigurationError: as :func:`checked`.
+    """
+    given = table.get("kind")
+    kind = KINDS.get(given) if isinstance(given, str) else None
+    # The keys of the first kind are named where there is none: its own message says that the kind is wrong.
+    known = kind or next(iter(KINDS.values()))
+    made = {"kind": _needed(_one_of(*KINDS))()}
+    for name, setting in {**SHARED, **known.needs, **known.takes}.items():
+        made[name] = _UPSTREAM[setting](required=name == "base_url" or name in known.needs)
+    settings = dict(checked(Schema.from_dict(made)(), table, "[upstream] "))
+    return KINDS[settings.pop("kind")], settings
 
 
 def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from compat.legacy.routes import INDEX_STUDENTS, Filter, LegacyCall, Sort, writt
 from compat.processes import cached_property
 from compat.upstream import PaginatedSessions, StudentSessions
 from compat.upstream.base import Source, Upstream
+from compat.upstream.kinds import maps_records
 from compat.upstream.transport import CallOptions
 
 __all__ = [
@@ -103,7 +104,7 @@ class StudentSessionsClient:
     def _checked(self, records: str) -> bool:
         if records not in ("sent", "whole"):
             raise ConfigurationError(f'records = {records!r}: must be "sent" or "whole"')
-        if records == "whole" and not isinstance(self._upstream, StudentSessions):
+        if records == "whole" and maps_records(self._upstream.kind):
             raise ConfigurationError('records = "whole": only student sessions have the documented fields')
         return records == "whole"
 

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
-from compat.upstream import PaginatedSessions, StudentSessions
 
 __all__ = ["GatewaySettings", "deprecation_headers"]
 
@@ -81,8 +80,9 @@ def deprecation_headers(configuration: Configuration, settings: GatewaySettings)
 
     A day without a time means its beginning in UTC. A day that is not configured has no header.
     """
+    successor = quote(configuration.upstream.successor_path, safe=":/?&=%[]~")
     links = [
-        f'<{_successor(configuration)}>; rel="successor-version"',
+        f'<{successor}>; rel="successor-version"',
         f'<{settings.deprecation_page}>; rel="deprecation"',
     ]
     headers = [(b"Link", ", ".join(links).encode())]
@@ -91,16 +91,6 @@ def deprecation_headers(configuration: Configuration, settings: GatewaySettings)
     if configuration.sunset is not None:
         headers.append((b"Sunset", format_datetime(_beginning(configuration.sunset), usegmt=True).encode()))
     return headers
-
-
-def _successor(configuration: Configuration) -> str:
-    """Where the new list is: student sessions at the gateway itself, which passes them through."""
-    upstream = configuration.upstream
-    if isinstance(upstream, PaginatedSessions):
-        return quote(upstream.base_url + upstream.path, safe=":/?&=%[]~")
-    if isinstance(upstream, StudentSessions):
-        return "/api/v3/student_sessions"
-    return "/"
 
 
 def _beginning(day: date) -> datetime:

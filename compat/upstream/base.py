@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from compat.legacy.query import Comparable, Query
+    from compat.legacy.signature import Caller
 
 __all__ = [
     "Capability",
@@ -287,7 +288,7 @@ class Upstream(ABC):
         limits: the keys of :class:`compat.upstream.limits.AnswerLimits`.
 
     Attributes:
-        kind: its name in the configuration.
+        kind: its name in the configuration, by which :data:`compat.upstream.kinds.KINDS` has more of it.
         base_url: scheme and host.
         walk: how a reading of the whole list is bounded.
         pushdown: what it is trusted to do by itself.
@@ -374,6 +375,16 @@ class Upstream(ABC):
     @abstractmethod
     def delete(self, student_session_id: int, options: CallOptions) -> None:
         """Delete a record that was just looked at."""
+
+    @property
+    @abstractmethod
+    def successor_path(self) -> str:
+        """Where the new list is: a path of the gateway, which passes it through, or a URL."""
+
+    @property
+    def account(self) -> Caller | None:
+        """What its requests are signed with, where the old endpoint takes that too."""
+        return None
 
     @property
     def reads_only(self) -> InvalidParameter | None:

@@ -233,6 +233,10 @@ class PaginatedSessions(Upstream):
     def __repr__(self) -> str:
         return f"PaginatedSessions({self.base_url!r}, path={self.path!r})"
 
+    @property
+    def successor_path(self) -> str:
+        return self.base_url + self.path
+
     def _read_people(self, roster: str | Path | None) -> list[Person]:
         by_user = "{user_id}" in self.path
         if by_user and roster is None:

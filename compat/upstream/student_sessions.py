@@ -185,6 +185,10 @@ class StudentSessions(Upstream):
         """What its requests are signed with; the old endpoint of the same system takes it too."""
         return Caller("upstream", self._api_token, self._secret_key)
 
+    @property
+    def successor_path(self) -> str:
+        return "/api/v3/student_sessions"
+
     def check_query(self, query: Query) -> None:
         """Every exam id may have sessions here."""
 

@@ -13,7 +13,7 @@ from compat.legacy.query import LARGEST_LIMIT, STATUSES, operators_of
 from compat.legacy.routes import ROUTES, Route
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Boolean, Integer, String, Time, Typed
-from compat.upstream import PaginatedSessions
+from compat.upstream.kinds import maps_records
 
 __all__ = ["document"]
 
@@ -151,7 +151,7 @@ def document(configuration: Configuration) -> dict[str, Any]:
             and dates say the rest. Nothing secret of it is in the document.
     """
     upstream, settings = configuration.upstream, configuration.settings
-    mapped = isinstance(upstream, PaginatedSessions)
+    mapped = maps_records(upstream.kind)
     reads_only = upstream.reads_only is not None
     return {
         "openapi": "3.1.0",

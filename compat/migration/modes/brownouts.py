@@ -278,13 +278,7 @@ class Brownouts:
             return None
         if switched is None:
             switched = SwitchReader(configuration.store, legacy=False)
-        # Imported here: whoever plans none need not have the other upstream.
-        from compat.upstream import PaginatedSessions
-
-        upstream = configuration.upstream
-        instead = "GET /api/v3/student_sessions"
-        if isinstance(upstream, PaginatedSessions):
-            instead = f"GET {upstream.base_url}{upstream.path}"
+        instead = f"GET {configuration.upstream.successor_path}"
         return cls(brownouts, blackouts, sunset=configuration.sunset, switched=switched, instead=instead)
 
 

@@ -18,7 +18,7 @@ from compat.legacy.signature import Caller, signed
 from compat.migration.modes.router import Asker, Endpoint, ModeRouter
 from compat.migration.modes.sides import Callers
 from compat.regression.comparing.pairs import Answered, kept_answer, kept_error
-from compat.upstream import StudentSessions, Upstream
+from compat.upstream import Upstream
 from compat.upstream.limits import USUAL_LIMITS
 from compat.upstream.retries import RetryPolicy
 from compat.upstream.senders import Outgoing
@@ -152,7 +152,7 @@ class ClientModes:
         self._old: OldEndpoint | None = None
         if not isinstance(given, Configuration):
             self.router = ModeRouter(legacy=False)
-            token = given.account.api_token if isinstance(given, StudentSessions) else ""
+            token = given.account.api_token if given.account is not None else ""
             self._who = Callers(()).by_token(token)
             return
         base_url, account = given.legacy_base_url, given.legacy_account

@@ -22,8 +22,9 @@ from compat.config.schemas import checked
 from compat.errors import ConfigurationError
 from compat.mapping.compiled import Times
 from compat.schemas import COLUMNS
-from compat.schemas.rules import Constant, Default, Exact, Latest, LookedUp, Rule, SessionText
+from compat.schemas.rules import Constant, Default, Rule
 from compat.text.json import dumps
+from compat.upstream.kinds import maps_records
 
 __all__ = [
     "ASPECTS",
@@ -235,6 +236,10 @@ _WITHHELD = "a field beyond the documented ones, which is withheld"
 _OWN_TEXT = "its own text; the instant is the same"
 
 
+_MayStandIn = msgspec.Raw | Callable[[Any, Any], bool] | None
+"""What of a session may stand where an old value stood: one JSON text, whatever passes a test, or nothing else."""
+
+
 class DeclaredLosses:
     """Knows which values the declaration lets stand in for the old ones.
 
@@ -257,25 +262,35 @@ class DeclaredLosses:
         self._reasons: dict[str, str] = {}
         self._extra = extra_fields
         self._times = Times(zone)
-        for name, column in COLUMNS.items() if upstream == "paginated_sessions" else ():
-            if column.rule is not None:
-                self._declare(name, column.rule)
+        for name, column in COLUMNS.items() if maps_records(upstream) else ():
+            may_stand_in = column.rule.column(self) if column.rule is not None else None
+            if isinstance(may_stand_in, msgspec.Raw):
+                self.texts[name] = may_stand_in
+            elif may_stand_in is not None:
+                self.tests[name] = may_stand_in
+            if column.rule is not None and may_stand_in is not None:
+                self._reasons[name] = column.rule.loss or _OWN_TEXT
 
-    def _declare(self, name: str, rule: Rule) -> None:
-        if isinstance(rule, Default | Constant):
-            self.texts[name] = msgspec.Raw(dumps(rule.value).encode())
-        elif isinstance(rule, LookedUp):
-            self.texts[name] = msgspec.Raw(b"null")
-        elif isinstance(rule, SessionText):
-            self.tests[name] = lambda old, new: bytes(new)[:1] == b'"'
-        elif isinstance(rule, Latest):
-            # Which of the session's times it is, is seen where the record's own times are compared.
-            self.tests[name] = lambda old, new: _WRITTEN_TIME(new) is not None
-        elif isinstance(rule, Exact) and COLUMNS[name].is_time:
-            self.tests[name] = self._same_instant
-        else:
-            return
-        self._reasons[name] = rule.loss or _OWN_TEXT
+    def identifier(self, rule: Rule) -> _MayStandIn:
+        return None
+
+    application = identifier
+
+    def time(self, rule: Rule) -> _MayStandIn:
+        return self._same_instant
+
+    def constant(self, rule: Constant | Default) -> _MayStandIn:
+        return msgspec.Raw(dumps(rule.value).encode())
+
+    def session_text(self, rule: Rule) -> _MayStandIn:
+        return lambda old, new: bytes(new)[:1] == b'"'
+
+    def latest(self, rule: Rule) -> _MayStandIn:
+        # Which of the session's times it is, is seen where the record's own times are compared.
+        return lambda old, new: _WRITTEN_TIME(new) is not None
+
+    def looked_up(self, rule: Rule) -> _MayStandIn:
+        return msgspec.Raw(b"null")
 
     def _same_instant(self, old: Any, new: Any) -> bool:
         if _WRITTEN_TIME(new) is None:
