@@ -102,7 +102,7 @@ OPERATORS = _operators(
 
 def operators_of(column: Typed) -> list[Operator]:
     """The operators that compare a column."""
-    return [each for each in OPERATORS.values() if isinstance(column, each.of_types)]
+    return [each for each in OPERATORS.values() if type(column) in each.of_types]
 
 
 _PLAIN = ("id", "status", "page", "limit")
