@@ -150,11 +150,18 @@ class Rule(msgspec.Struct, frozen=True):
     Attributes:
         category: the class of the contract's table: exact, derived, looked up or default.
         says: the rule in words.
+        carries: whether a carried value may ever stand in.
+        always: the legacy value whatever the session says; UNSET where that depends on the session.
         sources: the session fields that the legacy value comes from.
     """
 
     category: ClassVar[str]
     says: ClassVar[Words]
+    carries: ClassVar[bool] = True
+
+    @property
+    def always(self) -> Any:
+        return msgspec.UNSET
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -230,6 +237,7 @@ class Exact(Rule, frozen=True):
 class Identifier(Exact, frozen=True):
     """The session's id: its number where it is a canonical decimal, else a surrogate."""
 
+    carries: ClassVar[bool] = False
     says: ClassVar[Words] = Words(
         "`{0.source}`, or a surrogate from 2^52 up", "", "`{0.source}`, decimal text of 1 to 2^52-1"
     )
@@ -249,6 +257,7 @@ class Identifier(Exact, frozen=True):
 class Application(Exact, frozen=True):
     """The application's id, tied to an exam id by the configuration."""
 
+    carries: ClassVar[bool] = False
     says: ClassVar[Words] = Words("`{0.source}` by `[exams]`", "", "`{0.source}` by `[exams]`")
 
     def legacy(self, session: Record, person: Record, ties: Ties) -> int:
@@ -308,6 +317,10 @@ class _Fixed(Rule, frozen=True):
     """One value whatever the session says."""
 
     value: JSONValue
+
+    @property
+    def always(self) -> Any:
+        return self.value
 
     @property
     def shown(self) -> str:

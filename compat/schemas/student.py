@@ -30,6 +30,7 @@ from compat.schemas.rules import Time as SameTime
 __all__ = [
     "CARRIED_KEY",
     "COLUMNS",
+    "RULES",
     "SESSION_ONLY",
     "STATUSES",
     "STUDENT_FIELDS",
@@ -223,6 +224,9 @@ SESSION_ONLY: dict[str, Typed] = {
 
 COLUMNS = check_declaration(StudentSchema, SessionOutputSchema)
 """Legacy field name to its declaration, in the seed's order."""
+
+RULES: dict[str, Rule] = {name: column.rule for name, column in COLUMNS.items() if column.rule is not None}
+"""Legacy field name to what it and a session know of each other."""
 
 STUDENT_FIELDS = tuple(COLUMNS)
 """The 57 names in the seed's order."""

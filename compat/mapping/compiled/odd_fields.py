@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from compat.drift import DRIFT
 from compat.mapping.compiled.refused import REFUSED
-from compat.schemas.fields import Integer, Typed, json_type
+from compat.schemas.fields import Typed, json_type
 from compat.text.json import array_of, decode_masked, loads
 
 __all__ = ["OddFields", "has_negative_zero", "typed_values"]
@@ -43,7 +43,7 @@ class OddFields:
     def __init__(self, columns: Mapping[str, Typed]) -> None:
         self._columns = columns
         self._all = frozenset(columns)
-        self._integers = frozenset(path for path, column in columns.items() if isinstance(column, Integer))
+        self._integers = frozenset(path for path, column in columns.items() if column.json == "integer")
         self._reported: frozenset[str] = frozenset()
         self.found: frozenset[str] = frozenset()
         self.masking = False

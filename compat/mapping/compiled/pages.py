@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -21,9 +21,9 @@ from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.to_legacy import LegacyView, string_of
 from compat.mapping.compiled.written_times import PIECES_OF_TIME, WrittenTimes
 from compat.schemas import COLUMNS
-from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, Rule, SessionText
+from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, SessionText
 from compat.schemas.rules import Time as SameTime
-from compat.schemas.student import CARRIED_KEY
+from compat.schemas.student import CARRIED_KEY, RULES, exact_rules
 
 __all__ = ["LegacyPages"]
 
@@ -48,10 +48,10 @@ class LegacyPages:
     def __init__(self, view: LegacyView, times: Times) -> None:
         self._view = view
         self._times = WrittenTimes(times)
-        rules = {name: column.rule for name, column in COLUMNS.items()}
-        self._holes = [hole for name, rule in rules.items() if (hole := self._hole(name, rule)) is not None]
-        self._layout = Layout(_parts(rules))
-        self._exact_times = [(name, rule.source) for name, rule in rules.items() if isinstance(rule, SameTime)]
+        holes = {name: rule.column(_Holes(view.exam_or_decline)) for name, rule in RULES.items()}
+        self._holes = [hole.column for hole in holes.values() if hole.column is not None]
+        self._layout = Layout(_parts(holes))
+        self._exact_times = [(name, rule.source) for name, rule in exact_rules(COLUMNS).items() if rule.carries]
 
     def render(self, sessions: Sequence[Any], people: People) -> bytes:
         """Legacy records as the old page had them, ``{"students": [...]}``.
@@ -101,34 +101,57 @@ class LegacyPages:
         self._view.fill_rest(records, sessions, people)
         return records
 
-    def _hole(self, name: str, rule: Rule | None) -> Hole | None:
-        if isinstance(rule, Constant | Default):
-            return None
-        if isinstance(rule, Identifier):
-            return lambda columns, people: [json_column(columns.ids(rule.source))]
-        if isinstance(rule, Application):
-            exam = self._view.exam_or_decline
-            return lambda columns, people: [json_column(columns.exams(rule.source, exam))]
-        if isinstance(rule, SameTime):
-            return lambda columns, people: columns.written(rule.source)
-        if isinstance(rule, SessionText):
-            return lambda columns, people: [json_column(columns.live[rule.source])]
-        if isinstance(rule, Latest):
-            return lambda columns, people: columns.latest(rule.times)
-        if isinstance(rule, LookedUp):
-            return lambda columns, people: [json_column(columns.looked_up(rule.key, people))]
-        raise TypeError(f"{name}: {type(rule).__name__} has no compiled column")
+
+class _Hole(NamedTuple):
+    """What stands in a record's text for one field.
+
+    Attributes:
+        part: the text itself, or the number of pieces that a column has for it.
+        column: gives these pieces; None where the text is the same in every record.
+    """
+
+    part: bytes | int
+    column: Hole | None = None
 
 
-def _parts(rules: Mapping[str, Rule | None]) -> Iterator[bytes | int]:
+class _Holes:
+    """What stands for a field in the records of sessions that carry nothing, by its rule.
+
+    Args:
+        exam: the exam that an application is tied to.
+    """
+
+    def __init__(self, exam: Callable[[str], int]) -> None:
+        self._exam = exam
+
+    def identifier(self, rule: Identifier) -> _Hole:
+        return _Hole(1, lambda columns, people: [json_column(columns.ids(rule.source))])
+
+    def application(self, rule: Application) -> _Hole:
+        return _Hole(1, lambda columns, people: [json_column(columns.exams(rule.source, self._exam))])
+
+    def time(self, rule: SameTime) -> _Hole:
+        return _Hole(PIECES_OF_TIME, lambda columns, people: columns.written(rule.source))
+
+    def constant(self, rule: Constant | Default) -> _Hole:
+        return _Hole(json.dumps(rule.value).encode())
+
+    def session_text(self, rule: SessionText) -> _Hole:
+        return _Hole(1, lambda columns, people: [json_column(columns.live[rule.source])])
+
+    def latest(self, rule: Latest) -> _Hole:
+        return _Hole(PIECES_OF_TIME, lambda columns, people: columns.latest(rule.times))
+
+    def looked_up(self, rule: LookedUp) -> _Hole:
+        return _Hole(1, lambda columns, people: [json_column(columns.looked_up(rule.key, people))])
+
+
+def _parts(holes: Mapping[str, _Hole]) -> Iterator[bytes | int]:
     """A record's text, as the layout wants it."""
     before = "{"
-    for name, rule in rules.items():
+    for name, hole in holes.items():
         yield f"{before}{json.dumps(name)}:".encode()
-        if isinstance(rule, Constant | Default):
-            yield json.dumps(rule.value).encode()
-        else:
-            yield PIECES_OF_TIME if isinstance(rule, SameTime | Latest) else 1
+        yield hole.part
         before = ","
     yield b"}"
 

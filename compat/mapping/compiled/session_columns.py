@@ -15,10 +15,8 @@ from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.to_legacy import one_each
 from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH
 from compat.schemas import COLUMNS
-from compat.schemas.fields import Time as TimeField
 from compat.schemas.fields import Typed
 from compat.schemas.rules import (
-    Application,
     Constant,
     Default,
     Identifier,
@@ -29,6 +27,7 @@ from compat.schemas.rules import (
     Time,
     legacy_ids,
 )
+from compat.schemas.student import RULES
 from compat.text.json import array_of
 
 __all__ = ["SessionColumns"]
@@ -57,8 +56,8 @@ class SessionColumns:
     """
 
     def __init__(self, names: Sequence[str], times: Times) -> None:
-        self._times = TimeColumns(times)
-        self._readers = {name: self._reader(name, COLUMNS[name].rule) for name in names}
+        columns = TimeColumns(times)
+        self._readers = {name: RULES[name].column(_Reading(name, columns)) for name in names}
 
     def of(self, at: ValuesAt, count: int, person: Person, exam_id: int) -> dict[str, Sequence[Any]]:
         """The columns by name, times as sortable text.
@@ -75,19 +74,51 @@ class SessionColumns:
         page = _Page(at, count, person, exam_id)
         return {name: _checked(COLUMNS[name], read(page)) for name, read in self._readers.items()}
 
-    def _reader(self, name: str, rule: Rule | None) -> _Reader:
-        if isinstance(rule, Identifier):
-            return lambda page: legacy_ids(page.at(rule.source))
-        if isinstance(rule, Application):
-            return lambda page: [page.exam_id] * page.size
-        if isinstance(rule, Time):
-            return lambda page: self._times.sortable(_live(page, rule.source))
-        if isinstance(rule, Latest):
-            return lambda page: self._latest(name, rule.times, page)
-        read = _carried_or(name, _stand_in(rule))
-        if isinstance(COLUMNS[name], TimeField):
-            return lambda page: self._times.sortable(read(page))
-        return read
+
+class _Reading:
+    """Reads one column of sessions, by its rule.
+
+    Args:
+        name: the legacy column.
+        times: makes times comparable.
+    """
+
+    def __init__(self, name: str, times: TimeColumns) -> None:
+        self._name = name
+        self._times = times
+
+    def identifier(self, rule: Identifier) -> _Reader:
+        return lambda page: legacy_ids(page.at(rule.source))
+
+    def application(self, rule: Rule) -> _Reader:
+        return lambda page: [page.exam_id] * page.size
+
+    def time(self, rule: Time) -> _Reader:
+        return lambda page: self._times.sortable(_live(page, rule.source))
+
+    def constant(self, rule: Constant | Default) -> _Reader:
+        constant = rule.value
+        return self._carried_or(lambda page: [constant] * page.size)
+
+    def session_text(self, rule: SessionText) -> _Reader:
+        source = rule.source
+        return self._carried_or(lambda page: _live(page, source))
+
+    def looked_up(self, rule: LookedUp) -> _Reader:
+        key = rule.key
+
+        def look_up(page: _Page) -> Sequence[Any]:
+            own = page.at(f"{OWN_PATH}{key}")
+            return [page.person.get(key) if value is UNSET else value for value in own] if UNSET in own else own
+
+        return self._carried_or(look_up)
+
+    def latest(self, rule: Latest) -> _Reader:
+        return lambda page: self._latest(self._name, rule.times, page)
+
+    def _carried_or(self, stand_in: Callable[[_Page], Sequence[Any]]) -> _Reader:
+        read = _carried_or(self._name, stand_in)
+        return (lambda page: self._times.sortable(read(page))) if COLUMNS[self._name].is_time else read
 
     def _latest(self, name: str, sources: Sequence[str], page: _Page) -> list[Any]:
         carried = page.at(f"{CARRIED_PATH}{name}")
@@ -114,24 +145,6 @@ def _carried_or(name: str, stand_in: Callable[[_Page], Sequence[Any]]) -> _Reade
         return _read(COLUMNS[name], values)
 
     return read
-
-
-def _stand_in(rule: Rule | None) -> Callable[[_Page], Sequence[Any]]:
-    if isinstance(rule, Constant | Default):
-        constant = rule.value
-        return lambda page: [constant] * page.size
-    if isinstance(rule, SessionText):
-        source = rule.source
-        return lambda page: _live(page, source)
-    if isinstance(rule, LookedUp):
-        key = rule.key
-
-        def look_up(page: _Page) -> Sequence[Any]:
-            own = page.at(f"{OWN_PATH}{key}")
-            return [page.person.get(key) if value is UNSET else value for value in own] if UNSET in own else own
-
-        return look_up
-    raise TypeError(f"{type(rule).__name__} has no column")
 
 
 def _read(column: Typed, values: Sequence[Any]) -> Sequence[Any]:

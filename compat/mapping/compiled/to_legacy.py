@@ -14,7 +14,7 @@ from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import session_types
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time, legacy_id
-from compat.schemas.student import CARRIED_KEY
+from compat.schemas.student import CARRIED_KEY, RULES
 from compat.text.json import array_of
 
 __all__ = ["LegacyView", "joined", "one_each", "string_of"]
@@ -76,17 +76,15 @@ class LegacyView:
         instants_only: bool = False,
         as_text: frozenset[str] = frozenset(),
     ) -> None:
-        self._instants_only = instants_only
         wanted = tuple(name for name in COLUMNS if name in (*names, "id", "exam_id"))
         types = session_types(wanted, extra_fields, as_text)
         self._exams = {application.lower(): exam for exam, application in exams.items()}
-        self._times = times
         self._new_record: Callable[[], Any] = types.record
         self.no_metadata: Any = types.metadata()
-        rules = {name: COLUMNS[name].rule for name in wanted}
-        fillers = {name: filler for name, rule in rules.items() if (filler := self._filler(name, rule)) is not None}
+        made = {name: RULES[name].column(_Filling(name, times, instants_only)) for name in wanted}
+        fillers = {name: filler for name, filler in made.items() if filler is not None}
         self._fillers = list(fillers.values())
-        self._others = [(name, fill) for name, fill in fillers.items() if not isinstance(rules[name], Time)]
+        self._others = [(name, fill) for name, fill in fillers.items() if RULES[name].category != "exact"]
         self.decode = msgspec.json.Decoder(types.session).decode
         self.decode_page = msgspec.json.Decoder(types.page).decode
         self.decode_all = msgspec.json.Decoder(list[types.session]).decode  # type: ignore[name-defined]
@@ -133,17 +131,29 @@ class LegacyView:
             raise Declined
         return exam
 
-    def _filler(self, name: str, rule: Rule | None) -> Filler | None:
-        if isinstance(rule, Time):
-            return self._time(name, rule.source)
-        if isinstance(rule, SessionText):
-            return _unset_only(name, attrgetter(rule.source))
-        if isinstance(rule, Latest):
-            return self._latest(name, rule.times)
-        return _looked_up(name) if isinstance(rule, LookedUp) else None
 
-    def _time(self, name: str, source: str) -> Filler:
-        live_of, carried_of = attrgetter(source), attrgetter(name)
+class _Filling:
+    """Fills one field of a record in, by its rule; nothing where decoding, or the identity, has done so.
+
+    Args:
+        name: the legacy field.
+        times: reads and writes times.
+        instants_only: as :class:`LegacyView` takes it.
+    """
+
+    def __init__(self, name: str, times: Times, instants_only: bool) -> None:
+        self._name = name
+        self._times = times
+        self._instants_only = instants_only
+
+    def identifier(self, rule: Rule) -> Filler | None:
+        return None
+
+    application = constant = identifier
+
+    def time(self, rule: Time) -> Filler | None:
+        name = self._name
+        live_of, carried_of = attrgetter(rule.source), attrgetter(name)
         same, write, instant = self._times.same, self._times.write, self._times.instant
 
         def fill_instant(record: Any, session: Any, person: Mapping[str, Any]) -> None:
@@ -162,9 +172,10 @@ class LegacyView:
 
         return fill
 
-    def _latest(self, name: str, sources: Sequence[str]) -> Filler:
+    def latest(self, rule: Latest) -> Filler | None:
+        name = self._name
         write, instant, carried_of = self._times.write, self._times.instant, attrgetter(name)
-        getters = [attrgetter(source) for source in sources]
+        getters = [attrgetter(source) for source in rule.times]
 
         def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
             if carried_of(record) is UNSET:
@@ -173,23 +184,24 @@ class LegacyView:
 
         return fill
 
+    def session_text(self, rule: SessionText) -> Filler | None:
+        source = attrgetter(rule.source)
+        return self._unless_carried(lambda session, person: source(session))
 
-def _unset_only(name: str, source: Callable[[Any], Any]) -> Filler:
-    carried_of = attrgetter(name)
+    def looked_up(self, rule: LookedUp) -> Filler | None:
+        key = rule.key
 
-    def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
-        if carried_of(record) is UNSET:
-            setattr(record, name, source(session))
+        def value(session: Any, person: Mapping[str, Any]) -> Any:
+            own = getattr(session.metadata, key, UNSET)
+            return person.get(key) if own is UNSET else own
 
-    return fill
+        return self._unless_carried(value)
 
+    def _unless_carried(self, value: Callable[[Any, Mapping[str, Any]], Any]) -> Filler:
+        name, carried_of = self._name, attrgetter(self._name)
 
-def _looked_up(name: str) -> Filler:
-    carried_of = attrgetter(name)
+        def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
+            if carried_of(record) is UNSET:
+                setattr(record, name, value(session, person))
 
-    def fill(record: Any, session: Any, person: Mapping[str, Any]) -> None:
-        if carried_of(record) is UNSET:
-            own = getattr(session.metadata, name, UNSET)
-            setattr(record, name, person.get(name) if own is UNSET else own)
-
-    return fill
+        return fill

@@ -7,6 +7,7 @@ A record with a field beyond the 57, or with a value of another type than declar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,31 +21,24 @@ from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.times import Times
 from compat.mapping.compiled.types import struct
 from compat.schemas import COLUMNS
-from compat.schemas.fields import Array
-from compat.schemas.rules import (
-    FIRST_SURROGATE,
-    Application,
-    Constant,
-    Default,
-    Exact,
-    Identifier,
-    Latest,
-    LookedUp,
-    Rule,
-    SessionText,
-    Time,
-)
-from compat.schemas.student import CARRIED_KEY
+from compat.schemas.rules import FIRST_SURROGATE, Constant, Default, Latest, Rule, SessionText, Time
+from compat.schemas.student import CARRIED_KEY, RULES, exact_rules
 from compat.text.json import check_utf_8
 
 __all__ = ["SessionPages"]
 
 _encode = msgspec.json.Encoder().encode
-_EXACT = {name: column.rule for name, column in COLUMNS.items() if isinstance(column.rule, Exact)}
-_REQUIRED = {rule.source for rule in _EXACT.values() if not isinstance(rule, Time) or rule.required}
-_SELDOM_SAID = tuple(name for name, column in COLUMNS.items() if isinstance(column.rule, Time | SessionText | Latest))
+_EXACT = exact_rules(COLUMNS)
+
+
+def _left_out(rule: Rule) -> Any:
+    """What is left out: UNSET where that depends on the session, which is then said by UNSET itself."""
+    return None if rule.category == "looked up" else rule.always
+
+
+_SELDOM_SAID = tuple(name for name, rule in RULES.items() if rule.carries and _left_out(rule) is UNSET)
 _NOTHING_SAID = (UNSET,) * len(_SELDOM_SAID)
-_ARRAYS = tuple(name for name, column in COLUMNS.items() if isinstance(column, Array))
+_ARRAYS = tuple(name for name, column in COLUMNS.items() if column.json == "array")
 _TO_THE_SECOND = len("2018-11-17T16:09:39")
 Column = Sequence[Any]
 
@@ -70,7 +64,7 @@ class SessionPages:
             for name, column in COLUMNS.items()
         ]
         self._record = struct("Record", whole, forbid_unknown_fields=True)
-        carried = [(name, Any, _stand_in(column.rule)) for name, column in COLUMNS.items()]
+        carried = [(name, Any, _left_out(rule)) for name, rule in RULES.items()]
         self._carried: Callable[..., Any] = msgspec.defstruct("Carried", carried, omit_defaults=True, gc=False)
         self._made: Callable[..., Any] = msgspec.defstruct("Metadata", [(CARRIED_KEY, Any)], gc=False)
         sources = [rule.source for rule in _EXACT.values()]
@@ -105,47 +99,16 @@ class SessionPages:
         live: dict[str, Column] = {}
         shown: dict[str, Column] = {}
         for name, rule in _EXACT.items():
-            live[rule.source], shown[rule.source] = self._live(rule, columns[name])
+            live[rule.source], shown[rule.source] = rule.column(_Live(columns[name], self._exams, self._times))
         seconds = _durations(live["startedAtTime"], live["endedAtTime"])
         carried = self._leave_out(columns, live, shown)
         return _encode(self._sessions(live, seconds, carried))
-
-    def _live(self, rule: Exact, column: Column) -> tuple[Column, Column]:
-        """What the session says, and what its legacy record would show of that."""
-        if isinstance(rule, Identifier):
-            if min(column) < 1 or max(column) >= FIRST_SURROGATE:
-                raise Declined
-            return list(map(str, column)), column
-        if isinstance(rule, Application):
-            try:
-                return [self._exams[exam] for exam in column], column
-            except KeyError:
-                raise Declined from None
-        if rule.source in _REQUIRED and None in column:
-            raise Declined
-        return self._times.write_utc_each(column)
 
     def _leave_out(
         self, columns: Mapping[str, Column], live: Mapping[str, Column], shown: Mapping[str, Column]
     ) -> dict[str, Column]:
         """The columns with their attribute's default wherever the session says the same by itself."""
-        left: dict[str, Column] = {}
-        for name, values in columns.items():
-            rule = COLUMNS[name].rule
-            if isinstance(rule, Identifier | Application):
-                left[name] = [UNSET] * len(values)
-            elif isinstance(rule, Time):
-                left[name] = _unless(values, shown[rule.source])
-            elif isinstance(rule, SessionText):
-                left[name] = _unless(values, live[rule.source])
-            elif isinstance(rule, Latest):
-                left[name] = _unless(values, _latest(rule.times, live, shown))
-            elif isinstance(default := _stand_in(rule), str):
-                # The encoder leaves out what is the default itself, not what equals it; only texts can be two.
-                left[name] = [default if item == default else item for item in values]
-            else:
-                left[name] = values
-        return left
+        return {name: RULES[name].column(_LeftOut(values, live, shown)) for name, values in columns.items()}
 
     def _sessions(self, live: Mapping[str, Column], seconds: list[int], carried: Mapping[str, Column]) -> list[Any]:
         held = list(map(self._carried, *carried.values()))
@@ -153,9 +116,72 @@ class SessionPages:
         for index, said in enumerate(zip(*[carried[name] for name in _SELDOM_SAID], strict=True)):
             if said == _NOTHING_SAID and _encode(held[index]) == b"{}":
                 made[index] = None
-        applications = live[next(rule.source for rule in _EXACT.values() if isinstance(rule, Application))]
+        applications = live["applicationId"]
         zeros = [0] * len(seconds)
         return list(map(self._session, *live.values(), seconds, applications, zeros, zeros, made))
+
+
+@dataclass
+class _Live:
+    """What the sessions say of one exact column, and what their legacy records would show of that."""
+
+    values: Column
+    exams: Mapping[int, str]
+    times: Times
+
+    def identifier(self, rule: Rule) -> tuple[Column, Column]:
+        if min(self.values) < 1 or max(self.values) >= FIRST_SURROGATE:
+            raise Declined
+        return list(map(str, self.values)), self.values
+
+    def application(self, rule: Rule) -> tuple[Column, Column]:
+        try:
+            return [self.exams[exam] for exam in self.values], self.values
+        except KeyError:
+            raise Declined from None
+
+    def time(self, rule: Time) -> tuple[Column, Column]:
+        if rule.required and None in self.values:
+            raise Declined
+        return self.times.write_utc_each(self.values)
+
+    def constant(self, rule: Rule) -> tuple[Column, Column]:
+        raise TypeError("only an exact column is live")
+
+    session_text = latest = looked_up = constant
+
+
+@dataclass
+class _LeftOut:
+    """One column with its attribute's default wherever the session says the same by itself."""
+
+    values: Column
+    live: Mapping[str, Column]
+    shown: Mapping[str, Column]
+
+    def identifier(self, rule: Rule) -> Column:
+        return [UNSET] * len(self.values)
+
+    application = identifier
+
+    def time(self, rule: Time) -> Column:
+        return _unless(self.values, self.shown[rule.source])
+
+    def constant(self, rule: Constant | Default) -> Column:
+        default = rule.value
+        if not isinstance(default, str):
+            return self.values
+        # The encoder leaves out what is the default itself, not what equals it; only texts can be two.
+        return [default if item == default else item for item in self.values]
+
+    def session_text(self, rule: SessionText) -> Column:
+        return _unless(self.values, self.live[rule.source])
+
+    def latest(self, rule: Latest) -> Column:
+        return _unless(self.values, _latest(rule.times, self.live, self.shown))
+
+    def looked_up(self, rule: Rule) -> Column:
+        return self.values
 
 
 def _check_texts(arrays: Column) -> None:
@@ -197,13 +223,6 @@ def _latest(sources: Sequence[str], live: Mapping[str, Column], shown: Mapping[s
         texts = [b if flag else a for flag, a, b in zip(later, texts, shown[source], strict=True)]
         latest = [b if flag else a for flag, a, b in zip(later, latest, live[source], strict=True)]
     return texts
-
-
-def _stand_in(rule: Rule | None) -> Any:
-    """What is left out: UNSET where that depends on the session, which is then said by UNSET itself."""
-    if isinstance(rule, Constant | Default):
-        return rule.value
-    return None if isinstance(rule, LookedUp) else UNSET
 
 
 def _unless(values: Column, said: Sequence[Any]) -> Column:

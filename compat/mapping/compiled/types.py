@@ -14,9 +14,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from compat.schemas import COLUMNS, SessionOutputSchema
-from compat.schemas.fields import Record, Typed
-from compat.schemas.rules import Application, Constant, Default, Identifier, LookedUp
-from compat.schemas.student import CARRIED_KEY
+from compat.schemas.fields import Typed
+from compat.schemas.student import CARRIED_KEY, RULES
 from compat.text.json import unmasked
 
 __all__ = ["CARRIED_PATH", "OWN_PATH", "SessionTypes", "looked_up_names", "odd_paths", "session_types", "student_type"]
@@ -57,7 +56,7 @@ def _extras(names: Sequence[str]) -> list[Attribute]:
 
 def looked_up_names() -> tuple[str, ...]:
     """The legacy fields that metadata's own keys or the roster know."""
-    return tuple(name for name, column in COLUMNS.items() if isinstance(column.rule, LookedUp))
+    return tuple(name for name, rule in RULES.items() if rule.category == "looked up")
 
 
 @lru_cache(maxsize=256)
@@ -106,7 +105,7 @@ def session_types(
         extra_fields: carried fields beyond the 57 that are kept, as their text.
         as_text: of :func:`odd_paths`, those of which the value is kept as its text, whatever its type.
     """
-    carried = [(name, *_carried(COLUMNS[name], as_text=f"{CARRIED_PATH}{name}" in as_text)) for name in names]
+    carried = [(name, *_carried(name, as_text=f"{CARRIED_PATH}{name}" in as_text)) for name in names]
     record = struct("Carried", carried + _extras(extra_fields))
     own = [
         (name, (Raw if f"{OWN_PATH}{name}" in as_text else COLUMNS[name].compiled_type | None) | UnsetType, UNSET)
@@ -117,11 +116,11 @@ def session_types(
     fields: Mapping[str, Any] = SessionOutputSchema._declared_fields
     sources = {"id", "applicationId"}
     for name in names:
-        sources.update(COLUMNS[name].rule.sources)  # type: ignore[union-attr]  # the declaration was checked
+        sources.update(RULES[name].sources)
     attributes = [
-        (name, metadata | None, None) if isinstance(field, Record) else _declared(name, field)
+        (name, metadata | None, None) if field.json == "object" else _declared(name, field)
         for name, field in fields.items()
-        if name in sources or isinstance(field, Record)
+        if name in sources or field.json == "object"
     ]
     session = struct("Session", attributes, namespace={"__bytes__": _text})
     page = [("limit", int), ("offset", int), ("sessions", list[session]), ("total", int)]  # type: ignore[valid-type]
@@ -131,20 +130,14 @@ def session_types(
 def odd_paths() -> dict[str, Typed]:
     """By the path in a session, the legacy field of each value of its metadata that may have any type."""
     own = {f"{OWN_PATH}{name}": COLUMNS[name] for name in looked_up_names()}
-    carried = {
-        f"{CARRIED_PATH}{name}": column
-        for name, column in COLUMNS.items()
-        if not isinstance(column.rule, Application | Identifier)
-    }
+    carried = {f"{CARRIED_PATH}{name}": column for name, column in COLUMNS.items() if RULES[name].carries}
     return own | carried
 
 
-def _carried(column: Typed, *, as_text: bool) -> Attribute:
-    rule = column.rule
-    if isinstance(rule, Application | Identifier):
+def _carried(name: str, *, as_text: bool) -> Attribute:
+    rule = RULES[name]
+    if not rule.carries:
         # A carried id is never shown, whatever its type.
         return Any, None
-    declared = Raw if as_text else column.compiled_type | None
-    if isinstance(rule, Constant | Default):
-        return declared, rule.value
-    return declared | UnsetType, UNSET
+    declared = Raw if as_text else COLUMNS[name].compiled_type | None
+    return (declared | UnsetType if rule.always is UNSET else declared), rule.always
