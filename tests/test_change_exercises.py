@@ -350,6 +350,32 @@ def test_a_kind_without_a_successor_is_refused_when_it_is_made(copy: Copy) -> No
     assert "successor_path" in done.stderr
 
 
+FAULT = """
+import json
+from compat import PaginatedSessions
+from compat.upstream.base import LegacySettings, Row
+
+upstream = PaginatedSessions("http://127.0.0.1", path="/s", exams={17: "a"}, bearer_token="t")
+codec = upstream.codec(LegacySettings())
+times = {"startedAtTime": "2018-11-17T16:09:39Z", "endedAtTime": "2018-11-17T17:09:39Z"}
+rest = {"durationInSeconds": 3600, "wasteDurationInSeconds": 0, "wastePercentage": 0}
+text = json.dumps({"id": "5", "applicationId": "a", **times, **rest}).encode()
+try:
+    codec.render([Row(0, 0, None, {}, text, {})])
+except ValueError as error:
+    assert str(error) == "a fault of ours", error
+else:
+    raise AssertionError("the plain form hides a fault of the fast one")
+"""
+
+
+def test_a_fault_of_ours_in_the_fast_form_surfaces(copy: Copy) -> None:
+    copy.add_row(
+        "mapping/compiled/pages.py", "        if not sessions:\n", '        raise ValueError("a fault of ours")\n'
+    )
+    copy.check(FAULT)
+
+
 def test_nothing_outside_the_schemas_tests_the_class_of_a_rule_or_column() -> None:
     kinds = {name for module in (fields, rules) for name, kind in vars(module).items() if isinstance(kind, type)}
     found = []

@@ -11,9 +11,23 @@ import re
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
-__all__ = ["Instant", "from_milliseconds", "read", "sortable", "whole_seconds_between", "write", "write_utc"]
+__all__ = [
+    "Instant",
+    "NotATime",
+    "from_milliseconds",
+    "read",
+    "sortable",
+    "whole_seconds_between",
+    "write",
+    "write_utc",
+]
 
 Instant = tuple[int, str]
+
+
+class NotATime(ValueError):
+    """A text that says no time, or an instant that no clock shows."""
+
 
 _EXTENDED = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -37,19 +51,22 @@ def read(text: str, zone: tzinfo) -> Instant:
     before the change counts.
 
     Raises:
-        ValueError: the text is nothing of the kind.
+        NotATime: the text is nothing of the kind.
     """
     match = _EXTENDED.fullmatch(text)
     if match is None:
-        raise ValueError("not extended ISO 8601")
+        raise NotATime("not extended ISO 8601")
     year, month, day, hour, minute, second, fraction, utc, sign, ahead, ahead_minutes = match.groups()
     hours, minutes, seconds = int(hour or 0), int(minute or 0), int(second or 0)
     if hours > 23 or minutes > 59 or seconds > 59:
-        raise ValueError("no such time of day")
-    instant = _midnight(int(year), int(month), int(day)) + hours * 3600 + minutes * 60 + seconds
+        raise NotATime("no such time of day")
+    try:
+        instant = _midnight(int(year), int(month), int(day)) + hours * 3600 + minutes * 60 + seconds
+    except ValueError:
+        raise NotATime("no such day") from None
     if sign:
         if int(ahead) > 23 or int(ahead_minutes or 0) > 59:
-            raise ValueError("no such offset")
+            raise NotATime("no such offset")
         offset = int(ahead) * 3600 + int(ahead_minutes or 0) * 60
         instant += offset if sign == "-" else -offset
     elif not utc and zone is not timezone.utc:
@@ -74,16 +91,16 @@ def write(instant: Instant, zone: tzinfo) -> str:
     """Write as ``2018-11-17T17:09:39.373+01:00``: three digits after the point, more where the instant has more.
 
     Raises:
-        ValueError: the zone's clock cannot say it in that form (years outside 1 to 9999, offsets of odd seconds).
+        NotATime: the zone's clock cannot say it in that form (years outside 1 to 9999, offsets of odd seconds).
     """
     try:
         local = (_EPOCH + timedelta(seconds=instant[0])).astimezone(zone)
     except OverflowError:
-        raise ValueError("outside the years 1 to 9999") from None
+        raise NotATime("outside the years 1 to 9999") from None
     offset = local.utcoffset() or timedelta(0)
     minutes, odd = divmod(offset.days * 86400 + offset.seconds, 60)
     if odd:
-        raise ValueError("an offset with seconds")
+        raise NotATime("an offset with seconds")
     sign = "-" if minutes < 0 else "+"
     ahead, ahead_minutes = divmod(abs(minutes), 60)
     return f"{_clock(local, instant[1])}{sign}{ahead:02d}:{ahead_minutes:02d}"
@@ -93,12 +110,12 @@ def write_utc(instant: Instant) -> str:
     """Write as ``2018-11-17T16:09:39.373Z``, with every digit that the instant has, three at least.
 
     Raises:
-        ValueError: it lies outside the years 1 to 9999.
+        NotATime: it lies outside the years 1 to 9999.
     """
     try:
         moment = _EPOCH + timedelta(seconds=instant[0])
     except OverflowError:
-        raise ValueError("outside the years 1 to 9999") from None
+        raise NotATime("outside the years 1 to 9999") from None
     return _clock(moment, instant[1]) + "Z"
 
 
