@@ -92,12 +92,8 @@ def _spans() -> st.SearchStrategy[tuple[str, str]]:
 
 
 def _shown(moment: datetime, offset: str, digits: str) -> str:
-    if offset == "Z":
-        shift = timedelta(0)
-    else:
-        hours, minutes = offset[1:].split(":")
-        shift = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if offset[0] == "-" else 1)
-    local = (moment.replace(microsecond=0, tzinfo=timezone.utc) + shift).replace(tzinfo=None)
+    zone = datetime.strptime(offset, "%z").tzinfo
+    local = moment.replace(microsecond=0, tzinfo=timezone.utc).astimezone(zone).replace(tzinfo=None)
     return local.isoformat() + (f".{digits}" if digits else "") + offset
 
 
