@@ -147,11 +147,7 @@ def read_config(
     upstream = _upstream(content["upstream"], folder, exams, admit)
     return Configuration(
         upstream=upstream,
-        legacy_base_url=checked_url("[legacy] base_url", legacy["base_url"]) if "base_url" in legacy else None,
-        legacy_account=_legacy_account(legacy, upstream),
-        settings=LegacySettings(time_zone(legacy.get("time_zone", "UTC")), _extra_fields(legacy)),
-        deprecated=_day("deprecated", legacy),
-        sunset=_day("sunset", legacy),
+        **_legacy(legacy, upstream),
         callers=callers,
         store=_store_url(store.get("url", Configuration.store), folder),
         when_store_down=store.get("when_down", Configuration.when_store_down),
@@ -164,6 +160,15 @@ def read_config(
         regression=_regression(content, folder),
         secrets=tuple(_secrets(content)),
     )
+
+
+def _legacy(table: Mapping[str, Any], upstream: Upstream) -> dict[str, Any]:
+    return {
+        "legacy_base_url": checked_url("[legacy] base_url", table["base_url"]) if "base_url" in table else None,
+        "legacy_account": _legacy_account(table, upstream),
+        "settings": LegacySettings(time_zone(table.get("time_zone", "UTC")), _extra_fields(table)),
+        **{name: _day(name, table) for name in ("deprecated", "sunset")},
+    }
 
 
 def _caller(entry: Any, number: int) -> CallerSettings:

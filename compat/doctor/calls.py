@@ -167,7 +167,6 @@ def evidence_of(
     values = dict(gather(call).values)
     query = _pieces(call.query)
     body = _body_pieces(call)
-    ids = [each["id"].value for each in (query, body) if "id" in each]
     return Evidence(
         values={name: text for name, text in values.items() if name != "signature"},
         signature=values.get("signature", ""),
@@ -175,7 +174,7 @@ def evidence_of(
         raw={name: piece.raw for name, piece in {**query, **body}.items() if piece.raw is not None},
         body_names=frozenset(body) - frozenset(query),
         query_names=frozenset(query) - frozenset(body),
-        other_id=next((text for text in ids if text != call.exam_id), None),
+        other_id=_other_id(call.exam_id, query, body),
         method=call.method.upper(),
         path=path if path is not None else f"/api/v3/exams/{call.exam_id}/{call.route.action}",
         base_url=base_url,
@@ -185,6 +184,11 @@ def evidence_of(
         rejoined=_rejoined(call),
         older_signatures=_older_signatures(call, earlier),
     )
+
+
+def _other_id(exam_id: str, *places: Mapping[str, _Piece]) -> str | None:
+    ids = (each["id"].value for each in places if "id" in each)
+    return next((text for text in ids if text != exam_id), None)
 
 
 def _rejoined(call: LegacyCall) -> Rejoined:
