@@ -36,7 +36,6 @@ class Configuration:
     """What an ``exam-compat.toml`` says.
 
     Attributes:
-        upstream: the new endpoint.
         legacy_base_url: the old endpoint's base, or None.
         legacy_account: what our own calls of the old endpoint are signed with; None where nothing says.
         settings: how the old interface is shown.

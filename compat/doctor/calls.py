@@ -59,11 +59,8 @@ class Evidence:
         body_names: the parameters that came in the body alone.
         query_names: the parameters that came in the query alone.
         other_id: an id of query or body that is not the path's, or None.
-        method: the HTTP method.
         path: the path, as it was sent.
         base_url: what stands before the path, or nothing.
-        secret_key: the caller's key.
-        api_token: the caller's token, or nothing.
         other_keys: other callers' names and keys.
         rejoined: what the call holds if pieces of the query that look like no parameter belong to the value before.
         older_signatures: signatures that were sent before this one, in this call or in earlier ones.
@@ -103,14 +100,12 @@ class Draft:
     """One way in which a signature may have been made; as it stands at first, the documented one.
 
     Attributes:
-        values: name to text, as signed.
         order: the names in the order in which they are signed; None for sorted.
         equals: between a name and its value.
         joiner: between two parameters.
         before: what stands before the first.
         after: what stands behind the last.
         charset: how the text becomes bytes.
-        key: the key.
         digest: one of :data:`DIGESTS`.
     """
 
@@ -157,7 +152,6 @@ def evidence_of(
 
     Args:
         call: the call, as it came.
-        secret_key: the caller's key.
         path: its path as it was sent; None for the plain one of its route.
         base_url: what stands before the path.
         api_token: the caller's token.
@@ -255,10 +249,8 @@ class SeenRequest:
     """A request as somebody saw it.
 
     Attributes:
-        method: the HTTP method.
         url: the URL as it was written, or only its path and query.
         headers: names in lower case; None where a URL alone was given and nothing is known of them.
-        body: the body.
     """
 
     method: str

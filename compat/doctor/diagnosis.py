@@ -87,7 +87,6 @@ def diagnose(
     """Say why a call is refused, and what to change.
 
     Args:
-        request: the call.
         caller: whose call it is; its key is what signatures are held against.
         now: seconds since the epoch.
         sent_at: when the call was sent; None where nobody knows, and its age is no fault then.

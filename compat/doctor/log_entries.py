@@ -92,7 +92,6 @@ def clues(call: LegacyCall, caller: Caller, now: float, earlier: Sequence[Legacy
     stranger's by the time that a refusal takes.
 
     Args:
-        call: the call.
         caller: the caller whose token it bears; never a stranger.
         now: seconds since the epoch.
         earlier: calls that the caller made a little before.

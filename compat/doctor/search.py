@@ -75,7 +75,6 @@ def explain(evidence: Evidence, most: int = MOST) -> Explanation | None:
     """The smallest set of deviations that made the signature; None where none did.
 
     Args:
-        evidence: the call.
         most: deviations at once.
     """
     form = read_signature(evidence.signature)

@@ -21,9 +21,7 @@ class Answer:
     """An HTTP answer in the old interface's terms.
 
     Attributes:
-        status: the HTTP status.
         headers: name to value, the content type among them.
-        body: the JSON text, UTF-8.
     """
 
     status: int

@@ -141,7 +141,6 @@ class Query:
     """What a legacy list call asks for.
 
     Attributes:
-        exam_id: the exam.
         status: one of the eleven, or None for all.
         page: from 1.
         limit: records a page, 1 to 300.

@@ -185,13 +185,11 @@ class LegacyCall:
     """A call of a deprecated route, as it came.
 
     Attributes:
-        route: which one.
         exam_id: the id of the path, its percent signs decoded, not yet checked.
         query: the query string, without the question mark.
         content_type: the body's declared type, or None.
         body: the body, empty where there is none.
         authorization: the header of that name; its digest tells callers apart.
-        method: the HTTP method.
         content_encoding: the body's declared encoding, or None.
     """
 
