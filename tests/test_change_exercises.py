@@ -66,7 +66,7 @@ from compat.mapping.losses import stand_ins
 from compat.mapping.tables import markdown_tables
 from compat.regression.comparing.known import DeclaredLosses
 from compat.testing import laws
-from compat.upstream.base import LegacySettings, Row
+from compat.upstream.base import LegacySettings
 from datetime import timezone
 
 EXAMS = {17: "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11"}
@@ -84,7 +84,7 @@ upstream = {"kind": "paginated_sessions", "base_url": "http://127.0.0.1", "path"
 configuration = read_config({"upstream": upstream, "exams": {"17": EXAMS[17]}})
 codec = configuration.upstream.codec(LegacySettings())
 text = json.dumps(session).encode()
-shown = json.loads(codec.render([Row(0, 0, None, {}, text, {})]))
+shown = json.loads(codec.render([text], [{}]))
 assert shown == [view.record]
 laws.compiled_agrees(codec, text)
 
@@ -133,16 +133,16 @@ from compat.gateway.openapi import document
 from compat.legacy.parameters import Parameters
 from compat.legacy.query import operators_of, parse_query
 from compat.schemas import COLUMNS
-from compat.upstream.page_columns import Columns
+from compat.upstream.base import Columns
 
 def parsed(filter):
     return parse_query(Parameters({"id": "17", "filter": json.dumps(filter)}, {}), timezone.utc)
 
 query = parsed({"name": {"like": "A%"}})
-assert [query.matches({"name": name}) for name in ("Ann", "Bob", None)] == [True, False, False]
+assert [query.conditions[0].holds(name) for name in ("Ann", "Bob", None)] == [True, False, False]
 page = Columns([1, 2, 3], {}, [0, 1, 2], {"name": ["Ann", "Bob", None]})
-assert make_plan(query, frozenset()).note(page, [b"1", b"2", b"3"]).texts == [b"1"]
-assert not parsed({"name": {"like": None}}).matches({"name": "Ann"})
+assert make_plan(query, frozenset()).select(page).places == [0]
+assert not parsed({"name": {"like": None}}).conditions[0].holds("Ann")
 for column, value in (("id", 5), ("start_time", "2018-11-17"), ("archived", True)):
     try:
         parsed({column: {"like": value}})
@@ -231,8 +231,7 @@ KIND = '''
 import json
 from pathlib import Path
 
-from compat.upstream.base import Chunk, One, Source, Upstream
-from compat.upstream.limits import WalkSettings
+from compat.upstream.base import Chunk, Source, Upstream
 
 
 class _Page(Source):
@@ -241,7 +240,7 @@ class _Page(Source):
     def __init__(self, records):
         self._records = records
 
-    def fetch(self, start, limit, step, walk):
+    def fetch(self, start, limit, step, walk, decode=None):
         rows = [json.dumps(each).encode() for each in self._records[start : start + limit]]
         return Chunk(start, rows, len(self._records), limit)
 
@@ -251,13 +250,13 @@ class FileSessions(Upstream):
     successor_path = "/files"
 
     def __init__(self, base_url, *, records):
-        super().__init__(frozenset(), WalkSettings())
-        self.base_url, self._records = base_url, json.loads(Path(records).read_text())
+        super().__init__(base_url, frozenset())
+        self._records = json.loads(Path(records).read_text())
 
     def check_query(self, query):
         pass
 
-    def sources(self, query, pushed, options, page_rows=None):
+    def sources(self, query, pushed, options):
         return [_Page(self._records)]
 
     def codec(self, settings):
@@ -266,7 +265,7 @@ class FileSessions(Upstream):
         return StudentCodec(settings)
 
     def one(self, student_session_id, codec, options):
-        return One(None)
+        return None
 
     add = update = delete = one
 '''
@@ -278,8 +277,7 @@ from compat.config.file import read_config
 from compat.core.call import Shim
 from compat.errors import ConfigurationError, LegacyError
 from compat.gateway.openapi import document
-from compat.gateway.request import deprecation_headers
-from compat.gateway.settings import GatewaySettings
+from compat.gateway.settings import GatewaySettings, deprecation_headers
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.regression.comparing.known import DeclaredLosses
 from urllib.parse import urlencode
@@ -353,7 +351,7 @@ def test_a_kind_without_a_successor_is_refused_when_it_is_made(copy: Copy) -> No
 FAULT = """
 import json
 from compat import PaginatedSessions
-from compat.upstream.base import LegacySettings, Row
+from compat.upstream.base import LegacySettings
 
 upstream = PaginatedSessions("http://127.0.0.1", path="/s", exams={17: "a"}, bearer_token="t")
 codec = upstream.codec(LegacySettings())
@@ -361,7 +359,7 @@ times = {"startedAtTime": "2018-11-17T16:09:39Z", "endedAtTime": "2018-11-17T17:
 rest = {"durationInSeconds": 3600, "wasteDurationInSeconds": 0, "wastePercentage": 0}
 text = json.dumps({"id": "5", "applicationId": "a", **times, **rest}).encode()
 try:
-    codec.render([Row(0, 0, None, {}, text, {})])
+    codec.render([text], [{}])
 except ValueError as error:
     assert str(error) == "a fault of ours", error
 else:

@@ -11,9 +11,8 @@ from compat.mapping.compiled.page_scanner import ANY, CHECKED, NULL, REQUIRED, P
 from compat.mapping.compiled.refused import Declined
 from compat.mapping.compiled.scanned_rows import ScannedRows
 from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH, looked_up_names
-from compat.schemas import COLUMNS, SessionOutputSchema
-from compat.schemas.rules import Application, Identifier
-from compat.schemas.student import CARRIED_KEY
+from compat.schemas import SessionOutputSchema
+from compat.schemas.student import CARRIED_KEY, RULES
 from compat.text.json import array_of
 
 __all__ = ["SessionScanner"]
@@ -88,15 +87,11 @@ def _page(scanner: PageScanner, body: bytes) -> _ScannedPage:
 def _fields(names: Sequence[str]) -> Iterator[Within]:
     sources = {"id", "applicationId"}
     for name in names:
-        sources.update(COLUMNS[name].rule.sources)  # type: ignore[union-attr]  # the declaration was checked
+        sources.update(RULES[name].sources)
     for name, field in SessionOutputSchema._declared_fields.items():
         if name in sources and name != "metadata":
             flags = CHECKED | (REQUIRED if field.required else 0)
             yield Within(name, types_of(field), flags, name)  # type: ignore[arg-type]  # the schema's fields are ours
     own = [Within(name, ANY, 0, f"{OWN_PATH}{name}") for name in looked_up_names() if name in names]
-    carried = [
-        Within(name, ANY, 0, f"{CARRIED_PATH}{name}")
-        for name in names
-        if not isinstance(COLUMNS[name].rule, Application | Identifier)
-    ]
+    carried = [Within(name, ANY, 0, f"{CARRIED_PATH}{name}") for name in names if RULES[name].carries]
     yield Within("metadata", _OBJECT | NULL, CHECKED, "", [*own, Within(CARRIED_KEY, _OBJECT, CHECKED, "", carried)])
