@@ -174,7 +174,7 @@ def _begin_shim(module: ModuleType) -> None:
     try:
         from compat.entrances.run import begin as begin_runner
 
-        begin_runner()
+        begin_runner(say, caught)
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
         say(f"the shim cannot be loaded ({type(error).__name__}: {error}); calls go out as they were")
 

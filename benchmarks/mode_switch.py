@@ -13,7 +13,7 @@ from benchmarks.gateway_load import Server, free_port, old_calls, one, serving
 from benchmarks.gateway_peers.signing import EXAM, KEY, TOKEN
 from benchmarks.harness import Figure, Report, command_line
 from benchmarks.upstream import serving as answering
-from compat.migration.modes.switches import open_switches
+from compat.migration.ledger import open_ledger
 
 _WORKERS = 4
 _WATCHED = 3.0
@@ -57,12 +57,12 @@ def main(rounds: int = _ROUNDS) -> Report:
         options = ["--port", str(port), "--admin-port", str(free_port()), "--workers", str(_WORKERS)]
         command = [sys.executable, "-m", "compat.cli", "--config", str(config), "serve", *options]
         server = stack.enter_context(serving(command, port))
-        switches = open_switches(store)
-        stack.callback(switches.close)
+        ledger = open_ledger(store)
+        stack.callback(ledger.close)
         seconds = []
         for number in range(min(rounds, _ROUNDS)):
             mode = ("legacy", "new")[number % 2]
-            switches.set("mode", mode)
+            ledger.set_switch("mode", mode)
             seconds.append(_followed(server, time.monotonic(), mode))
     name = f"seconds from a switch to the last answer by the mode before, {_WORKERS} workers"
     return Report(

@@ -1,16 +1,12 @@
-"""Where a deprecated call comes from: the innermost line of the user's own that leads to it, across threads too.
-
-``Thread.start`` and ``ThreadPoolExecutor.submit``, through which ``map``, ``asyncio.to_thread`` and ``run_in_executor``
-go too, note the line of whoever calls them, as long as the shim is installed or anything of it is mounted or made.
-Reading it off the target's code instead would name where a function is defined and not where it was asked for, and
-``requests.get`` itself is defined by nobody who could change the call. Names and numbers are kept and never a frame,
-which would keep its variables alive. What is handed to a pool is wrapped so that no frame comes between the pool's and
-the function's in a traceback.
+"""Call sites: the innermost line of the user's own that leads to a deprecated call.
 
 A user's decorator, wrapper class or session subclass is the user's own code, and so is a notebook's cell. Installed
-packages, the standard library and this one are not: the line lies behind them. In a thread that was given nothing of
-the user's to run, such as ``pool.submit(requests.get, url)``, it is the line that handed the work over
-(:mod:`compat.call_site`).
+packages, the standard library and this one are not: the line lies behind them.
+
+The stack shows that line, but for a thread that was given nothing of the user's to run, such as in
+``pool.submit(requests.get, url)``. Where somebody asks for thread origins, ``Thread.start`` and
+``ThreadPoolExecutor.submit`` note the line of whoever calls them; ``map``, ``asyncio.to_thread`` and
+``run_in_executor`` go through these. Lines are kept and never a frame, which would keep its variables alive.
 """
 
 from __future__ import annotations
@@ -32,17 +28,29 @@ import urllib3
 
 from compat.processes import ForkLock
 
-__all__ = [
-    "CallSite",
-    "Place",
-    "call_site",
-    "forget_thread_origins",
-    "note_thread_origins",
-    "thread_origin",
-]
+__all__ = ["CallSite", "call_site", "forget_thread_origins", "note_thread_origins", "thread_origin"]
 
-Place = tuple[str, int, str, str]
-"""File, line, module and function, as in :class:`compat.call_site.CallSite`."""
+
+class CallSite(NamedTuple):
+    """A line of code.
+
+    Attributes:
+        filename: the file, as Python names it; of code that has none a name in angle brackets.
+        line: its number, from 1.
+        module: the module's ``__name__``.
+        function: the function that the line is in.
+        exact: whether it led to the call: not in a thread whose origin is not known.
+    """
+
+    filename: str
+    line: int
+    module: str
+    function: str
+    exact: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.line}"
+
 
 _NOTE = "_exam_compat_handed_over"
 _POOL_FILE = os.path.join("concurrent", "futures", "thread.py")
@@ -53,9 +61,9 @@ _owners: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class _FromPool(functools.partial):  # type: ignore[type-arg]  # it stands for any function
-    """A function handed to a pool, and the line that did it."""
+    """A function handed to a pool, and the line that did it. No frame of it comes into a traceback."""
 
-    place: Place
+    origin: CallSite
 
 
 def note_thread_origins(owner: object | None = None) -> None:
@@ -88,14 +96,18 @@ def forget_thread_origins() -> None:
         _unwrap_if_idle()
 
 
+def _is_noting() -> bool:
+    return _noting or bool(_owners)
+
+
 def _unwrap_if_idle() -> None:
     with _lock:
-        if not _noting and not _owners:
+        if not _is_noting():
             for wrapped in _WRAPPED:
                 wrapped.unwrap()
 
 
-def thread_origin(frame: FrameType | None) -> Place | None:
+def thread_origin(frame: FrameType | None) -> CallSite | None:
     """Who handed over what a frame's thread is doing, or None where that was not noted."""
     while frame is not None:
         code = frame.f_code
@@ -104,15 +116,11 @@ def thread_origin(frame: FrameType | None) -> Place | None:
             # The function is the item's up to Python 3.13, and a variable of the innermost "run" from 3.14 on.
             work = frame.f_locals.get("fn") or getattr(frame.f_locals.get("self"), "fn", None)
             if isinstance(work, _FromPool):
-                return work.place
+                return work.origin
             break
         frame = frame.f_back
-    place: Place | None = getattr(threading.current_thread(), _NOTE, None)
-    return place
-
-
-def _here() -> Place:
-    return call_site()
+    found: CallSite | None = getattr(threading.current_thread(), _NOTE, None)
+    return found
 
 
 class _Wrapped:
@@ -140,8 +148,8 @@ class _Wrapped:
 def _noted_start(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        if _noting or _owners:
-            setattr(self, _NOTE, _here())
+        if _is_noting():
+            setattr(self, _NOTE, call_site())
         original(self)
 
     return start
@@ -156,9 +164,9 @@ def _in_another_interpreter(pool: ThreadPoolExecutor) -> bool:
 def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if (_noting or _owners) and callable(fn) and not _in_another_interpreter(self):
+        if _is_noting() and callable(fn) and not _in_another_interpreter(self):
             fn = _FromPool(fn)
-            fn.place = _here()
+            fn.origin = call_site()
         future: Future[Any] = original(self, fn, *args, **kwargs)
         return future
 
@@ -170,25 +178,6 @@ _WRAPPED = (_Wrapped(threading.Thread, "start", _noted_start), _Wrapped(ThreadPo
 
 _KNOWN_FILES = 4096
 """Files whose kind is remembered: code made at run time has a name of its own each time."""
-
-
-class CallSite(NamedTuple):
-    """A line of code.
-
-    Attributes:
-        filename: the file, as Python names it; of code that has none a name in angle brackets.
-        line: its number, from 1.
-        module: the module's ``__name__``.
-        function: the function that the line is in.
-    """
-
-    filename: str
-    line: int
-    module: str
-    function: str
-
-    def __str__(self) -> str:
-        return f"{self.filename}:{self.line}"
 
 
 def call_site() -> CallSite:
@@ -208,10 +197,12 @@ def call_site() -> CallSite:
         if kind == "installed" and installed is None:
             installed = frame
         outermost, within, frame = frame, frame, frame.f_back
-    handed = thread_origin(sys._getframe(1))
-    if handed is not None:
-        return CallSite(*handed)
-    return _site(installed) if installed is not None else _script(outermost)
+    origin = thread_origin(sys._getframe(1))
+    if origin is not None:
+        return origin
+    found = _site(installed) if installed is not None else _script(outermost)
+    in_thread = threading.current_thread() is not threading.main_thread()
+    return found._replace(exact=not in_thread or _is_noting())
 
 
 def _site(frame: FrameType) -> CallSite:

@@ -15,6 +15,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -25,7 +26,6 @@ from packaging.version import Version
 from compat._version import __version__
 from compat.call_site import CallSite, call_site
 from compat.legacy.routes import ROUTES
-from exam_compat_startup import caught, say
 
 __all__ = [
     "ACTIONS",
@@ -37,6 +37,7 @@ __all__ = [
     "deprecated_call",
     "due",
     "forget_shown",
+    "notices",
     "show",
     "warn_of",
 ]
@@ -49,7 +50,34 @@ _REMEMBERED = 4096
 _EVERYTHING = ("always", None, Warning, None, 0)
 """The filter of ``pytest.warns`` and of ``unittest``'s ``assertWarns``: they want to see."""
 
+_IN_THREAD = "A thread made this call; with thread_origins = true in [migration] the line that started it is named."
+
 _shown: dict[tuple[Any, ...], object] = {}
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Write one line to standard error, each text once a process."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"exam-compat: {text}\n")
+            sys.stderr.flush()
+
+
+@dataclass
+class Notices:
+    """Who is told what; start-up code puts its own functions here.
+
+    Attributes:
+        say: writes a line to standard error.
+        caught: called at each deprecated call.
+    """
+
+    say: Callable[[str], object] = say_once
+    caught: Callable[[], object] = lambda: None
+
+
+notices = Notices()
 
 
 def show(warning: Warning, name: str, site: CallSite) -> None:
@@ -80,7 +108,7 @@ def _over_all() -> str | None:
     if not action:
         return None
     if action not in ACTIONS:
-        say(f"{VARIABLE}={action}: must be one of {', '.join(ACTIONS)}; Python's own filters count")
+        notices.say(f"{VARIABLE}={action}: must be one of {', '.join(ACTIONS)}; Python's own filters count")
         return None
     if warnings.filters[:1] == [_EVERYTHING] and "always" not in sys.warnoptions:
         return None
@@ -213,10 +241,11 @@ def warn_of(name: str, sunset: date | None = None) -> CallSite:
         LegacyApiWarning: where a filter, or ``EXAM_COMPAT_WARNINGS``, makes an error of it.
     """
     entry = REGISTRY[name]
-    caught()
+    notices.caught()
     kind = deprecation.UnsupportedWarning if _is_due(entry.removed_in) else LegacyApiWarning
-    warning = kind(entry.name, entry.since, sunset or entry.removed_in, entry.details)
     site = call_site()
+    details = entry.details if site.exact else f"{entry.details} {_IN_THREAD}"
+    warning = kind(entry.name, entry.since, sunset or entry.removed_in, details)
     show(warning, name, site)
     return site
 

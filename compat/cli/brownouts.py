@@ -55,19 +55,16 @@ def brownouts(action: str, dry_run: bool, now: datetime | None, as_json: bool) -
 
 
 def _switch(given: Configuration, *, pause: bool, moment: datetime) -> None:
+    from compat.migration.ledger import open_ledger
     from compat.migration.modes.brownouts import PAUSED
-    from compat.migration.modes.switches import open_switches
 
     kept_elsewhere(given)
-    switches = open_switches(given.store)
-    try:
-        since = switches.all().get(PAUSED)
+    with open_ledger(given.store) as ledger:
+        since = ledger.switches().get(PAUSED)
         if pause == (since is not None):
             note(f"They were paused already, since {plain(since)}." if since is not None else "They were not paused.")
             return
-        switches.set(PAUSED, moment.astimezone(timezone.utc).isoformat(timespec="seconds") if pause else None)
-    finally:
-        switches.close()
+        ledger.set_switch(PAUSED, moment.astimezone(timezone.utc).isoformat(timespec="seconds") if pause else None)
     note(f"All brownouts are paused. {_SOON}" if pause else f"Brownouts happen again. {_SOON}")
 
 
@@ -109,14 +106,11 @@ def _show(given: Configuration, moment: datetime, *, dry_run: bool, as_json: boo
 
 
 def _paused(given: Configuration) -> str | None:
+    from compat.migration.ledger import open_ledger
     from compat.migration.modes.brownouts import PAUSED
-    from compat.migration.modes.switches import open_switches
 
-    switches = open_switches(given.store)
-    try:
-        return switches.all().get(PAUSED)
-    finally:
-        switches.close()
+    with open_ledger(given.store) as ledger:
+        return ledger.switches().get(PAUSED)
 
 
 def _state(coming: Occurrence | None, moment: datetime, paused: str | None) -> str:

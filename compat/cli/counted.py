@@ -72,14 +72,11 @@ def counted_in(given: Configuration) -> Counted:
         ConfigurationError: no other process could have counted there.
         StoreUnavailable: it cannot be read.
     """
-    from compat.migration.inventory.counts import open_tally
+    from compat.migration.ledger import open_ledger
 
     kept_elsewhere(given)
-    tally = open_tally(given.store)
-    try:
-        return tally.read()
-    finally:
-        tally.close()
+    with open_ledger(given.store) as ledger:
+        return ledger.counted()
 
 
 def day_of(seconds: float, zone: tzinfo) -> str:

@@ -13,8 +13,8 @@ from compat.cli.console import config_option, configuration, note, plain, say, s
 
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
+    from compat.migration.ledger import Ledger
     from compat.migration.modes.rules import Chosen, Scope
-    from compat.migration.modes.switches import Switches
 
 __all__ = ["mode"]
 
@@ -48,16 +48,13 @@ def mode(mode_: str | None, caller: str | None, exam: str | None, clear: bool, a
     given = configuration()
     scope = _scope(given, caller, exam)
     # Imported here, as in all that follows: the help needs none of it.
-    from compat.migration.modes.switches import open_switches
+    from compat.migration.ledger import open_ledger
 
-    switches = open_switches(given.store)
-    try:
+    with open_ledger(given.store) as ledger:
         if clear or mode_ is not None:
-            _switch(given, switches, scope, mode_)
+            _switch(given, ledger, scope, mode_)
         if as_json or not (clear or mode_ is not None):
-            _show(given, switches, scope, as_json=as_json)
-    finally:
-        switches.close()
+            _show(given, ledger, scope, as_json=as_json)
 
 
 def _scope(given: Configuration, caller: str | None, exam: str | None) -> Scope:
@@ -73,7 +70,7 @@ def _scope(given: Configuration, caller: str | None, exam: str | None) -> Scope:
     return Scope(caller, None if exam is None else str(int(exam)))
 
 
-def _switch(given: Configuration, switches: Switches, scope: Scope, text: str | None) -> None:
+def _switch(given: Configuration, ledger: Ledger, scope: Scope, text: str | None) -> None:
     from compat.errors import ConfigurationError
     from compat.migration.modes.rules import LACKING, MODE_VARIABLE, Mode, switch_name
 
@@ -85,8 +82,8 @@ def _switch(given: Configuration, switches: Switches, scope: Scope, text: str | 
     if text is not None and Mode.parse(text, "mode").needs_legacy and given.legacy_base_url is None:
         raise ConfigurationError(f"mode = {text!r} needs {LACKING}")
     name = switch_name(scope)
-    before = switches.all().get(name)
-    switches.set(name, text)
+    before = ledger.switches().get(name)
+    ledger.set_switch(name, text)
     if text is None and before is None:
         note(f"There was no switch for {scope}.")
         return
@@ -97,10 +94,10 @@ def _switch(given: Configuration, switches: Switches, scope: Scope, text: str | 
         note(f"{MODE_VARIABLE} is set here: it counts over every switch in the processes that have it.")
 
 
-def _show(given: Configuration, switches: Switches, within: Scope, *, as_json: bool) -> None:
+def _show(given: Configuration, ledger: Ledger, within: Scope, *, as_json: bool) -> None:
     rows = [
         (scope, chosen)
-        for scope, chosen in _chosen(given, switches)
+        for scope, chosen in _chosen(given, ledger)
         if within.caller in (None, scope.caller) and within.exam in (None, scope.exam)
     ]
     if as_json:
@@ -115,13 +112,13 @@ def _show(given: Configuration, switches: Switches, within: Scope, *, as_json: b
     )
 
 
-def _chosen(given: Configuration, switches: Switches) -> list[tuple[Scope, Chosen]]:
+def _chosen(given: Configuration, ledger: Ledger) -> list[tuple[Scope, Chosen]]:
     """Every caller and exam that something is said of, and the mode of their calls."""
     from compat.migration.modes.rules import Scope, chosen_of, configured_rules, mode_of_environment, switched_rules
 
     legacy = given.legacy_base_url is not None
     configured = configured_rules(given, legacy=legacy)
-    switched, strange = switched_rules(switches.all(), legacy=legacy)
+    switched, strange = switched_rules(ledger.switches(), legacy=legacy)
     for name in strange:
         note(f"The switch {name!r} is left alone: it is no mode, or one that needs base_url in [legacy].")
     scopes = {Scope(), *(Scope(each.caller.name) for each in given.callers)}

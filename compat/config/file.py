@@ -238,7 +238,8 @@ def _migration(table: Mapping[str, Any], *, counted: bool) -> Mapping[str, Any]:
         ]
         for name in ("brownouts", "blackouts")
     }
-    return {"inventory": table.get("inventory", counted), "fields": table.get("fields", False), **windows}
+    options = {name: table.get(name, False) for name in ("fields", "thread_origins")}
+    return {"inventory": table.get("inventory", counted), **options, **windows}
 
 
 def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -104,7 +104,7 @@ TABLES: Mapping[str, Mapping[str, Make]] = {
     "migration": {
         "mode": _mode,
         "exams": _modes_by_exam,
-        **dict.fromkeys(("inventory", "fields"), _flag),
+        **dict.fromkeys(("inventory", "fields", "thread_origins"), _flag),
         **dict.fromkeys(("brownouts", "blackouts"), _each(_table)),
     },
     "migration.brownouts": {**_WINDOW, "callers": _each(_text)},

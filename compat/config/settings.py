@@ -11,7 +11,7 @@ from compat.legacy.signature import Caller
 from compat.upstream import Upstream
 from compat.upstream.base import LegacySettings
 
-__all__ = ["CallerSettings", "Configuration", "settings_of", "sunset_of", "upstream_of"]
+__all__ = ["CallerSettings", "Configuration", "settings_of", "sunset_of", "thread_origins_of", "upstream_of"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Configuration:
         exam_modes: exam id to the mode of all calls for that exam.
         gateway: the keys of ``[gateway]`` that are given; :mod:`compat.gateway.settings` says what the others are.
         migration: the keys of ``[migration]`` beside the modes: ``inventory``, whether deprecated calls are counted in
-            the store, ``fields``, whether it is noted which fields scripts read, ``brownouts`` and ``blackouts``.
+            the store, ``fields``, whether it is noted which fields scripts read, ``thread_origins``, whether it is
+            noted which line starts a thread, ``brownouts`` and ``blackouts``.
         regression: the keys of ``[regression]`` that are given; paths are relative to the working directory.
         secrets: every token and key that the configuration holds, so that what is written can be searched for them.
     """
@@ -87,3 +88,8 @@ def settings_of(given: Upstream | Configuration) -> LegacySettings:
 def sunset_of(given: Upstream | Configuration) -> date | None:
     """The day after which the old interface ends, where a configuration says so."""
     return given.sunset if isinstance(given, Configuration) else None
+
+
+def thread_origins_of(given: Upstream | Configuration) -> bool:
+    """Whether it is to be noted which line starts a thread or hands work to one; what only a configuration asks for."""
+    return isinstance(given, Configuration) and bool(given.migration.get("thread_origins"))

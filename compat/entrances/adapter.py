@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from compat.config.settings import Configuration, settings_of, sunset_of, upstream_of
+from compat.config.settings import Configuration, settings_of, sunset_of, thread_origins_of, upstream_of
 from compat.entrances.session import ScriptSession, options_of
 from compat.errors import ConfigurationError, LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import failure
@@ -289,12 +289,13 @@ def mount(
     Raises:
         ConfigurationError: the base URL cannot be used.
     """
-    # Imported here: it brings the pools of threads, which importing this package leaves out.
-    from compat.call_site import note_thread_origins
-
     adapter = ExamStudentsAdapter(legacy_base_url, upstream, previous=session.adapters, verifier=verifier)
     adapter._follows_session = True
-    note_thread_origins(adapter)
+    if thread_origins_of(upstream):
+        # Imported here: it brings the pools of threads, which importing this package leaves out.
+        from compat.call_site import note_thread_origins
+
+        note_thread_origins(adapter)
     # Without path and default port, so that a call may write them in its own way.
     prefix = adapter.origin
     # A longer prefix mounted before would be asked first, and the deprecated routes lie below it or beside it.

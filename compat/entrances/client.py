@@ -11,7 +11,7 @@ from typing import Any
 
 from compat.call_site import note_thread_origins
 from compat.config.file import CONFIG_NAME, load_config
-from compat.config.settings import Configuration, settings_of, sunset_of, upstream_of
+from compat.config.settings import Configuration, settings_of, sunset_of, thread_origins_of, upstream_of
 from compat.core.call import Shim
 from compat.deprecation import deprecated, deprecated_call
 from compat.errors import ConfigurationError
@@ -131,7 +131,8 @@ class ExamStudentsClient:
         self._shim = Shim(upstream_of(given), settings_of(given))
         self._router = ClientModes(given, self._shim)
         self._sunset = sunset_of(given)
-        note_thread_origins(self)
+        if thread_origins_of(given):
+            note_thread_origins(self)
         # Imported here, as in the adapter: only who calls the old way has it.
         from compat.migration.inventory.recorder import CallRecorder
 

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
-from compat.config.settings import Configuration
+from compat.config.settings import Configuration, thread_origins_of
 from compat.entrances.adapter import ExamStudentsAdapter
 from compat.errors import ConfigurationError
 from compat.processes import ForkLock
@@ -56,7 +56,11 @@ def install(
     with _lock:
         _installed, _awaited = adapter, None
         _be_asked_first()
-    _note_thread_origins(True)
+    if thread_origins_of(given):
+        # Imported here: it brings the pools of threads, which few scripts that import this package need.
+        from compat.call_site import note_thread_origins
+
+        note_thread_origins()
     return adapter
 
 
@@ -73,7 +77,6 @@ def install_at_first_call(make: _MakeAdapter) -> None:
     with _lock:
         _installed, _awaited = None, make
         _be_asked_first()
-    _note_thread_origins(True)
 
 
 def uninstall() -> None:
@@ -88,7 +91,9 @@ def uninstall() -> None:
             requests.Session.get_adapter = _before  # type: ignore[method-assign,assignment]
             _hand_to_mockers(_ours, _before)
             _ours = _before = None
-    _note_thread_origins(False)
+    from compat.call_site import forget_thread_origins
+
+    forget_thread_origins()
 
 
 def _configured() -> Configuration:
@@ -96,16 +101,6 @@ def _configured() -> Configuration:
     from compat.config.file import load_config
 
     return load_config()
-
-
-def _note_thread_origins(noted: bool) -> None:
-    # Imported here: it brings the pools of threads, which few scripts that import this package need.
-    from compat.call_site import forget_thread_origins, note_thread_origins
-
-    if noted:
-        note_thread_origins()
-    else:
-        forget_thread_origins()
 
 
 def _be_asked_first() -> None:

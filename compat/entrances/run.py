@@ -18,7 +18,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -29,16 +29,17 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
+from compat.call_site import note_thread_origins
 from compat.config.file import CONFIG_NAME, config_of_file, content_of
 from compat.config.settings import Configuration
 from compat.core.call import Shim
+from compat.deprecation import notices
 from compat.entrances.adapter import ExamStudentsAdapter
 from compat.entrances.install import install_at_first_call
 from compat.errors import ConfigurationError
 from compat.legacy.answer import Answer
 from compat.legacy.routes import LegacyCall
 from compat.upstream.transport import CallOptions
-from exam_compat_startup import DIRECTORY_VARIABLE, caught, say
 
 __all__ = [
     "ForgivingAdapter",
@@ -52,8 +53,16 @@ _READS = ("GET", "HEAD")
 _PACKAGE = Path(__file__).parents[1]
 
 
-def begin() -> None:
-    """Let the deprecated calls of this process be answered as the configuration says."""
+def begin(say: Callable[[str], object], caught: Callable[[], object]) -> None:
+    """Let the deprecated calls of this process be answered as the configuration says.
+
+    Args:
+        say: writes a line to standard error.
+        caught: called at each deprecated call.
+    """
+    notices.say, notices.caught = say, caught
+    # The script is not edited, and threads of its own are a part of it.
+    note_thread_origins()
     install_at_first_call(_configured)
 
 
@@ -64,7 +73,7 @@ def _configured() -> ExamStudentsAdapter | None:
             raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
         return ForgivingAdapter(configuration.legacy_base_url, configuration)
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
-        say(f"{_told(error)}; calls go out as they were")
+        notices.say(f"{_told(error)}; calls go out as they were")
         return None
 
 
@@ -95,7 +104,7 @@ class ForgivingAdapter(ExamStudentsAdapter):
         told = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
         if not self.takes(request):
             return previous.send(request, **told)
-        caught()
+        notices.caught()
         watched = _Watched(previous)
         self._calls.asked = False
         try:
@@ -106,12 +115,12 @@ class ForgivingAdapter(ExamStudentsAdapter):
             if error is watched.raised:
                 raise
             if watched.answered is not None:
-                say(f"{_told(error)}; the old endpoint had answered, and its answer counts")
+                notices.say(f"{_told(error)}; the old endpoint had answered, and its answer counts")
                 return watched.answered
             if self._calls.asked and (request.method or "").upper() not in _READS:
                 text = f"{_told(error)}; it may have been carried out, so it is not sent again"
                 raise requests.ConnectionError(f"exam-compat: {text}", request=request) from None
-            say(f"{_told(error)}; the call goes out as it was")
+            notices.say(f"{_told(error)}; the call goes out as it was")
         return previous.send(request, **told)
 
     def takes(self, request: requests.PreparedRequest) -> bool:
@@ -119,7 +128,7 @@ class ForgivingAdapter(ExamStudentsAdapter):
         try:
             return super().takes(request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
-            say(f"{_told(error)}; the call goes out as it was")
+            notices.say(f"{_told(error)}; the call goes out as it was")
             return False
 
 
@@ -310,6 +319,7 @@ def _read_only(descriptor: int) -> bool:
 
 
 _CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+_DIRECTORY_VARIABLE = "EXAM_COMPAT_DIRECTORY"
 _READ_LATER = ("key_file", "known")
 
 
@@ -339,7 +349,7 @@ def _path() -> Path:
     named = os.environ.get(_CONFIG_VARIABLE)
     if named:
         return Path(named)
-    found = Path(os.environ.get(DIRECTORY_VARIABLE) or Path.cwd(), CONFIG_NAME)
+    found = Path(os.environ.get(_DIRECTORY_VARIABLE) or Path.cwd(), CONFIG_NAME)
     reason = None
     if getattr(sys.flags, "safe_path", False):
         reason = "this Python was told by -P to look for nothing there"

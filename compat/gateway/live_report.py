@@ -135,19 +135,16 @@ class LiveReport:
         return _Made(time.monotonic(), page, msgspec.json.encode(told_as_json(result, judged)))
 
     def _left(self, judged: Judgement) -> list[CallerLeft]:
-        from compat.migration.inventory.counts import open_tally
         from compat.migration.inventory.report import caller_report
+        from compat.migration.ledger import open_ledger
         from compat.regression.evidence.callers_left import callers_left
 
         given = self._configuration
         if given.store.startswith("memory:"):
             # The workers count, each for itself, and this process answers no call.
             return []
-        tally = open_tally(given.store)
-        try:
-            usages = tally.read().usages
-        finally:
-            tally.close()
+        with open_ledger(given.store) as ledger:
+            usages = ledger.counted().usages
         names = [each.caller.name for each in given.callers]
         return callers_left([each for each in caller_report(usages, names, time.time()) if each.left], judged)
 

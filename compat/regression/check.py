@@ -55,7 +55,7 @@ def check_pairs(
 
 _REREADS = 1000
 _ONE_SIDED = "the other endpoint was not asked, and cannot be now"
-_LOST = "the recorder could not write them"
+_LOST = "they were dropped, or could not be written"
 _OTHER_KEY = "the recording was made with another key of pseudonyms"
 _UNKNOWN = "nobody has the value any more that a filter compares with"
 

@@ -15,7 +15,7 @@ from compat._version import __version__
 from compat.deprecation import REGISTRY, due
 from compat.migration.inventory.calls import Inventory
 from compat.migration.inventory.counts import CallRecord
-from compat.migration.modes.switches import open_switches
+from compat.migration.ledger import open_ledger
 
 from .conftest import Invoke
 
@@ -197,16 +197,16 @@ def test_who_would_fail(invoke: Invoke, windows: Path) -> None:
 
 
 def test_pause_and_resume(invoke: Invoke, windows: Path, tmp_path: Path) -> None:
-    switches = open_switches(f"sqlite:///{tmp_path}/calls.db")
+    ledger = open_ledger(f"sqlite:///{tmp_path}/calls.db")
     assert "All brownouts are paused." in invoke("brownouts", "--config", windows, "--now", NOW, "pause").stderr
-    assert dict(switches.all()) == {"brownouts paused": "2027-03-01T07:00:00+00:00"}
+    assert dict(ledger.switches()) == {"brownouts paused": "2027-03-01T07:00:00+00:00"}
     assert "paused already" in invoke("brownouts", "--config", windows, "pause").stderr
     shown = invoke("brownouts", "--config", windows, "--now", NOW)
     assert "paused since 2027-03-01T07:00:00+00:00" in shown.stderr
     assert "Brownouts happen again." in invoke("brownouts", "--config", windows, "resume").stderr
-    assert dict(switches.all()) == {}
+    assert dict(ledger.switches()) == {}
     assert "not paused" in invoke("brownouts", "--config", windows, "resume").stderr
-    switches.close()
+    ledger.close()
 
 
 def test_no_brownouts(invoke: Invoke, config: Path) -> None:

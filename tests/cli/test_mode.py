@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from compat.migration.modes.switches import open_switches
+from compat.migration.ledger import open_ledger
 
 Invoke = Callable[..., Result]
 
@@ -82,9 +82,9 @@ def test_a_switch_and_back(invoke: Invoke, config: Path) -> None:
     assert _shown(invoke, "--exam", "18") == [("registrar", "18", "canary:50", "switch")]
     again = invoke("mode", "new", "--caller", "registrar", "--exam", "18")
     assert "to new; it was switched to canary:50" in again.stderr
-    switches = open_switches(f"sqlite:///{config.parent}/exam-compat.db")
-    assert switches.all() == {"mode exam=18 caller=registrar": "new"}
-    switches.close()
+    ledger = open_ledger(f"sqlite:///{config.parent}/exam-compat.db")
+    assert ledger.switches() == {"mode exam=18 caller=registrar": "new"}
+    ledger.close()
     gone = invoke("mode", "--clear", "--caller", "registrar", "--exam", "18")
     assert (gone.exit_code, "to new is gone" in gone.stderr) == (0, True)
     assert (
@@ -121,9 +121,9 @@ def test_a_mode_that_needs_the_old_endpoint(invoke: Invoke, config: Path) -> Non
     config.write_text(text.replace("shadow", "new").replace("canary:25", "new").replace('"legacy"', '"new"'))
     found = invoke("mode", "shadow")
     assert (found.exit_code, "needs base_url in [legacy]" in found.stderr) == (2, True)
-    switches = open_switches(f"sqlite:///{config.parent}/exam-compat.db")
-    switches.set("mode", "legacy")
-    switches.close()
+    ledger = open_ledger(f"sqlite:///{config.parent}/exam-compat.db")
+    ledger.set_switch("mode", "legacy")
+    ledger.close()
     shown = invoke("mode")
     assert "The switch 'mode' is left alone" in shown.stderr
 

@@ -20,6 +20,7 @@ from compat.config.settings import Configuration
 from compat.gateway.admin import AdminApplication, Readiness, serving_admin
 from compat.gateway.live_report import LiveReport, NoReport
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.migration.modes.background import BackgroundQueue
 from compat.regression.comparing.pairs import Answered, Pair
 from compat.regression.recordings.traffic import TrafficRecorder
 from compat.testing.sandbox import Sandbox
@@ -41,7 +42,8 @@ def _pair(new: str = "exam_finished") -> Pair:
 
 
 def _recorded(configuration: Configuration, *pairs: Pair) -> None:
-    recorder = TrafficRecorder(configuration)
+    queue = BackgroundQueue()
+    recorder = TrafficRecorder(configuration, queue.later, lambda: queue.dropped)
     for pair in pairs:
         recorder(pair)
     recorder.close()

@@ -23,7 +23,7 @@ from compat.config.file import read_config
 from compat.gateway import make_application
 from compat.gateway.application import Gateway
 from compat.legacy.signature import signed
-from compat.migration.modes.switches import open_switches
+from compat.migration.ledger import open_ledger
 from compat.regression.comparing.pairs import Pair
 from compat.stores import open_store
 from compat.testing.sandbox import Sandbox, SandboxAnswer
@@ -285,12 +285,12 @@ def test_a_switch_takes_effect_in_every_worker(sandbox: Sandbox, tmp_path: Path)
 
     with serving(config, "--workers", "4") as gateway:
         assert answered_by(gateway) == {"new"}
-        switches = open_switches(f"sqlite:///{tmp_path}/spent.db")
-        switches.set("mode caller=registrar", "legacy")
+        ledger = open_ledger(f"sqlite:///{tmp_path}/spent.db")
+        ledger.set_switch("mode caller=registrar", "legacy")
         until(lambda: answered_by(gateway) == {"legacy"}, gateway)
-        switches.set("mode exam=17 caller=registrar", "shadow")
+        ledger.set_switch("mode exam=17 caller=registrar", "shadow")
         until(lambda: answered_by(gateway) == {"legacy"} and compared(gateway), gateway)
-        switches.set("mode exam=17 caller=registrar", None)
-        switches.set("mode caller=registrar", None)
+        ledger.set_switch("mode exam=17 caller=registrar", None)
+        ledger.set_switch("mode caller=registrar", None)
         until(lambda: answered_by(gateway) == {"new"}, gateway)
-        switches.close()
+        ledger.close()

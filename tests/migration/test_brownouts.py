@@ -19,8 +19,8 @@ from compat.config.file import read_config
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import signed
+from compat.migration.ledger import open_ledger
 from compat.migration.modes.brownouts import PAUSED, Brownout, Brownouts
-from compat.migration.modes.switches import open_switches
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -103,12 +103,12 @@ def test_what_a_call_is_told(shared: Sandbox) -> None:
 def test_paused_and_resumed(shared: Sandbox, tmp_path: Path) -> None:
     content = settings(shared, brownouts=[{"starts": START, "ends": START + HOUR}])
     content["store"] = {"url": f"sqlite:///{tmp_path}/calls.db"}
-    switches = open_switches(content["store"]["url"])
-    switches.set(PAUSED, "2027-03-01T09:00:00Z")
+    ledger = open_ledger(content["store"]["url"])
+    ledger.set_switch(PAUSED, "2027-03-01T09:00:00Z")
     assert brownouts_of(read_config(content), Clock(START)).now("one", "17") is None
-    switches.set(PAUSED, None)
+    ledger.set_switch(PAUSED, None)
     assert brownouts_of(read_config(content), Clock(START)).now("one", "17") is not None
-    switches.close()
+    ledger.close()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_at_the_gateway(sandbox: Sandbox, tmp_path: Path) -> None:
     content = settings_for(sandbox, store={"url": f"sqlite:///{tmp_path}/calls.db"})
     config = written(tmp_path, content)
     config.write_text(config.read_text() + lines + 'callers = ["registrar"]\n')
-    switches = open_switches(content["store"]["url"])
+    ledger = open_ledger(content["store"]["url"])
     with running_gateway(config) as base:
 
         def ask(who: str) -> requests.Response:
@@ -171,11 +171,11 @@ def test_at_the_gateway(sandbox: Sandbox, tmp_path: Path) -> None:
         assert set(json.loads(refused.content)) == {"error", "errors"}
         assert int(refused.headers["Retry-After"]) > 3000
         assert ask("LMS of seconds").status_code == 200
-        switches.set(PAUSED, "now")
+        ledger.set_switch(PAUSED, "now")
         until(lambda: ask("registrar").status_code == 200)
-        switches.set(PAUSED, None)
+        ledger.set_switch(PAUSED, None)
         until(lambda: ask("registrar").status_code == 410)
-    switches.close()
+    ledger.close()
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -20,21 +20,26 @@ from support import OLD, upstream_of
 
 import compat
 from compat import call_site as call_sites
-from compat import call_site as handovers
 from compat.call_site import CallSite, call_site, thread_origin
+from compat.config.file import read_config
+from compat.config.settings import Configuration
 from compat.testing.sandbox import Sandbox
 
 LIST = f"{OLD}/api/v3/exams/17/index_students"
 
 
+def noting(sandbox: Sandbox) -> Configuration:
+    return read_config({**sandbox.settings("student_sessions"), "migration": {"thread_origins": True}})
+
+
 @pytest.fixture(autouse=True)
 def _installed(shared: Sandbox) -> Iterator[None]:
-    compat.install(OLD, upstream_of(shared, "student_sessions"))
+    compat.install(OLD, noting(shared))
     yield
     compat.uninstall()
     # Clients and mounted sessions of tests before this one may still be there.
     gc.collect()
-    assert wrapped() == [bool(handovers._owners)] * 2
+    assert wrapped() == [bool(call_sites._owners)] * 2
 
 
 def wrapped() -> list[bool]:
@@ -130,10 +135,28 @@ def test_asyncio() -> None:
     assert warned_at(lambda: asyncio.run(asked())) == at("to_thread") + at("executor")
 
 
+def test_threads_are_left_alone_unless_somebody_asks(shared: Sandbox) -> None:
+    compat.uninstall()
+    upstream = upstream_of(shared, "student_sessions")
+    compat.install(OLD, upstream)
+    compat.mount(requests.Session(), OLD, upstream)
+    client = compat.ExamStudentsClient(upstream)
+    assert wrapped() == [False, False]
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        # The stack shows a line of one's own, as before; where it shows none, the warning says so.
+        assert pool.submit(lambda: requests.get(LIST, timeout=20)).result().ok  # own
+        assert pool.submit(requests.get, LIST).result().ok
+        assert pool.submit(client.index_students, 17).result().students
+    told = "A thread made this call; with thread_origins = true in [migration] the line that started it is named."
+    assert [told in str(each.message) for each in found] == [False, True, True]
+    assert [(found[0].filename, found[0].lineno)] == at("own")
+
+
 def test_a_mounted_session_without_anything_installed(shared: Sandbox) -> None:
     compat.uninstall()
     session = requests.Session()
-    compat.mount(session, OLD, upstream_of(shared, "student_sessions"))
+    compat.mount(session, OLD, noting(shared))
 
     def act() -> None:
         with ThreadPoolExecutor(1) as pool:
@@ -152,7 +175,7 @@ def test_a_pool_passes_on_what_a_function_returns_and_raises() -> None:
             pool.submit(fail, why="none").result()
         with pytest.raises(TypeError):
             pool.submit(None).result()  # type: ignore[arg-type]
-    assert not [entry for entry in raised.traceback if "handovers" in str(entry.path)]
+    assert not [entry for entry in raised.traceback if "call_site" in str(entry.path)]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="there are no pools of interpreters yet")
@@ -233,11 +256,11 @@ def test_nothing_is_noted_where_nothing_is_installed() -> None:
 
 def test_nothing_is_noted_after_the_last_owner(shared: Sandbox) -> None:
     compat.uninstall()
-    client = compat.ExamStudentsClient(upstream_of(shared, "student_sessions"))
+    client = compat.ExamStudentsClient(noting(shared))
     assert wrapped() == [True, True]
     del client
     gc.collect()
-    assert wrapped() == [bool(handovers._owners)] * 2
+    assert wrapped() == [bool(call_sites._owners)] * 2
 
 
 def test_another_tool_that_wrapped_threads_meanwhile_keeps_working(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,9 @@ import compat
 from compat.config.file import read_config
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import signed
-from compat.migration.inventory.counts import Counted, Group, open_tally
+from compat.migration.inventory.counts import Counted, Group
 from compat.migration.inventory.recorder import dialect_of, inventory_of, names_of
+from compat.migration.ledger import open_ledger
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -35,11 +36,11 @@ def line_of(mark: str) -> str:
 
 
 def read(url: str) -> Counted:
-    tally = open_tally(url)
+    ledger = open_ledger(url)
     try:
-        return tally.read()
+        return ledger.counted()
     finally:
-        tally.close()
+        ledger.close()
 
 
 def groups(url: str, given: Any = None) -> dict[Group, int]:

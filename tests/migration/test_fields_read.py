@@ -24,9 +24,10 @@ import compat
 from compat.config.file import read_config
 from compat.errors import ConfigurationError
 from compat.migration.inventory.calls import Inventory
-from compat.migration.inventory.counts import CallRecord, Usage, open_tally
+from compat.migration.inventory.counts import CallRecord, Usage
 from compat.migration.inventory.fields_read import ALL, FieldObserver, FieldObservers, ObservedRecord, seen
 from compat.migration.inventory.recorder import inventory_of
+from compat.migration.ledger import open_ledger
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -39,11 +40,11 @@ def configured(sandbox: Sandbox, url: str, **migration: Any) -> compat.Configura
 
 
 def usages(url: str) -> list[Usage]:
-    tally = open_tally(url)
+    ledger = open_ledger(url)
     try:
-        return sorted(tally.read().usages, key=lambda each: each.group.route)
+        return sorted(ledger.counted().usages, key=lambda each: each.group.route)
     finally:
-        tally.close()
+        ledger.close()
 
 
 def counted(given: compat.Configuration, url: str) -> list[tuple[str, int, tuple[str, ...]]]:

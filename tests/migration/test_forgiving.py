@@ -13,7 +13,7 @@ from requests.structures import CaseInsensitiveDict
 from support import OLD, upstream_of
 
 import compat
-import exam_compat_startup
+from compat import deprecation
 from compat.core.call import Shim
 from compat.entrances.run import ForgivingAdapter
 from compat.testing.sandbox import Sandbox
@@ -24,8 +24,8 @@ PATH = "/api/v3/exams/17"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exam_compat_startup, "_said", set())
+def _nothing_said() -> None:
+    deprecation.say_once.cache_clear()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,8 @@ from redis_server import RedisServer
 
 from compat.errors import StoreUnavailable
 from compat.migration.inventory.calls import Inventory, inventory_at
-from compat.migration.inventory.counts import MOST_NAMES, Batch, Busy, Counted, Counts, Group, Tally, open_tally
+from compat.migration.inventory.counts import MOST_NAMES, Batch, Counted, Counts, Group
+from compat.migration.ledger import Busy, Ledger, open_ledger
 
 POSIX = hasattr(os, "fork")
 STARTS = [each for each in ("fork", "spawn") if each in multiprocessing.get_all_start_methods()]
@@ -30,11 +31,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 
 
 def read(url: str) -> Counted:
-    tally = open_tally(url)
+    ledger = open_ledger(url)
     try:
-        return tally.read()
+        return ledger.counted()
     finally:
-        tally.close()
+        ledger.close()
 
 
 def total(url: str) -> int:
@@ -70,31 +71,31 @@ def test_what_is_kept_of_calls(store_url: str) -> None:
 
 
 def test_a_batch_is_added_once(store_url: str) -> None:
-    tally = open_tally(store_url)
+    ledger = open_ledger(store_url)
     counts = Counts()
     counts.add(AT, ("id",))
     for number in (1, 1, 2):
-        tally.add(Batch("a writer", number, {Group("client", "show_student"): counts}, 5, AT))
-    tally.add(Batch("another", 1, {Group("client", "show_student"): counts}, 0, AT))
-    (usage,) = tally.read().usages
+        ledger.add(Batch("a writer", number, {Group("client", "show_student"): counts}, 5, AT))
+    ledger.add(Batch("another", 1, {Group("client", "show_student"): counts}, 0, AT))
+    (usage,) = ledger.counted().usages
     assert (usage.number, dict(usage.days), dict(usage.hours)) == (3, {int(AT // 86400): 3}, {int(AT // 3600): 3})
-    assert (tally.read().dropped, tally.read().dropped_last) == (10, AT)
-    tally.close()
+    assert (ledger.counted().dropped, ledger.counted().dropped_last) == (10, AT)
+    ledger.close()
 
 
 def test_texts_that_callers_choose_are_bounded(store_url: str) -> None:
-    tally = open_tally(store_url)
+    ledger = open_ledger(store_url)
     for begin in range(0, 300, 100):
         groups = {}
         for each in range(begin, begin + 100):
             counts = Counts()
             counts.add(AT, None)
             groups[Group("gateway", "index_students", user_agent=f"agent {each}")] = counts
-        tally.add(Batch(f"writer {begin}", 1, groups, 0, AT))
-    found = {each.group.user_agent: each.number for each in tally.read().usages}
+        ledger.add(Batch(f"writer {begin}", 1, groups, 0, AT))
+    found = {each.group.user_agent: each.number for each in ledger.counted().usages}
     assert len(found) == MOST_NAMES["user_agent"] + 1
     assert found["other"] == 300 - MOST_NAMES["user_agent"]
-    tally.close()
+    ledger.close()
 
 
 def test_hours_go_after_some_weeks_and_days_stay(tmp_path: Path) -> None:
@@ -162,10 +163,10 @@ def test_the_thread_hands_over_by_itself(tmp_path: Path) -> None:
         until(lambda number=number: total(url) == number + 1)
 
 
-class _Gate(Tally):
-    """A tally that takes nothing before it is opened."""
+class _Gate(Ledger):
+    """A ledger that takes nothing before it is opened."""
 
-    def __init__(self, inner: Tally, error: Exception | None = None) -> None:
+    def __init__(self, inner: Ledger, error: Exception | None = None) -> None:
         self.inner, self.open, self.asked, self.error = inner, threading.Event(), threading.Event(), error
 
     def add(self, batch: Batch) -> None:
@@ -175,8 +176,14 @@ class _Gate(Tally):
         assert self.open.wait(30)
         self.inner.add(batch)
 
-    def read(self) -> Counted:
-        return self.inner.read()
+    def switches(self) -> Mapping[str, str]:
+        return self.inner.switches()
+
+    def set_switch(self, name: str, value: str | None) -> None:
+        self.inner.set_switch(name, value)
+
+    def counted(self) -> Counted:
+        return self.inner.counted()
 
     def close(self) -> None:
         self.inner.close()
@@ -192,8 +199,8 @@ def test_it_lets_go_of_its_store_and_opens_it_again(tmp_path: Path) -> None:
             super().close()
             self.closed = True
 
-    def open_with(url: str) -> Tally:
-        opened.append(Watched(open_tally(url)))
+    def open_with(url: str) -> Ledger:
+        opened.append(Watched(open_ledger(url)))
         opened[-1].open.set()
         return opened[-1]
 
@@ -213,7 +220,7 @@ def test_it_can_be_pickled(tmp_path: Path) -> None:
 
 
 def test_what_overflows_is_counted_as_dropped() -> None:
-    gate = _Gate(open_tally("memory://overflow"))
+    gate = _Gate(open_ledger("memory://overflow"))
     inventory = Inventory("memory://overflow", every=0.001, most_waiting=100, open_with=lambda url: gate)
     inventory.note(seen(0))
     assert gate.asked.wait(30)
@@ -222,21 +229,21 @@ def test_what_overflows_is_counted_as_dropped() -> None:
         inventory.note(seen(number))
     assert inventory.dropped == 150
     gate.open.set()
-    until(lambda: gate.read().dropped == 150)
-    assert sum(each.number for each in gate.read().usages) == 101
+    until(lambda: gate.counted().dropped == 150)
+    assert sum(each.number for each in gate.counted().usages) == 101
 
 
 @pytest.mark.parametrize("error", [Busy("busy"), StoreUnavailable("away"), OSError("strange")])
 def test_what_the_store_did_not_take_is_handed_over_later(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     url = f"memory://{type(error).__name__}"
-    gate = _Gate(open_tally(url), error)
+    gate = _Gate(open_ledger(url), error)
     inventory = Inventory(url, every=0.01, open_with=lambda url: gate)
     inventory.note(seen(0))
     assert gate.asked.wait(30)
     inventory.note(seen(1))
     assert not inventory.flush(0)
     gate.open.set()
-    until(lambda: sum(each.number for each in gate.read().usages) == 2)
+    until(lambda: sum(each.number for each in gate.counted().usages) == 2)
     assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) == (not isinstance(error, Busy))
 
 

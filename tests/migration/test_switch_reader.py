@@ -14,9 +14,10 @@ import pytest
 from serving import until
 
 from compat.errors import StoreUnavailable
+from compat.migration.ledger import open_ledger
 from compat.migration.modes import switches as switched
 from compat.migration.modes.rules import Mode, Scope
-from compat.migration.modes.switches import SwitchReader, open_switches
+from compat.migration.modes.switches import SwitchReader
 
 THREAD = "exam-compat-switches"
 
@@ -43,16 +44,16 @@ def becomes(reading: SwitchReader, mode: str | None) -> None:
 
 
 def test_the_first_call_finds_what_was_switched_before(store_url: str) -> None:
-    switches = open_switches(store_url)
-    switches.set("mode", "shadow")
+    ledger = open_ledger(store_url)
+    ledger.set_switch("mode", "shadow")
     reading = SwitchReader(store_url, legacy=True)
     assert everyone(reading) == "shadow"
-    switches.set("mode", "canary:25")
+    ledger.set_switch("mode", "canary:25")
     becomes(reading, "canary:25")
-    switches.set("mode", None)
+    ledger.set_switch("mode", None)
     becomes(reading, None)
     reading.close()
-    switches.close()
+    ledger.close()
 
 
 class _Failing:
@@ -62,7 +63,7 @@ class _Failing:
         self.away = False
         self.asked = 0
 
-    def all(self) -> Mapping[str, str]:
+    def switches(self) -> Mapping[str, str]:
         self.asked += 1
         if self.away:
             raise StoreUnavailable
@@ -76,7 +77,7 @@ def test_the_last_known_stays_while_the_store_is_away(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = _Failing()
-    monkeypatch.setattr(switched, "open_switches", lambda url: store)
+    monkeypatch.setattr(switched, "open_ledger", lambda url: store)
     reading = SwitchReader("redis://nowhere", legacy=True)
     assert everyone(reading) == "legacy"
     store.away = True
@@ -97,7 +98,7 @@ def test_a_store_that_hangs_holds_up_the_first_call_for_a_moment_and_no_other(mo
         held.wait(30)
         raise StoreUnavailable
 
-    monkeypatch.setattr(switched, "open_switches", hang)
+    monkeypatch.setattr(switched, "open_ledger", hang)
     monkeypatch.setattr(switched, "_FIRST", 0.05)
     reading = SwitchReader("redis://nowhere", legacy=True)
     assert everyone(reading) is None
@@ -110,9 +111,9 @@ def test_a_store_that_hangs_holds_up_the_first_call_for_a_moment_and_no_other(mo
 
 
 def test_a_switch_that_cannot_be_followed_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    switches = open_switches("memory://strange")
-    switches.set("mode", "turbo")
-    switches.set("mode exam=17", "new")
+    ledger = open_ledger("memory://strange")
+    ledger.set_switch("mode", "turbo")
+    ledger.set_switch("mode exam=17", "new")
     reading = SwitchReader("memory://strange", legacy=True)
     assert dict(reading.rules) == {Scope(None, "17"): Mode("new")}
     assert [record.args for record in caplog.records] == [("mode",)]
@@ -143,7 +144,7 @@ def test_the_store_is_let_go_of_when_reading_is_over(monkeypatch: pytest.MonkeyP
             time.sleep(0.2)
             let_go.set()
 
-    monkeypatch.setattr(switched, "open_switches", lambda url: Slow())
+    monkeypatch.setattr(switched, "open_ledger", lambda url: Slow())
     reading = SwitchReader("redis://nowhere", legacy=True)
     assert reading.switches == {"mode": "legacy"}
     reading.close()
@@ -151,11 +152,11 @@ def test_the_store_is_let_go_of_when_reading_is_over(monkeypatch: pytest.MonkeyP
 
 
 def test_a_copy_reads_for_itself() -> None:
-    switches = open_switches("memory://copied")
+    ledger = open_ledger("memory://copied")
     reading = SwitchReader("memory://copied", legacy=True)
     assert everyone(reading) is None
     again = pickle.loads(pickle.dumps(reading))  # noqa: S301 - our own bytes
-    switches.set("mode", "legacy")
+    ledger.set_switch("mode", "legacy")
     becomes(again, "legacy")
     for each in (reading, again):
         each.close()
@@ -182,8 +183,8 @@ def forked() -> Callable[[Callable[[], Any]], Any]:
 def test_a_forked_child_reads_for_itself(shared_url: str, forked: Callable[[Callable[[], Any]], Any]) -> None:
     reading = SwitchReader(shared_url, legacy=True)
     assert everyone(reading) is None
-    switches = open_switches(shared_url)
-    switches.set("mode", "legacy")
+    ledger = open_ledger(shared_url)
+    ledger.set_switch("mode", "legacy")
     assert forked(lambda: everyone(reading)) == "legacy"
     reading.close()
-    switches.close()
+    ledger.close()

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from support import closed_port
 
 from compat.errors import ConfigurationError, StoreUnavailable
-from compat.migration.modes.switches import open_switches
+from compat.migration.ledger import open_ledger
 
 SETTING = (
-    "import sys; from compat.migration.modes.switches import open_switches;"
-    "switches = open_switches(sys.argv[1]); print(sorted(switches.all().items()));"
-    "switches.set(sys.argv[2], sys.argv[3]); switches.close()"
+    "import sys; from compat.migration.ledger import open_ledger;"
+    "ledger = open_ledger(sys.argv[1]); print(sorted(ledger.switches().items()));"
+    "ledger.set_switch(sys.argv[2], sys.argv[3]); ledger.close()"
 )
 
 
@@ -32,46 +32,46 @@ def set_elsewhere(url: str, name: str, value: str) -> str:
 
 
 def test_set_read_and_taken_away(store_url: str) -> None:
-    with_one, other = open_switches(store_url), open_switches(store_url)
-    assert dict(with_one.all()) == {}
-    with_one.set("mode", "shadow")
-    with_one.set("mode caller=Prüfungsamt 試", "canary:25")
-    assert dict(other.all()) == {"mode": "shadow", "mode caller=Prüfungsamt 試": "canary:25"}
-    other.set("mode", "legacy")
-    other.set("mode caller=Prüfungsamt 試", None)
-    other.set("never set", None)
-    assert dict(with_one.all()) == {"mode": "legacy"}
-    other.set("mode", None)
-    assert dict(with_one.all()) == {}
+    with_one, other = open_ledger(store_url), open_ledger(store_url)
+    assert dict(with_one.switches()) == {}
+    with_one.set_switch("mode", "shadow")
+    with_one.set_switch("mode caller=Prüfungsamt 試", "canary:25")
+    assert dict(other.switches()) == {"mode": "shadow", "mode caller=Prüfungsamt 試": "canary:25"}
+    other.set_switch("mode", "legacy")
+    other.set_switch("mode caller=Prüfungsamt 試", None)
+    other.set_switch("never set", None)
+    assert dict(with_one.switches()) == {"mode": "legacy"}
+    other.set_switch("mode", None)
+    assert dict(with_one.switches()) == {}
     with_one.close()
     other.close()
 
 
 def test_among_processes(shared_url: str) -> None:
-    switches = open_switches(shared_url)
-    switches.set("mode", "new")
+    ledger = open_ledger(shared_url)
+    ledger.set_switch("mode", "new")
     assert set_elsewhere(shared_url, "brownouts paused", "yes") == "[('mode', 'new')]"
-    assert dict(switches.all()) == {"mode": "new", "brownouts paused": "yes"}
-    switches.close()
+    assert dict(ledger.switches()) == {"mode": "new", "brownouts paused": "yes"}
+    ledger.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_after_a_fork_both_go_on(shared_url: str) -> None:
-    switches = open_switches(shared_url)
-    switches.set("mode", "new")
+    ledger = open_ledger(shared_url)
+    ledger.set_switch("mode", "new")
     child = os.fork()
     if child == 0:
         # pytest must not go on in the child, whatever happens.
         try:
-            switches.set("mode", "legacy")
-            os._exit(0 if dict(switches.all()) == {"mode": "legacy"} else 1)
+            ledger.set_switch("mode", "legacy")
+            os._exit(0 if dict(ledger.switches()) == {"mode": "legacy"} else 1)
         finally:
             os._exit(2)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert dict(switches.all()) == {"mode": "legacy"}
-    switches.close()
+    assert dict(ledger.switches()) == {"mode": "legacy"}
+    ledger.close()
 
 
 _TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40)
@@ -79,62 +79,62 @@ _TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size
 
 @given(st.lists(st.tuples(_TEXTS, st.none() | _TEXTS), max_size=12))
 def test_they_are_a_dictionary(tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, str | None]]) -> None:
-    switches = open_switches(f"sqlite:///{tmp_path_factory.mktemp('switches')}/calls.db")
+    ledger = open_ledger(f"sqlite:///{tmp_path_factory.mktemp('switches')}/calls.db")
     expected: dict[str, str] = {}
     for name, value in changes:
-        switches.set(name, value)
+        ledger.set_switch(name, value)
         if value is None:
             expected.pop(name, None)
         else:
             expected[name] = value
-    assert dict(switches.all()) == expected
-    switches.close()
+    assert dict(ledger.switches()) == expected
+    ledger.close()
 
 
 def test_a_file_that_nobody_else_may_read_and_that_reading_does_not_make(tmp_path: Path) -> None:
-    switches = open_switches(f"sqlite:///{tmp_path}/calls.db")
-    assert dict(switches.all()) == {}
+    ledger = open_ledger(f"sqlite:///{tmp_path}/calls.db")
+    assert dict(ledger.switches()) == {}
     assert list(tmp_path.iterdir()) == []
-    switches.set("mode", "new")
+    ledger.set_switch("mode", "new")
     path = tmp_path / "calls.db-migration"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not (tmp_path / "calls.db").exists()
-    switches.close()
+    ledger.close()
 
 
 def test_a_file_that_was_deleted_is_made_anew(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/calls.db"
-    switches = open_switches(url)
-    switches.set("mode", "new")
+    ledger = open_ledger(url)
+    ledger.set_switch("mode", "new")
     for path in tmp_path.iterdir():
         path.unlink()
-    assert dict(switches.all()) == {}
+    assert dict(ledger.switches()) == {}
     set_elsewhere(url, "mode", "legacy")
-    assert dict(switches.all()) == {"mode": "legacy"}
-    switches.close()
+    assert dict(ledger.switches()) == {"mode": "legacy"}
+    ledger.close()
 
 
 def test_a_store_that_is_away(tmp_path: Path) -> None:
     (tmp_path / "text.db-migration").write_text("This is no database, and long enough to be seen as none. " * 40)
     nowhere = closed_port().replace("http", "redis")
     for url in (f"sqlite:///{tmp_path}/text.db", f"sqlite:///{tmp_path}/no/folder/x.db", nowhere):
-        switches = open_switches(url)
+        ledger = open_ledger(url)
         with pytest.raises(StoreUnavailable, match=r"^The store cannot be reached at the moment: [A-Za-z]+\.$"):
-            switches.set("mode", "new")
-        switches.close()
+            ledger.set_switch("mode", "new")
+        ledger.close()
     with pytest.raises(ConfigurationError, match="is no kind of store"):
-        open_switches("mysql://x")
+        open_ledger("mysql://x")
 
 
 def test_a_busy_file_is_an_error_and_no_long_wait(tmp_path: Path) -> None:
-    switches = open_switches(f"sqlite:///{tmp_path}/calls.db")
-    switches.set("mode", "new")
+    ledger = open_ledger(f"sqlite:///{tmp_path}/calls.db")
+    ledger.set_switch("mode", "new")
     other = sqlite3.connect(tmp_path / "calls.db-migration", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
-        switches.set("mode", "legacy")
-    assert dict(switches.all()) == {"mode": "new"}
+        ledger.set_switch("mode", "legacy")
+    assert dict(ledger.switches()) == {"mode": "new"}
     other.execute("ROLLBACK")
     other.close()
-    switches.set("mode", "legacy")
-    switches.close()
+    ledger.set_switch("mode", "legacy")
+    ledger.close()

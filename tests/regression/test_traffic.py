@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,15 @@ from compat.config.file import read_config
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, LegacyCall
+from compat.migration.modes.background import BackgroundQueue, Bounds
+from compat.migration.modes.router import ModeRouter
+from compat.regression.check import check_recordings
 from compat.regression.comparing.pairs import Answered, Pair
 from compat.regression.recordings.reader import open_recording
 from compat.regression.recordings.traffic import TrafficRecorder
 from compat.testing import Sandbox
+
+DROPPED = "they were dropped, or could not be written"
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -48,8 +54,13 @@ def pair(status: str = "exam_finished", call: LegacyCall | None = None) -> Pair:
     return Pair(call or LegacyCall(INDEX_STUDENTS, "17"), "registrar", 1.0, answer, answer, "legacy")
 
 
+def recorder_of(given: Configuration) -> TrafficRecorder:
+    queue = BackgroundQueue()
+    return TrafficRecorder(given, queue.later, lambda: queue.dropped)
+
+
 def test_pairs_are_written_beside_the_configuration(tmp_path: Path) -> None:
-    sink = TrafficRecorder(configuration(tmp_path))
+    sink = recorder_of(configuration(tmp_path))
     assert not (tmp_path / "pairs").exists()
     for _ in range(3):
         sink(pair())
@@ -75,7 +86,7 @@ def test_every_secret_of_the_configuration_is_looked_for(tmp_path: Path, secret:
 def test_a_secret_costs_its_pair_and_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     given = configuration(tmp_path, key="exam_finished and more")
     object.__setattr__(given, "secrets", ("exam_finished",))
-    sink = TrafficRecorder(given)
+    sink = recorder_of(given)
     with caplog.at_level(logging.ERROR, "compat.regression"):
         sink(pair())
     sink(pair("registered"))
@@ -88,7 +99,7 @@ def test_a_secret_costs_its_pair_and_is_said(tmp_path: Path, caplog: pytest.LogC
 
 
 def test_a_folder_that_cannot_be_made_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    sink = TrafficRecorder(configuration(tmp_path))
+    sink = recorder_of(configuration(tmp_path))
     (tmp_path / "pairs").touch()
     with caplog.at_level(logging.ERROR, "compat.regression"):
         for _ in range(3):
@@ -103,7 +114,7 @@ def test_a_folder_that_cannot_be_made_is_said_once(tmp_path: Path, caplog: pytes
 
 def test_a_key_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="absent/key: No such file or directory"):
-        TrafficRecorder(configuration(tmp_path, key_file="absent/key"))
+        recorder_of(configuration(tmp_path, key_file="absent/key"))
 
 
 def test_a_folder_takes_no_more_than_it_may(
@@ -113,7 +124,7 @@ def test_a_folder_takes_no_more_than_it_may(
     (tmp_path / "pairs").mkdir()
     old = tmp_path / "pairs" / "before.ndjson.gz"
     old.write_bytes(b"\0" * 5000)
-    sink = TrafficRecorder(configuration(tmp_path, record_max=5000))
+    sink = recorder_of(configuration(tmp_path, record_max=5000))
     with caplog.at_level(logging.ERROR, "compat.regression"):
         sink(pair())
         sink(pair())
@@ -128,7 +139,7 @@ def test_a_folder_takes_no_more_than_it_may(
 
 
 def test_each_day_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = TrafficRecorder(configuration(tmp_path))
+    sink = recorder_of(configuration(tmp_path))
     sink(pair())
     sink(pair())
     monkeypatch.setattr("compat.regression.recordings.traffic._LONGEST_FILE", 0.0)
@@ -138,6 +149,28 @@ def test_each_day_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(list(recording)) == 3
     assert sorted(file.calls for file in recording.files) == [1, 2]
     assert all(file.finished for file in recording.files)
+
+
+def test_comparisons_that_were_dropped_are_lost_calls_of_the_recording(tmp_path: Path) -> None:
+    given = configuration(tmp_path)
+    router = ModeRouter(legacy=True, configuration=given, bounds=Bounds(threads=1, waiting=2))
+    begun, held = threading.Event(), threading.Event()
+
+    def wait() -> Answered:
+        begun.set()
+        assert held.wait(30)
+        return pair().old
+
+    call = pair().call
+    router.compare(call, "registrar", 1.0, "legacy", wait, lambda: pair().new, 0)
+    assert begun.wait(30)
+    for _ in range(5):
+        router.compare(call, "registrar", 1.0, "legacy", lambda: pair().old, lambda: pair().new, 0)
+    assert router.dropped == 3
+    held.set()
+    router.close(30)
+    result = check_recordings([tmp_path / "pairs"])
+    assert (result.all.calls, result.not_comparable) == (3, {DROPPED: 3})
 
 
 @pytest.mark.parametrize("mode", ["shadow", "canary:100"])
@@ -185,7 +218,7 @@ def test_a_gateway_leaves_a_finished_recording_without_a_secret_or_a_name(shared
 
 
 def test_a_pair_that_no_other_follows_can_be_read_soon(tmp_path: Path) -> None:
-    sink = TrafficRecorder(configuration(tmp_path))
+    sink = recorder_of(configuration(tmp_path))
     sink(pair())
     ends = time.monotonic() + 60
     while not list(open_recording(tmp_path / "pairs", unfinished="accept")):

@@ -1,33 +1,23 @@
-"""Counts of deprecated calls: one call as it is counted, what any store of counts offers, and the one in memory."""
+"""Counts of deprecated calls: the record of one call, the group it belongs to, and what is kept of a group."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
-
-from compat.errors import StoreUnavailable
-from compat.processes import ForkLock
-from compat.stores.url import no_redis, place_of
 
 __all__ = [
     "HOURS_KEPT",
     "MOST_NAMES",
     "OTHER",
     "Batch",
-    "Busy",
     "CallRecord",
     "Counted",
     "Counts",
     "Group",
-    "MemoryTally",
-    "Tally",
     "Usage",
-    "memory_tally",
-    "open_tally",
 ]
 
 
@@ -75,10 +65,6 @@ HOURS_KEPT = 35 * 24
 
 _LONGEST_AGENT = 120
 _LONGEST_SITE = 300
-
-
-class Busy(StoreUnavailable):
-    """Another process has the store to itself at this moment."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +151,13 @@ class Counts:
         if fields:
             self.fields.update(fields)
 
+    def merge(self, other: Counts) -> None:
+        """Add what another one counted of the same group."""
+        self.number += other.number
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        self.hours.update(other.hours)
+        self.fields |= other.fields
+
     def days(self) -> Counter[int]:
         """Days since the epoch, UTC, to how many came on it."""
         found: Counter[int] = Counter()
@@ -230,56 +223,6 @@ class Counted:
     dropped_last: float | None = None
 
 
-class Tally(ABC):
-    """Where counts are kept; safe across threads and processes."""
-
-    @abstractmethod
-    def add(self, batch: Batch) -> None:
-        """Add a batch, all of it or nothing.
-
-        Raises:
-            StoreUnavailable: it was not added, or that cannot be known; to add the same batch again is safe.
-            Busy: it was not added, and may be in a moment.
-        """
-
-    @abstractmethod
-    def read(self) -> Counted:
-        """All that was added.
-
-        Raises:
-            StoreUnavailable: it cannot be read.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of files and connections."""
-
-
-def open_tally(url: str) -> Tally:
-    """The tally of a store; with SQLite, in the file of the switches. Nothing is made before something is added.
-
-    Args:
-        url: as :func:`compat.stores.open_store` takes it; that of ``memory://`` is this process's alone.
-
-    Raises:
-        ConfigurationError: there is no such kind of store.
-    """
-    place = place_of(url)
-    if place.path is not None:
-        from compat.migration.inventory.sqlite_counts import SqliteTally
-        from compat.migration.modes.sqlite_ledger import ledger_of
-
-        return SqliteTally(ledger_of(place.path))
-    if place.kind == "redis":
-        try:
-            from compat.migration.inventory.redis_counts import RedisTally
-        except ModuleNotFoundError:
-            raise no_redis() from None
-        return RedisTally(place.url)
-
-    return memory_tally(place.url)
-
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -288,72 +231,3 @@ def _printable(text: str | None) -> str:
     if not text or text.isprintable():
         return text or ""
     return "".join(char if char.isprintable() else "?" for char in text)
-
-
-_LOCK = ForkLock()
-
-
-def memory_tally(url: str) -> MemoryTally:
-    """That of a URL: whoever opens it in this process has the same one."""
-    with _LOCK:
-        return _BY_URL.setdefault(url, MemoryTally())
-
-
-class MemoryTally(Tally):
-    """Counts in dictionaries."""
-
-    def __init__(self) -> None:
-        self._lock = ForkLock()
-        self._names: dict[str, set[str]] = {kind: set() for kind in MOST_NAMES}
-        self._groups: dict[Group, Counts] = {}
-        self._taken: dict[str, int] = {}
-        self._dropped, self._dropped_last = 0, 0.0
-
-    def add(self, batch: Batch) -> None:
-        with self._lock:
-            if self._taken.get(batch.writer, 0) >= batch.number:
-                return
-            self._taken[batch.writer] = batch.number
-            for group, counts in batch.groups.items():
-                self._add(self._bounded(group), counts)
-            if batch.dropped:
-                self._dropped += batch.dropped
-                self._dropped_last = batch.at
-
-    def read(self) -> Counted:
-        with self._lock:
-            usages = [
-                Usage(
-                    group, each.number, each.first, each.last, each.days(), dict(each.hours), tuple(sorted(each.fields))
-                )
-                for group, each in self._groups.items()
-            ]
-            return Counted(tuple(usages), self._dropped, self._dropped_last if self._dropped else None)
-
-    def close(self) -> None:
-        pass
-
-    def _add(self, group: Group, counts: Counts) -> None:
-        kept = self._groups.setdefault(group, Counts())
-        kept.number += counts.number
-        kept.first, kept.last = min(kept.first, counts.first), max(kept.last, counts.last)
-        kept.hours.update(counts.hours)
-        kept.fields |= counts.fields
-
-    def _bounded(self, group: Group) -> Group:
-        return replace(
-            group,
-            call_site=self._known("call_site", group.call_site),
-            user_agent=self._known("user_agent", group.user_agent),
-        )
-
-    def _known(self, kind: str, name: str) -> str:
-        known = self._names[kind]
-        if name and name not in known:
-            if len(known) >= MOST_NAMES[kind]:
-                return OTHER
-            known.add(name)
-        return name
-
-
-_BY_URL: dict[str, MemoryTally] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError, UpstreamError
@@ -30,6 +30,9 @@ from compat.migration.modes.switches import SwitchReader
 from compat.processes import ForkLock
 from compat.regression.comparing.pairs import Answered, Pair
 
+if TYPE_CHECKING:
+    from compat.regression.recordings.traffic import TrafficRecorder
+
 __all__ = [
     "ONLY_NEW",
     "Asker",
@@ -40,7 +43,6 @@ __all__ = [
     "Side",
     "Sink",
     "decision_of",
-    "sinks_of",
 ]
 
 _T = TypeVar("_T")
@@ -130,20 +132,6 @@ Sink = Callable[[Pair], None]
 """Takes a pair; called from a thread behind the calls, several at once. What it raises costs that pair alone."""
 
 
-def sinks_of(configuration: Configuration) -> tuple[Sink, ...]:
-    """What a configuration has pairs kept by; made when there is a first pair.
-
-    Raises:
-        ConfigurationError: it cannot be made.
-    """
-    if "record" not in configuration.regression:
-        return ()
-    # Imported here: most processes keep nothing.
-    from compat.regression.recordings.traffic import TrafficRecorder
-
-    return (TrafficRecorder(configuration),)
-
-
 _NONE = Rules()
 _MAKING = ForkLock()
 """Held while what keeps pairs is made, so that it is made once."""
@@ -185,10 +173,10 @@ class ModeRouter:
         self._over_all: tuple[Mode | None] | None = None
         self._sinks = tuple(sinks)
         self._configuration = configuration
-        self._configured: tuple[Sink, ...] | None = None
+        self._recorder: TrafficRecorder | None = None
         self.brownouts = brownouts
         self.background = BackgroundQueue(bounds)
-        self.background.ended = self._close_sinks
+        self.background.ended = self._close_recorder
 
     @classmethod
     def of(
@@ -227,11 +215,11 @@ class ModeRouter:
 
     def __getstate__(self) -> dict[str, Any]:
         # What keeps pairs may have files open, and is made anew.
-        return {**self.__dict__, "_configured": None}
+        return {**self.__dict__, "_recorder": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.background.ended = self._close_sinks
+        self.background.ended = self._close_recorder
 
     @property
     def dropped(self) -> int:
@@ -329,23 +317,25 @@ class ModeRouter:
         def make() -> None:
             old, new = (given, other) if served == "legacy" else (other, given)
             pair = Pair(call, caller, at, old(), new(), served)
-            for sink in (*self._sinks, *self._sinks_of_configuration()):
+            for sink in self._sinks:
                 sink(pair)
+            if self._configuration is not None and "record" in self._configuration.regression:
+                self._recorder_of(self._configuration)(pair)
 
         self.background.put(make, size)
 
-    def _sinks_of_configuration(self) -> tuple[Sink, ...]:
-        if self._configured is None:
-            with _MAKING:
-                if self._configured is None:
-                    self._configured = sinks_of(self._configuration) if self._configuration else ()
-        return self._configured
+    def _recorder_of(self, configuration: Configuration) -> TrafficRecorder:
+        # Imported here: most processes record nothing.
+        from compat.regression.recordings.traffic import TrafficRecorder
 
-    def _close_sinks(self) -> None:
-        for sink in self._configured or ():
-            close = getattr(sink, "close", None)
-            if close is not None:
-                close()
+        with _MAKING:
+            if self._recorder is None:
+                self._recorder = TrafficRecorder(configuration, self.background.later, lambda: self.dropped)
+            return self._recorder
+
+    def _close_recorder(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
 
 
 def _new_or_old(old: Side[_T], new: Side[_T]) -> _T:

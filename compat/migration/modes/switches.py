@@ -1,115 +1,25 @@
-"""Switches that change the mode while everything runs: written, kept, and read again."""
+"""Switch reader: the run-time switches, read again every second while everything runs."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import weakref
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from compat.errors import CompatError, StoreUnavailable
+from compat.errors import CompatError
+from compat.migration.ledger import Ledger, open_ledger
 from compat.migration.modes.rules import Rules, switched_rules
-from compat.processes import ForkLock, renew_after_fork
-from compat.stores.url import no_redis, place_of
+from compat.processes import renew_after_fork
 
-__all__ = [
-    "SwitchReader",
-    "Switches",
-    "open_switches",
-    "unreadable",
-]
-
-
-class Switches(ABC):
-    """Texts by name, such as ``mode caller=registrar`` and ``canary:25``; safe across threads, processes and forks.
-
-    Whoever reads them asks again every second or so: nobody is told of a change.
-    """
-
-    @abstractmethod
-    def all(self) -> Mapping[str, str]:
-        """Every switch that is set, by name.
-
-        Raises:
-            StoreUnavailable: they cannot be read.
-        """
-
-    @abstractmethod
-    def set(self, name: str, value: str | None) -> None:
-        """Set a switch for every process; None takes it away.
-
-        Raises:
-            StoreUnavailable: it cannot be kept.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of files and connections."""
-
-
-def open_switches(url: str) -> Switches:
-    """The switches of a store. With SQLite they are in a file of their own beside it, made when one is first set.
-
-    Args:
-        url: as :func:`compat.stores.open_store` takes it; those of ``memory://`` are this process's alone.
-
-    Raises:
-        ConfigurationError: there is no such kind of store.
-    """
-    place = place_of(url)
-    if place.path is not None:
-        # Imported here, as in the stores: not every Python has SQLite, and few scripts need it.
-        from compat.migration.modes.sqlite_ledger import SqliteSwitches, ledger_of
-
-        return SqliteSwitches(ledger_of(place.path))
-    if place.kind == "redis":
-        try:
-            from compat.migration.modes.redis_ledger import RedisSwitches
-        except ModuleNotFoundError:
-            raise no_redis() from None
-        return RedisSwitches(place.url)
-    return _MemorySwitches(place.url)
-
-
-def unreadable(error: Exception) -> StoreUnavailable:
-    """What is raised while the store is away; the text says of what kind, and holds no address with a password."""
-    return StoreUnavailable(f"The store cannot be reached at the moment: {type(error).__name__}.")
-
-
-class _MemorySwitches(Switches):
-    """Those of this process: whoever opens the same URL has the same ones."""
-
-    def __init__(self, url: str) -> None:
-        with _LOCK:
-            self._set = _IN_MEMORY.setdefault(url, {})
-
-    def all(self) -> Mapping[str, str]:
-        with _LOCK:
-            return dict(self._set)
-
-    def set(self, name: str, value: str | None) -> None:
-        with _LOCK:
-            if value is None:
-                self._set.pop(name, None)
-            else:
-                self._set[name] = value
-
-    def close(self) -> None:
-        pass
-
-
-_LOCK = ForkLock()
-_IN_MEMORY: dict[str, dict[str, str]] = {}
-
+__all__ = ["SwitchReader"]
 
 _EVERY = 1.0
 """Seconds between two readings."""
 _FIRST = 1.0
 """Seconds that the first call of a process waits for the first reading, and no other call for any."""
-
 _LETTING_GO = 1.0
 """Seconds that the end of reading is waited for: a store that is away is no reason to wait longer."""
 
@@ -119,7 +29,8 @@ _log = logging.getLogger("compat.migration")
 class SwitchReader:
     """What the run-time switches say of modes; the last that is known while the store is away.
 
-    The thread starts when somebody asks, in each process anew, and ends with this object.
+    A thread of its own reads them: an endpoint that holds up the background queue must not hold up the kill switch. It
+    starts when somebody asks, in each process anew, and ends with this object.
 
     Args:
         store: the URL of the store beside which the switches are.
@@ -171,8 +82,9 @@ class SwitchReader:
         self._ended = threading.Event()
         self._ending = weakref.finalize(self, self._ended.set)
         self._ending.atexit = False
-        reading = _Reading(weakref.ref(self), self._store, self._legacy, self._first, self._ended)
-        self._thread = threading.Thread(target=reading.go_on, name="exam-compat-switches", daemon=True)
+        # The thread holds its owner weakly, so that the one can go and the other ends.
+        given = weakref.ref(self), self._store, self._legacy, self._first, self._ended
+        self._thread = threading.Thread(target=_read_on, args=given, name="exam-compat-switches", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -190,56 +102,36 @@ class SwitchReader:
         self._first.wait(_FIRST)
 
 
-class _Reading:
-    """What the thread does; it holds its owner weakly, so that the one can go and the other ends."""
-
-    def __init__(
-        self,
-        owner: weakref.ref[SwitchReader],
-        store: str,
-        legacy: bool,
-        first: threading.Event,
-        ended: threading.Event,
-    ) -> None:
-        self._owner = owner
-        self._store = store
-        self._legacy = legacy
-        self._first = first
-        self._ended = ended
-        self._switches: Switches | None = None
-        self._seen: Mapping[str, str] | None = None
-        self._away = False
-
-    def go_on(self) -> None:
-        """Read until the owner is gone."""
+def _read_on(
+    owner: weakref.ref[SwitchReader], store: str, legacy: bool, first: threading.Event, ended: threading.Event
+) -> None:
+    """Read until the owner is gone."""
+    ledger: Ledger | None = None
+    found: Mapping[str, str] | None = None
+    away = False
+    while True:
+        before = found
         try:
-            while True:
-                self._read()
-                self._first.set()
-                if self._ended.wait(_EVERY):
-                    return
-        finally:
-            if self._switches is not None:
-                with suppress(CompatError):
-                    self._switches.close()
-
-    def _read(self) -> None:
-        try:
-            if self._switches is None:
-                self._switches = open_switches(self._store)
-            seen = self._switches.all()
+            ledger = ledger or open_ledger(store)
+            found, away = ledger.switches(), False
         except Exception as error:  # noqa: BLE001 - a script runs on whatever is wrong with the store
-            if not self._away:
+            if not away:
                 _log.warning("the run-time switches cannot be read, the last known ones stay: %s", type(error).__name__)
-            self._away = True
-            return
-        self._away = False
-        if seen == self._seen:
-            return
-        self._seen = seen
-        rules, strange = switched_rules(seen, legacy=self._legacy)
-        for name in strange:
-            _log.warning("the switch %r is left alone: no mode, or one that needs base_url in [legacy]", name)
-        owner = self._owner()
-        if owner is not None:
-            owner.take(seen, rules)
+            away = True
+        if found is not None and found != before:
+            _hand_over(owner, found, legacy)
+        first.set()
+        if ended.wait(_EVERY):
+            break
+    if ledger is not None:
+        with suppress(CompatError):
+            ledger.close()
+
+
+def _hand_over(owner: weakref.ref[SwitchReader], switches: Mapping[str, str], legacy: bool) -> None:
+    rules, strange = switched_rules(switches, legacy=legacy)
+    for name in strange:
+        _log.warning("the switch %r is left alone: no mode, or one that needs base_url in [legacy]", name)
+    there = owner()
+    if there is not None:
+        there.take(switches, rules)

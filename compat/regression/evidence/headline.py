@@ -42,7 +42,7 @@ REMEDIES: Mapping[str, str] = {
     "headers that contradict the question": f"These answers belong to other calls. Record without a cache, or {_ASK}.",
     "the other endpoint was not asked": "Check with a configuration and the recordings' key, and without --offline; or "
     "record both answers (record --ask both).",
-    "the recorder could not write them": "Give the process that records time and disk; its log says what failed.",
+    "they were dropped": "Give the process that records time and disk; its log says what failed.",
     "the recording was made with another key": "Check with the key of that recording (--key-file).",
     "nobody has the value any more": "Record both answers at once: record --ask both, or the modes shadow and canary.",
 }

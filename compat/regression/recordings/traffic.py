@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import hmac
 import logging
 import os
@@ -46,12 +45,24 @@ class TrafficRecorder:
     Each day has a file of its own. What cannot be written, since the disk or the folder's share of it is full, is
     counted in the file, where that still can be, and said in the log once in a row.
 
+    Args:
+        configuration: says where, by which key, and which secrets must not get there.
+        later: does a job after some seconds in the background; false where the process ends.
+        dropped: comparisons that were not made so far, in this process. The end of a file counts them as lost.
+
     Raises:
         ConfigurationError: there is no key, and none can be made.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        later: Callable[[Callable[[], object], float], bool],
+        dropped: Callable[[], int],
+    ) -> None:
         self._configuration = configuration
+        self._later = later
+        self._dropped = dropped
         self._folder = Path(configuration.regression["record"])
         self._room = configuration.regression.get("record_max", _ROOM)
         # Made now, so that processes which begin later have the same one.
@@ -66,7 +77,8 @@ class TrafficRecorder:
         """Begin a file of one's own with the next pair, in a process that was forked."""
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
-        self._flushing: threading.Thread | None = None
+        self._flushing = False
+        self._dropped_told = 0
 
     def __call__(self, pair: Pair) -> None:
         """Record a pair; never raises what a disk or a secret is the reason of."""
@@ -91,21 +103,17 @@ class TrafficRecorder:
                 _log.error("%s; until it can be written again, no more is said", error)
             self._failing = True
 
-    def _flush_later(self) -> None:
-        # One that failed is as good as none.
-        if self._flushing is None or not self._flushing.is_alive():
-            self._flushing = threading.Timer(_LONGEST_WAIT, self._do, [self._flush])
-            self._flushing.daemon = True
-            self._flushing.start()
-
     def _flush(self) -> None:
-        self._flushing = None
+        self._flushing = False
         if self._recorder is not None:
             self._recorder.flush()
 
     def _end(self) -> None:
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
+            dropped = self._dropped()
+            recorder.lose(dropped - self._dropped_told)
+            self._dropped_told = dropped
             with suppress(RecordingError):
                 recorder.close()
 
@@ -118,7 +126,8 @@ class TrafficRecorder:
             recorder.lose()
             raise RecordingError(f"{self._folder}: holds the {self._room} bytes that record_max lets it")
         recorder.keep_pair(pair)
-        self._flush_later()
+        if not self._flushing:
+            self._flushing = self._later(lambda: self._do(self._flush), _LONGEST_WAIT)
 
     def _opened(self) -> Recorder:
         """The recorder of today."""
@@ -133,8 +142,6 @@ class TrafficRecorder:
                 sought=self._configuration.secrets,
             )
             self._begun = time.monotonic()
-            atexit.unregister(self.close)
-            atexit.register(self.close)
         return self._recorder
 
 

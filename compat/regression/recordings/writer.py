@@ -294,10 +294,10 @@ class Recorder:
             gone = f"{several(lost, 'call')} {'was' if lost == 1 else 'were'} lost"
             raise RecordingError(f"{self._file.path}: {error.strerror or error}; {gone}") from None
 
-    def lose(self) -> None:
-        """Count a call that its owner does not hand over, so that the end says that it is missing."""
+    def lose(self, number: int = 1) -> None:
+        """Count calls that its owner does not hand over, so that the end says that they are missing."""
         with self._lock:
-            self._lost += 1
+            self._lost += number
 
     def flush(self) -> None:
         """Write what waits.

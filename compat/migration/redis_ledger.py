@@ -1,18 +1,21 @@
-"""Counts of deprecated calls in Redis: a batch is one script, which a cluster of replicas may send at once."""
+"""Ledger in Redis: a batch of counts is one script, which a cluster of replicas may send at once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import redis
 
-from compat.migration.inventory.counts import HOURS_KEPT, MOST_NAMES, OTHER, Batch, Counted, Group, Tally, Usage
-from compat.migration.modes.switches import unreadable
+from compat.migration.inventory.counts import HOURS_KEPT, MOST_NAMES, OTHER, Batch, Counted, Group, Usage
+from compat.migration.ledger import Ledger, unreadable
 from compat.stores.redis import PREFIX, connected
 
-__all__ = ["RedisTally"]
+__all__ = ["RedisLedger"]
 
+_SWITCHES = PREFIX + "switches"
 _CALLS = PREFIX + "calls:"
 _BETWEEN = "\x1f"
 _WRITER_FOR = 24 * 60 * 60
@@ -64,8 +67,8 @@ return 1
 """
 
 
-class RedisTally(Tally):
-    """Counts in hashes.
+class RedisLedger(Ledger):
+    """Switches and counts in hashes.
 
     Args:
         url: as redis-py takes it.
@@ -77,6 +80,18 @@ class RedisTally(Tally):
     def __init__(self, url: str) -> None:
         self._client: Any = connected(url)
         self._add = self._client.register_script(_ADD)
+
+    def switches(self) -> Mapping[str, str]:
+        with _reached():
+            found = self._client.hgetall(_SWITCHES)
+        return {name.decode(): value.decode() for name, value in found.items()}
+
+    def set_switch(self, name: str, value: str | None) -> None:
+        with _reached():
+            if value is None:
+                self._client.hdel(_SWITCHES, name)
+            else:
+                self._client.hset(_SWITCHES, name, value)
 
     def add(self, batch: Batch) -> None:
         content = {
@@ -102,13 +117,11 @@ class RedisTally(Tally):
                 for group, counts in batch.groups.items()
             ],
         }
-        try:
+        with _reached():
             self._add(keys=[_CALLS], args=[_encode(content)])
-        except redis.RedisError as error:
-            raise unreadable(error) from None
 
-    def read(self) -> Counted:
-        try:
+    def counted(self) -> Counted:
+        with _reached():
             hours_of = sorted(self._client.smembers(_CALLS + "hours"))
             with self._client.pipeline() as together:
                 for name in ("number", "first", "last", "days", "dropped"):
@@ -120,8 +133,6 @@ class RedisTally(Tally):
             gone = [day for day, found in zip(hours_of, hours, strict=True) if not found]
             if gone:
                 self._client.srem(_CALLS + "hours", *gone)
-        except redis.RedisError as error:
-            raise unreadable(error) from None
         by_day = _by_call(days)
         by_hour = _by_call({key: found for each in hours for key, found in each.items()})
         read: dict[str, list[str]] = {}
@@ -144,6 +155,14 @@ class RedisTally(Tally):
 
     def close(self) -> None:
         self._client.close()
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise unreadable(error) from None
 
 
 def _by_call(found: dict[bytes, bytes]) -> dict[str, dict[int, int]]:
