@@ -16,7 +16,7 @@ from compat.cli.console import cell, config_option, configuration, counting, not
 from compat.cli.files import Form, csv_form, json_form, ndjson_form
 from compat.config.settings import Configuration
 from compat.core.call import Shim
-from compat.legacy.answer import READING, Answer
+from compat.legacy.answer import Answer, pagination_of
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.mapping.tables import SUMMARY_COLUMNS
 from compat.schemas import STUDENT_FIELDS
@@ -36,21 +36,14 @@ class _Page:
     records: Sequence[bytes]
     item_count: int
     page_count: int
-    number: int
+    page: int
     limit: int
     unsettled: bool
 
     @classmethod
     def of(cls, answer: Answer) -> _Page:
         body = msgspec.json.decode(answer.body, type=_Body)
-        return cls(
-            [bytes(record) for record in body.students],
-            item_count=int(answer.headers["X-Pagination-Item-Count"]),
-            page_count=int(answer.headers["X-Pagination-Page-Count"]),
-            number=int(answer.headers["X-Pagination-Page"]),
-            limit=int(answer.headers["X-Pagination-Limit"]),
-            unsettled=READING in answer.headers,
-        )
+        return cls([bytes(record) for record in body.students], **pagination_of(answer))
 
 
 class _Asking:
@@ -72,9 +65,9 @@ class _Asking:
             page = self.page(1)
             task = progress.add_task("Reading", total=page.page_count, completed=1)
             yield page
-            while page.number < page.page_count:
-                page = self.page(page.number + 1)
-                progress.update(task, total=page.page_count, completed=page.number)
+            while page.page < page.page_count:
+                page = self.page(page.page + 1)
+                progress.update(task, total=page.page_count, completed=page.page)
                 yield page
 
 
@@ -201,7 +194,7 @@ class _Totals:
         """Say it on the standard error."""
         if self.last is not None:
             students = "student" if self.last.item_count == 1 else "students"
-            where = f"page {self.last.number} of {self.last.page_count}, {self.last.limit} a page"
+            where = f"page {self.last.page} of {self.last.page_count}, {self.last.limit} a page"
             note(f"{self.shown} of {self.last.item_count} {students}; {where}.")
         if self.unsettled:
             note(

@@ -21,11 +21,12 @@ from compat.settings_checks import checked_url
 from compat.upstream.base import Upstream
 from compat.upstream.connections import leave_to_parent
 from compat.upstream.responses import Sending, answer_behind_mocks, network_is_mocked, response_of
+from compat.upstream.senders import SendOptions
 
 if TYPE_CHECKING:
     from compat.legacy.verifier import Verifier
     from compat.migration.modes.router import Identity
-    from compat.migration.modes.sides import NewSide, OldSide
+    from compat.migration.modes.sides import AnswerSide, OldSide
 
 __all__ = ["UNREACHABLE", "ExamStudentsAdapter", "mount", "read_body"]
 
@@ -138,24 +139,20 @@ class ExamStudentsAdapter(BaseAdapter):
             requests.ConnectionError: the upstream cannot be reached.
             requests.ReadTimeout: the upstream is too slow.
         """
-        return self.send_behind_mocks(self._before(request), request, stream, timeout, verify, cert, proxies)
+        how = SendOptions(stream, timeout, verify, cert, proxies)
+        return self.send_behind_mocks(self._before(request), request, how)
 
     def send_behind_mocks(
-        self,
-        previous: BaseAdapter,
-        request: requests.PreparedRequest,
-        stream: bool,
-        timeout: Any,
-        verify: bool | str,
-        cert: Any,
-        proxies: Mapping[str, str] | None,
+        self, previous: BaseAdapter, request: requests.PreparedRequest, how: SendOptions
     ) -> requests.Response:
         """As :meth:`send_after`, once a test's mocks have let a deprecated call through."""
-        rest = (timeout, verify, cert, proxies)
         if not network_is_mocked(previous) or not self.takes(request):
-            return self.send_after(previous, request, stream, *rest)
-        told = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
-        sending = Sending(request, told, lambda onward, streamed: self.send_after(onward, request, streamed, *rest))
+            return self.send_after(previous, request, how)
+        sending = Sending(
+            request,
+            how._asdict(),
+            lambda onward, streamed: self.send_after(onward, request, how._replace(stream=streamed)),
+        )
         return answer_behind_mocks(previous, sending)
 
     def takes(self, request: requests.PreparedRequest) -> bool:
@@ -163,31 +160,22 @@ class ExamStudentsAdapter(BaseAdapter):
         return self.legacy_call(request) is not None
 
     def send_after(
-        self,
-        previous: BaseAdapter,
-        request: requests.PreparedRequest,
-        stream: bool,
-        timeout: Any,
-        verify: bool | str,
-        cert: Any,
-        proxies: Mapping[str, str] | None,
+        self, previous: BaseAdapter, request: requests.PreparedRequest, how: SendOptions
     ) -> requests.Response:
         """As :meth:`send`, with the adapter that takes what is not for us."""
         call = self.legacy_call(request)
         if call is None:
             # By name, as requests does it: some adapters take it in no other way.
-            return previous.send(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
+            return previous.send(request, **how._asdict())
         # Imported here: only a deprecated call warns, and can have two sides.
         from compat.deprecation import warn_of
-        from compat.migration.modes.sides import NewSide, OldSide
+        from compat.migration.modes.sides import AnswerSide, OldSide
 
         warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}", self._sunset)
-        old = OldSide(previous, request, stream, timeout, verify, cert, proxies)
-        new = NewSide(
-            self._shim,
-            call,
-            options_of(ScriptSession.waiting(), previous, request, timeout, verify, cert, proxies),
-            lambda answer: response_of(request, answer, stream, self),
+        options = options_of(ScriptSession.waiting(), previous, request, how)
+        old = OldSide(previous, request, how)
+        new = AnswerSide(
+            lambda: self._shim.answer(call, options), lambda answer: response_of(request, answer, how.stream, self)
         )
         who = self._callers.of(call.authorization)
         if self._recorder is None:
@@ -201,8 +189,10 @@ class ExamStudentsAdapter(BaseAdapter):
             lambda: "legacy" if old.begun else "new",
         )
 
-    def _answered(self, call: LegacyCall, who: Identity, old: OldSide, new: NewSide) -> requests.Response:
-        request, stream = old.request, old.stream
+    def _answered(
+        self, call: LegacyCall, who: Identity, old: OldSide, new: AnswerSide[requests.Response]
+    ) -> requests.Response:
+        request = old.request
         try:
             return self.router.answer(call, who, old, new)
         except UpstreamTimeout as error:
@@ -210,7 +200,7 @@ class ExamStudentsAdapter(BaseAdapter):
         except UpstreamUnreachable as error:
             raise UNREACHABLE.get(error.cause, requests.ConnectionError)(error.message, request=request) from None
         except LegacyError as error:
-            return response_of(request, failure(error), stream, self)
+            return response_of(request, failure(error), old.how.stream, self)
 
     def close(self) -> None:
         """Close what the adapter opened, and what it passes on to."""

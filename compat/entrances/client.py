@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from compat.config.settings import Configuration, settings_of, sunset_of, thread
 from compat.core.call import Shim
 from compat.deprecation import deprecated, deprecated_call
 from compat.errors import ConfigurationError
-from compat.legacy.answer import READING, Answer
+from compat.legacy.answer import Answer, pagination_of
 from compat.legacy.routes import (
     ADD_STUDENT,
     DELETE_STUDENT,
@@ -27,7 +28,8 @@ from compat.legacy.routes import (
     Sort,
     written,
 )
-from compat.migration.modes.client_sides import ClientModes
+from compat.migration.modes.router import Identity, ModeRouter
+from compat.migration.modes.sides import AnswerSide, Callers, LegacyEndpoint
 from compat.upstream import StudentSessions
 from compat.upstream.base import Upstream
 
@@ -129,7 +131,7 @@ class ExamStudentsClient:
     ) -> None:
         given = resolve(upstream, base_url=base_url, api_token=api_token, secret_key=secret_key)
         self._shim = Shim(upstream_of(given), settings_of(given))
-        self._router = ClientModes(given, self._shim)
+        self._old, self._router, self._who = _modes_of(given)
         self._sunset = sunset_of(given)
         if thread_origins_of(given):
             note_thread_origins(self)
@@ -170,14 +172,7 @@ class ExamStudentsClient:
         """
         parameters = {"status": status, "page": page, "limit": limit, "filter": filter, "sort": sort}
         answer, content = self._call(INDEX_STUDENTS, exam_id, parameters)
-        return StudentsPage(
-            students=content["students"],
-            item_count=int(answer.headers["X-Pagination-Item-Count"]),
-            page_count=int(answer.headers["X-Pagination-Page-Count"]),
-            page=int(answer.headers["X-Pagination-Page"]),
-            limit=int(answer.headers["X-Pagination-Limit"]),
-            unsettled=READING in answer.headers,
-        )
+        return StudentsPage(students=content["students"], **pagination_of(answer))
 
     @deprecated("Use StudentSessionsClient.get instead: see MIGRATION.md.")
     @deprecated_call("ExamStudentsClient.show_student")
@@ -251,8 +246,32 @@ class ExamStudentsClient:
 
     def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> tuple[Answer, Any]:
         call = LegacyCall(route, str(exam_id), written(parameters), method=route.methods[0])
-        sides = self._router.sides(call)
+        new = AnswerSide(partial(self._shim.answer, call), _as_it_is)
+        # Where there is no old endpoint, no mode leads there.
+        old = new if self._old is None else AnswerSide(partial(self._old.answer, call), _as_it_is)
+        ask = partial(self._router.answer, call, self._who, old, new)
         if self._recorder is None:
-            answer = self._router.answer(call, sides)
+            answer = ask()
             return answer, json.loads(answer.body)
-        return self._recorder.answer(call, lambda: self._router.answer(call, sides), lambda: sides.asked_last)
+        # The old one is asked alone, or after the new one has failed.
+        return self._recorder.answer(call, ask, lambda: "legacy" if old is not new and old.begun else "new")
+
+
+def _as_it_is(answer: Answer) -> Answer:
+    return answer
+
+
+def _modes_of(given: Upstream | Configuration) -> tuple[LegacyEndpoint | None, ModeRouter, Identity]:
+    """The old endpoint, the modes and the caller of a client. Without a configuration there is no old endpoint.
+
+    Raises:
+        ConfigurationError: a mode needs the old endpoint, and no base URL or no account for it was named.
+    """
+    if not isinstance(given, Configuration):
+        token = given.account.api_token if isinstance(given, StudentSessions) else ""
+        return None, ModeRouter(legacy=False), Callers(()).by_token(token)
+    base_url, account = given.legacy_base_url, given.legacy_account
+    old = LegacyEndpoint(base_url, account) if base_url is not None and account is not None else None
+    lacking = "base_url in [legacy]" if base_url is None else "api_token and secret_key in [legacy]"
+    router = ModeRouter.of(given, legacy=old is not None, lacking=lacking)
+    return old, router, Callers(given.callers).by_token(account.api_token if account is not None else "")

@@ -16,6 +16,7 @@ from compat.processes import ForkLock
 from compat.upstream.base import Upstream
 from compat.upstream.connections import leave_in_children
 from compat.upstream.responses import begun_mockers
+from compat.upstream.senders import SendOptions
 
 __all__ = ["install", "install_at_first_call", "uninstall"]
 
@@ -167,7 +168,8 @@ class _Installed(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        return self._installed.send_behind_mocks(self._previous, request, stream, timeout, verify, cert, proxies)
+        how = SendOptions(stream, timeout, verify, cert, proxies)
+        return self._installed.send_behind_mocks(self._previous, request, how)
 
     def close(self) -> None:
         self._previous.close()

@@ -18,7 +18,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -39,6 +39,7 @@ from compat.entrances.install import install_at_first_call
 from compat.errors import ConfigurationError
 from compat.legacy.answer import Answer
 from compat.legacy.routes import LegacyCall
+from compat.upstream.senders import SendOptions
 from compat.upstream.transport import CallOptions
 
 __all__ = [
@@ -86,14 +87,7 @@ class ForgivingAdapter(ExamStudentsAdapter):
         self._shim = _Noting(self._shim, self._calls)  # type: ignore[assignment]  # it is asked as a shim is
 
     def send_after(
-        self,
-        previous: BaseAdapter,
-        request: requests.PreparedRequest,
-        stream: bool,
-        timeout: Any,
-        verify: bool | str,
-        cert: Any,
-        proxies: Mapping[str, str] | None,
+        self, previous: BaseAdapter, request: requests.PreparedRequest, how: SendOptions
     ) -> requests.Response:
         """As the parent's.
 
@@ -101,14 +95,13 @@ class ForgivingAdapter(ExamStudentsAdapter):
             requests.RequestException: as the old call would have; and where a write failed of which something was sent.
             LegacyApiWarning: where a filter makes an error of it.
         """
-        told = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
         if not self.takes(request):
-            return previous.send(request, **told)
+            return previous.send(request, **how._asdict())
         notices.caught()
         watched = _Watched(previous)
         self._calls.asked = False
         try:
-            return super().send_after(watched, request, **told)
+            return super().send_after(watched, request, how)
         except (requests.RequestException, Warning):
             raise
         except Exception as error:
@@ -121,7 +114,7 @@ class ForgivingAdapter(ExamStudentsAdapter):
                 text = f"{_told(error)}; it may have been carried out, so it is not sent again"
                 raise requests.ConnectionError(f"exam-compat: {text}", request=request) from None
             notices.say(f"{_told(error)}; the call goes out as it was")
-        return previous.send(request, **told)
+        return previous.send(request, **how._asdict())
 
     def takes(self, request: requests.PreparedRequest) -> bool:
         """As the parent's; where that fails, the call goes out as it was."""

@@ -22,7 +22,7 @@ from urllib3 import Retry
 
 from compat.upstream.connections import leave_in_children
 from compat.upstream.responses import network_is_mocked
-from compat.upstream.senders import CallOptions, timeout_of
+from compat.upstream.senders import CallOptions, SendOptions, timeout_of
 
 __all__ = ["ScriptSession", "options_of"]
 
@@ -80,53 +80,49 @@ class ScriptSession:
 
 
 def options_of(
-    script: ScriptSession,
-    previous: BaseAdapter,
-    request: requests.PreparedRequest,
-    timeout: Any,
-    verify: bool | str,
-    cert: Any,
-    proxies: Mapping[str, str] | None,
+    script: ScriptSession, previous: BaseAdapter, request: requests.PreparedRequest, how: SendOptions
 ) -> CallOptions:
     """What an adapter was told and what the session says, as the requests upstream follow it.
 
     Args:
         script: the session.
         previous: the adapter that would have sent the call to the old endpoint.
-        request: the call, and what the adapter was told of it.
-        timeout: as ``requests`` takes it, like the next three.
-        verify: the environment's certificates are in it where they count.
-        cert: the script's own.
-        proxies: as they hold for the old endpoint.
+        request: the call.
+        how: what the adapter was told of it; proxies hold for the old endpoint.
 
     Raises:
         ValueError: the timeout is none.
     """
-    given = dict(proxies or {})
     of_session = dict((script.session.proxies if script.session is not None else None) or {})
-    environment = get_environ_proxies(request.url or "", no_proxy=given.get("no_proxy"))
-    trusted = script.session is None or script.session.trust_env
-    if script.said is None and select_proxy(request.url or "", environment):
-        # Given to the session or the adapter ready made: the environment's were mixed in, or are not wanted.
-        trusted = trusted and select_proxy(request.url or "", given) is not None
-    if not trusted:
-        # All that holds for the old endpoint holds for every host.
-        said: dict[str, str | None] = dict(given)
-    elif script.said is not None:
-        said = {scheme: proxy for scheme, proxy in script.said.items() if environment.get(scheme, "") != proxy}
-    else:
-        said = _apart(given, environment, of_session)
+    trusted, said = _proxies_said(script, request.url or "", dict(how.proxies or {}), of_session)
     return CallOptions(
-        timeout=timeout_of(timeout),
+        timeout=timeout_of(how.timeout),
         # An adapter takes every false value for no check, where None would have us ask the environment.
-        verify=verify or False,
-        cert=cert,
+        verify=how.verify or False,
+        cert=how.cert,
         proxies=said,
         session_proxies=of_session if trusted else None,
         trust_env=trusted,
         retries=_retries_of(previous),
         adapter_for=script.own_adapter,
     )
+
+
+def _proxies_said(
+    script: ScriptSession, url: str, given: dict[str, str], of_session: dict[str, Any]
+) -> tuple[bool, dict[str, str | None]]:
+    """Whether the environment counts, and the proxies that the call itself named."""
+    environment = get_environ_proxies(url, no_proxy=given.get("no_proxy"))
+    trusted = script.session is None or script.session.trust_env
+    if script.said is None and select_proxy(url, environment):
+        # Given to the session or the adapter ready made: the environment's were mixed in, or are not wanted.
+        trusted = trusted and select_proxy(url, given) is not None
+    if not trusted:
+        # All that holds for the old endpoint holds for every host.
+        return trusted, dict(given)
+    if script.said is not None:
+        return trusted, {scheme: proxy for scheme, proxy in script.said.items() if environment.get(scheme, "") != proxy}
+    return trusted, _apart(given, environment, of_session)
 
 
 def _apart(given: Mapping[str, str], environment: Mapping[str, str], of_session: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from compat.core.reading import find_one, page_length
 from compat.entrances.client import resolve
 from compat.entrances.sessions_http import StudentSessionsHTTP
 from compat.errors import ConfigurationError, InvalidParameter, StudentSessionNotFound, UpstreamError
-from compat.legacy.answer import READING, Answer
+from compat.legacy.answer import Answer, pagination_of
 from compat.legacy.parameters import number
 from compat.legacy.query import LARGEST_LIMIT
 from compat.legacy.routes import INDEX_STUDENTS, Filter, LegacyCall, Sort, written
@@ -53,14 +53,7 @@ class SessionsPage:
 
 def page_of(answer: Answer) -> SessionsPage:
     """The page that an answer of the list holds."""
-    return SessionsPage(
-        sessions=json.loads(answer.body)["students"],
-        item_count=int(answer.headers["X-Pagination-Item-Count"]),
-        page_count=int(answer.headers["X-Pagination-Page-Count"]),
-        page=int(answer.headers["X-Pagination-Page"]),
-        limit=int(answer.headers["X-Pagination-Limit"]),
-        unsettled=READING in answer.headers,
-    )
+    return SessionsPage(sessions=json.loads(answer.body)["students"], **pagination_of(answer))
 
 
 _OPTIONS = CallOptions()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from compat.errors import LegacyError
 from compat.text.json import dumps
 
-__all__ = ["ANSWERED_BY", "READING", "Answer", "empty", "failure", "page", "single", "students"]
+__all__ = ["ANSWERED_BY", "READING", "Answer", "empty", "failure", "page", "pagination_of", "single", "students"]
 
 ANSWERED_BY = "X-Compat-Answered-By"
 READING = "X-Compat-Reading"
@@ -58,6 +59,17 @@ def page(body: bytes, *, matches: int, number: int, limit: int, unsettled: bool 
     if unsettled:
         headers[READING] = "unsettled"
     return Answer(200, headers, body)
+
+
+def pagination_of(answer: Answer) -> dict[str, Any]:
+    """What the headers of a page say, by the names that pages have for it everywhere."""
+    return {
+        "item_count": int(answer.headers["X-Pagination-Item-Count"]),
+        "page_count": int(answer.headers["X-Pagination-Page-Count"]),
+        "page": int(answer.headers["X-Pagination-Page"]),
+        "limit": int(answer.headers["X-Pagination-Limit"]),
+        "unsettled": READING in answer.headers,
+    }
 
 
 def single(record: bytes, status: int = 200, *, unsettled: bool = False) -> Answer:

@@ -47,6 +47,7 @@ __all__ = [
     "Incoming",
     "Outgoing",
     "OwnPool",
+    "SendOptions",
     "timeout_of",
     "whole_url_of",
 ]
@@ -69,6 +70,16 @@ class ConnectionSettings(NamedTuple):
     verify: Any
     cert: Any
     proxies: Mapping[str, str]
+
+
+class SendOptions(NamedTuple):
+    """What an adapter is told beside the request, by the names and with the meaning that ``requests`` gives them."""
+
+    stream: bool = False
+    timeout: Any = None
+    verify: bool | str = True
+    cert: Any = None
+    proxies: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

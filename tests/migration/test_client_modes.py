@@ -11,8 +11,8 @@ from support import FAST, KINDS, closed_port, upstream_of
 
 import compat
 from compat.config.file import read_config
-from compat.migration.modes import client_sides
-from compat.migration.modes.client_sides import OldEndpoint
+from compat.entrances import client as client_module
+from compat.migration.modes.sides import LegacyEndpoint
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -27,7 +27,9 @@ Make = Callable[..., compat.ExamStudentsClient]
 @pytest.fixture
 def make(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     made: list[compat.ExamStudentsClient] = []
-    monkeypatch.setattr(client_sides, "OldEndpoint", lambda base_url, account: OldEndpoint(base_url, account, FAST))
+    monkeypatch.setattr(
+        client_module, "LegacyEndpoint", lambda base_url, account: LegacyEndpoint(base_url, account, FAST)
+    )
 
     def client(mode: str, kind: str = "student_sessions", base: str | None = None, **more: Any) -> Any:
         content = {**sandbox.settings(kind), "migration": {"mode": mode}, "store": {"url": "memory://client"}}
@@ -40,7 +42,7 @@ def make(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
     yield client
     for each in made:
-        each._router.router.close(WAIT)
+        each._router.close(WAIT)
 
 
 def _asked(sandbox: Sandbox) -> set[str]:
@@ -60,7 +62,7 @@ def test_the_same_lists_and_the_same_errors(make: Make, sandbox: Sandbox, mode: 
     with pytest.raises(compat.InvalidParameter) as refused:
         client.index_students(17, page=0)
     assert refused.value.errors == {"page": ["Must be at least 1."]}
-    router = client._router.router
+    router = client._router
     assert router.background.settle(WAIT)
     assert router.background.done == (4 if mode in ("shadow", "canary:0", "canary:100") else 0)
     served = {"legacy"} if mode == "legacy" else set()

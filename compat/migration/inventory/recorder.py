@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
@@ -45,6 +45,7 @@ _WITH_RECORDS = (200, 201)
 _SECONDS = 10
 """Digits of a time in seconds, from 2001 to 2286."""
 
+_Found = TypeVar("_Found", requests.Response, Answer)
 _log = logging.getLogger("compat.migration")
 
 
@@ -162,14 +163,7 @@ class CallRecorder:
         Raises:
             Exception: what ``ask`` raises.
         """
-        at = time.time()
-        try:
-            response = ask()
-        except BaseException:
-            self._saw(call, request, caller, at, 0, asked_last())
-            raise
-        answered_by = response.headers.get(ANSWERED_BY, "new")
-        observer = self._saw(call, request, caller, at, response.status_code, answered_by)
+        response, observer = self._recorded(call, request, caller, ask, lambda found: found.status_code, asked_last)
         if observer is not None:
             from compat.migration.inventory.fields_read import watch
 
@@ -184,14 +178,7 @@ class CallRecorder:
         Raises:
             LegacyError: what ``ask`` raises.
         """
-        at = time.time()
-        try:
-            found = ask()
-        except BaseException as error:
-            status = error.status if isinstance(error, LegacyError) else 0
-            self._saw(call, None, None, at, status, asked_last())
-            raise
-        observer = self._saw(call, None, None, at, found.status, found.headers.get(ANSWERED_BY, "new"))
+        found, observer = self._recorded(call, None, None, ask, lambda found: found.status, asked_last)
         content = json.loads(found.body)
         if observer is not None:
             from compat.migration.inventory.fields_read import seen
@@ -199,7 +186,26 @@ class CallRecorder:
             content = seen(content, observer)
         return found, content
 
-    def _saw(
+    def _recorded(
+        self,
+        call: LegacyCall,
+        request: requests.PreparedRequest | None,
+        caller: str | None,
+        ask: Callable[[], _Found],
+        status_of: Callable[[_Found], int],
+        asked_last: Callable[[], Endpoint],
+    ) -> tuple[_Found, FieldObserver | None]:
+        at = time.time()
+        try:
+            found = ask()
+        except BaseException as error:
+            status = error.status if isinstance(error, LegacyError) else 0
+            self._record(call, request, caller, at, status, asked_last())
+            raise
+        answered_by = found.headers.get(ANSWERED_BY, "new")
+        return found, self._record(call, request, caller, at, status_of(found), answered_by)
+
+    def _record(
         self,
         call: LegacyCall,
         request: requests.PreparedRequest | None,
@@ -215,7 +221,7 @@ class CallRecorder:
                 path = (request.url or "").partition("?")[0]
                 dialect = dialect_of(call, values.get("nonce"), slash=path.endswith("/"))
                 agent = request.headers.get("User-Agent")
-            call_record = CallRecord(
+            record = CallRecord(
                 at=at,
                 entrance=self._entrance,
                 route=call.route.action,
@@ -227,8 +233,8 @@ class CallRecorder:
                 answered_by=answered_by,
                 status=status,
             )
-            self._inventory.note(call_record)
-            return None if self._observers is None or status not in _WITH_RECORDS else self._observers.of(call_record)
+            self._inventory.note(record)
+            return None if self._observers is None or status not in _WITH_RECORDS else self._observers.of(record)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with counting, the script goes on
             _log.warning("a deprecated call is not counted: %s", type(error).__name__)
             return None

@@ -1,71 +1,78 @@
-"""Both endpoints as the adapter asks them for a script's request, and who calls."""
+"""Both endpoints as the adapter and the client ask them for one call, and who calls."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import parse_qsl
 
 import requests
 from requests.adapters import BaseAdapter
 
 from compat.config.settings import CallerSettings
-from compat.core.call import Shim
-from compat.errors import LegacyError
+from compat.errors import LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.answer import ANSWERED_BY, Answer
 from compat.legacy.routes import LegacyCall
+from compat.legacy.signature import Caller, signed
 from compat.legacy.verifier import token_of
 from compat.migration.modes.router import Asker, Identity
 from compat.regression.comparing.pairs import Answered, kept_answer, kept_error, kept_response, watch_response
-from compat.upstream.senders import CallOptions
+from compat.upstream.limits import USUAL_LIMITS
+from compat.upstream.retries import RetryPolicy
+from compat.upstream.senders import Outgoing, SendOptions
+from compat.upstream.transport import CallOptions, Reply, Transport, json_object, refused_parameters, unexpected
 
-__all__ = [
-    "Callers",
-    "NewSide",
-    "OldSide",
-]
+__all__ = ["AnswerSide", "Callers", "LegacyEndpoint", "OldSide"]
+
+_T = TypeVar("_T")
 
 _PATIENCE = (10.0, 60.0)
 """Seconds to connect and to wait for a byte, where nobody waits for the answer and the script set no limit."""
+_OPTIONS = CallOptions()
+_ACCEPT = "application/vnd.procwise.v3"
 
 
 @dataclass
-class OldSide:
+class _Side:
+    """An endpoint, and when it was asked."""
+
+    begun: float = field(default=0.0, init=False)
+
+    def failed(self, error: Exception) -> Answered:
+        return kept_error(error, time.perf_counter() - self.begun)
+
+
+@dataclass
+class OldSide(_Side):
     """The old endpoint, by the adapter that the script would have used, and with its own signature.
 
     Args:
         previous: that adapter.
         request: the script's request.
-        stream: as ``requests`` takes it, like the next four.
-        timeout: seconds.
-        verify: of certificates.
-        cert: the script's own.
-        proxies: scheme to URL.
+        how: how it is sent.
     """
 
     previous: BaseAdapter
     request: requests.PreparedRequest
-    stream: bool
-    timeout: Any
-    verify: bool | str
-    cert: Any
-    proxies: Mapping[str, str] | None
-    begun: float = 0.0
+    how: SendOptions
 
     def ask(self) -> requests.Response:
         self.begun = time.perf_counter()
-        return self._send(self.request, self.stream, self.timeout)
+        return self._send(self.request, self.how)
 
     def in_background(self) -> Asker:
         # The script is about to have its request back, and may change it.
         request = self.request.copy()
+        how = self.how._replace(stream=False, timeout=self.how.timeout or _PATIENCE)
 
         def ask() -> Answered:
             begun = time.perf_counter()
             try:
-                with self._send(request, False, self.timeout or _PATIENCE) as response:
+                with self._send(request, how) as response:
                     _ = response.content
                     return kept_response(response, time.perf_counter() - begun)
             except (requests.RequestException, OSError) as error:
@@ -76,55 +83,94 @@ class OldSide:
     def watch(self, given: requests.Response, then: Callable[[Answered], object]) -> None:
         watch_response(given, self.begun, then)
 
-    def failed(self, error: Exception) -> Answered:
-        return kept_error(error, time.perf_counter() - self.begun)
-
-    def _send(self, request: requests.PreparedRequest, stream: bool, timeout: Any) -> requests.Response:
-        told = {"timeout": timeout, "verify": self.verify, "cert": self.cert, "proxies": self.proxies}
-        response = self.previous.send(request, stream=stream, **told)
+    def _send(self, request: requests.PreparedRequest, how: SendOptions) -> requests.Response:
+        response = self.previous.send(request, **how._asdict())
         response.headers[ANSWERED_BY] = "legacy"
         return response
 
 
 @dataclass
-class NewSide:
-    """The new endpoint, through the shim.
+class AnswerSide(_Side, Generic[_T]):
+    """An endpoint whose answers are whole at once.
 
     Args:
-        shim: the way through.
-        call: the call that the script's request is.
-        options: how it was to be sent.
-        respond: makes the script's response of an answer.
+        answer: asks it.
+        give: makes what the caller gets of an answer.
     """
 
-    shim: Shim
-    call: LegacyCall
-    options: CallOptions
-    respond: Callable[[Answer], requests.Response]
-    begun: float = 0.0
-    answer: Answer | None = None
+    answer: Callable[[], Answer]
+    give: Callable[[Answer], _T]
+    found: Answer | None = field(default=None, init=False)
 
-    def ask(self) -> requests.Response:
+    def ask(self) -> _T:
         self.begun = time.perf_counter()
-        self.answer = self.shim.answer(self.call, self.options)
-        return self.respond(self.answer)
+        self.found = self.answer()
+        return self.give(self.found)
 
     def in_background(self) -> Asker:
         return self._ask_in_background
 
-    def watch(self, given: requests.Response, then: Callable[[Answered], object]) -> None:
-        if self.answer is not None:
-            then(kept_answer(self.answer, time.perf_counter() - self.begun))
-
-    def failed(self, error: Exception) -> Answered:
-        return kept_error(error, time.perf_counter() - self.begun)
+    def watch(self, given: _T, then: Callable[[Answered], object]) -> None:
+        if self.found is not None:
+            then(kept_answer(self.found, time.perf_counter() - self.begun))
 
     def _ask_in_background(self) -> Answered:
         begun = time.perf_counter()
         try:
-            return kept_answer(self.shim.answer(self.call, self.options), time.perf_counter() - begun)
+            return kept_answer(self.answer(), time.perf_counter() - begun)
         except LegacyError as error:
             return kept_error(error, time.perf_counter() - begun)
+
+
+class LegacyEndpoint:
+    """Calls the old endpoint with an account of our own; reads are tried again as upstream, writes are not.
+
+    Its requests pass by whatever is installed or mounted in ``requests``.
+
+    Args:
+        base_url: its base.
+        account: what calls are signed with.
+        retries: how often reads are tried, and how long.
+    """
+
+    def __init__(self, base_url: str, account: Caller, retries: RetryPolicy = RetryPolicy()) -> None:
+        self._base_url = base_url
+        self._account = account
+        self._transport = Transport(retries, None, "old", USUAL_LIMITS)
+
+    def answer(self, call: LegacyCall) -> Answer:
+        """The old endpoint's answer to a call, whose parameters are all in its query.
+
+        Raises:
+            LegacyError: as the shim raises for the same answers of the new one.
+        """
+        values = dict(parse_qsl(call.query, keep_blank_values=True))
+        send = self._transport.read if call.method == "GET" else self._transport.write
+        return send(lambda: self._request(call, values), lambda reply: _accepted(reply, values), _OPTIONS)
+
+    def _request(self, call: LegacyCall, values: dict[str, str]) -> Outgoing:
+        sent = signed(values, self._account.secret_key, {"id": call.exam_id})
+        headers = {"Authorization": f"Token token={self._account.api_token}", "Accept": _ACCEPT}
+        url = f"{self._base_url}/api/v3/exams/{call.exam_id}/{call.route.action}"
+        if call.method == "POST":
+            headers["Content-Type"] = "application/json"
+            return Outgoing(call.method, url, headers=headers, data=json.dumps(sent).encode())
+        return Outgoing(call.method, url, headers=headers, params=sent)
+
+
+def _accepted(reply: Reply, values: dict[str, str]) -> Answer:
+    if reply.status == 401:
+        raise NotAuthorized
+    if reply.status == 404 and values.get("student_session_id", "").isdecimal():
+        raise StudentSessionNotFound(int(values["student_session_id"]))
+    if reply.status == 422:
+        raise refused_parameters(reply)
+    if reply.status not in (200, 201):
+        raise unexpected(reply)
+    # An answer that is cut off is asked for again.
+    json_object(reply)
+    headers = {**{name.title(): value for name, value in reply.headers.items()}, ANSWERED_BY: "legacy"}
+    return Answer(reply.status, headers, reply.body)
 
 
 class Callers:
@@ -138,11 +184,7 @@ class Callers:
         self._names = {each.caller.api_token: each.caller.name for each in configured}
 
     def of(self, authorization: str | None) -> Identity:
-        """Whose call it is.
-
-        Args:
-            authorization: the header of that name, or None.
-        """
+        """Whose call it is, by the header ``Authorization``."""
         return self.by_token(token_of(authorization))
 
     def by_token(self, token: str) -> Identity:
