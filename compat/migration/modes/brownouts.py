@@ -37,12 +37,7 @@ _STEPS = {"day": 1, "week": 7}
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One time that a window comes.
-
-    Attributes:
-        starts: its first moment.
-        ends: the first moment after it.
-    """
+    """One time that a window comes, from its first moment to the first one after it."""
 
     starts: datetime
     ends: datetime
@@ -98,7 +93,7 @@ def read_window(table: Mapping[str, Any], where: str, zone: tzinfo) -> Window:
 
     Args:
         table: ``starts`` and ``ends``, and ``every`` and ``until`` where it comes again.
-        where: what it is called in messages.
+        where: its place, for messages.
         zone: of times that name none.
 
     Raises:
@@ -133,12 +128,7 @@ PAUSED = "brownouts paused"
 
 
 class Brownout(LegacyError):
-    """What a deprecated call fails with during a brownout: 410.
-
-    Attributes:
-        until: when calls are answered again.
-        retry_after: seconds until then, when this was made.
-    """
+    """What a deprecated call fails with during a brownout: 410, until when, and how many seconds that is from now."""
 
     status = 410
 
@@ -157,12 +147,7 @@ class Brownout(LegacyError):
 
 @dataclass(frozen=True)
 class Planned:
-    """One of ``[[migration.brownouts]]``.
-
-    Attributes:
-        window: when.
-        callers: whose calls fail; None for everybody's, also those that no configuration names.
-    """
+    """One of ``[[migration.brownouts]]``; without callers everybody's calls fail, also those that nothing names."""
 
     window: Window
     callers: frozenset[str] | None = None
@@ -174,12 +159,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Blackout:
-    """One of ``[[migration.blackouts]]``: a time in which no call fails on purpose.
-
-    Attributes:
-        window: when.
-        exams: the exams whose calls are spared; None for all.
-    """
+    """One of ``[[migration.blackouts]]``: a time in which no call for some exams, or any, fails on purpose."""
 
     window: Window
     exams: frozenset[int] | None = None
@@ -223,12 +203,7 @@ class Brownouts:
         self._sparing: tuple[Blackout, ...] = ()
 
     def now(self, caller: str | None, exam_id: str) -> Brownout | None:
-        """What a call fails with at this moment; None where it does not.
-
-        Args:
-            caller: the caller's name by the configuration, or None.
-            exam_id: the exam, as the call has it.
-        """
+        """What a call fails with at this moment; None where it does not."""
         now = self._clock()
         if int(now) != self._second:
             self._look(now)
@@ -244,12 +219,8 @@ class Brownouts:
 
     def _look(self, now: float) -> None:
         moment = datetime.fromtimestamp(now, timezone.utc)
-        holding = []
-        for each in self._planned:
-            occurrence = each.window.at(moment)
-            if occurrence is not None:
-                holding.append((each, occurrence))
-        self._holding = tuple(holding)
+        found = ((each, each.window.at(moment)) for each in self._planned)
+        self._holding = tuple((each, occurrence) for each, occurrence in found if occurrence is not None)
         self._sparing = tuple(each for each in self._blackouts if each.window.at(moment) is not None)
         self._second = int(now)
 
@@ -290,16 +261,15 @@ def planned(configuration: Configuration) -> tuple[tuple[Planned, ...], tuple[Bl
     """
     zone, table = configuration.settings.zone, configuration.migration
     names = {each.caller.name for each in configuration.callers}
-    brownouts = []
-    for count, each in enumerate(table.get("brownouts", ()), 1):
-        where = f"[[migration.brownouts]] {count}: "
-        brownouts.append(Planned(read_window(each, where, zone), _callers(each, where, names)))
-    blackouts = []
-    for count, each in enumerate(table.get("blackouts", ()), 1):
-        where = f"[[migration.blackouts]] {count}: "
-        exams = each.get("exams")
-        blackouts.append(Blackout(read_window(each, where, zone), None if exams is None else frozenset(exams)))
-    return tuple(brownouts), tuple(blackouts)
+
+    def windows(kind: str) -> Iterator[tuple[Mapping[str, Any], str, Window]]:
+        for count, each in enumerate(table.get(kind, ()), 1):
+            where = f"[[migration.{kind}]] {count}: "
+            yield each, where, read_window(each, where, zone)
+
+    brownouts = tuple(Planned(window, _callers(each, where, names)) for each, where, window in windows("brownouts"))
+    exams = ((window, each.get("exams")) for each, _, window in windows("blackouts"))
+    return brownouts, tuple(Blackout(window, None if ids is None else frozenset(ids)) for window, ids in exams)
 
 
 def _callers(table: Mapping[str, Any], where: str, names: set[str]) -> frozenset[str] | None:
@@ -320,11 +290,9 @@ _REFUSED = (401, 403, 410)
 
 @dataclass(frozen=True)
 class Expected:
-    """A caller that would fail.
+    """A caller that would fail, by name and kind of name as the caller report has them.
 
     Attributes:
-        name: whose calls, as the caller report names them.
-        kind: what the name is.
         calls: how many came at that time of the week in the weeks looked at; parts of hours count as whole ones.
         weeks: in how many of them.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError, UpstreamError
@@ -55,13 +55,8 @@ Asker = Callable[[], Answered]
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done with one call.
-
-    Attributes:
-        served: the endpoint that answers.
-        compared: whether the other one is asked behind it.
-        falls_back: whether the old one answers where the new one fails.
-    """
+    """What is done with one call: which endpoint serves it, whether the other one is asked in the background to compare
+    both, and whether the old one answers where the new one fails."""
 
     served: Endpoint
     compared: bool = False
@@ -69,7 +64,6 @@ class Decision:
 
 
 ONLY_NEW = Decision("new")
-"""What is done with most calls in the end."""
 _ONLY_OLD = Decision("legacy")
 _OLD_COMPARED, _NEW_COMPARED = Decision("legacy", compared=True), Decision("new", compared=True)
 _NEW_OR_OLD = Decision("new", falls_back=True)
@@ -110,13 +104,7 @@ class Side(Protocol[_T]):
 
 
 def decision_of(mode: Mode, who: Identity, *, reads: bool) -> Decision:
-    """What a mode makes of a call.
-
-    Args:
-        mode: the mode.
-        who: whose call it is.
-        reads: whether it only reads; a write goes to one endpoint, and is never repeated at another.
-    """
+    """What a mode makes of a call; one that does not only read goes to one endpoint, and never to another one too."""
     if mode.name == "new":
         return ONLY_NEW
     if mode.name == "legacy":
@@ -129,16 +117,15 @@ def decision_of(mode: Mode, who: Identity, *, reads: bool) -> Decision:
 
 
 Sink = Callable[[Pair], None]
-"""Takes a pair; called from a thread behind the calls, several at once. What it raises costs that pair alone."""
+"""Takes a pair in the background, several at once. What it raises costs that pair alone."""
 
 
-_NONE = Rules()
 _MAKING = ForkLock()
-"""Held while what keeps pairs is made, so that it is made once."""
+"""Held while a recorder is made, so that it is made once."""
 
 
 class ModeRouter:
-    """Decides which endpoint answers, and compares behind the calls.
+    """Decides which endpoint answers, and has both compared in the background.
 
     Args:
         rules: what the configuration says of modes.
@@ -146,12 +133,9 @@ class ModeRouter:
         switched: the run-time switches; None where there are none.
         sinks: take every pair of answers.
         brownouts: asked before anything is answered; None where none is planned.
-        bounds: of what is done behind.
-        configuration: has pairs kept too, from the first one on.
+        bounds: of the background queue.
+        configuration: says whether pairs are recorded too.
         lacking: what has to be configured where there is no old endpoint.
-
-    Attributes:
-        brownouts: as given; may be set later.
     """
 
     def __init__(
@@ -214,7 +198,7 @@ class ModeRouter:
         return router
 
     def __getstate__(self) -> dict[str, Any]:
-        # What keeps pairs may have files open, and is made anew.
+        # A recorder may have files open, and is made anew.
         return {**self.__dict__, "_recorder": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -240,15 +224,11 @@ class ModeRouter:
     def chosen(self, caller: str | None, exam: str) -> Chosen:
         """The mode of a call, and what chose it.
 
-        Args:
-            caller: the caller's name, or None where it has none.
-            exam: the exam's id.
-
         Raises:
             ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode, or one that needs an old endpoint that nobody named.
         """
         over_all = self._over_all[0] if self._over_all is not None else self._mode_of_environment()
-        switched = self._switched.rules if self._switched is not None else _NONE
+        switched = self._switched.rules if self._switched is not None else Rules()
         return chosen_of(caller, exam, over_all, switched, self._rules)
 
     def _mode_of_environment(self) -> Mode | None:
@@ -274,12 +254,6 @@ class ModeRouter:
     def answer(self, call: LegacyCall, who: Identity, old: Side[_T], new: Side[_T]) -> _T:
         """The answer to a call, by its mode.
 
-        Args:
-            call: the call.
-            who: whose it is.
-            old: the old endpoint.
-            new: the new one.
-
         Raises:
             LegacyError: a brownout, or what the new endpoint failed with.
             Exception: what the old one failed with.
@@ -290,7 +264,18 @@ class ModeRouter:
         served, other = (old, new) if decision.served == "legacy" else (new, old)
         if not decision.compared:
             return served.ask()
-        return _Compared(self, call, who.caller, decision.served, served, other).answer()
+        at = time.time()
+
+        def compare(given: Answered) -> None:
+            self.compare(call, who.caller, at, decision.served, lambda: given, other.in_background(), len(given.body))
+
+        try:
+            found = served.ask()
+        except Exception as error:
+            compare(served.failed(error))
+            raise
+        served.watch(found, compare)
+        return found
 
     def compare(
         self,
@@ -302,7 +287,7 @@ class ModeRouter:
         other: Asker,
         size: int,
     ) -> None:
-        """Ask the other endpoint behind a call that was answered, and hand both answers to the sinks.
+        """Ask the other endpoint in the background of a call that was answered, and hand both answers to the sinks.
 
         Args:
             call: the call, a read.
@@ -344,38 +329,3 @@ def _new_or_old(old: Side[_T], new: Side[_T]) -> _T:
     except UpstreamError:
         # Unreachable, too slow, throttled to the end or unreadable: all that the caller would have a 502 to 504 for.
         return old.ask()
-
-
-class _Compared(Generic[_T]):
-    """One call that both endpoints answer."""
-
-    def __init__(
-        self,
-        router: ModeRouter,
-        call: LegacyCall,
-        caller: str | None,
-        served: Endpoint,
-        first: Side[_T],
-        other: Side[_T],
-    ) -> None:
-        self._router = router
-        self._call = call
-        self._caller = caller
-        self._served = served
-        self._first = first
-        self._other = other
-        self._at = time.time()
-
-    def answer(self) -> _T:
-        """The first one's answer, the other being asked when it has been read."""
-        try:
-            given = self._first.ask()
-        except Exception as error:
-            self._compare(self._first.failed(error))
-            raise
-        self._first.watch(given, self._compare)
-        return given
-
-    def _compare(self, given: Answered) -> None:
-        other = self._other.in_background()
-        self._router.compare(self._call, self._caller, self._at, self._served, lambda: given, other, len(given.body))

@@ -12,7 +12,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, get_args
 
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
@@ -42,23 +43,16 @@ _CANARY = re.compile(r"canary:(100|[0-9]{1,2})", re.ASCII)
 _SWITCH = re.compile(r"mode(?: exam=(?P<exam>[0-9]+))?(?: caller=(?P<caller>.+))?", re.ASCII | re.DOTALL)
 
 Name = Literal["legacy", "shadow", "canary", "new", "new+fallback"]
-_PLAIN: Mapping[str, Name] = {
-    "legacy": "legacy",
-    "shadow": "shadow",
-    "new": "new",
-    "new+fallback": "new+fallback",
-}
+_PLAIN: Mapping[str, Name] = {name: name for name in get_args(Name) if name != "canary"}
 
 
 @dataclass(frozen=True)
 class Mode:
     """Which endpoint answers.
 
-    Attributes:
-        name: "legacy": the old one. "shadow": the old one, and the new one is asked beside it, to compare. "canary":
-            as shadow, but for some callers the other way round. "new": the new one. "new+fallback": the new one, and
-            the old one for reads where the new one fails.
-        percent: of a canary, how many callers in a hundred the new one answers.
+    "legacy": the old one. "shadow": the old one, and the new one is asked beside it, to compare. "canary": as shadow,
+    but for some callers, a percentage, the other way round. "new": the new one. "new+fallback": the new one, and the
+    old one for reads where the new one fails.
     """
 
     name: Name
@@ -66,11 +60,7 @@ class Mode:
 
     @classmethod
     def parse(cls, text: str, where: str) -> Mode:
-        """A mode by its text.
-
-        Args:
-            text: such as ``canary:25``.
-            where: what says so, for the error.
+        """A mode by its text, such as ``canary:25``, and what says so, for the error.
 
         Raises:
             ConfigurationError: there is no such mode; the text names it and those that there are.
@@ -104,12 +94,7 @@ def share_of(caller: str) -> int:
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose calls a rule is for.
-
-    Attributes:
-        caller: the name of one caller; None for all of them.
-        exam: one exam's id, digits without zeros before them; None for all of them.
-    """
+    """Whose calls a rule is for: those of one caller by name, for one exam by its digits; None for all of them."""
 
     caller: str | None = None
     exam: str | None = None
@@ -121,13 +106,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The mode of a call, and what chose it.
-
-    Attributes:
-        mode: the mode.
-        by: "environment", "switch", "configuration", or "default" where nothing says anything.
-        scope: whom the rule is for.
-    """
+    """The mode of a call, and what chose it: a rule for somebody, or "default" where nothing says anything."""
 
     mode: Mode
     by: Literal["environment", "switch", "configuration", "default"]
@@ -139,21 +118,12 @@ _NOTHING_SAID = Chosen(Mode("new"), "default")
 
 @dataclass(frozen=True)
 class Rules:
-    """What one place says of modes.
-
-    Attributes:
-        modes: scope to mode.
-    """
+    """What one place says of modes."""
 
     modes: Mapping[Scope, Mode] = field(default_factory=dict)
 
     def find(self, caller: str | None, exam: str) -> tuple[Scope, Mode] | None:
-        """The most particular rule for a call, or None.
-
-        Args:
-            caller: the caller's name, or None where it has none.
-            exam: the exam's id as the call has it.
-        """
+        """The most particular rule for a call of a caller, which may have no name, for an exam; or None."""
         modes = self.modes
         if not modes:
             return None
@@ -174,7 +144,7 @@ def configured_rules(configuration: Configuration, *, legacy: bool, lacking: str
     Args:
         configuration: the configuration.
         legacy: whether there is an old endpoint.
-        lacking: what has to be configured where there is none.
+        lacking: what the error says has to be configured where there is none.
 
     Raises:
         ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
@@ -200,15 +170,7 @@ def configured_rules(configuration: Configuration, *, legacy: bool, lacking: str
 
 
 def chosen_of(caller: str | None, exam: str, over_all: Mode | None, switched: Rules, configured: Rules) -> Chosen:
-    """The mode of a call, and what chose it.
-
-    Args:
-        caller: the caller's name, or None where it has none.
-        exam: the exam's id.
-        over_all: what the environment says.
-        switched: what the run-time switches say.
-        configured: what the configuration says.
-    """
+    """The mode of a call by what the environment says over all, the run-time switches, and the configuration."""
     if over_all is not None:
         return Chosen(over_all, "environment")
     if not (switched.modes or configured.modes):
@@ -245,16 +207,12 @@ def switched_rules(switches: Mapping[str, str], *, legacy: bool) -> tuple[Rules,
         try:
             mode = Mode.parse(value, name)
         except ConfigurationError:
+            mode = None
+        if mode is None or (mode.needs_legacy and not legacy):
             strange.append(name)
-            continue
-        if mode.needs_legacy and not legacy:
-            strange.append(name)
-            continue
-        found[Scope(matched["caller"], matched["exam"])] = mode
+        else:
+            found[Scope(matched["caller"], matched["exam"])] = mode
     return Rules(found), strange
-
-
-_parsed: dict[str, Mode] = {}
 
 
 def mode_of_environment() -> Mode | None:
@@ -264,12 +222,12 @@ def mode_of_environment() -> Mode | None:
         ConfigurationError: it names no mode.
     """
     text = os.environ.get(MODE_VARIABLE)
-    if not text:
-        return None
-    mode = _parsed.get(text)
-    if mode is None:
-        try:
-            mode = _parsed[text] = Mode.parse(text, MODE_VARIABLE)
-        except ConfigurationError:
-            raise ConfigurationError(f"{MODE_VARIABLE}={text}: must be {LEGAL}") from None
-    return mode
+    return _parsed(text) if text else None
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Mode:
+    try:
+        return Mode.parse(text, MODE_VARIABLE)
+    except ConfigurationError:
+        raise ConfigurationError(f"{MODE_VARIABLE}={text}: must be {LEGAL}") from None
