@@ -181,12 +181,9 @@ class LegacyApiWarning(deprecation.DeprecatedWarning):  # type: ignore[misc]  # 
 
 @dataclass(frozen=True)
 class Deprecation:
-    """Why and until when a name is deprecated.
+    """Why and until when a name is deprecated: from one version of ours to the one that no longer has it.
 
     Attributes:
-        name: the name, as people write it.
-        since: our first version that says so.
-        removed_in: our version that will no longer have it.
         instead: what to use.
         codemod: what ``exam-compat migrate`` calls its rewrite from one to the other.
     """
@@ -226,16 +223,12 @@ def _is_due(removed_in: str) -> bool:
     return Version(__version__) >= Version(removed_in)
 
 
-def warn_of(name: str, sunset: date | None = None) -> CallSite:
+def warn_of(name: str, sunset: date | None = None) -> None:
     """Warn that a registered name was used, at the user's own line that led to it.
 
     Args:
         name: the name.
-        sunset: the day on which the old interface ends, where a configuration says so; else it is our version that
-            counts.
-
-    Returns:
-        that line.
+        sunset: the day on which the old interface ends; None where our version counts.
 
     Raises:
         LegacyApiWarning: where a filter, or ``EXAM_COMPAT_WARNINGS``, makes an error of it.
@@ -247,7 +240,6 @@ def warn_of(name: str, sunset: date | None = None) -> CallSite:
     details = entry.details if site.exact else f"{entry.details} {_IN_THREAD}"
     warning = kind(entry.name, entry.since, sunset or entry.removed_in, details)
     show(warning, name, site)
-    return site
 
 
 def deprecated_call(name: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:

@@ -65,29 +65,36 @@ def callers(
       exam-compat callers --left --csv > left.csv
       exam-compat callers --caller 'registrar nightly export' --json
     """
-    from compat.migration.inventory.report import ReportSettings, caller_report
+    from compat.migration.inventory.report import caller_report
 
     given = configuration()
     moment = moment_of(now, given.settings.zone)
     counted = counted_in(given)
     usages = counted.usages if since is None else tuple(_since(counted.usages, since.date()))
     names = [each.caller.name for each in given.callers]
-    found = caller_report(usages, names, moment.timestamp(), ReportSettings(new_days, quiet_days))
+    found = caller_report(usages, names, moment.timestamp(), new_days, quiet_days)
     shown = [each for each in found if (caller is None or each.name == caller) and (each.left or not left)]
-    if form == "json":
-        say(json.dumps(_as_json(given, shown, moment, counted.dropped), indent=2, ensure_ascii=False))
-    elif form == "csv":
-        click.echo(_as_csv(shown, given.settings.zone), nl=False)
-    elif not counted.usages:
+    if form is None and not counted.usages:
         say(_NOTHING)
     else:
-        show_table(_HEADINGS, (_row(each, given.settings.zone) for each in shown))
-        say(_summary(given, found, moment))
+        _show(given, form, shown, found, moment, counted.dropped)
     if counted.dropped:
         note(
             f"{counted.dropped} more calls were seen and not counted, the last of them on "
             f"{shown_day(counted.dropped_last, given.settings.zone)}: too many waited at once."
         )
+
+
+def _show(
+    given: Configuration, form: str | None, shown: list[Caller], found: list[Caller], moment: datetime, dropped: int
+) -> None:
+    if form == "json":
+        say(json.dumps(_as_json(given, shown, moment, dropped), indent=2, ensure_ascii=False))
+    elif form == "csv":
+        click.echo(_as_csv(shown, given.settings.zone), nl=False)
+    else:
+        show_table(_HEADINGS, (_row(each, given.settings.zone) for each in shown))
+        say(_summary(given, found, moment))
 
 
 def _since(usages: Iterable[Usage], since: date) -> Iterable[Usage]:

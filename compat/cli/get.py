@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -46,29 +46,28 @@ class _Page:
         return cls([bytes(record) for record in body.students], **pagination_of(answer))
 
 
-class _Asking:
-    """Asks page by page, through one shim, so that all pages belong to one walk."""
+def _asker(given: Configuration, exam_id: str, parameters: Mapping[str, str | None]) -> Callable[[int | None], _Page]:
+    """Asks page by page, None being the one that the parameters name; by one shim, so that all belong to one walk."""
+    shim = Shim(given.upstream, given.settings)
+    named = {name: value for name, value in parameters.items() if value is not None}
 
-    def __init__(self, given: Configuration, exam_id: str, parameters: Mapping[str, str | None]) -> None:
-        self._shim = Shim(given.upstream, given.settings)
-        self._exam_id = exam_id
-        self._parameters = {name: value for name, value in parameters.items() if value is not None}
+    def ask(number: int | None) -> _Page:
+        query = urlencode(named if number is None else {**named, "page": str(number)})
+        return _Page.of(shim.answer(LegacyCall(INDEX_STUDENTS, exam_id, query)))
 
-    def page(self, number: int | None = None) -> _Page:
-        """One page; None for the one that the parameters name."""
-        parameters = self._parameters if number is None else {**self._parameters, "page": str(number)}
-        return _Page.of(self._shim.answer(LegacyCall(INDEX_STUDENTS, self._exam_id, urlencode(parameters))))
+    return ask
 
-    def all_pages(self, *, quiet: bool) -> Iterator[_Page]:
-        """Every page, from the first; with a progress bar unless it is to be quiet."""
-        with counting("pages", quiet=quiet) as progress:
-            page = self.page(1)
-            task = progress.add_task("Reading", total=page.page_count, completed=1)
+
+def _all_pages(ask: Callable[[int | None], _Page], *, quiet: bool) -> Iterator[_Page]:
+    """Every page, from the first; with a progress bar unless it is to be quiet."""
+    with counting("pages", quiet=quiet) as progress:
+        page = ask(1)
+        task = progress.add_task("Reading", total=page.page_count, completed=1)
+        yield page
+        while page.page < page.page_count:
+            page = ask(page.page + 1)
+            progress.update(task, total=page.page_count, completed=page.page)
             yield page
-            while page.page < page.page_count:
-                page = self.page(page.page + 1)
-                progress.update(task, total=page.page_count, completed=page.page)
-                yield page
 
 
 @click.command(short_help="List the students of an exam.")
@@ -114,10 +113,10 @@ def get(
     given = configuration()
     shown = _columns(given, columns, everything=form == "csv")
     parameters = {"status": status, "page": page, "limit": limit, "sort": sort, "filter": filter_}
-    asking = _Asking(given, exam_id, parameters)
+    ask = _asker(given, exam_id, parameters)
     # A bar that is drawn anew would tear records that go to the same terminal meanwhile.
     quiet = form is not None and sys.stdout.isatty()
-    pages = asking.all_pages(quiet=quiet) if everything else iter([asking.page()])
+    pages = _all_pages(ask, quiet=quiet) if everything else iter([ask(None)])
     if form is None:
         _tabulate(pages, shown)
     else:

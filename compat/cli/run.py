@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import os
+import site
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import MutableMapping
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 import exam_compat_startup
 from compat.cli.console import config_option, named_config
-from compat.entrances.startup_file import startup_file
 
-__all__ = ["run"]
+__all__ = ["STARTUP_NAME", "run", "startup_file"]
+
+STARTUP_NAME = "exam-students-compat.pth"
+
+
+def startup_file() -> Path | None:
+    """The start-up file that this Python reads when it starts, or None where there is none.
+
+    There is none where the package is found by ``PYTHONPATH`` alone, or was installed by ``pip --target``.
+    """
+    folders = [*site.getsitepackages(), sysconfig.get_path("purelib")]
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    paths = (Path(folder, STARTUP_NAME) for folder in dict.fromkeys(folders))
+    return next((path for path in paths if path.is_file()), None)
 
 
 @click.command(

@@ -85,14 +85,11 @@ def resolve(
 
 @dataclass(frozen=True)
 class StudentsPage:
-    """One page of an exam's students.
+    """One page of an exam's students, of ``item_count`` that match in all.
 
     Attributes:
         students: the records, each with the 57 fields.
-        item_count: how many match in all.
-        page_count: how many pages that makes.
         page: this one, from 1.
-        limit: records a page.
         unsettled: the upstream's list kept changing while it was read.
     """
 

@@ -32,14 +32,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SessionsPage:
-    """One page of an exam's student sessions.
+    """One page of an exam's student sessions, of ``item_count`` that match in all.
 
     Attributes:
         sessions: the records, each with the 57 documented fields; None in one that the endpoint left out.
-        item_count: how many match in all.
-        page_count: how many pages that makes.
         page: this one, from 1.
-        limit: records a page.
         unsettled: the endpoint's list kept changing while it was read.
     """
 

@@ -15,20 +15,17 @@ from compat.migration.inventory.counts import Usage
 __all__ = ["Removal", "removals"]
 
 Verdict = Literal["due", "soon", "later"]
-_DAY = 86400.0
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Something that goes.
+    """Something that goes: a registered name, or the old interface.
 
     Attributes:
-        name: a registered name, or ``the old interface``.
         goes: the version or the day from which it is gone.
         verdict: "due" where that has come, "soon" where the day is near, "later" otherwise.
         calls: how often it was used in the days looked at, as far as that was counted.
         last: when it was last used, seconds since the epoch; None where nobody was seen to use it.
-        instead: what to use.
     """
 
     name: str

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.entrances.startup_file import STARTUP_NAME, startup_file
+from compat.cli.run import STARTUP_NAME, startup_file
 from compat.testing.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]

@@ -26,12 +26,12 @@ class CallRecord:
     """A deprecated call; no value of a parameter, no secret, nobody's data.
 
     Attributes:
-        at: when it came, seconds since the epoch.
+        at: seconds since the epoch.
         entrance: "adapter", "client" or "gateway".
         route: the action of the deprecated route, such as ``index_students``.
-        caller: whose it is by the configuration, or None.
-        call_site: the caller's file and line, such as ``/srv/export.py:12``; None where they cannot be seen.
-        user_agent: the header of that name, or None.
+        caller: whose it is by the configuration.
+        call_site: the caller's file and line, such as ``/srv/export.py:12``.
+        user_agent: the header of that name.
         parameters: the names of the parameters that the call used, sorted; unknown ones as ``other``.
         dialect: which way of signing made the signature, where that was found out.
         answered_by: "legacy", "new", or "gateway" for what the gateway says by itself.
@@ -69,19 +69,7 @@ _LONGEST_SITE = 300
 
 @dataclass(frozen=True)
 class Group:
-    """The calls that are counted together: all that is the same of them.
-
-    Attributes:
-        entrance: "adapter", "client" or "gateway".
-        route: the action of the deprecated route.
-        caller: whose they are by the configuration; empty where nobody is told.
-        call_site: file and line; empty where they cannot be seen.
-        user_agent: the header, printable and cut to 120 characters; empty where there is none.
-        parameters: their names, sorted.
-        dialect: how the calls were made and signed; empty where nothing is known.
-        answered_by: "legacy", "new" or "gateway".
-        status: the HTTP status; 0 where no answer came.
-    """
+    """The calls that are counted together: what is the same of their records, and empty where nothing is known."""
 
     entrance: str
     route: str
@@ -122,15 +110,8 @@ class Group:
 
 @dataclass
 class Counts:
-    """How many calls of a group there were.
-
-    Attributes:
-        number: in all.
-        first: when the first came, seconds since the epoch.
-        last: when the last came.
-        hours: hours since the epoch to how many came in it.
-        fields: the fields of the record that were read.
-    """
+    """How many calls of a group there were, in all and by the hour since the epoch; when the first and the last
+    came, and the fields that were read of their answers."""
 
     number: int = 0
     first: float = float("inf")
@@ -187,17 +168,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Usage:
-    """What is kept of a group.
-
-    Attributes:
-        group: what is the same of these calls.
-        number: how many there were.
-        first: when the first came, seconds since the epoch.
-        last: when the last came.
-        days: days since the epoch, UTC, to how many came on it.
-        hours: the same of the hours of the last weeks.
-        fields: the fields of the record that were read, sorted.
-    """
+    """What is kept of a group: its number of calls, in all, by the day since the epoch (UTC) and by the hour of
+    the last weeks; when the first and the last came, and the fields that were read, sorted."""
 
     group: Group
     number: int
@@ -210,13 +182,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Counted:
-    """All that is kept.
-
-    Attributes:
-        usages: of each group.
-        dropped: calls that were seen and not counted.
-        dropped_last: when the last of them came, seconds since the epoch; None where there was none.
-    """
+    """All that is kept, and how many calls were seen and not counted, the last of them when."""
 
     usages: tuple[Usage, ...] = ()
     dropped: int = 0

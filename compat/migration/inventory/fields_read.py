@@ -7,7 +7,8 @@ a script that parses the answer's text by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -55,11 +56,7 @@ class FieldObserver:
 
 
 class FieldObservers:
-    """Makes the observers of a process.
-
-    Args:
-        note: takes what they tell; never waits and never raises.
-    """
+    """Makes the observers of a process; ``note`` takes what they tell, and neither waits nor raises."""
 
     def __init__(self, note: Callable[[CallRecord], None]) -> None:
         self._note = note
@@ -124,52 +121,39 @@ class ObservedRecord(dict[str, Any]):
         self._read(key)
         return value
 
-    def __iter__(self) -> Iterator[str]:
-        # Overridden, it also makes dict(record) and **record ask keys().
-        self._read(ALL)
-        return super().__iter__()
-
-    def __reversed__(self) -> Iterator[str]:
-        self._read(ALL)
-        return super().__reversed__()
-
-    def keys(self) -> Any:
-        self._read(ALL)
-        return super().keys()
-
-    def values(self) -> Any:
-        self._read(ALL)
-        return super().values()
-
-    def items(self) -> Any:
-        self._read(ALL)
-        return super().items()
-
     def copy(self) -> dict[str, Any]:
         return dict(self)
 
-    def __or__(self, other: Any) -> Any:
-        self._read(ALL)
-        return super().__or__(other)
-
-    def __ror__(self, other: Any) -> Any:
-        self._read(ALL)
-        return super().__ror__(other)
-
-    def __eq__(self, other: object) -> bool:
-        self._read(ALL)
-        return super().__eq__(other)
-
-    def __ne__(self, other: object) -> bool:
-        self._read(ALL)
-        return super().__ne__(other)
-
-    def __repr__(self) -> str:
-        self._read(ALL)
-        return super().__repr__()
-
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return dict, (), None, None, iter(self.items())
+
+
+def _reads_all(name: str) -> Callable[..., Any]:
+    """A method of ``dict`` that depends on every field."""
+    original = getattr(dict, name)
+
+    @functools.wraps(original)
+    def method(self: ObservedRecord, *arguments: Any) -> Any:
+        self._read(ALL)
+        return original(self, *arguments)
+
+    return method
+
+
+# __iter__ among them also makes dict(record) and **record ask keys().
+for _name in (
+    "__iter__",
+    "__reversed__",
+    "keys",
+    "values",
+    "items",
+    "__or__",
+    "__ror__",
+    "__eq__",
+    "__ne__",
+    "__repr__",
+):
+    setattr(ObservedRecord, _name, _reads_all(_name))
 
 
 class _ObservedResponse(requests.Response):

@@ -18,7 +18,7 @@ from compat.config.settings import Configuration
 from compat.errors import ConfigurationError, LegacyError
 from compat.legacy.answer import ANSWERED_BY, Answer
 from compat.legacy.parameters import gather
-from compat.legacy.routes import LegacyCall
+from compat.legacy.routes import ROUTES, LegacyCall
 from compat.migration.inventory.calls import Inventory, inventory_at
 from compat.migration.inventory.counts import CallRecord
 from compat.migration.modes.router import Endpoint
@@ -33,13 +33,8 @@ STORE_VARIABLE = "EXAM_COMPAT_STORE"
 """Where calls are counted in a script that was given an upstream and no configuration."""
 
 _CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
-_KNOWN = frozenset(
-    (
-        *("status", "page", "limit", "sort", "filter", "student_session_id", "name", "email"),
-        *("individual_info", "is_individual_info_html", "skip_requirements", "open_time"),
-    )
-)
 _OF_EVERY_CALL = frozenset(("id", "nonce", "timestamp", "signature"))
+_KNOWN = frozenset(name for route in ROUTES for name in route.own)
 _SENT_ID = re.compile(r"(?:^|[?&])id=")
 _WITH_RECORDS = (200, 201)
 _SECONDS = 10
@@ -52,9 +47,8 @@ _log = logging.getLogger("compat.migration")
 def inventory_of(given: Upstream | Configuration) -> Inventory | None:
     """Where the calls of an entrance are counted; None where nothing says.
 
-    Args:
-        given: what the entrance was given. An upstream says nothing: ``EXAM_COMPAT_STORE`` does then, as a store's
-            URL, or the configuration that ``EXAM_COMPAT_CONFIG`` names.
+    An upstream says nothing: ``EXAM_COMPAT_STORE`` does then, as a store's URL, or the configuration that
+    ``EXAM_COMPAT_CONFIG`` names.
     """
     return _told(given)[0]
 
@@ -91,13 +85,7 @@ def _named(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def dialect_of(call: LegacyCall, nonce: str | None, *, slash: bool) -> str:
-    """How a call was made, as far as a look at it tells, in words such as ``form nonce-of-seconds``.
-
-    Args:
-        call: the call.
-        nonce: its nonce; None for a call that has none.
-        slash: whether its path ended with one.
-    """
+    """How a call was made, as far as a look at it tells, in words such as ``form nonce-of-seconds``."""
     words = [_place(call)]
     if slash:
         words.append("trailing-slash")
@@ -157,11 +145,8 @@ class CallRecorder:
             call: the call that it is.
             request: the request.
             caller: whose it is by the configuration.
-            ask: gives the response.
+            ask: gives the response; what it raises goes through.
             asked_last: which endpoint failed, where ``ask`` did.
-
-        Raises:
-            Exception: what ``ask`` raises.
         """
         response, observer = self._recorded(call, request, caller, ask, lambda found: found.status_code, asked_last)
         if observer is not None:
@@ -173,11 +158,7 @@ class CallRecorder:
     def answer(
         self, call: LegacyCall, ask: Callable[[], Answer], asked_last: Callable[[], Endpoint]
     ) -> tuple[Answer, Any]:
-        """The answer to a call of the client, which is counted, and its content.
-
-        Raises:
-            LegacyError: what ``ask`` raises.
-        """
+        """The answer to a call of the client, which is counted, and its content."""
         found, observer = self._recorded(call, None, None, ask, lambda found: found.status, asked_last)
         content = json.loads(found.body)
         if observer is not None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from compat.migration.inventory.counts import Usage
 
-__all__ = ["Caller", "ReportSettings", "State", "caller_report", "who_of"]
+__all__ = ["Caller", "State", "caller_report", "who_of"]
 
 State = Literal["new", "active", "quiet", "never"]
 _DAY = 86400.0
@@ -21,38 +21,18 @@ _GAPS_TOLD = 3
 
 
 @dataclass(frozen=True)
-class ReportSettings:
-    """How callers are told apart.
-
-    Attributes:
-        new_days: a caller first seen within so many days is new.
-        quiet_days: one not seen for so many is quiet; so is one not seen for more than three of its usual gaps.
-    """
-
-    new_days: float = 7
-    quiet_days: float = 30
-
-
-@dataclass(frozen=True)
 class Caller:
     """One caller, by the configuration or by what is seen of it.
 
     Attributes:
         name: the configured name, else the line that calls, else the user agent, else ``unknown``.
         kind: which of these the name is: "caller", "call site", "user agent" or "unknown".
-        state: "new", "active", "quiet", or "never" for one that is configured and never called.
-        calls: how many are counted.
+        state: "never" for one that is configured and never called.
         a_day: calls a day, over the last seven days or since the first call.
-        first: when the first came, seconds since the epoch; None where there was none.
-        last: when the last came.
-        entrances: where its calls come in, sorted; all of the next ones are lists of what was seen too.
-        routes: the actions that it calls.
-        parameters: those that it uses.
-        call_sites: the lines that call.
-        user_agents: as they were sent.
+        first: seconds since the epoch, as is ``last``.
+        entrances: where its calls come in, sorted, as all that follows.
         dialects: how it makes and signs its calls.
         answered_by: which endpoint answered, to how often.
-        statuses: HTTP status to how often.
         fields: the fields that it reads, where that was seen.
     """
 
@@ -89,7 +69,7 @@ def who_of(usage: Usage) -> tuple[str, str]:
 
 
 def caller_report(
-    usages: Iterable[Usage], configured: Iterable[str], now: float, settings: ReportSettings = ReportSettings()
+    usages: Iterable[Usage], configured: Iterable[str], now: float, new_days: float = 7, quiet_days: float = 30
 ) -> list[Caller]:
     """Every caller that was seen or is configured, those that called last first.
 
@@ -97,19 +77,20 @@ def caller_report(
         usages: what was counted.
         configured: the names of the configured callers.
         now: seconds since the epoch.
-        settings: how they are told apart.
+        new_days: a caller first seen within so many days is new.
+        quiet_days: one not seen for so many is quiet; so is one not seen for more than three of its usual gaps.
     """
     found: dict[tuple[str, str], list[Usage]] = {}
     for usage in usages:
         found.setdefault(who_of(usage), []).append(usage)
-    callers = [_caller(*who, theirs, now, settings) for who, theirs in found.items()]
+    callers = [_caller(*who, theirs, now, new_days, quiet_days) for who, theirs in found.items()]
     callers += [
         Caller(name, "caller", "never", 0, 0.0, None, None) for name in configured if ("caller", name) not in found
     ]
     return sorted(callers, key=lambda each: (-(each.last or 0.0), each.name))
 
 
-def _caller(kind: str, name: str, usages: list[Usage], now: float, settings: ReportSettings) -> Caller:
+def _caller(kind: str, name: str, usages: list[Usage], now: float, new_days: float, quiet_days: float) -> Caller:
     first, last = min(each.first for each in usages), max(each.last for each in usages)
     days: Counter[int] = Counter()
     answered_by: Counter[str] = Counter()
@@ -122,7 +103,7 @@ def _caller(kind: str, name: str, usages: list[Usage], now: float, settings: Rep
     return Caller(
         name,
         kind,
-        _state(first, last, days, now, settings),
+        _state(first, last, days, now, new_days, quiet_days),
         sum(each.number for each in usages),
         _a_day(first, days, now),
         first,
@@ -139,12 +120,12 @@ def _caller(kind: str, name: str, usages: list[Usage], now: float, settings: Rep
     )
 
 
-def _state(first: float, last: float, days: Mapping[int, int], now: float, settings: ReportSettings) -> State:
+def _state(first: float, last: float, days: Mapping[int, int], now: float, new_days: float, quiet_days: float) -> State:
     silent = (now - last) / _DAY
     gap = _usual_gap(days)
-    if silent > settings.quiet_days or (gap is not None and silent > 3 * gap):
+    if silent > quiet_days or (gap is not None and silent > 3 * gap):
         return "quiet"
-    return "new" if now - first <= settings.new_days * _DAY else "active"
+    return "new" if now - first <= new_days * _DAY else "active"
 
 
 def _usual_gap(days: Iterable[int]) -> float | None:

@@ -36,8 +36,7 @@ class Bounds:
 
     Attributes:
         threads: jobs at once.
-        waiting: jobs that wait.
-        waiting_bytes: bytes that the waiting ones hold.
+        waiting: jobs that wait, holding no more than ``waiting_bytes``.
         oldest: seconds after which a job that is due and still waits is dropped: what it would compare is no longer the
             same, and a signature does not hold for ever.
         share: of the time, how much a thread may spend at work; it rests for the remainder, so that what is served has
