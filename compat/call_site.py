@@ -16,7 +16,6 @@ import os
 import sys
 import sysconfig
 import threading
-import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
@@ -54,10 +53,8 @@ class CallSite(NamedTuple):
 
 _NOTE = "_exam_compat_handed_over"
 _POOL_FILE = os.path.join("concurrent", "futures", "thread.py")
-# Reentrant, since an owner may go at any moment, also while its thread is in here.
-_lock = ForkLock(threading.RLock)
+_lock = ForkLock()
 _noting = False
-_owners: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class _FromPool(functools.partial):  # type: ignore[type-arg]  # it stands for any function
@@ -66,45 +63,22 @@ class _FromPool(functools.partial):  # type: ignore[type-arg]  # it stands for a
     origin: CallSite
 
 
-def note_thread_origins(owner: object | None = None) -> None:
-    """Note from now on who hands work to threads; once is enough.
-
-    Args:
-        owner: what may be called from those threads, such as a client: it is noted as long as it lives; None until
-            :func:`forget_thread_origins`.
-    """
+def note_thread_origins() -> None:
+    """Note from now on, in the whole process, which line starts a thread or hands work to one."""
     global _noting  # noqa: PLW0603 - what is wrapped is the process's own state
     with _lock:
-        if owner is None:
-            _noting = True
-        else:
-            # Callbacks run from the newest to the oldest: the set has to have lost the owner before it is looked at.
-            weakref.finalize(owner, _unwrap_if_idle).atexit = False
-            _owners.add(owner)
+        _noting = True
         for wrapped in _WRAPPED:
             wrapped.wrap()
 
 
 def forget_thread_origins() -> None:
-    """Note nothing any more for which there is no owner.
-
-    What another tool has wrapped since stays, and ours within it only passes on.
-    """
+    """Note nothing any more. What another tool has wrapped since stays, and ours within it only passes on."""
     global _noting  # noqa: PLW0603 - as above
     with _lock:
         _noting = False
-        _unwrap_if_idle()
-
-
-def _is_noting() -> bool:
-    return _noting or bool(_owners)
-
-
-def _unwrap_if_idle() -> None:
-    with _lock:
-        if not _is_noting():
-            for wrapped in _WRAPPED:
-                wrapped.unwrap()
+        for wrapped in _WRAPPED:
+            wrapped.unwrap()
 
 
 def thread_origin(frame: FrameType | None) -> CallSite | None:
@@ -148,7 +122,7 @@ class _Wrapped:
 def _noted_start(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        if _is_noting():
+        if _noting:
             setattr(self, _NOTE, call_site())
         original(self)
 
@@ -164,7 +138,7 @@ def _in_another_interpreter(pool: ThreadPoolExecutor) -> bool:
 def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if _is_noting() and callable(fn) and not _in_another_interpreter(self):
+        if _noting and callable(fn) and not _in_another_interpreter(self):
             fn = _FromPool(fn)
             fn.origin = call_site()
         future: Future[Any] = original(self, fn, *args, **kwargs)
@@ -202,7 +176,7 @@ def call_site() -> CallSite:
         return origin
     found = _site(installed) if installed is not None else _script(outermost)
     in_thread = threading.current_thread() is not threading.main_thread()
-    return found._replace(exact=not in_thread or _is_noting())
+    return found._replace(exact=not in_thread or _noting)
 
 
 def _site(frame: FrameType) -> CallSite:

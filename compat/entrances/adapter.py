@@ -113,6 +113,9 @@ class ExamStudentsAdapter(BaseAdapter):
         """What scripts read of an ``HTTPAdapter``, such as ``config``, of the one before this one."""
         if name.startswith("_"):
             raise AttributeError(name)
+        if name == "dial":
+            # The name that it had at first.
+            return self.router
         return getattr(self._before_all, name)
 
     @property
@@ -285,7 +288,7 @@ def mount(
         # Imported here: it brings the pools of threads, which importing this package leaves out.
         from compat.call_site import note_thread_origins
 
-        note_thread_origins(adapter)
+        note_thread_origins()
     # Without path and default port, so that a call may write them in its own way.
     prefix = adapter.origin
     # A longer prefix mounted before would be asked first, and the deprecated routes lie below it or beside it.

@@ -131,7 +131,7 @@ class ExamStudentsClient:
         self._old, self._router, self._who = _modes_of(given)
         self._sunset = sunset_of(given)
         if thread_origins_of(given):
-            note_thread_origins(self)
+            note_thread_origins()
         # Imported here, as in the adapter: only who calls the old way has it.
         from compat.migration.inventory.recorder import CallRecorder
 

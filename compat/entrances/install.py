@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -159,17 +159,8 @@ class _Installed(BaseAdapter):
         # What a script sets of an adapter has to be there at its next call, when another one of these is made.
         super().__setattr__(name, value) if name.startswith("_") else setattr(self._previous, name, value)
 
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> requests.Response:
-        how = SendOptions(stream, timeout, verify, cert, proxies)
-        return self._installed.send_behind_mocks(self._previous, request, how)
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        return self._installed.send_behind_mocks(self._previous, request, SendOptions(*arguments, **options))
 
     def close(self) -> None:
         self._previous.close()
