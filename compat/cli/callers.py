@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from compat.config.settings import Configuration
     from compat.migration.inventory.counts import Usage
-    from compat.migration.inventory.report import Caller
+    from compat.migration.inventory.report import CallerUsage
 
 __all__ = ["callers"]
 
@@ -86,7 +86,12 @@ def callers(
 
 
 def _show(
-    given: Configuration, form: str | None, shown: list[Caller], found: list[Caller], moment: datetime, dropped: int
+    given: Configuration,
+    form: str | None,
+    shown: list[CallerUsage],
+    found: list[CallerUsage],
+    moment: datetime,
+    dropped: int,
 ) -> None:
     if form == "json":
         say(json.dumps(_as_json(given, shown, moment, dropped), indent=2, ensure_ascii=False))
@@ -107,7 +112,7 @@ def _since(usages: Iterable[Usage], since: date) -> Iterable[Usage]:
             yield replace(usage, days=days, number=sum(days.values()), first=first)
 
 
-def _row(caller: Caller, zone: tzinfo) -> Sequence[str]:
+def _row(caller: CallerUsage, zone: tzinfo) -> Sequence[str]:
     return (
         _shortened(plain(caller.name)),
         caller.state,
@@ -126,7 +131,7 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
 
 
-def _summary(given: Configuration, found: list[Caller], moment: datetime) -> str:
+def _summary(given: Configuration, found: list[CallerUsage], moment: datetime) -> str:
     left = sum(each.left for each in found)
     told = f"{left} of {several(len(found), 'caller')} {'is' if left == 1 else 'are'} left"
     if given.sunset is None:
@@ -138,7 +143,7 @@ def _summary(given: Configuration, found: list[Caller], moment: datetime) -> str
     return f"{told}, {several(days, 'day')} before the sunset on {given.sunset}."
 
 
-def _as_json(given: Configuration, shown: list[Caller], moment: datetime, dropped: int) -> dict[str, Any]:
+def _as_json(given: Configuration, shown: list[CallerUsage], moment: datetime, dropped: int) -> dict[str, Any]:
     days = None if given.sunset is None else (given.sunset - moment.date()).days
     return {
         "sunset": None if given.sunset is None else given.sunset.isoformat(),
@@ -148,7 +153,7 @@ def _as_json(given: Configuration, shown: list[Caller], moment: datetime, droppe
     }
 
 
-def _with_times(caller: Caller, zone: tzinfo) -> dict[str, Any]:
+def _with_times(caller: CallerUsage, zone: tzinfo) -> dict[str, Any]:
     found = asdict(caller)
     for name in ("first", "last"):
         seconds = found[name]
@@ -156,12 +161,12 @@ def _with_times(caller: Caller, zone: tzinfo) -> dict[str, Any]:
     return {**found, "a_day": round(caller.a_day, 2), "left": caller.left}
 
 
-def _as_csv(shown: list[Caller], zone: tzinfo) -> str:
-    from compat.migration.inventory.report import Caller
+def _as_csv(shown: list[CallerUsage], zone: tzinfo) -> str:
+    from compat.migration.inventory.report import CallerUsage
 
     written = io.StringIO()
     rows = [_with_times(each, zone) for each in shown]
-    names = [each.name for each in dataclass_fields(Caller)]
+    names = [each.name for each in dataclass_fields(CallerUsage)]
     names.insert(names.index("state") + 1, "left")
     out = csv.writer(written, lineterminator="\n")
     out.writerow(names)

@@ -13,7 +13,7 @@ from compat.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
-    from compat.migration.inventory.counts import Counted
+    from compat.migration.inventory.counts import AllCounts
 
 __all__ = ["CLOCK_VARIABLE", "counted_in", "day_of", "kept_elsewhere", "moment_of", "now_option", "shown_day"]
 
@@ -65,7 +65,7 @@ def kept_elsewhere(given: Configuration) -> None:
         )
 
 
-def counted_in(given: Configuration) -> Counted:
+def counted_in(given: Configuration) -> AllCounts:
     """All that is counted in a configuration's store.
 
     Raises:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -16,8 +17,8 @@ from compat.text.json import several
 
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
+    from compat.deprecation import Deprecation
     from compat.migration.inventory.counts import Usage
-    from compat.migration.removal import Removal
 
 __all__ = ["due"]
 
@@ -55,12 +56,10 @@ def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bo
       exam-compat due --days 90 --strict
       exam-compat due --against 2.0.0 --json
     """
-    from compat.migration.removal import removals
-
     given = _configured()
     moment = moment_of(now, given.settings.zone if given is not None else timezone.utc)
     sunset = given.sunset if given is not None else None
-    found = removals(against, sunset, moment.date(), days, _usages(given))
+    found = _removals(against, sunset, moment.date(), days, _usages(given))
     bad = [each for each in found if each.verdict == "due" or (strict and each.verdict == "soon")]
     if as_json:
         content = {"version": against, "today": moment.date().isoformat(), "fails": bool(bad)}
@@ -77,6 +76,72 @@ def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bo
         if each.verdict == "soon":
             note(f"Warning: {each.name} goes on {each.goes}, within {several(days, 'day')}.")
     return _DUE if bad else _FINE
+
+
+Verdict = Literal["due", "soon", "later"]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Something that goes: a registered name, or the old interface.
+
+    Attributes:
+        goes: the version or the day from which it is gone.
+        verdict: "due" where that has come, "soon" where the day is near, "later" otherwise.
+        calls: how often it was used in the days looked at, as far as that was counted.
+        last: when it was last used, seconds since the epoch; None where nobody was seen to use it.
+    """
+
+    name: str
+    goes: str
+    verdict: Verdict
+    calls: int
+    last: float | None
+    instead: str
+
+
+def _removals(version: str, sunset: date | None, today: date, days: int, usages: Iterable[Usage]) -> list[Removal]:
+    """Everything that goes, the old interface first.
+
+    Args:
+        version: ours that counts.
+        sunset: the configured day, or None.
+        today: the day that counts.
+        days: before the sunset that it is soon, and until today that uses are counted.
+        usages: what was counted.
+    """
+    from packaging.version import Version
+
+    from compat.deprecation import REGISTRY
+
+    counted = list(usages)
+    found = []
+    if sunset is not None:
+        soon = today + timedelta(days=days) >= sunset
+        verdict: Verdict = "due" if today >= sunset else "soon" if soon else "later"
+        calls, last = _used(counted, today, days)
+        found.append(Removal("the old interface", sunset.isoformat(), verdict, calls, last, "student sessions"))
+    for entry in REGISTRY.values():
+        gone = Version(version) >= Version(entry.removed_in)
+        calls, last = _used([each for each in counted if _is_of(entry, each)], today, days)
+        found.append(Removal(entry.name, entry.removed_in, "due" if gone else "later", calls, last, entry.instead))
+    return found
+
+
+def _is_of(entry: Deprecation, usage: Usage) -> bool:
+    """Whether calls used a name: a method of the client class, or a route by whatever else."""
+    by_client = entry.name.startswith("ExamStudentsClient.")
+    route = entry.name.rpartition("." if by_client else "/")[2]
+    return usage.group.route == route and (usage.group.entrance == "client") == by_client
+
+
+def _used(usages: Iterable[Usage], today: date, days: int) -> tuple[int, float | None]:
+    ends = (today - date(1970, 1, 1)).days
+    calls, last = 0, None
+    for usage in usages:
+        calls += sum(number for day, number in usage.days.items() if ends - days < day <= ends)
+        last = usage.last if last is None else max(last, usage.last)
+    return calls, last
 
 
 def _configured() -> Configuration | None:

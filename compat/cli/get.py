@@ -30,7 +30,7 @@ class _Body(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class _Page:
+class _ListPage:
     """One answer: its records as they were written, and what its headers say."""
 
     records: Sequence[bytes]
@@ -41,24 +41,28 @@ class _Page:
     unsettled: bool
 
     @classmethod
-    def of(cls, answer: Answer) -> _Page:
+    def of(cls, answer: Answer) -> _ListPage:
         body = msgspec.json.decode(answer.body, type=_Body)
         return cls([bytes(record) for record in body.students], **pagination_of(answer))
 
 
-def _asker(given: Configuration, exam_id: str, parameters: Mapping[str, str | None]) -> Callable[[int | None], _Page]:
-    """Asks page by page, None being the one that the parameters name; by one shim, so that all belong to one walk."""
+_Ask = Callable[[int | None], _ListPage]
+"""Asks for a page by its number; None for the one that the parameters name."""
+
+
+def _asker(given: Configuration, exam_id: str, parameters: Mapping[str, str | None]) -> _Ask:
+    """Asks through one shim, so that all pages belong to one walk."""
     shim = Shim(given.upstream, given.settings)
     named = {name: value for name, value in parameters.items() if value is not None}
 
-    def ask(number: int | None) -> _Page:
+    def ask(number: int | None) -> _ListPage:
         query = urlencode(named if number is None else {**named, "page": str(number)})
-        return _Page.of(shim.answer(LegacyCall(INDEX_STUDENTS, exam_id, query)))
+        return _ListPage.of(shim.answer(LegacyCall(INDEX_STUDENTS, exam_id, query)))
 
     return ask
 
 
-def _all_pages(ask: Callable[[int | None], _Page], *, quiet: bool) -> Iterator[_Page]:
+def _all_pages(ask: _Ask, *, quiet: bool) -> Iterator[_ListPage]:
     """Every page, from the first; with a progress bar unless it is to be quiet."""
     with counting("pages", quiet=quiet) as progress:
         page = ask(1)
@@ -148,7 +152,7 @@ def _columns(given: Configuration, chosen: str | None, *, everything: bool) -> t
     return columns
 
 
-def _tabulate(pages: Iterator[_Page], columns: Sequence[str]) -> None:
+def _tabulate(pages: Iterator[_ListPage], columns: Sequence[str]) -> None:
     rows = []
     totals = _Totals()
     for page in pages:
@@ -160,7 +164,7 @@ def _tabulate(pages: Iterator[_Page], columns: Sequence[str]) -> None:
     totals.tell()
 
 
-def _write(pages: Iterator[_Page], form: Form) -> None:
+def _write(pages: Iterator[_ListPage], form: Form) -> None:
     output = sys.stdout.buffer
     totals = _Totals()
     for page in pages:
@@ -181,9 +185,9 @@ class _Totals:
 
     shown: int = 0
     unsettled: bool = False
-    last: _Page | None = None
+    last: _ListPage | None = None
 
-    def add(self, page: _Page) -> None:
+    def add(self, page: _ListPage) -> None:
         """Count a page."""
         self.shown += len(page.records)
         self.unsettled = self.unsettled or page.unsettled

@@ -69,7 +69,7 @@ class ExamStudentsAdapter(BaseAdapter):
         self._sunset = sunset_of(upstream)
         # Imported here: an adapter is what needs the way through, and importing this package makes none.
         from compat.core.call import Shim
-        from compat.migration.inventory.recorder import CallRecorder
+        from compat.migration.inventory.recorder import InventoryRecorder
         from compat.migration.modes.router import ModeRouter
         from compat.migration.modes.sides import Callers
 
@@ -78,7 +78,7 @@ class ExamStudentsAdapter(BaseAdapter):
         self._callers = Callers(configuration.callers if configuration else ())
         # What is not the old endpoint's is not asked here, so there is one whatever the configuration says.
         self.router = ModeRouter.of(configuration, legacy=True) if configuration else ModeRouter(legacy=True)
-        self._recorder = CallRecorder.of(upstream, "adapter")
+        self._recorder = InventoryRecorder.of(upstream, "adapter")
         self._previous = dict(sorted((previous or {}).items(), key=lambda each: -len(each[0])))
         self._follows_session = previous is None
         self._plain = HTTPAdapter()

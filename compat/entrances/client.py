@@ -133,9 +133,9 @@ class ExamStudentsClient:
         if thread_origins_of(given):
             note_thread_origins()
         # Imported here, as in the adapter: only who calls the old way has it.
-        from compat.migration.inventory.recorder import CallRecorder
+        from compat.migration.inventory.recorder import InventoryRecorder
 
-        self._recorder = CallRecorder.of(given, "client")
+        self._recorder = InventoryRecorder.of(given, "client")
 
     def __repr__(self) -> str:
         return f"ExamStudentsClient({self._shim.upstream!r})"

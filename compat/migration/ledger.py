@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from compat.errors import StoreUnavailable
-from compat.migration.inventory.counts import MOST_NAMES, OTHER, Batch, Counted, Counts, Group, Usage
+from compat.migration.inventory.counts import MOST_NAMES, OTHER, AllCounts, Batch, CallGroup, Counts, Usage
 from compat.processes import ForkLock
 from compat.stores.url import no_redis, place_of
 
@@ -52,7 +52,7 @@ class Ledger(ABC):
         """
 
     @abstractmethod
-    def counted(self) -> Counted:
+    def counted(self) -> AllCounts:
         """All counts that were added."""
 
     @abstractmethod
@@ -90,7 +90,7 @@ def unreadable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"The store cannot be reached at the moment: {type(error).__name__}.")
 
 
-def bounded(group: Group, known: Callable[[str, str], str]) -> Group:
+def bounded(group: CallGroup, known: Callable[[str, str], str]) -> CallGroup:
     """A group whose names callers choose: what is too many is :data:`OTHER`.
 
     Args:
@@ -111,7 +111,7 @@ class _MemoryLedger(Ledger):
         self._lock = ForkLock()
         self._switches: dict[str, str] = {}
         self._names: dict[str, set[str]] = {kind: set() for kind in MOST_NAMES}
-        self._groups: dict[Group, Counts] = {}
+        self._groups: dict[CallGroup, Counts] = {}
         self._taken: dict[str, int] = {}
         self._dropped, self._dropped_last = 0, 0.0
 
@@ -137,7 +137,7 @@ class _MemoryLedger(Ledger):
                 self._dropped += batch.dropped
                 self._dropped_last = batch.at
 
-    def counted(self) -> Counted:
+    def counted(self) -> AllCounts:
         with self._lock:
             usages = [
                 Usage(
@@ -145,7 +145,7 @@ class _MemoryLedger(Ledger):
                 )
                 for group, each in self._groups.items()
             ]
-            return Counted(tuple(usages), self._dropped, self._dropped_last if self._dropped else None)
+            return AllCounts(tuple(usages), self._dropped, self._dropped_last if self._dropped else None)
 
     def close(self) -> None:
         pass

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import redis
 
-from compat.migration.inventory.counts import HOURS_KEPT, MOST_NAMES, OTHER, Batch, Counted, Group, Usage
+from compat.migration.inventory.counts import HOURS_KEPT, MOST_NAMES, OTHER, AllCounts, Batch, CallGroup, Usage
 from compat.migration.ledger import Ledger, unreadable
 from compat.stores.redis import PREFIX, connected
 
@@ -120,7 +120,7 @@ class RedisLedger(Ledger):
         with _reached():
             self._add(keys=[_CALLS], args=[_encode(content)])
 
-    def counted(self) -> Counted:
+    def counted(self) -> AllCounts:
         with _reached():
             hours_of = sorted(self._client.smembers(_CALLS + "hours"))
             with self._client.pipeline() as together:
@@ -141,7 +141,7 @@ class RedisLedger(Ledger):
             read.setdefault(call, []).append(name)
         usages = [
             Usage(
-                Group.from_texts(*call.decode().split(_BETWEEN, 2)),
+                CallGroup.from_texts(*call.decode().split(_BETWEEN, 2)),
                 int(found),
                 float(first[call]),
                 float(last[call]),
@@ -151,7 +151,7 @@ class RedisLedger(Ledger):
             )
             for call, found in number.items()
         ]
-        return Counted(tuple(usages), int(dropped.get(b"number", 0)), float(dropped[b"last"]) if dropped else None)
+        return AllCounts(tuple(usages), int(dropped.get(b"number", 0)), float(dropped[b"last"]) if dropped else None)
 
     def close(self) -> None:
         self._client.close()

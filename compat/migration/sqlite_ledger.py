@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compat.migration.inventory.counts import HOURS_KEPT, MOST_NAMES, OTHER, Batch, Counted, Counts, Group, Usage
+from compat.migration.inventory.counts import HOURS_KEPT, MOST_NAMES, OTHER, AllCounts, Batch, CallGroup, Counts, Usage
 from compat.migration.ledger import Busy, Ledger, bounded, unreadable
 from compat.stores.sqlite_file import SqliteFile, Transaction
 
@@ -94,9 +94,9 @@ class SqliteLedger(Ledger):
                 )
             self._sweep(database, int(batch.at // 3600))
 
-    def counted(self) -> Counted:
+    def counted(self) -> AllCounts:
         if not self._file.path.exists():
-            return Counted()
+            return AllCounts()
         with self._opened() as database:
             return _read(database)
 
@@ -121,7 +121,7 @@ class SqliteLedger(Ledger):
         )
         return done.rowcount == 1
 
-    def _add(self, database: sqlite3.Connection, group: Group, counts: Counts) -> None:
+    def _add(self, database: sqlite3.Connection, group: CallGroup, counts: Counts) -> None:
         kept = bounded(group, partial(_known, database))
         key = (kept.call_site, kept.user_agent, kept.rest())
         database.execute(_ADD, (*key, counts.number, counts.first, counts.last))
@@ -150,7 +150,7 @@ def _known(database: sqlite3.Connection, kind: str, name: str) -> str:
     return name
 
 
-def _read(database: sqlite3.Connection) -> Counted:
+def _read(database: sqlite3.Connection) -> AllCounts:
     with Transaction(database, "DEFERRED"):
         calls = database.execute("SELECT id, call_site, user_agent, rest, number, first, last FROM calls").fetchall()
         days = _by_call(database.execute("SELECT call, day, number FROM days"))
@@ -161,7 +161,7 @@ def _read(database: sqlite3.Connection) -> Counted:
         dropped = database.execute("SELECT number, last FROM dropped").fetchone() or (0, None)
     usages = tuple(
         Usage(
-            Group.from_texts(call_site, user_agent, rest),
+            CallGroup.from_texts(call_site, user_agent, rest),
             number,
             first,
             last,
@@ -171,7 +171,7 @@ def _read(database: sqlite3.Connection) -> Counted:
         )
         for call, call_site, user_agent, rest, number, first, last in calls
     )
-    return Counted(usages, *dropped)
+    return AllCounts(usages, *dropped)
 
 
 def _by_call(rows: Iterable[tuple[Any, ...]]) -> dict[int, dict[int, int]]:

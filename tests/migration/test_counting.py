@@ -20,7 +20,7 @@ import compat
 from compat.config.file import read_config
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import signed
-from compat.migration.inventory.counts import Counted, Group
+from compat.migration.inventory.counts import AllCounts, CallGroup
 from compat.migration.inventory.recorder import dialect_of, inventory_of, names_of
 from compat.migration.ledger import open_ledger
 from compat.testing.sandbox import Sandbox
@@ -35,7 +35,7 @@ def line_of(mark: str) -> str:
     return f"{__file__}:{next(number for number, line in enumerate(lines, 1) if line.endswith(f'# {mark}'))}"
 
 
-def read(url: str) -> Counted:
+def read(url: str) -> AllCounts:
     ledger = open_ledger(url)
     try:
         return ledger.counted()
@@ -43,7 +43,7 @@ def read(url: str) -> Counted:
         ledger.close()
 
 
-def groups(url: str, given: Any = None) -> dict[Group, int]:
+def groups(url: str, given: Any = None) -> dict[CallGroup, int]:
     if given is not None:
         inventory = inventory_of(given)
         assert inventory is not None
@@ -72,7 +72,7 @@ def test_the_adapters_calls(sandbox: Sandbox, url: str) -> None:
     body = {"nonce": "1700000000", "signature": "s", "page": "0"}
     session.request("GET", f"{OLD}/api/v3/exams/17/index_students?id=17", json=body)  # refused
     assert groups(url, configuration) == {
-        Group(
+        CallGroup(
             "adapter",
             "index_students",
             call_site=line_of("listing"),
@@ -81,7 +81,7 @@ def test_the_adapters_calls(sandbox: Sandbox, url: str) -> None:
             dialect="query trailing-slash unsigned",
             status=200,
         ): 3,
-        Group(
+        CallGroup(
             "adapter",
             "index_students",
             caller="LMS of seconds",
@@ -101,8 +101,8 @@ def test_the_clients_calls(sandbox: Sandbox, url: str) -> None:
     with pytest.raises(compat.LegacyError):
         client.show_student(17, 10**9)  # nobody
     assert groups(url, configuration) == {
-        Group("client", "index_students", "", line_of("client"), "", ("filter", "limit"), "", "new", 200): 1,
-        Group("client", "show_student", "", line_of("nobody"), "", ("student_session_id",), "", "new", 404): 1,
+        CallGroup("client", "index_students", "", line_of("client"), "", ("filter", "limit"), "", "new", 200): 1,
+        CallGroup("client", "show_student", "", line_of("nobody"), "", ("student_session_id",), "", "new", 404): 1,
     }
 
 
@@ -153,9 +153,9 @@ def test_the_gateways_calls(sandbox: Sandbox, tmp_path: Path, url: str) -> None:
     found = groups(url)
     # The look whether it is up was a call of nobody's.
     assert {group: number for group, number in found.items() if group.route == "index_students"} == {
-        Group("gateway", "index_students", "registrar", "", "a/1", ("limit",), "query", "new", 200): 2,
-        Group("gateway", "index_students", "registrar", "", "a/1", ("page",), "query", "new", 422): 1,
-        Group("gateway", "index_students", "unknown", "", "", (), "", "gateway", 403): 1,
+        CallGroup("gateway", "index_students", "registrar", "", "a/1", ("limit",), "query", "new", 200): 2,
+        CallGroup("gateway", "index_students", "registrar", "", "a/1", ("page",), "query", "new", 422): 1,
+        CallGroup("gateway", "index_students", "unknown", "", "", (), "", "gateway", 403): 1,
     }
     values = repr(found)
     assert "key of the registrar" not in values

@@ -22,7 +22,7 @@ from redis_server import RedisServer
 
 from compat.errors import StoreUnavailable
 from compat.migration.inventory.calls import Inventory, inventory_at
-from compat.migration.inventory.counts import MOST_NAMES, Batch, Counted, Counts, Group
+from compat.migration.inventory.counts import MOST_NAMES, AllCounts, Batch, CallGroup, Counts
 from compat.migration.ledger import Busy, Ledger, open_ledger
 
 POSIX = hasattr(os, "fork")
@@ -30,7 +30,7 @@ STARTS = [each for each in ("fork", "spawn") if each in multiprocessing.get_all_
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
-def read(url: str) -> Counted:
+def read(url: str) -> AllCounts:
     ledger = open_ledger(url)
     try:
         return ledger.counted()
@@ -58,7 +58,7 @@ def test_what_is_kept_of_calls(store_url: str) -> None:
     assert inventory.flush()
     one, other = sorted(read(store_url).usages, key=lambda usage: -usage.number)
     day, hour = int(AT // 86400), int(AT // 3600)
-    assert one.group == Group(
+    assert one.group == CallGroup(
         "adapter", "index_students", "", "/srv/export.py:0", "é", ("limit", "page"), "query", "new", 200
     )
     assert (one.number, one.first, one.last) == (3, AT - 86400, AT + 7200)
@@ -75,8 +75,8 @@ def test_a_batch_is_added_once(store_url: str) -> None:
     counts = Counts()
     counts.add(AT, ("id",))
     for number in (1, 1, 2):
-        ledger.add(Batch("a writer", number, {Group("client", "show_student"): counts}, 5, AT))
-    ledger.add(Batch("another", 1, {Group("client", "show_student"): counts}, 0, AT))
+        ledger.add(Batch("a writer", number, {CallGroup("client", "show_student"): counts}, 5, AT))
+    ledger.add(Batch("another", 1, {CallGroup("client", "show_student"): counts}, 0, AT))
     (usage,) = ledger.counted().usages
     assert (usage.number, dict(usage.days), dict(usage.hours)) == (3, {int(AT // 86400): 3}, {int(AT // 3600): 3})
     assert (ledger.counted().dropped, ledger.counted().dropped_last) == (10, AT)
@@ -90,7 +90,7 @@ def test_texts_that_callers_choose_are_bounded(store_url: str) -> None:
         for each in range(begin, begin + 100):
             counts = Counts()
             counts.add(AT, None)
-            groups[Group("gateway", "index_students", user_agent=f"agent {each}")] = counts
+            groups[CallGroup("gateway", "index_students", user_agent=f"agent {each}")] = counts
         ledger.add(Batch(f"writer {begin}", 1, groups, 0, AT))
     found = {each.group.user_agent: each.number for each in ledger.counted().usages}
     assert len(found) == MOST_NAMES["user_agent"] + 1
@@ -182,7 +182,7 @@ class _Gate(Ledger):
     def set_switch(self, name: str, value: str | None) -> None:
         self.inner.set_switch(name, value)
 
-    def counted(self) -> Counted:
+    def counted(self) -> AllCounts:
         return self.inner.counted()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 
 from compat.errors import CompatError
-from compat.migration.inventory.counts import Batch, CallRecord, Counts, Group
+from compat.migration.inventory.counts import Batch, CallGroup, CallRecord, Counts
 from compat.migration.ledger import Busy, Ledger, open_ledger
 from compat.migration.modes.background import BackgroundQueue, Bounds, may_be_killed
 from compat.processes import ForkLock, renew_after_fork
@@ -88,7 +88,7 @@ class Inventory:
     def begin(self) -> None:
         """Begin with nothing: what a fork copied is its parent's to count."""
         self._waiting: deque[CallRecord] = deque()
-        self._groups: dict[Group, Counts] = {}
+        self._groups: dict[CallGroup, Counts] = {}
         self._dropped = 0
         self._batch: Batch | None = None
         self._writer, self._batches = secrets.token_hex(8), 0
@@ -204,7 +204,7 @@ class Inventory:
     def _add_up(self) -> None:
         while self._waiting:
             record = self._waiting.popleft()
-            group = Group.of(record)
+            group = CallGroup.of(record)
             counts = self._groups.get(group)
             if counts is None:
                 if len(self._groups) >= _MOST_GROUPS:

@@ -12,11 +12,11 @@ __all__ = [
     "HOURS_KEPT",
     "MOST_NAMES",
     "OTHER",
+    "AllCounts",
     "Batch",
+    "CallGroup",
     "CallRecord",
-    "Counted",
     "Counts",
-    "Group",
     "Usage",
 ]
 
@@ -68,7 +68,7 @@ _LONGEST_SITE = 300
 
 
 @dataclass(frozen=True)
-class Group:
+class CallGroup:
     """The calls that are counted together: what is the same of their records, and empty where nothing is known."""
 
     entrance: str
@@ -82,7 +82,7 @@ class Group:
     status: int = 0
 
     @classmethod
-    def of(cls, call_record: CallRecord) -> Group:
+    def of(cls, call_record: CallRecord) -> CallGroup:
         """The group of a call."""
         return cls(
             call_record.entrance,
@@ -102,7 +102,7 @@ class Group:
         return _encode(told).decode()
 
     @classmethod
-    def from_texts(cls, call_site: str, user_agent: str, rest: str) -> Group:
+    def from_texts(cls, call_site: str, user_agent: str, rest: str) -> CallGroup:
         """The group of what was kept of it."""
         entrance, route, caller, parameters, dialect, answered_by, status = msgspec.json.decode(rest)
         return cls(entrance, route, caller, call_site, user_agent, tuple(parameters), dialect, answered_by, int(status))
@@ -161,7 +161,7 @@ class Batch:
 
     writer: str
     number: int
-    groups: Mapping[Group, Counts]
+    groups: Mapping[CallGroup, Counts]
     dropped: int
     at: float
 
@@ -171,7 +171,7 @@ class Usage:
     """What is kept of a group: its number of calls, in all, by the day since the epoch (UTC) and by the hour of
     the last weeks; when the first and the last came, and the fields that were read, sorted."""
 
-    group: Group
+    group: CallGroup
     number: int
     first: float
     last: float
@@ -181,7 +181,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Counted:
+class AllCounts:
     """All that is kept, and how many calls were seen and not counted, the last of them when."""
 
     usages: tuple[Usage, ...] = ()

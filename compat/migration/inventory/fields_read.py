@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from compat.migration.inventory.counts import CallRecord, Group
+from compat.migration.inventory.counts import CallGroup, CallRecord
 from compat.schemas import STUDENT_FIELDS
 
 __all__ = ["ALL", "FieldObserver", "FieldObservers", "ObservedRecord", "seen", "watch"]
@@ -61,13 +61,13 @@ class FieldObservers:
     def __init__(self, note: Callable[[CallRecord], None]) -> None:
         self._note = note
         self._since = 0.0
-        self._told: dict[Group, set[str]] = {}
+        self._told: dict[CallGroup, set[str]] = {}
 
     def of(self, call_record: CallRecord) -> FieldObserver:
         """That of the answer to a call."""
         if call_record.at - self._since >= _TOLD_FOR or len(self._told) >= _MOST_TOLD:
             self._since, self._told = call_record.at, {}
-        return FieldObserver(self._note, call_record, self._told.setdefault(Group.of(call_record), set()))
+        return FieldObserver(self._note, call_record, self._told.setdefault(CallGroup.of(call_record), set()))
 
 
 class ObservedRecord(dict[str, Any]):

@@ -27,7 +27,7 @@ from compat.upstream.base import Upstream
 if TYPE_CHECKING:
     from compat.migration.inventory.fields_read import FieldObserver, FieldObservers
 
-__all__ = ["STORE_VARIABLE", "CallRecorder", "dialect_of", "inventory_of", "names_of"]
+__all__ = ["STORE_VARIABLE", "InventoryRecorder", "dialect_of", "inventory_of", "names_of"]
 
 STORE_VARIABLE = "EXAM_COMPAT_STORE"
 """Where calls are counted in a script that was given an upstream and no configuration."""
@@ -106,7 +106,7 @@ def _place(call: LegacyCall) -> str:
     return f"query+{kind}" if "signature=" in call.query else kind
 
 
-class CallRecorder:
+class InventoryRecorder:
     """Counts the calls of an entrance of this process, the adapter or the client.
 
     Args:
@@ -126,7 +126,7 @@ class CallRecorder:
             self._observers = FieldObservers(inventory.note)
 
     @classmethod
-    def of(cls, given: Upstream | Configuration, entrance: str) -> CallRecorder | None:
+    def of(cls, given: Upstream | Configuration, entrance: str) -> InventoryRecorder | None:
         """That of what an entrance was given; None where nothing says where to count."""
         inventory, fields = _told(given)
         return None if inventory is None else cls(inventory, entrance, fields=fields)

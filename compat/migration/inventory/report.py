@@ -11,7 +11,7 @@ from typing import Literal
 
 from compat.migration.inventory.counts import Usage
 
-__all__ = ["Caller", "State", "caller_report", "who_of"]
+__all__ = ["CallerUsage", "State", "caller_report", "who_of"]
 
 State = Literal["new", "active", "quiet", "never"]
 _DAY = 86400.0
@@ -21,7 +21,7 @@ _GAPS_TOLD = 3
 
 
 @dataclass(frozen=True)
-class Caller:
+class CallerUsage:
     """One caller, by the configuration or by what is seen of it.
 
     Attributes:
@@ -70,7 +70,7 @@ def who_of(usage: Usage) -> tuple[str, str]:
 
 def caller_report(
     usages: Iterable[Usage], configured: Iterable[str], now: float, new_days: float = 7, quiet_days: float = 30
-) -> list[Caller]:
+) -> list[CallerUsage]:
     """Every caller that was seen or is configured, those that called last first.
 
     Args:
@@ -85,12 +85,12 @@ def caller_report(
         found.setdefault(who_of(usage), []).append(usage)
     callers = [_caller(*who, theirs, now, new_days, quiet_days) for who, theirs in found.items()]
     callers += [
-        Caller(name, "caller", "never", 0, 0.0, None, None) for name in configured if ("caller", name) not in found
+        CallerUsage(name, "caller", "never", 0, 0.0, None, None) for name in configured if ("caller", name) not in found
     ]
     return sorted(callers, key=lambda each: (-(each.last or 0.0), each.name))
 
 
-def _caller(kind: str, name: str, usages: list[Usage], now: float, new_days: float, quiet_days: float) -> Caller:
+def _caller(kind: str, name: str, usages: list[Usage], now: float, new_days: float, quiet_days: float) -> CallerUsage:
     first, last = min(each.first for each in usages), max(each.last for each in usages)
     days: Counter[int] = Counter()
     answered_by: Counter[str] = Counter()
@@ -100,7 +100,7 @@ def _caller(kind: str, name: str, usages: list[Usage], now: float, new_days: flo
         answered_by[each.group.answered_by] += each.number
         statuses[each.group.status] += each.number
     groups = [each.group for each in usages]
-    return Caller(
+    return CallerUsage(
         name,
         kind,
         _state(first, last, days, now, new_days, quiet_days),
