@@ -265,7 +265,7 @@ def _modes_of(given: Upstream | Configuration) -> tuple[LegacyEndpoint | None, M
         ConfigurationError: a mode needs the old endpoint, and no base URL or no account for it was named.
     """
     if not isinstance(given, Configuration):
-        token = given.account.api_token if isinstance(given, StudentSessions) else ""
+        token = given.account.api_token if given.account is not None else ""
         return None, ModeRouter(legacy=False), Callers(()).by_token(token)
     base_url, account = given.legacy_base_url, given.legacy_account
     old = LegacyEndpoint(base_url, account) if base_url is not None and account is not None else None

@@ -43,6 +43,7 @@ from compat.legacy.routes import (
 )
 from compat.upstream import StudentSessions
 from compat.upstream.responses import response_of
+from compat.upstream.senders import SendOptions
 from compat.upstream.transport import CallOptions
 
 __all__ = ["StudentSessionsHTTP", "call_of"]
@@ -241,30 +242,21 @@ class _Adapter(BaseAdapter):
         super().__init__()
         self._http, self._previous = http, previous
 
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        how = SendOptions(*arguments, **options)
         url, headers = request.url or "", request.headers
         call = call_of(request.method or "GET", url, headers, lambda: read_body(request))
         if call is None:
             # By name, as requests does it: some adapters take it in no other way.
-            return self._previous.send(
-                request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies
-            )
+            return self._previous.send(request, **how._asdict())
         try:
-            options = options_of(ScriptSession.waiting(), self._previous, request, timeout, verify, cert, proxies)
-            answer = self._http._answer(call, url, options)
+            told = options_of(ScriptSession.waiting(), self._previous, request, how)
+            answer = self._http._answer(call, url, told)
         except UpstreamTimeout as error:
             raise requests.ReadTimeout(error.message, request=request) from None
         except UpstreamUnreachable as error:
             raise UNREACHABLE.get(error.cause, requests.ConnectionError)(error.message, request=request) from None
-        return response_of(request, answer, stream, self._previous)
+        return response_of(request, answer, how.stream, self._previous)
 
     def close(self) -> None:
         """The session closes its own."""
