@@ -57,8 +57,8 @@ def world(kind: str, *, old_endpoint: bool = True) -> Iterator[World]:
     if kind == "empty list":
         for entry in sandbox.dataset.entries():
             sandbox.dataset.remove(entry.record["id"])
-    application, statuses = sandbox._application, list[int]()
-    handle = application.handle
+    statuses: list[int] = []
+    handle = sandbox._handle
 
     def stand_in(incoming: Incoming) -> Outcome:
         is_gone = not old_endpoint and _OLD_PATH.fullmatch(incoming.path)
@@ -67,7 +67,7 @@ def world(kind: str, *, old_endpoint: bool = True) -> Iterator[World]:
         statuses.append(outcome.answer.status)
         return outcome
 
-    application.handle = stand_in  # type: ignore[method-assign]
+    sandbox._handle = stand_in  # type: ignore[method-assign]
     with sandbox:
         yield World(sandbox, statuses)
 

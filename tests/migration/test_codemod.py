@@ -539,3 +539,21 @@ def test_an_import_of_ones_own_stays() -> None:
         .replace("+ TOKEN", "+ ours.TOKEN")
     )
     assert "import ours\n" in settled(old).code
+
+
+def test_a_method_of_ones_own_that_is_called_as_a_dictionarys_is_followed_as_what_it_is() -> None:
+    old = script(
+        """
+        class Api:
+            def get(self, path, **params):
+                return requests.get(URL + "/api/v3/" + path, params=signed(17, **params), headers=HEADERS).json()
+
+            def students(self, exam):
+                return self.get("exams/%d/index_students" % exam)["students"]
+
+        print(len(Api().students(17)))
+        """
+    )
+    found = settled(old)
+    assert '"exams/%d/student_sessions" % exam' in found.code
+    assert found.left == ()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 from libcst.metadata import Assignment, ImportAssignment
 
-from compat.migration.program.definitions import Defined, Program, owner_of
+from compat.migration.program.definitions import Defined, Program, owner_of, receiver
 from compat.migration.program.module import Module
 
 __all__ = ["Sources", "place_of", "sources"]
@@ -202,7 +202,9 @@ class _Walk:
             if isinstance(node.func, cst.Attribute):
                 yield Defined(module, node.func.value)
         elif len(functions) < len(called) or (
-            isinstance(node.func, cst.Attribute) and node.func.attr.value in _OF_COLLECTIONS
+            isinstance(node.func, cst.Attribute)
+            and node.func.attr.value in _OF_COLLECTIONS
+            and receiver(node.func) != "self"
         ):
             # It may be the method of a text or a collection.
             yield from (Defined(module, each.value) for each in node.args)
