@@ -14,7 +14,7 @@ import msgspec
 from compat.errors import LegacyError
 from compat.legacy.parameters import gather
 from compat.legacy.query import LARGEST_LIMIT
-from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.legacy.routes import LegacyCall
 from compat.regression.comparing.pairs import Answered, Pair
 
 __all__ = [
@@ -172,7 +172,7 @@ def _why_not_a_body(call: LegacyCall, status: int, content: Content) -> str | No
         return "a body that is not a JSON object" if status == 200 else "a refusal that is not a JSON object"
     if status != 200:
         return None
-    wanted = "list" if call.route is INDEX_STUDENTS else "one"
+    wanted = "list" if call.route.gives == "page" else "one"
     if content.form != wanted:
         return "a body that is no page of students" if wanted == "list" else "a body that is no student"
     if ids_of(content.records) is None:
