@@ -1,4 +1,4 @@
-"""What a change costs: a field, a route or an operator is a row of the product, a kind of upstream a row and a file.
+"""What a change costs: a field, route, operator or store is a row of the product, a kind of upstream a row and a file.
 
 Each exercise makes the change in a copy of the package, and looks at it from everywhere in a process of its own.
 """
@@ -346,6 +346,53 @@ def test_a_kind_without_a_successor_is_refused_when_it_is_made(copy: Copy) -> No
     (copy.folder / "compat/upstream/file_sessions.py").write_text(text, encoding="utf-8")
     done = copy.run("from compat.upstream.file_sessions import FileSessions\nFileSessions('x', records='y')")
     assert "successor_path" in done.stderr
+
+
+STORE = """
+from compat.config.file import read_config
+from compat.errors import ConfigurationError
+from compat.migration.ledger import open_ledger
+from compat.migration.modes.router import ModeRouter
+from compat.stores import open_store
+from compat.stores.url import parse_store_url
+
+upstream = {"kind": "student_sessions", "base_url": "http://127.0.0.1", "api_token": "t", "secret_key": "k"}
+configuration = read_config({"upstream": upstream, "store": {"url": "room://7"}})
+store = open_store(configuration.store)
+assert store.spend(b"0" * 32, "1", "s") and not store.spend(b"0" * 32, "1", "s")
+with open_ledger(configuration.store) as ledger:
+    ledger.set_switch("mode", "new")
+    assert open_ledger("room://7").switches() == {"mode": "new"}
+    assert open_ledger("room://8").switches() == {}
+try:
+    parse_store_url("rooms://7")
+except ConfigurationError as error:
+    assert str(error) == "[store] url: rooms:// is no kind of store; use sqlite:///, room://, redis:// or memory://"
+else:
+    raise AssertionError
+"""
+
+STORE_ROW = '    Backend(("room",), _memory_store, _memory_ledger),\n'
+REDIS_ROW = '    Backend(("redis", "rediss"), '
+
+
+def test_another_store_is_one_row(copy: Copy) -> None:
+    copy.add_row("stores/url.py", REDIS_ROW, STORE_ROW)
+    copy.check(STORE)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("    Backend((), _memory_store, _memory_ledger),\n", "a store's backend has no scheme"),
+        ('    Backend(("room",), _memory_store),\n', "missing 1 required positional argument: 'ledger'"),
+    ],
+)
+def test_an_incomplete_store_fails_at_import(copy: Copy, row: str, told: str) -> None:
+    copy.add_row("stores/url.py", REDIS_ROW, row)
+    done = copy.run("import compat.stores")
+    assert done.returncode == 1
+    assert told in done.stderr
 
 
 FAULT = """

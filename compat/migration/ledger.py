@@ -10,9 +10,9 @@ from types import TracebackType
 from compat.errors import StoreUnavailable
 from compat.migration.inventory.counts import MOST_NAMES, OTHER, AllCounts, Batch, CallGroup, Counts, Usage
 from compat.processes import ForkLock
-from compat.stores.url import no_redis, place_of
+from compat.stores.url import parse_store_url
 
-__all__ = ["Busy", "Ledger", "bounded", "open_ledger", "unreadable"]
+__all__ = ["Busy", "Ledger", "bounded", "memory_ledger", "open_ledger", "unreadable"]
 
 
 class Busy(StoreUnavailable):
@@ -69,20 +69,13 @@ def open_ledger(url: str) -> Ledger:
     Raises:
         ConfigurationError: there is no such kind of store.
     """
-    place = place_of(url)
-    if place.path is not None:
-        # Imported here, as in the stores: not every Python has SQLite, and few scripts need it.
-        from compat.migration.sqlite_ledger import SqliteLedger
+    return parse_store_url(url).ledger()
 
-        return SqliteLedger(place.path)
-    if place.kind == "redis":
-        try:
-            from compat.migration.redis_ledger import RedisLedger
-        except ModuleNotFoundError:
-            raise no_redis() from None
-        return RedisLedger(place.url)
+
+def memory_ledger(url: str) -> Ledger:
+    """The ledger of this process alone, one for each URL."""
     with _LOCK:
-        return _IN_MEMORY.setdefault(place.url, _MemoryLedger())
+        return _IN_MEMORY.setdefault(url, _MemoryLedger())
 
 
 def unreadable(error: Exception) -> StoreUnavailable:

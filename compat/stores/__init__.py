@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from compat.errors import ConfigurationError, StoreUnavailable
-from compat.stores.base import FailOpenStore, MemoryStore, Store
-from compat.stores.url import no_redis, parse_store_url
+from compat.stores.base import FailOpenStore, Store
+from compat.stores.url import parse_store_url
 
 __all__ = ["Store", "StoreUnavailable", "WhenDown", "open_store"]
 
@@ -28,21 +28,5 @@ def open_store(url: str, when_down: WhenDown = "refuse") -> Store:
     """
     if when_down not in ("refuse", "serve"):
         raise ConfigurationError("[store] when_down: must be refuse or serve")
-    store = _opened(url)
+    store = parse_store_url(url).store()
     return FailOpenStore(store) if when_down == "serve" else store
-
-
-def _opened(url: str) -> Store:
-    parsed = parse_store_url(url)
-    if parsed.path is not None:
-        # Not every Python has SQLite compiled in.
-        from compat.stores.sqlite import SqliteStore
-
-        return SqliteStore(parsed.path, on_disk=parsed.on_disk)
-    if parsed.kind == "redis":
-        try:
-            from compat.stores.redis import RedisStore
-        except ModuleNotFoundError:
-            raise no_redis() from None
-        return RedisStore(parsed.url)
-    return MemoryStore()

@@ -20,7 +20,7 @@ from compat.migration.inventory.counts import Batch, CallGroup, CallRecord, Coun
 from compat.migration.ledger import Busy, Ledger, open_ledger
 from compat.migration.modes.background import BackgroundQueue, Bounds, may_be_killed
 from compat.processes import ForkLock, renew_after_fork
-from compat.stores.url import place_of
+from compat.stores.url import parse_store_url
 from compat.text.json import several
 
 __all__ = ["Inventory", "inventory_at"]
@@ -42,7 +42,7 @@ def inventory_at(url: str) -> Inventory:
     Raises:
         ConfigurationError: there is no such kind of store.
     """
-    url = place_of(url).url
+    url = parse_store_url(url).url
     with _LOCK:
         found = _BY_URL.get(url)
         if found is None:
