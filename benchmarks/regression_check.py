@@ -57,10 +57,10 @@ def edited() -> list[dict[str, object]]:
     return [{**record, "priority": "other"} for record in records()]
 
 
-def answered(listed: list[dict[str, object]]) -> Answered:
-    """A page of them."""
+def answered(listed: list[dict[str, object]], page: int = 1) -> Answered:
+    """A page of them, which says that it is the one that was asked for."""
     count = str(len(listed))
-    headers = {"Content-Type": "application/json", "X-Pagination-Item-Count": count, "X-Pagination-Page": "1"}
+    headers = {"Content-Type": "application/json", "X-Pagination-Item-Count": count, "X-Pagination-Page": f"{page}"}
     return Answered(200, headers, compact({"students": listed}), 0.05)
 
 
@@ -69,9 +69,10 @@ def pairs(count: int, new: list[dict[str, object]]) -> Iterator[Pair]:
     sizes = itertools.cycle(range(_AT_MOST + 1))
     starts = itertools.cycle(range(0, len(records()) - _AT_MOST, 7))
     for number, size, start in zip(range(count), sizes, starts, strict=False):
-        query = urlencode({"limit": size or 1, "page": number % 1000 + 1})
+        page = number % 1000 + 1
+        query = urlencode({"limit": size or 1, "page": page})
         call = LegacyCall(INDEX_STUDENTS, str(number % _EXAMS), query)
-        old, other = answered(records()[start : start + size]), answered(new[start : start + size])
+        old, other = (answered(whole[start : start + size], page) for whole in (records(), new))
         yield Pair(call, "registrar", 1.5e9 + number, old, other, "legacy")
 
 

@@ -133,12 +133,7 @@ def _record(options: _Options) -> int:
 
 
 def _calls(options: _Options) -> list[LegacyCall]:
-    parameters = {
-        "status": options.status,
-        "filter": options.filter_,
-        "sort": options.sort,
-        "limit": options.limit,
-    }
+    parameters = {"status": options.status, "filter": options.filter_, "sort": options.sort, "limit": options.limit}
     if not options.exams and any(parameters.values()):
         raise click.UsageError("--status, --filter, --sort and --limit go with --exam.")
     calls = [listing(exam, parameters) for exam in options.exams]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
@@ -31,7 +31,6 @@ from compat.text.json import dumps
 __all__ = ["translate"]
 
 _STANDARD = Path("-")
-_Translate = Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[Loss]]]
 
 
 def _read_exams(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[int, str]:
@@ -89,8 +88,7 @@ def translate(
     """
     if refused_file is not None and os.path.realpath(refused_file) == os.path.realpath(output):
         raise click.BadParameter(f"{refused_file} is the output too: name another file.", param_hint="--refused")
-    lens = _lens(exams, zone)
-    translation = _Translation(_to_sessions(lens) if target == "sessions" else _to_legacy(lens))
+    translation = _Translation(_lens(exams, zone), to_sessions=target == "sessions")
     with ExitStack() as stack:
         refused = stack.enter_context(whole_file(refused_file)) if refused_file else None
         written = sys.stdout.buffer if output == _STANDARD else stack.enter_context(whole_file(output))
@@ -125,18 +123,6 @@ def _lens(exams: dict[int, str], zone: str | None) -> SessionLens:
     return SessionLens(exams, time_zone(zone or "UTC"))
 
 
-def _to_sessions(lens: SessionLens) -> _Translate:
-    return lambda record: (lens.to_session(record), losses_of_record(record))
-
-
-def _to_legacy(lens: SessionLens) -> _Translate:
-    def one(session: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
-        translation = lens.to_legacy(session)
-        return translation.record, losses_of_session(lens, translation)
-
-    return one
-
-
 def _entries(files: tuple[str, ...], input_format: str, *, quiet: bool) -> Generator[Found, None, None]:
     """Every entry of every file, under a progress bar."""
     sizes = [Path(name).stat().st_size if name != "-" else None for name in files]
@@ -164,8 +150,9 @@ def _entries_of(file: RecordFile, name: str) -> Iterator[Found]:
 class _Translation:
     """Translates entries one by one, and counts what came of them."""
 
-    def __init__(self, one: _Translate) -> None:
-        self._one = one
+    def __init__(self, lens: SessionLens, *, to_sessions: bool) -> None:
+        self._lens = lens
+        self._to_sessions = to_sessions
         self.translated = self.refused = 0
         self.losses: Counter[Loss] = Counter()
 
@@ -188,8 +175,10 @@ class _Translation:
         try:
             if found.record is None:
                 raise MappingError("", found.reason)
-            made, losses = self._one(found.record)
-            return dumps(made).encode(), losses
+            if self._to_sessions:
+                return dumps(self._lens.to_session(found.record)).encode(), losses_of_record(found.record)
+            translation = self._lens.to_legacy(found.record)
+            return dumps(translation.record).encode(), losses_of_session(self._lens, translation)
         except MappingError as error:
             _refuse(found, error.field, error.reason, refused)
         except ValueError as error:

@@ -28,8 +28,8 @@ from compat.regression.comparing.pairs import Answered, Pair
 from compat.regression.recordings.call_lists import Asker, listing, pages_of
 from compat.regression.recordings.format import RecordedCall
 from compat.regression.recordings.parameters import CallRedactor
-from compat.regression.recordings.pseudonyms import PseudonymKey, RecordedNames, identity
-from compat.regression.recordings.redact import is_personal, pseudonymous
+from compat.regression.recordings.pseudonyms import WITHHELD, PseudonymKey, RecordedNames, identity
+from compat.regression.recordings.redact import ReadAnswer, is_personal, pseudonymous
 from compat.schemas import COLUMNS
 from compat.text.json import loads
 
@@ -94,7 +94,7 @@ class Replay:
         call = self.call_of(recorded)
         if call is None:
             return None
-        names = RecordedNames(self._key, _records(bytes(recorded.old.body if recorded.old is not None else b"")))
+        names = RecordedNames(self._key, () if recorded.old is None else ReadAnswer(recorded.old.answered()).records)
         return CallRedactor(self._key, self._zone, names).answer(asker(call)).answered()
 
     def call_of(self, recorded: RecordedCall) -> LegacyCall | None:
@@ -102,7 +102,7 @@ class Replay:
         if recorded.exact:
             return recorded.call()
         text = recorded.parameters.get("filter")
-        withheld = any(value.startswith("withheld-") for value in (recorded.exam_id, *recorded.parameters.values()))
+        withheld = any(value.startswith(WITHHELD) for value in (recorded.exam_id, *recorded.parameters.values()))
         if withheld or text is None:
             return None
         restored = self._restored(loads(text), self._values_of(recorded.exam_id))
@@ -132,24 +132,13 @@ class Replay:
 
             def read(call: LegacyCall) -> Answered:
                 answered = self.endpoints.new(call)
-                for record in _records(answered.body):
+                for record in ReadAnswer(answered).records:
                     values.update(_digests(record, self._key))
                 return answered
 
             for _ in pages_of(listing(exam_id, {}), read):
                 pass
         return self._values[exam_id]
-
-
-def _records(body: bytes) -> list[Mapping[str, Any]]:
-    try:
-        content = loads(body) if body else None
-    except ValueError:
-        return []
-    if not isinstance(content, dict):
-        return []
-    listed = content["students"] if isinstance(content.get("students"), list) else [content.get("student")]
-    return [record for record in listed if isinstance(record, dict)]
 
 
 def _digests(record: Mapping[str, Any], key: PseudonymKey) -> dict[tuple[str, bytes], str | int]:

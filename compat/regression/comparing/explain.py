@@ -226,9 +226,11 @@ class Explainer:
     def _by_rule(self, difference: Difference, rules: Sequence[KnownDifference]) -> Difference:
         loss = self.losses.reason(difference)
         if loss is not None:
-            return replace(difference, by="loss", reason=loss)
-        rule = next((rule for rule in rules if rule.fits(difference)), None)
-        return difference if rule is None else replace(difference, by="known", reason=rule.name)
+            return difference.explained("loss", loss)
+        for rule in rules:
+            if rule.fits(difference):
+                return difference.explained("known", rule.name)
+        return difference
 
 
 def _seen_once(difference: Difference) -> Difference:
@@ -239,6 +241,6 @@ def _by_drift(difference: Difference, again: Reread) -> Difference:
     if difference.by is not None:
         return difference
     if difference.place in again.drift:
-        return replace(difference, by="drift", reason="the old answer itself changed")
+        return difference.explained("drift", "the old answer itself changed")
     gone = difference.aspect != "access" and all(each.place != difference.place for each in again.now)
     return _seen_once(difference) if gone else difference

@@ -104,6 +104,10 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
             return aspect, None, None
         return "membership" if aspect == "page boundary" else aspect, self.record, self.field
 
+    def explained(self, by: By, reason: str) -> Difference:
+        """The same with an explanation; most of a check's differences get one, so that it is made at once."""
+        return Difference(self.kind, self.record, self.field, self.old, self.new, self.records, by, reason)
+
     def __repr__(self) -> str:
         """Where and what kind, without the values."""
         return f"<Difference {self.kind!r} record={self.record} field={self.field}>"

@@ -9,6 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from compat.legacy.parameters import gather
@@ -187,8 +188,11 @@ class Totals:
             self._add_sample(outcome, left, label, repeatable)
 
     def _counts_of(self, call: LegacyCall, caller: str | None) -> tuple[list[int], ...]:
-        named = (("routes", call.route.action), ("callers", caller or ""), ("exams", call.exam_id))
-        return tuple(self._counts(table, name) for table, name in named)
+        return (
+            self._counts("routes", call.route.action),
+            self._counts("callers", caller or ""),
+            self._counts("exams", call.exam_id),
+        )
 
     def _counts(self, table: str, name: str) -> list[int]:
         counts = self._tables[table]
@@ -211,21 +215,21 @@ class Totals:
             kind = each.field, each.kind, each.by, each.reason
             found[kind] = found.get(kind, 0) + each.records
         rows = self._differences.setdefault((outcome.pair.call.route.action, outcome.pair.caller), {})
-        parts: dict[tuple[str, str], bool] = {}
+        explained: set[tuple[str, str]] = set()
+        unexplained: set[tuple[str, str]] = set()
         for kind, number in found.items():
             row = rows.get(kind) or self._row(rows, kind)
             row[0] += number
             row[1] += 1
             field, name, by, reason = kind
-            aspect = KINDS[name]
-            named = _named(field, aspect) if aspect in _OF_FIELDS else None
-            for part in (("aspects", aspect), *([("fields", named)] if named else [])):
-                # One unexplained difference outweighs those that are explained.
-                parts[part] = parts.get(part, False) or by is None
+            (explained if by else unexplained).update(_parts(field, name))
             if by == "known":
                 self._rules[reason] += number
-        for part, unexplained in parts.items():
-            _add(self._counts(*part), unexplained, not unexplained)
+        for part in unexplained:
+            _add(self._counts(*part), True, False)
+        # One unexplained difference outweighs those that are explained.
+        for part in explained - unexplained:
+            _add(self._counts(*part), False, True)
 
     def _row(self, rows: dict[_Kind, list[int]], kind: _Kind) -> list[int]:
         """Counts of differences that are new here; beyond the most that are told apart, of all others together."""
@@ -302,8 +306,8 @@ def _add(counts: list[int], unexplained: bool, explained: bool) -> None:
 
 def _question(outcome: Outcome, left: list[Difference]) -> Question:
     evidence, pair = outcome.evidence, outcome.pair
-    aspects = aspect_bits([each.aspect for each in left])
-    fields = field_bits([each.field for each in left if each.field and each.aspect in _OF_FIELDS])
+    aspects = aspect_bits([each.aspect for each in left]) if left else 0
+    fields = field_bits([each.field for each in left if each.field and each.aspect in _OF_FIELDS]) if left else 0
     return Question(
         pair.call.route.action,
         pair.caller or "",
@@ -314,6 +318,14 @@ def _question(outcome: Outcome, left: list[Difference]) -> Question:
         aspects,
         fields,
     )
+
+
+@lru_cache(maxsize=4096)
+def _parts(field: str | None, kind: str) -> tuple[tuple[str, str], ...]:
+    """The tables that a call with such a difference counts in, and its names there."""
+    aspect = KINDS[kind]
+    name = _named(field, aspect) if aspect in _OF_FIELDS else None
+    return (("aspects", aspect),) if name is None else (("aspects", aspect), ("fields", name))
 
 
 def _named(field: str | None, aspect: str) -> str | None:

@@ -91,7 +91,7 @@ class RedactedParameters:
                 }
             )
         for name, text in self.withheld.items():
-            kept[name] = f"withheld-{key.digest(name, text).hex()}"
+            kept[name] = key.withheld(name, text)
         return kept, exact
 
 
@@ -191,16 +191,16 @@ class CallRedactor:
         Raises:
             Exhausted: the pseudonyms have no place left for one more; others have.
         """
-        asked = RedactedParameters.of(call, self._zone)
+        redacted = RedactedParameters.of(call, self._zone)
         answers = [None if answered is None else ReadAnswer(answered) for answered in (old, new)]
-        for column, values in asked.values().items():
+        for column, values in redacted.values().items():
             self._names.assign(column, values)
         self._redaction.take_note([record for answer in answers if answer is not None for record in answer.records])
-        parameters, exact = asked.translated(self._names, self._key)
-        kept = [None if answer is None else answer.kept(self._redaction, self._key) for answer in answers]
+        parameters, exact = redacted.translated(self._names, self._key)
+        kept = [None if answer is None else answer.kept(self._redaction) for answer in answers]
         return RecordedCall(
             route=call.route.action,
-            exam_id=asked.exam_id or f"withheld-{self._key.digest('id', call.exam_id).hex()}",
+            exam_id=redacted.exam_id or self._key.withheld("id", call.exam_id),
             parameters=parameters,
             exact=exact,
             caller=caller,
@@ -218,4 +218,4 @@ class CallRedactor:
         """
         read = ReadAnswer(answered)
         self._redaction.take_note(read.records)
-        return read.kept(self._redaction, self._key)
+        return read.kept(self._redaction)

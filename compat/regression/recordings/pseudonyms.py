@@ -24,7 +24,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
@@ -33,6 +33,7 @@ from compat.schemas import COLUMNS
 __all__ = [
     "KEY_VARIABLE",
     "LABEL_BITS",
+    "WITHHELD",
     "Exhausted",
     "Labels",
     "Names",
@@ -120,6 +121,7 @@ class Labels:
         self._sorted[place:place] = run
 
 
+WITHHELD = "withheld-"
 _DIGEST_BYTES = 10
 _DIGEST = (1 << 8 * _DIGEST_BYTES) - 1
 _PSEUDONYM = re.compile(r"[a-z0-9_./]*-[0-9A-V]{16}-([0-9A-V]{16})", re.ASCII)
@@ -155,15 +157,9 @@ class PseudonymKey:
         message = f"{where}\0{text}".encode(errors="surrogatepass")
         return hmac.digest(self.secret, message, "sha256")[:_DIGEST_BYTES]
 
-
-class Names(Protocol):
-    """Gives pseudonyms to the values of columns."""
-
-    def assign(self, column: str, values: Iterable[str | int]) -> None:
-        """Take note of values, so that their pseudonyms can be asked for."""
-
-    def of(self, column: str, value: str | int) -> Any:
-        """The pseudonym of a value that was taken note of."""
+    def withheld(self, where: str, text: str) -> str:
+        """What stands for a text that may hold anything."""
+        return f"{WITHHELD}{self.digest(where, text).hex()}"
 
 
 class OrderedNames:
@@ -215,6 +211,10 @@ class RecordedNames:
         """The pseudonym of a value."""
         digest = self._key.digest_of(column, value)
         return self._known.get((column, digest)) or _pseudonym(column, value, _NOWHERE, digest)
+
+
+Names = OrderedNames | RecordedNames
+"""Gives pseudonyms to the values of columns, which are assigned before."""
 
 
 def identity(pseudonym: Any) -> bytes | None:

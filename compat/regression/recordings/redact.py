@@ -8,7 +8,7 @@ element that is no integer become a digest, which only equal ones share.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timezone
 from typing import Any
 
@@ -53,7 +53,7 @@ class Redaction:
     """Makes of legacy records what a recording keeps of them: digests by the key, pseudonyms by the names."""
 
     def __init__(self, key: PseudonymKey, names: Names) -> None:
-        self._key = key
+        self.key = key
         self._names = names
         self._kept: dict[str, Callable[[Any], Any]] = {
             name: self._keeper(name, column) for name, column in COLUMNS.items()
@@ -61,13 +61,12 @@ class Redaction:
         # Text to what is kept of it: most values come again and again, and telling them apart is most of the work.
         self._texts: dict[str, dict[str, Any]] = {name: {} for name in COLUMNS}
 
-    def take_note(self, records: Iterable[Any]) -> None:
+    def take_note(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Let the names know every value that will become a pseudonym, all at once.
 
         Raises:
             Exhausted: as :class:`~compat.regression.recordings.pseudonyms.OrderedNames` does.
         """
-        records = [record for record in records if isinstance(record, Mapping)]
         for name, column in _PSEUDONYMOUS.items():
             expected, seen = (int, ()) if column.json == "integer" else (str, self._texts[name])
             given = {value for record in records if type(value := record.get(name)) is expected and value not in seen}
@@ -101,11 +100,11 @@ class Redaction:
 
     def name(self, name: str) -> str:
         """What stands for a name that is not declared."""
-        return f"undeclared-{self._key.digest('name', name).hex()}"
+        return f"undeclared-{self.key.digest('name', name).hex()}"
 
     def digest(self, where: str, value: Any) -> str:
         """What stands for a value of which nothing is kept but its type."""
-        return f"{json_type(value).split()[-1]}-{self._key.digest(where, dumps(value)).hex()}"
+        return f"{json_type(value).split()[-1]}-{self.key.digest(where, dumps(value)).hex()}"
 
     def _keeper(self, name: str, column: Typed) -> Callable[[Any], Any]:
         """Gives what is kept of a column's value that is not null."""
@@ -197,31 +196,32 @@ class ReadAnswer:
             self._readable = False
 
     @property
-    def records(self) -> list[Any]:
+    def records(self) -> list[dict[str, Any]]:
         """The records of a list, or the one of a single student."""
         if not isinstance(self._content, dict):
             return []
         listed = self._content.get("students")
-        return listed if isinstance(listed, list) else [self._content["student"]] if "student" in self._content else []
+        found = listed if isinstance(listed, list) else [self._content.get("student")]
+        return [record for record in found if isinstance(record, dict)]
 
-    def kept(self, redaction: Redaction, key: PseudonymKey) -> RecordedAnswer:
+    def kept(self, redaction: Redaction) -> RecordedAnswer:
         """What is kept of it, once its records were noted."""
-        given = self._answered
+        given, key = self._answered, redaction.key
         failure = given.failure
         if failure is not None and not _FAILURE.fullmatch(failure):
-            failure = f"withheld-{key.digest('failure', failure).hex()}"
+            failure = key.withheld("failure", failure)
         return RecordedAnswer(
             given.status,
             _headers(given.headers, key),
-            msgspec.Raw(msgspec.json.encode(self._body(redaction, key))),
+            msgspec.Raw(msgspec.json.encode(self._body(redaction))),
             round(given.seconds, 6),
             failure,
         )
 
-    def _body(self, redaction: Redaction, key: PseudonymKey) -> Any:
+    def _body(self, redaction: Redaction) -> Any:
         if not self._readable or not isinstance(self._content, dict):
             body = self._answered.body
-            return {"unreadable": key.digest("body", body.decode("latin-1")).hex()} if body else None
+            return {"unreadable": redaction.key.digest("body", body.decode("latin-1")).hex()} if body else None
         return dict(self._member(name, value, redaction) for name, value in self._content.items())
 
     def _member(self, name: str, value: Any, redaction: Redaction) -> tuple[str, Any]:
@@ -250,5 +250,5 @@ def _headers(headers: Mapping[str, str], key: PseudonymKey) -> dict[str, str]:
         lower = name.lower()
         if lower in KEPT_HEADERS:
             known = KEPT_HEADERS[lower].fullmatch(value)
-            kept[lower] = value if known else f"withheld-{key.digest(lower, value).hex()}"
+            kept[lower] = value if known else key.withheld(lower, value)
     return kept

@@ -8,12 +8,12 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -247,7 +247,8 @@ class Recorder:
                 self._begin()
             if self._closed:
                 raise RecordingError(f"{self._file.path}: was closed")
-            recorded = self._redacted(call, old, new, caller, time.time() if at is None else at)
+            kept = {"old": old, "new": new, "caller": caller, "at": time.time() if at is None else at}
+            recorded = self._redacted(call, kept)
             line = msgspec.json.encode(msgspec.structs.replace(recorded, served=served))
             own = Sought((token_of(call.authorization), gather(call).values.get("signature", "")))
             if self._sought.stands_in(line) or own.stands_in(line):
@@ -255,17 +256,13 @@ class Recorder:
                 raise SecretFound(f"{self._file.path}: a secret stood in a call to be recorded; it was left out")
             self._add(line)
 
-    def _redacted(
-        self, call: LegacyCall, old: Answered | None, new: Answered | None, caller: str | None, at: float
-    ) -> RecordedCall:
+    def _redacted(self, call: LegacyCall, kept: Mapping[str, Any]) -> RecordedCall:
         if len(self._names) <= _MOST_VALUES:
-            try:
-                return self._redactor.call(call, old=old, new=new, caller=caller, at=at)
-            except Exhausted:
-                pass
+            with suppress(Exhausted):
+                return self._redactor.call(call, **kept)
         self._begin_order()
         self._waiting.append(_NEW_ORDER)
-        return self._redactor.call(call, old=old, new=new, caller=caller, at=at)
+        return self._redactor.call(call, **kept)
 
     def _begin_order(self) -> None:
         self._names = OrderedNames(self._key)
