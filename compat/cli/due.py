@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from compat._version import __version__
-from compat.cli.console import config_option, configuration, named_config, note, say, show_table
+from compat.cli.console import config_option, configuration_if_any, note, say, show_table
 from compat.cli.counted import counted_in, moment_of, now_option, shown_day
 from compat.text.json import several
 
@@ -56,7 +56,7 @@ def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bo
       exam-compat due --days 90 --strict
       exam-compat due --against 2.0.0 --json
     """
-    given = _configured()
+    given = configuration_if_any()
     moment = moment_of(now, given.settings.zone if given is not None else timezone.utc)
     sunset = given.sunset if given is not None else None
     found = _removals(against, sunset, moment.date(), days, _usages(given))
@@ -142,18 +142,6 @@ def _used(usages: Iterable[Usage], today: date, days: int) -> tuple[int, float |
         calls += sum(number for day, number in usage.days.items() if ends - days < day <= ends)
         last = usage.last if last is None else max(last, usage.last)
     return calls, last
-
-
-def _configured() -> Configuration | None:
-    from compat.config.file import find_config
-    from compat.errors import ConfigurationError
-
-    if named_config() is None:
-        try:
-            find_config()
-        except ConfigurationError:
-            return None
-    return configuration()
 
 
 def _usages(given: Configuration | None) -> tuple[Usage, ...]:
