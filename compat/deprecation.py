@@ -70,11 +70,11 @@ class Notices:
 
     Attributes:
         say: writes a line to standard error.
-        caught: called at each deprecated call.
+        caught: called at each deprecated call; None where nobody is told.
     """
 
     say: Callable[[str], object] = say_once
-    caught: Callable[[], object] = lambda: None
+    caught: Callable[[], object] | None = None
 
 
 notices = Notices()
@@ -234,7 +234,8 @@ def warn_of(name: str, sunset: date | None = None) -> None:
         LegacyApiWarning: where a filter, or ``EXAM_COMPAT_WARNINGS``, makes an error of it.
     """
     entry = REGISTRY[name]
-    notices.caught()
+    if notices.caught is not None:
+        notices.caught()
     kind = deprecation.UnsupportedWarning if _is_due(entry.removed_in) else LegacyApiWarning
     site = call_site()
     details = entry.details if site.exact else f"{entry.details} {_IN_THREAD}"

@@ -97,7 +97,8 @@ class ForgivingAdapter(ExamStudentsAdapter):
         """
         if not self.takes(request):
             return previous.send(request, **how._asdict())
-        notices.caught()
+        if notices.caught is not None:
+            notices.caught()
         watched = _Watched(previous)
         self._calls.asked = False
         try:
