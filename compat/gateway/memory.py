@@ -12,8 +12,12 @@ import platform
 
 __all__ = ["keep_memory_warm"]
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""glibc's numbers for the two."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST_ARENAS = -1, -3, -8
+"""glibc's numbers for the three."""
+
+_ARENAS = 2
+"""Arenas that all threads share. Each keeps what is free in it, and one interpreter has few threads that take memory at
+once: with an arena a thread, large answers in turn leave hundreds of MiB behind."""
 
 _KEPT = 16 << 20
 """Free bytes at the end of an arena that are kept. benchmarks/warm_memory.py: more saves no faults of pages of 300."""
@@ -32,4 +36,6 @@ def keep_memory_warm(kept: int = _KEPT, one_block: int = _ONE_BLOCK) -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return all([mallopt(_TRIM_THRESHOLD, kept), mallopt(_MMAP_THRESHOLD, one_block)])
+    wanted = ((_TRIM_THRESHOLD, kept), (_MMAP_THRESHOLD, one_block), (_MOST_ARENAS, _ARENAS))
+    taken = [mallopt(name, value) for name, value in wanted]
+    return all(taken)
