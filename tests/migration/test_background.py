@@ -47,6 +47,20 @@ def test_no_more_waits_than_may(held: threading.Event) -> None:
     assert not queue.put(lambda: None)
 
 
+def test_what_is_put_off_is_done_at_the_end_at_the_latest_and_counts_as_nothing() -> None:
+    queue, done = BackgroundQueue(Bounds(threads=1, waiting=1)), threading.Event()
+    assert queue.later(done.set, 0.01)
+    assert done.wait(WAIT)
+    assert queue.settle(WAIT)
+    done.clear()
+    assert queue.later(done.set, 3600)
+    assert not queue.settle(0.05)
+    queue.close(WAIT)
+    assert done.is_set()
+    assert not queue.later(done.set, 0)
+    assert (queue.done, queue.dropped) == (0, 0)
+
+
 def test_what_has_waited_too_long_is_dropped(held: threading.Event) -> None:
     queue = BackgroundQueue(Bounds(threads=1, oldest=0.5))
     done: list[int] = []
