@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from compat.cli.console import config_option, counting, named_config, note, plain, say, show_table
+from compat.cli.console import config_option, configuration, counting, named_config, note, plain, say, show_table
+from compat.cli.counted import counted_in, day_of
 from compat.cli.files import whole_file
 from compat.cli.program import require_extra
 from compat.errors import ConfigurationError
 from compat.text.json import several
 
 if TYPE_CHECKING:
-    from compat.migration.scan import Baseline, Find, Grade, Scanned
+    from compat.migration.scan import Baseline, Find, Grade, Problem, Scanned
 
 __all__ = ["exclude_option", "found_below", "kind_of_upstream", "paths_argument", "scan"]
 
@@ -44,6 +45,7 @@ _existing = click.argument("paths", nargs=-1, required=True, type=click.Path(pat
               help="The lowest grade that makes the exit status 1.")  # fmt: skip
 @click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Let the finds pass that this file has.")  # fmt: skip
+@click.option("--seen", is_flag=True, help="Name the lines too that were counted as calling and are not found.")
 @click.option("--write-baseline", is_flag=True, help="Write all that is found to the file of --baseline.")
 @config_option
 def scan(
@@ -52,6 +54,7 @@ def scan(
     form: str | None,
     least: Grade,
     baseline: Path | None,
+    seen: bool,
     write_baseline: bool,
 ) -> int:
     """Find the deprecated routes and names in files and trees.
@@ -68,11 +71,15 @@ def scan(
     A comment "exam-compat: ignore" with a reason lets its line pass, or the next one where it stands alone. A
     baseline lets many pass: it keeps a digest of each line and no text, and a find that moves stays known.
 
-    Exit status: 0 no use; 1 at least one of the grade of --fail-on, or a surer one; 2 wrong usage.
+    --seen compares with what exam-compat callers counts: a line that was seen calling is among the finds, or is named.
+
+    Exit status: 0 no use; 1 at least one of the grade of --fail-on, or a surer one, or a line that --seen names;
+    2 wrong usage.
 
     \b
     Examples:
       exam-compat scan .
+      exam-compat scan . --seen
       exam-compat scan src jobs --exclude 'tests/fixtures/'
       exam-compat scan . --sarif > exam-compat.sarif
       exam-compat scan . --fail-on certain
@@ -88,6 +95,8 @@ def scan(
     found = scanned.finds
     if kept:
         scanned.finds, scanned.known = kept.sorted_out(found)
+    missed = _missed(scanned) if seen else []
+    scanned.problems += missed
     if form == "sarif":
         log = sarif(scanned.finds, scanned.problems, scanned.unread())
         say(json.dumps(log, indent=2, ensure_ascii=False))
@@ -99,7 +108,28 @@ def scan(
         _tell(scanned, least)
     for gone in kept.gone(found, scanned.read, paths) if kept else ():
         note(f"{gone.path}: a find of the baseline ({gone.rule}) is gone: write the file anew with --write-baseline")
-    return _FOUND if scanned.uses(least) else _NONE
+    return _FOUND if missed or scanned.uses(least) else _NONE
+
+
+def _missed(scanned: Scanned) -> list[Problem]:
+    """The lines that were counted as calling, and that were not found.
+
+    Raises:
+        ConfigurationError: nothing is counted where it could be seen.
+    """
+    from compat.migration.inventory.report import calling_lines
+    from compat.migration.scan import Problem
+
+    given = configuration()
+    return [
+        Problem(
+            each.file,
+            f"line {each.line} was seen calling {', '.join(each.routes)} ({several(each.calls, 'call')}, the last on "
+            f"{day_of(each.last, given.settings.zone)}), and no use is found there: look at it by hand",
+            read=True,
+        )
+        for each in scanned.missed(calling_lines(counted_in(given).usages))
+    ]
 
 
 def _baseline(file: Path | None, *, write: bool) -> Baseline | None:
@@ -181,7 +211,7 @@ def _tell(scanned: Scanned, least: Grade) -> None:
             (
                 plain(each.place),
                 each.grade if each.of.level == "warning" else "note",
-                each.of.title,
+                _told(each),
                 each.library,
                 each.of.instead,
                 "yes" if each.rewritable else each.why_not,
@@ -194,6 +224,12 @@ def _tell(scanned: Scanned, least: Grade) -> None:
     if scanned.unread():
         note(f"{scanned.unread()}.")
     say(_summary(scanned, least))
+
+
+def _told(find: Find) -> str:
+    """What is used, and where its address is written, if that is in other lines than the call."""
+    written = ", ".join(map(str, find.addresses))
+    return f"{find.of.title} (address: line {written})" if written else find.of.title
 
 
 def _summary(scanned: Scanned, least: Grade) -> str:

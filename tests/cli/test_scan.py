@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from compat.migration.codemod.requests_rewrite import RequestsRewrite
+from compat.migration.inventory.calls import Inventory
+from compat.migration.inventory.counts import CallRecord
 
 from .conftest import Invoke
 
@@ -41,7 +44,7 @@ def scripts(tmp_path: Path) -> Path:
 def test_the_table_and_the_status(invoke: Invoke, scripts: Path) -> None:
     result = invoke("scan", ".")
     assert result.exit_code == 1
-    assert "old.py:12:22" in result.stdout
+    assert "old.py:12:9" in result.stdout
     assert "2 uses of the old interface in 2 files; exam-compat migrate rewrites 1 of them." in result.stdout
     result = invoke("scan", "new.py")
     assert (result.exit_code, result.stdout) == (0, "No use of the old interface in 1 file read.\n")
@@ -218,3 +221,32 @@ def test_an_explanation_shows_the_way_of_the_route(invoke: Invoke, scripts: Path
     shown = invoke("migrate", "--explain", "left.py").stdout
     assert "the route comes this way:" in shown
     assert "write instead:" in shown
+
+
+def test_a_line_that_was_seen_calling_and_is_not_found_is_named(invoke: Invoke, scripts: Path) -> None:
+    (scripts / "exam-compat.toml").write_text(
+        '[upstream]\nkind = "student_sessions"\nbase_url = "http://127.0.0.1:1"\napi_token = "t"\nsecret_key = "k"\n'
+        f'[store]\nurl = "sqlite:///{scripts.as_posix()}/calls.db"\n'
+    )
+    (scripts / "hidden.py").write_text("import other\n\nother.call('students of', 17)\n")
+    inventory = Inventory(f"sqlite:///{scripts.as_posix()}/calls.db")
+    for line in ("/srv/elsewhere/gone.py:7", f"{scripts}/left.py:2"):
+        inventory.note(CallRecord(time.time(), "adapter", "index_students", call_site=line))
+    inventory.flush()
+    result = invoke("scan", "left.py", "hidden.py", "--seen")
+    assert (result.exit_code, "was seen calling" in result.stderr) == (1, False)
+    assert invoke("scan", "hidden.py", "--seen").exit_code == 0
+    inventory.note(CallRecord(time.time(), "adapter", "show_student", call_site=f"{scripts}/hidden.py:3"))
+    inventory.close()
+    result = invoke("scan", "hidden.py", "--seen")
+    assert result.exit_code == 1
+    assert "hidden.py: line 3 was seen calling show_student (1 call, the last on " in result.stderr
+    told = json.loads(invoke("scan", "hidden.py", "--seen", "--json").stdout)["problems"]
+    assert [(each["path"].endswith("hidden.py"), each["read"]) for each in told] == [(True, True)]
+    assert invoke("scan", "hidden.py").exit_code == 0
+
+
+def test_seen_lines_need_a_store(invoke: Invoke, scripts: Path) -> None:
+    result = invoke("scan", "left.py", "--seen")
+    assert result.exit_code not in (0, 1)
+    assert "Traceback" not in result.output

@@ -32,7 +32,7 @@ def test_a_strangers_repository(tmp_path: Path) -> None:
     found = scanned(stranger.write(tmp_path))
     assert grades(found, tmp_path) == stranger.EXPECTED
     assert [(Path(each.path).name, each.reason, each.read) for each in found.problems] == [
-        ("old.py", "Python 2: read by lines", True)
+        ("old.py", "Python 2: change it by hand, or let it call the gateway", True)
     ]
     assert (found.not_read, found.unread()) == ([], "")
     (postman,) = [each for each in found.finds if each.rule == "show-student-route" and each.path.endswith(".json")]
@@ -189,8 +189,17 @@ def test_python_2_is_named(tmp_path: Path, line: str) -> None:
     found = scanned(tmp_path)
     if line.startswith("try") and not found.problems:
         return  # Python 3.14 reads it.
-    assert found.problems == [Problem(str(tmp_path / "a.py"), "Python 2: read by lines", read=True)]
+    assert found.problems == [
+        Problem(str(tmp_path / "a.py"), "Python 2: change it by hand, or let it call the gateway", read=True)
+    ]
     assert [each.grade for each in found.finds] == ["certain"]
+
+
+def test_python_2_that_cannot_be_parsed_is_searched_by_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"def f(a, (b, c)):\n    print a\nget('{URL}')\n")
+    found = scanned(tmp_path)
+    assert found.problems == [Problem(str(tmp_path / "a.py"), "Python 2: read by lines", read=True)]
+    assert [(each.line, each.grade) for each in found.finds] == [(3, "certain")]
 
 
 def test_a_tree_deeper_than_recursion_and_sums_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from compat.migration.scan.finds import Find
+from compat.migration.scan.rules import Find
 from compat.regression.evidence.callers_left import callers_left, sentence
 from compat.regression.evidence.result import CheckResult, Count
 from compat.regression.evidence.verdict import judge

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import PurePath
 from statistics import median
 from typing import Literal
 
 from compat.migration.inventory.counts import Usage
 
-__all__ = ["CallerUsage", "State", "caller_report", "who_of"]
+__all__ = ["CallerUsage", "CallingLine", "State", "caller_report", "calling_lines", "same_file", "who_of"]
 
 State = Literal["new", "active", "quiet", "never"]
 _DAY = 86400.0
@@ -57,6 +58,51 @@ class CallerUsage:
     def left(self) -> bool:
         """Whether it still has to move."""
         return self.state in ("new", "active")
+
+
+@dataclass(frozen=True)
+class CallingLine:
+    """A line of a script that was seen calling.
+
+    Attributes:
+        file: its path, as the process saw it.
+        line: from 1.
+        routes: the actions that it calls, sorted.
+        calls: how many are counted.
+        last: when the last came, seconds since the epoch.
+    """
+
+    file: str
+    line: int
+    routes: tuple[str, ...]
+    calls: int
+    last: float
+
+
+def calling_lines(usages: Iterable[Usage]) -> list[CallingLine]:
+    """The lines that were seen calling, sorted; a call at the gateway is of none."""
+    found: dict[tuple[str, int], list[Usage]] = {}
+    for usage in usages:
+        file, _, line = usage.group.call_site.rpartition(":")
+        if file and line.isdigit():
+            found.setdefault((file, int(line)), []).append(usage)
+    return [
+        CallingLine(
+            *place,
+            tuple(sorted({each.group.route for each in theirs})),
+            sum(each.number for each in theirs),
+            max(each.last for each in theirs),
+        )
+        for place, theirs in sorted(found.items())
+    ]
+
+
+def same_file(seen: str, path: str) -> bool:
+    """Whether a path that a process saw is a file of ours, perhaps in a copy of its folder elsewhere."""
+    ours = PurePath(path)
+    parts = ours.parts[1:] if ours.is_absolute() else ours.parts
+    parts = tuple(part for part in parts if part != "..")
+    return bool(parts) and PurePath(seen).parts[-len(parts) :] == parts
 
 
 def who_of(usage: Usage) -> tuple[str, str]:

@@ -1,12 +1,9 @@
 """Where a tree of files still uses the old interface: in Python by its syntax, in other languages by their text."""
 
-from compat.migration.scan.baseline import Baseline
 from compat.migration.scan.files import NotRead, Problem, Source, sources
-from compat.migration.scan.finds import GRADES, LIKELY, Find, Grade
-from compat.migration.scan.report import left_out, sarif
-from compat.migration.scan.rules import RULES, Rule
-from compat.migration.scan.tree import Scanned, scan_files
-from compat.migration.scan.uses import finds_in
+from compat.migration.scan.report import Baseline, left_out, sarif
+from compat.migration.scan.rules import GRADES, LIKELY, RULES, Find, Grade, Rule
+from compat.migration.scan.uses import Scanned, finds_in, scan_files
 
 __all__ = [
     "GRADES",

@@ -1,18 +1,23 @@
-"""The files of a tree that may use the old interface: none that its owner ignores, and none that others wrote."""
+"""The files of a tree that may use the old interface, and their bytes as text.
+
+None that its owner ignores, none that others wrote; whatever encoding a file has, and a binary file told as such.
+"""
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
+import re
 import stat
+import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from compat.migration.scan.decoding import decoded
-
-__all__ = ["NotRead", "Problem", "Source", "sources"]
+__all__ = ["NotRead", "NotText", "Problem", "Source", "as_python_3", "decoded", "lines_of", "sources"]
 
 _PYTHON = (".py", ".pyi", ".pyw")
 _SKIPPED = {
@@ -255,3 +260,105 @@ def _ignored_above(directory: Path) -> list[tuple[str, GitIgnoreSpec]]:
         if os.path.exists(above / ".git"):
             return found
     return []
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    # A UTF-32 mark begins with that of UTF-16.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SAMPLE = 4096
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
+
+
+class NotText(ValueError):
+    """A file that holds no text."""
+
+
+def decoded(content: bytes, *, is_python: bool = False) -> tuple[str, str]:
+    """The text of a file, and why its encoding is in doubt; the second is empty where it is not.
+
+    A byte order mark decides, then the encoding that a Python file declares, then UTF-8. What is none of these is read
+    as Latin-1, in which every byte is a character and the routes' own letters are what they are.
+
+    Args:
+        content: all of the file.
+        is_python: whether a declaration in the first two lines counts.
+
+    Raises:
+        NotText: it is binary.
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            text, doubt = _decoded(content, encoding)
+            # Python itself reads no other mark than that of UTF-8.
+            return text, doubt or (
+                f"{encoding.upper()} is no encoding of Python" if is_python and mark[0] != 0xEF else ""
+            )
+    if b"\0" in content:
+        return _decoded(content, _unmarked(content))
+    return _decoded(content, _declared(content) if is_python else "utf-8")
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text as editors count them: a form feed or a Unicode separator ends none."""
+    return _LINE_ENDS.split(text)
+
+
+def _decoded(content: bytes, encoding: str) -> tuple[str, str]:
+    try:
+        return content.decode(encoding), ""
+    except (UnicodeDecodeError, LookupError):
+        if b"\0" in content:
+            raise NotText("binary") from None
+        return content.decode("latin-1"), "neither UTF-8 nor in the encoding that it declares"
+
+
+def _declared(content: bytes) -> str:
+    try:
+        return tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+    except SyntaxError:
+        return "an unknown one"
+
+
+def _unmarked(content: bytes) -> str:
+    """UTF-16 without a mark, told by the zero in every second byte of what is mostly ASCII."""
+    sample = content[:_SAMPLE]
+    high, low = sample[0::2], sample[1::2]
+    if low.count(0) * 2 > len(low) and not high.count(0):
+        return "utf-16-le"
+    if high.count(0) * 2 > len(high) and not low.count(0):
+        return "utf-16-be"
+    raise NotText("binary")
+
+
+def as_python_3(text: str) -> str:
+    """The text of a Python 2 module so that it can be parsed: line by line the same calls with the same arguments.
+
+    It is for reading alone: a statement that prints becomes an assignment, whatever it prints to.
+    """
+    for pattern, new in _PYTHON_2_FORMS:
+        text = pattern.sub(new, text)
+    return "\n".join(_INDENT.sub(lambda match: match[0].expandtabs(8), line) for line in lines_of(text))
+
+
+_INDENT = re.compile(r"^[ \t]+")
+_STATEMENT = r"(^[ \t]*|[:;][ \t]*)"
+_PYTHON_2_FORMS = [
+    (re.compile(pattern, re.MULTILINE), new)
+    for pattern, new in (
+        (_STATEMENT + r"print[ \t]*>>", r"\1_   = "),
+        (_STATEMENT + r"print[ \t]*(?=$|;|\#)", r"\1pass "),
+        (_STATEMENT + r"(?:print|exec)\b[ \t]*(?![ \t]*[=.,)])", r"\1_   = "),
+        (r"\bexcept\b([ \t]+[\w. \t]+|[ \t]*\([^()]*\)[ \t]*),[ \t]*(\w+)[ \t]*:", r"except\1 as \2:"),
+        (r"\braise[ \t]+([\w.]+)[ \t]*,", r"raise \1 or"),
+        (r"`([^`\n]*)`", r"(\1)"),
+        (r"\b[uU][rR](?=[\"'])", "r"),
+        (r"<>", "!="),
+        (r"(?<![\w.])0([0-7]+)[lL]?\b", r"0o\1"),
+        (r"(?<![\w.])(\d+)[lL]\b", r"\1"),
+    )
+]

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import ast
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from compat.migration.scan.decoding import lines_of
-from compat.migration.scan.finds import CERTAIN, LIKELY, MENTION, Grade, Use
-from compat.migration.scan.folding import dotted, folded
-from compat.migration.scan.rules import ACTIONS, CLIENT, METHOD_RULES, ROUTE_RULES, SHIM
+from compat.migration.scan.files import lines_of
+from compat.migration.scan.rules import (
+    ACTIONS,
+    CERTAIN,
+    CLIENT,
+    LIKELY,
+    MENTION,
+    METHOD_RULES,
+    ROUTE_RULES,
+    SHIM,
+    Grade,
+    Use,
+)
+from compat.migration.scan.senders import LIBRARIES, Senders, Sent
+from compat.migration.scan.strings import Shared, bound_once, dotted, folded, imported_names, parsed
 from compat.migration.scan.text_uses import grade_in, route_in
 
-__all__ = ["bound_once", "graded_uses", "parsed", "python_uses"]
+__all__ = ["graded_uses", "python_uses"]
 
-LIBRARIES = ("requests", "httpx", "aiohttp", "urllib", "urllib3", "http", "subprocess", "os", "pycurl", "httplib2")
 ELSEWHERE = "the route is a constant of another module: change it there and here by hand"
 _OLD = ("ExamStudentsClient", "StudentsPage")
 _ENTRANCES = ("install", "mount")
-_SERVING = (
-    "path",
-    "re_path",
-    "url",
-    "add_url_rule",
-    "add_api_route",
-    "add_route",
-    "add_resource",
-    "register",
-    "add_get",
-)
+_SERVING = ("path", "re_path", "url", "add_url_rule", "add_api_route", "add_route", "add_resource", "register",
+    "add_get")  # fmt: skip
 """Functions by which web frameworks are given a route of the program's own."""
 _DECORATING = ("route", "get", "post", "put", "patch", "delete", "api_route", "action", "view_config")
 _SERVERS = ("rest_framework", "pyramid", "litestar", "starlette", "bottle", "robyn", "quart", "sanic")
@@ -41,47 +40,44 @@ _SHOWING = (
 
 
 def python_uses(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """The uses in a module, in their order: line and column from 1, the rule's id, the library that sends the call.
+    """Where a module writes addresses and names of the old interface, in their order.
+
+    Each is a line and column from 1, the rule's id, and the library that sends the call.
 
     Raises:
         SyntaxError: it is not Python, or of a newer version than this one.
     """
-    uses = graded_uses(parsed(text), text)
+    search = _Search(parsed(text), lines_of(text), Shared())
+    uses = [*(use for _, use in search.addresses()), *search.names()]
     yield from sorted({(use.line, use.column, use.rule, use.library) for use in uses if use.grade != MENTION})
 
 
-def parsed(text: str) -> ast.Module:
-    """The syntax tree of a module.
-
-    Raises:
-        SyntaxError: it is not Python, or of a newer version than this one.
-    """
-    with warnings.catch_warnings():
-        # An odd escape in somebody's script is none of our business.
-        warnings.simplefilter("ignore")
-        return ast.parse(text)
-
-
-def graded_uses(tree: ast.Module, text: str, foreign: Mapping[str, str] | None = None) -> list[Use]:
-    """The uses in a module, each with its grade, in their order.
+def graded_uses(tree: ast.Module, text: str, shared: Shared | None = None) -> list[Use]:
+    """The uses in a module, each with its grade, in their order: the lines that call, wherever the address is written.
 
     Args:
         tree: the module.
         text: the same as text.
-        foreign: ``NAME`` or ``settings.NAME`` to the text of constants that come from other modules.
+        shared: what it has of addresses in common with other modules.
     """
-    return sorted(set(_Search(tree, lines_of(text), foreign or {}).uses()))
+    search = _Search(tree, lines_of(text), shared or Shared())
+    return sorted({*search.calls(), *search.names()})
 
 
 class _Search:
-    def __init__(self, tree: ast.Module, lines: list[str], foreign: Mapping[str, str]) -> None:
+    def __init__(self, tree: ast.Module, lines: list[str], shared: Shared) -> None:
         self._tree = tree
         self._lines = lines
-        self._foreign = foreign
-        others = {name: ast.Constant(value) for name, value in foreign.items()}
+        self._shared = shared
+        self._foreign = shared.foreign
+        others = {name: ast.Constant(value) for name, value in shared.foreign.items()}
         self._constants = {**others, **bound_once(tree)}
-        self._imported = _imported(tree)
-        self._docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        self._imported = imported_names(tree)
+        self._docstrings = {
+            id(node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant | ast.JoinedStr)
+        }
         self._has_old = any(
             isinstance(node, ast.alias | ast.Attribute)
             and (getattr(node, "attr", "") or getattr(node, "name", "")) in _OLD
@@ -89,12 +85,40 @@ class _Search:
         )
         self._is_ours = any(origin.partition(".")[0] == "compat" for origin in self._imported.values())
 
-    def uses(self) -> Iterator[Use]:
-        yield from self._routes(self._tree, "", is_own=False)
-        if self._is_ours:
-            yield from self._names()
+    def calls(self) -> Iterator[Use]:
+        """The calls that send an address of the old interface, and the addresses that are sent by none."""
+        written = list(self.addresses())
+        said = {id(node) for node, use in written if use.grade == MENTION}
+        senders = Senders(self._tree, self._shared, said | self._docstrings)
+        found = list(senders.sent())
+        explained = frozenset[int]().union(*(each.origins for each in found))
+        for node, use in written:
+            if use.grade == MENTION or not senders.origins(node) & explained:
+                yield use
+        yield from map(self._sent, found)
 
-    def _routes(self, node: ast.AST, library: str, *, is_own: bool) -> Iterator[Use]:
+    def _sent(self, sent: Sent) -> Use:
+        call = sent.node
+        line, column = call.lineno, call.col_offset
+        if isinstance(call.func, ast.Attribute) and call.func.end_lineno != line:
+            # A traceback names the line of the method, not that on which the chain of calls begins.
+            line, column = call.func.end_lineno or line, (call.func.end_col_offset or 0) - len(call.func.attr)
+        origins = [node for node in ast.walk(self._tree) if id(node) in sent.origins]
+        names = {dotted(node) for node in origins if isinstance(node, ast.Name | ast.Attribute)}
+        self._shared.sent |= {name.rpartition(".")[2] for name in names}
+        return Use(
+            *(line, self._characters(line, column), ROUTE_RULES[sent.action].id, self._library(call)),
+            grade=CERTAIN if sent.is_whole else LIKELY,
+            last=call.end_lineno or line,
+            why_not=ELSEWHERE if names else "",
+            addresses=tuple(sorted({getattr(node, "lineno", line) for node in origins})),
+        )
+
+    def addresses(self) -> Iterator[tuple[ast.AST, Use]]:
+        """The expressions that are an address of the old interface."""
+        yield from self._routes(self._tree, "", is_own=False)
+
+    def _routes(self, node: ast.AST, library: str, *, is_own: bool) -> Iterator[tuple[ast.AST, Use]]:
         decorators = getattr(node, "decorator_list", ())
         for child in ast.iter_child_nodes(node):
             sending = self._library(child) or library
@@ -104,7 +128,8 @@ class _Search:
                 # Its parts are not looked at: each would be found again.
                 action, grade, is_foreign = found
                 grade = MENTION if own else grade
-                yield self._use(child, ROUTE_RULES[action].id, sending, grade, ELSEWHERE if is_foreign else "")
+                use = self._use(child, ROUTE_RULES[action].id, sending, grade, ELSEWHERE if is_foreign else "")
+                yield child, use._replace(constant=_constant(node, child))
             else:
                 yield from self._routes(child, sending, is_own=own)
 
@@ -152,8 +177,9 @@ class _Search:
         package = origin.partition(".")[0]
         return package if package in LIBRARIES else ""
 
-    def _names(self) -> Iterator[Use]:
-        for node in ast.walk(self._tree):
+    def names(self) -> Iterator[Use]:
+        """The names of our own package."""
+        for node in ast.walk(self._tree) if self._is_ours else ():
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "compat":
                 for alias in node.names:
                     if alias.name in _OLD:
@@ -196,41 +222,8 @@ class _Search:
         return len(text.encode()[:column].decode(errors="replace")) + 1
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
-    """Name to where it comes from, of all that the file imports anywhere."""
-    found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                bound = alias.asname or alias.name.partition(".")[0]
-                found[bound] = alias.name if alias.asname else bound
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    return found
-
-
-def bound_once(tree: ast.Module) -> dict[str, ast.expr]:
-    """Name to its expression, of what the whole file binds once; an attribute of self by its name behind a dot."""
-    values: dict[str, ast.expr] = {}
-    times: Counter[str] = Counter()
-    for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            name = _name_of(target)
-            if name:
-                times[name] += 1
-                value = getattr(node, "value", None)
-                if isinstance(value, ast.expr) and not isinstance(node, ast.AugAssign):
-                    values[name] = value
-        if isinstance(node, ast.arg):
-            times[node.arg] += 1
-    return {name: value for name, value in values.items() if times[name] == 1}
-
-
-def _name_of(target: object) -> str:
-    if isinstance(target, ast.Name):
-        return target.id
-    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in ("self", "cls"):
-        return f".{target.attr}"
-    return ""
+def _constant(statement: ast.AST, value: ast.AST) -> str:
+    """The name that a statement binds to nothing but a value; empty where it does more."""
+    if isinstance(statement, ast.Assign) and statement.value is value:
+        return next((each.id for each in statement.targets if isinstance(each, ast.Name)), "")
+    return getattr(getattr(statement, "target", None), "id", "") if isinstance(statement, ast.AnnAssign) else ""

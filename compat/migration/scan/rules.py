@@ -1,13 +1,29 @@
-"""What counts as a use of the old interface, and what to use instead: read off the registry of what is deprecated."""
+"""What counts as a use of the old interface, what to use instead, and a use as reports show it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from compat.deprecation import REGISTRY
 from compat.legacy.routes import ROUTES
 
-__all__ = ["ACTIONS", "CLIENT", "METHOD_RULES", "ROUTE_RULES", "RULES", "SHIM", "Rule"]
+__all__ = [
+    "ACTIONS",
+    "CERTAIN",
+    "CLIENT",
+    "GRADES",
+    "LIKELY",
+    "MENTION",
+    "METHOD_RULES",
+    "ROUTE_RULES",
+    "RULES",
+    "SHIM",
+    "Find",
+    "Grade",
+    "Rule",
+    "Use",
+]
 
 ACTIONS = tuple(route.action for route in ROUTES)
 """The last parts of the deprecated routes' paths, which are also the old client's methods."""
@@ -47,3 +63,118 @@ CLIENT = Rule("old-client", "ExamStudentsClient, StudentsPage", "StudentSessions
 SHIM = Rule("shim", "compat.install, compat.mount", "nothing, once no old call is left behind them", "note")
 RULES = {rule.id: rule for rule in (*ROUTE_RULES.values(), *METHOD_RULES.values(), CLIENT, SHIM)}
 """Every rule, by its id."""
+
+
+Grade = Literal["certain", "likely", "mention"]
+CERTAIN: Grade = "certain"
+LIKELY: Grade = "likely"
+MENTION: Grade = "mention"
+GRADES: tuple[Grade, ...] = (CERTAIN, LIKELY, MENTION)
+"""How sure it is that a line calls the old interface: by its route; by its name; not at all (a comment, prose)."""
+
+_LEVELS = {CERTAIN: "error", LIKELY: "warning", MENTION: "note"}
+
+
+class Use(NamedTuple):
+    """A use in a text.
+
+    Attributes:
+        line: from 1.
+        column: from 1, in characters.
+        rule: the id of its :class:`~compat.migration.scan.rules.Rule`.
+        library: what sends the call, where that can be seen.
+        grade: how sure it is.
+        last: its last line.
+        why_not: why it is not rewritten, where that is known already.
+        addresses: the lines in which the address is written that the call sends.
+        constant: the name that holds the address, where the line only binds it.
+    """
+
+    line: int
+    column: int
+    rule: str
+    library: str
+    grade: Grade
+    last: int
+    why_not: str = ""
+    addresses: tuple[int, ...] = ()
+    constant: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Find:
+    """A use of the old interface.
+
+    Attributes:
+        path: the file, as it was named.
+        line: from 1; in a notebook counted within the cell.
+        column: from 1, in characters.
+        rule: the id of its :class:`~compat.migration.scan.rules.Rule`.
+        cell: the notebook's cell, from 1; 0 in other files.
+        library: what sends the call, such as ``httpx``, where that can be seen.
+        rewritable: whether ``exam-compat migrate`` can do it.
+        why_not: why it cannot; empty where it can.
+        grade: how sure it is that it is a use.
+        digest: of the text of its lines, which stays the same when they move.
+        mark: the reason of the mark that lets it pass, perhaps empty; None where it has none.
+        addresses: the lines above or below in which the address is written that the call sends; none for a notebook.
+        constant: the name that holds the address, where the line only binds it.
+        last: the last line of the call.
+    """
+
+    path: str
+    line: int
+    column: int
+    rule: str
+    cell: int = 0
+    library: str = ""
+    rewritable: bool = False
+    why_not: str = ""
+    grade: Grade = CERTAIN
+    digest: str = ""
+    mark: str | None = None
+    addresses: tuple[int, ...] = ()
+    constant: str = ""
+    last: int = 0
+
+    def is_at(self, line: int) -> bool:
+        """Whether a line of its file is one of its lines."""
+        return self.line <= line <= max(self.line, self.last)
+
+    @property
+    def of(self) -> Rule:
+        """What it is a use of."""
+        return RULES[self.rule]
+
+    @property
+    def level(self) -> str:
+        """The level as SARIF has it: "error" for certain, "warning" for likely, "note" for what is no use."""
+        return "note" if self.of.level == "note" else _LEVELS[self.grade]
+
+    def counts(self, least: Grade = LIKELY) -> bool:
+        """Whether it is a use, as sure as a grade at least; what only keeps old calls working is none."""
+        return self.of.level != "note" and GRADES.index(self.grade) <= GRADES.index(least)
+
+    @property
+    def place(self) -> str:
+        """File, cell, line and column, as editors and people read them."""
+        cell = f":cell {self.cell}" if self.cell else ""
+        return f"{self.path}{cell}:{self.line}:{self.column}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "path": self.path,
+            "cell": self.cell or None,
+            "line": self.line,
+            "column": self.column,
+            "rule": self.rule,
+            "grade": self.grade,
+            "level": self.level,
+            "uses": self.of.title,
+            "library": self.library or None,
+            "addresses": list(self.addresses),
+            "instead": self.of.instead,
+            "migrate": self.rewritable,
+            "why_not": self.why_not or None,
+        }

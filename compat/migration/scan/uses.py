@@ -1,31 +1,35 @@
-"""The uses in one file, whatever its language, and whether they can be rewritten."""
+"""The uses in files, whatever their language, and whether they can be rewritten."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from compat.migration.notebooks import read_notebook
-from compat.migration.scan.decoding import NotText, lines_of
-from compat.migration.scan.files import NotRead, Problem, Source
-from compat.migration.scan.finds import MENTION, Find, Use
-from compat.migration.scan.marks import Marks
-from compat.migration.scan.modules import Modules
-from compat.migration.scan.notebook_uses import NotebookLines
-from compat.migration.scan.python_uses import graded_uses, parsed
-from compat.migration.scan.rules import ACTIONS
-from compat.migration.scan.text_uses import text_uses
+from compat.migration.inventory.report import CallingLine, same_file
+from compat.migration.notebooks import Cell, all_cells, as_python, is_for_ipython, read_notebook
+from compat.migration.scan.files import NotRead, NotText, Problem, Source, lines_of
+from compat.migration.scan.python_uses import graded_uses
+from compat.migration.scan.rules import ACTIONS, LIKELY, MENTION, Find, Grade, Use
+from compat.migration.scan.strings import Modules, Shared, parsed, parsed_of_any_age
+from compat.migration.scan.text_uses import Marks, text_uses
+from compat.text.json import several
 
-__all__ = ["Refusals", "finds_in", "may_use"]
+__all__ = ["NotebookLines", "Refusals", "Scanned", "finds_in", "may_use", "scan_files"]
 
 Refusals = Callable[[Source, str], Mapping[int, str]]
 """From a file and its Python code to why a rewrite leaves what is in a line; a line that is not in it is rewritten."""
 
 _NOT_PYTHON = "only Python is rewritten: change it by hand, or let it call the gateway"
+_OF_PYTHON_2 = "Python 2: change it by hand, or let it call the gateway"
 _NOT_READ = "not read as Python: change it by hand"
 _HINTS = (*ACTIONS, "ExamStudentsClient", "StudentsPage", "compat")
+_MOST_HANDS = 5
+"""Modules through whose functions an address goes, one after the other, at most."""
 _IN_BYTES = re.compile("|".join(_HINTS).encode())
 _REPORT = re.compile(rb"\s*\{\s*(?:\"finds\": \[|\"\$schema\": \"[^\"]*sarif)")
 _PYTHON_2 = re.compile(
@@ -52,7 +56,7 @@ def finds_in(
     """
     try:
         content = source.content
-        shares = modules is not None and source.may_import and modules.may_use(content)
+        shares = modules is not None and source.may_import and modules.may_use(content, source.path)
         if not shares and not _may_hold(content):
             # Decoded only where it may be binary.
             return [NotRead(str(source.path), "binary")] if b"\0" in content and not _is_text(source) else []
@@ -89,13 +93,15 @@ def _in_file(
         yield from _as_finds(path, lines, text_uses(text, path), by_hand=_NOT_PYTHON)
         return
     try:
-        tree = parsed(text)
-        uses = graded_uses(tree, text, modules.foreign(source.path, tree))
+        tree, is_python_2 = parsed_of_any_age(text)
+        uses = graded_uses(tree, text, modules.shared(source.path, tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         # Its lines can be read all the same.
         yield Problem(path, _why_by_lines(text, error), read=True)
         yield from _as_finds(path, lines, text_uses(text, path), by_hand=_NOT_READ)
         return
+    if is_python_2:
+        doubt = _OF_PYTHON_2
     if doubt:
         yield Problem(path, f"{doubt}: read as Latin-1" if "neither" in doubt else doubt, read=True)
     ask = partial(refusals, source, text) if refusals and not doubt else None
@@ -106,7 +112,7 @@ def _in_notebook(source: Source, text: str, refusals: Refusals | None, modules: 
     path = str(source.path)
     try:
         notebook = NotebookLines.of(text)
-        uses = notebook.uses(partial(modules.foreign, source.path))
+        uses = notebook.uses(partial(modules.shared, source.path))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         yield Problem(path, f"{str(error) or type(error).__name__}: read by lines", read=True)
         yield from _as_finds(path, lines_of(text), text_uses(text, path), by_hand=_NOT_PYTHON)
@@ -122,7 +128,7 @@ def _refused_in(source: Source, text: str, notebook: NotebookLines, refusals: Re
 
 def _said(text: str, path: str, uses: Sequence[Use]) -> Iterator[Use]:
     """What a module only says: in its comments, in docstrings and in names of its own."""
-    code = {line for use in uses for line in range(use.line, use.last + 1)}
+    code = {line for use in uses for line in (*range(use.line, use.last + 1), *use.addresses)}
     for use in text_uses(text, path):
         if use.line not in code:
             yield use._replace(grade=MENTION)
@@ -150,7 +156,8 @@ def _as_finds(
     # Rewriting takes a hundred times as long as looking: only what has a use is rewritten.
     refused = _asked(ask, len(lines)) if ask and any(use.grade != MENTION for use in found) else None
     for use in found:
-        why_not = use.why_not or by_hand or (refused or {}).get(use.line, "")
+        shown = [*use.addresses, *range(use.line, use.last + 1)]
+        why_not = use.why_not or by_hand or next((refused[each] for each in shown if refused and each in refused), "")
         why_not = "only mentioned" if use.grade == MENTION else why_not
         cell, line = places[use.line - 1] if places else (0, use.line)
         yield Find(
@@ -159,12 +166,25 @@ def _as_finds(
             why_not=why_not,
             grade=use.grade,
             digest=_digest(lines[use.line - 1 : use.last]),
-            mark=marks.over(use.line, use.last),
+            mark=next(filter(_is_mark, (marks.over(*each) for each in _spans(use))), None),
+            addresses=() if places else tuple(each for each in use.addresses if not use.line <= each <= use.last),
+            constant=use.constant,
+            last=line + use.last - use.line,
         )
     for number in marks.unused():
         cell, line = places[number - 1] if places else (0, number)
         where = f"cell {cell}, line {line}" if cell else f"line {line}"
         yield Problem(path, f"{where}: the mark exam-compat: ignore lets nothing pass; remove it", read=True)
+
+
+def _spans(use: Use) -> Iterator[tuple[int, int]]:
+    """The lines of a call, and those of its address: a mark may stand at either."""
+    yield use.line, use.last
+    yield from ((each, each) for each in use.addresses)
+
+
+def _is_mark(reason: str | None) -> bool:
+    return reason is not None
 
 
 def _asked(ask: Callable[[], Mapping[int, str]], lines: int) -> Mapping[int, str]:
@@ -185,3 +205,224 @@ def _why_by_lines(text: str, error: Exception) -> str:
         return "Python 2: read by lines"
     told = f"{error.msg}, line {error.lineno}" if isinstance(error, SyntaxError) else str(error) or type(error).__name__
     return f"not read as Python: {told}: read by lines"
+
+
+_OF_PYTHON = ("time", "timeit", "capture", "prun", "python", "python3", "debug", "memit", "mprun", "px", "heat",
+    "snakeviz")  # fmt: skip
+"""Cell magics whose cell is Python all the same."""
+_ENDINGS = {"r": ".r", "julia": ".jl", "bash": ".sh", "sh": ".sh", "javascript": ".js", "js": ".js", "html": ".html",
+            "sql": ".sql", "ruby": ".rb", "perl": ".pl", "scala": ".scala", "latex": ".tex"}  # fmt: skip
+
+
+_NO_PYTHON_LINE = "a line that Python does not read: change it by hand"
+_BY_HAND = "in a cell with a magic: change it by hand"
+
+
+@dataclass(frozen=True)
+class NotebookLines:
+    """All lines of a notebook's cells, one cell behind the other.
+
+    Attributes:
+        lines: as they stand in the cells.
+        places: the cell, from 1, and the line in it, of each of them.
+        python: the same lines as Python, empty where they are none.
+        language: of the notebook.
+    """
+
+    lines: list[str]
+    places: list[tuple[int, int]]
+    python: list[str]
+    language: str
+    _others: list[tuple[int, str, str]]
+
+    @classmethod
+    def of(cls, text: str) -> NotebookLines:
+        """Read a notebook.
+
+        Raises:
+            ValueError: it is none.
+        """
+        language, cells = all_cells(text)
+        notebook = cls([], [], [], language, [])
+        for cell in cells:
+            notebook._add(cell)
+        return notebook
+
+    def uses(self, shared: Callable[[ast.Module], Shared] = lambda _: Shared()) -> list[Use]:
+        """The uses, with their lines counted over all cells.
+
+        Args:
+            shared: gives what it has of addresses in common with other modules.
+        """
+        code = "\n".join(self.python)
+        tree = parsed(code)
+        uses = graded_uses(tree, code, shared(tree))
+        known = {line for use in uses for line in (*range(use.line, use.last + 1), *use.addresses)}
+        for begin, text, path in self._others:
+            for use in text_uses(text, path):
+                uses.append(use._replace(line=use.line + begin, last=use.last + begin, why_not=_NO_PYTHON_LINE))
+        said = [use._replace(grade=MENTION) for use in text_uses(code, "cell.py") if use.line not in known]
+        return sorted({*uses, *(use for use in said if not is_for_ipython(self.python[use.line - 1]))})
+
+    def refused(self, text: str, reasons: Mapping[int, str]) -> dict[int, str]:
+        """Why a rewrite leaves a line, by the lines of all cells.
+
+        Args:
+            text: the notebook.
+            reasons: by the lines of its :attr:`~compat.migration.notebooks.Notebook.code`.
+        """
+        notebook = read_notebook(text)
+        rewritten = {cell.number for cell in notebook.cells}
+        at = {place: number for number, place in enumerate(self.places, 1)}
+        found = {number: _BY_HAND for number, (cell, _) in enumerate(self.places, 1) if cell not in rewritten}
+        for line, reason in reasons.items():
+            number = at.get(notebook.place(line))
+            if number is not None:
+                found[number] = reason
+        return found
+
+    def _add(self, cell: Cell) -> None:
+        begin, source = len(self.lines), lines_of(cell.source)
+        self.lines.extend(source)
+        self.places.extend((cell.number, number) for number in range(1, len(source) + 1))
+        code = _code(cell, self.language)
+        self.python.extend(lines_of(code) if code is not None else [""] * len(source))
+        if code is None:
+            self._others.append((begin, cell.source, _path(cell, self.language)))
+        elif any(map(is_for_ipython, lines_of(code))):
+            magics = [line if is_for_ipython(shown) else "" for line, shown in zip(source, lines_of(code), strict=True)]
+            self._others.append((begin, "\n".join(magics), "cell.sh"))
+
+
+def _code(cell: Cell, language: str) -> str | None:
+    """A cell as Python; None where it is none."""
+    if cell.kind != "code" or language != "python" or _magic(cell) not in ("", *_OF_PYTHON):
+        return None
+    code = as_python(cell.source)
+    try:
+        parsed(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return code
+
+
+def _magic(cell: Cell) -> str:
+    """The name of a cell's magic; empty where it has none."""
+    first = cell.source.lstrip().partition("\n")[0]
+    return first[2:].partition(" ")[0].strip() if first.startswith("%%") else ""
+
+
+def _path(cell: Cell, language: str) -> str:
+    """A file's name for the language of a cell."""
+    if cell.kind != "code":
+        return "cell.md"
+    return "cell" + _ENDINGS.get(_magic(cell) or language, ".sh")
+
+
+@dataclass
+class Scanned:
+    """What a scan found.
+
+    Attributes:
+        finds: in the order of the files.
+        marked: those that a mark in their file lets pass.
+        known: those that a baseline has.
+        problems: files that were not looked at as they should be.
+        not_read: what holds no text.
+        read: the files that were read, whether or not anything is in them.
+    """
+
+    finds: list[Find] = field(default_factory=list)
+    marked: list[Find] = field(default_factory=list)
+    known: list[Find] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    not_read: list[NotRead] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
+
+    def uses(self, least: Grade = LIKELY) -> list[Find]:
+        """The finds that are uses, as sure as a grade at least."""
+        return [find for find in self.finds if find.counts(least)]
+
+    def missed(self, seen: Iterable[CallingLine]) -> list[CallingLine]:
+        """The lines of the files that were read which were seen calling, and are not among the finds."""
+        finds = [*self.finds, *self.marked, *self.known]
+        found = []
+        for each in seen:
+            paths = {path for path in self.read if same_file(each.file, path)}
+            if paths and not any(find.path in paths and find.is_at(each.line) for find in finds):
+                found.append(each)
+        return found
+
+    def unread(self) -> str:
+        """How many files were not read, and why; empty where all were."""
+        reasons = Counter(each.reason for each in self.problems if not each.read)
+        reasons.update(each.reason for each in self.not_read)
+        if not reasons:
+            return ""
+        number = sum(reasons.values())
+        told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+        return f"{several(number, 'file')} {'was' if number == 1 else 'were'} not read: {told}"
+
+    def forget(self, source: Source) -> None:
+        """Leave out what was found in a file, which is looked at once more."""
+        path = str(source.path)
+        self.finds = [each for each in self.finds if each.path != path]
+        self.marked = [each for each in self.marked if each.path != path]
+        self.problems = [each for each in self.problems if each.path != path]
+        self.not_read = [each for each in self.not_read if each.path != path]
+
+    def take(self, found: Find | Problem | NotRead) -> None:
+        """Put a find, or what hindered one, where it belongs."""
+        if isinstance(found, Find):
+            (self.finds if found.mark is None else self.marked).append(found)
+        elif isinstance(found, Problem):
+            self.problems.append(found)
+        else:
+            self.not_read.append(found)
+
+
+def scan_files(
+    files: Iterable[Source | Problem | NotRead],
+    refusals: Refusals | None = None,
+    done: Callable[[], None] = lambda: None,
+) -> Scanned:
+    """Look at files.
+
+    Args:
+        files: as :func:`~compat.migration.scan.files.sources` gives them.
+        refusals: says what a rewrite leaves.
+        done: called after each file.
+    """
+    scanned, files = Scanned(), list(files)
+    modules = Modules(each for each in files if isinstance(each, Source))
+    for source in files:
+        for each in _looked_at(source, refusals, modules, scanned):
+            scanned.take(each)
+        done()
+    for _ in range(_MOST_HANDS):
+        for source in modules.given_more():
+            scanned.forget(source)
+            for each in _looked_at(source, refusals, modules, scanned):
+                scanned.take(each)
+    place = {str(each.path): number for number, each in enumerate(files)}
+    scanned.finds.sort(key=lambda find: place[find.path])
+    # A constant that another module sends is a use there, and none where it is bound.
+    sent = modules.sent
+    scanned.finds = [_only_bound(each) if each.constant in sent else each for each in scanned.finds]
+    return scanned
+
+
+def _looked_at(
+    source: Source | Problem | NotRead, refusals: Refusals | None, modules: Modules, scanned: Scanned
+) -> Sequence[Find | Problem | NotRead]:
+    if not isinstance(source, Source):
+        return [source]
+    found = finds_in(source, refusals, modules)
+    source.forget()
+    if all(isinstance(each, Find) or getattr(each, "read", False) for each in found):
+        scanned.read.add(str(source.path))
+    return found
+
+
+def _only_bound(find: Find) -> Find:
+    return replace(find, grade=MENTION, rewritable=False, why_not="only mentioned")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol
 
+from compat.migration.inventory.report import same_file
 from compat.regression.evidence.verdict import Judgement, Score
 from compat.text.json import several
 
 if TYPE_CHECKING:
     # The scan needs packages of its own, and few checks look at scripts.
-    from compat.migration.scan.finds import Find
+    from compat.migration.scan.rules import Find
 
 __all__ = ["Called", "CallerLeft", "callers_left", "sentence"]
 
@@ -84,16 +84,9 @@ def _evidence(score: Score | None) -> str:
 
 
 def _rewritable(call_sites: Iterable[str], finds: Sequence[Find]) -> str:
-    files = [PurePath(site.rpartition(":")[0]) for site in call_sites]
-    theirs = [find for find in finds if any(_same(file, PurePath(find.path)) for file in files)]
+    files = [site.rpartition(":")[0] for site in call_sites]
+    theirs = [find for find in finds if any(same_file(file, find.path) for file in files)]
     if not theirs:
         return "script not seen"
     by_hand = sum(not find.rewritable for find in theirs)
     return f"{by_hand} of {several(len(theirs), 'place')} by hand" if by_hand else "rewritable"
-
-
-def _same(seen: PurePath, scanned: PurePath) -> bool:
-    """Whether a path that a process saw is a file that was scanned, perhaps in a copy of the folder elsewhere."""
-    parts = scanned.parts[1:] if scanned.is_absolute() else scanned.parts
-    parts = tuple(part for part in parts if part != "..")
-    return bool(parts) and seen.parts[-len(parts) :] == parts
