@@ -91,6 +91,8 @@ def _test(condition: Condition) -> _Test:
         return lambda values: list(map(condition.holds, values))
     # A set finds one among many at once.
     bound = frozenset(map(bare, operand)) if operator.many else bare(operand)  # type: ignore[arg-type]
+    if (column := operator.column) is not None:
+        return lambda values: column(values, bound)
     compares, at_null = operator.compares, operator.of_null(bound)
     return lambda values: [at_null if value is None else compares(value, bound) for value in values]
 

@@ -48,6 +48,7 @@ class Operator:
         of_types: the types of column that it compares.
         by_equality: it asks only which values are the same, so that null is an operand too, and a pseudonym does.
         of_null: whether a null column holds for an operand.
+        column: a quicker form for the values of a whole column, nulls among them, and an operand that is a set.
 
     Raises:
         TypeError: it compares no type of column.
@@ -59,6 +60,7 @@ class Operator:
     of_types: tuple[type[Typed], ...] = _COMPARED
     by_equality: bool = False
     of_null: Callable[[Any], bool] = lambda operand: False
+    column: Callable[[Sequence[Any], Any], list[bool]] | None = None
 
     def __post_init__(self) -> None:
         if not self.of_types:
@@ -88,6 +90,7 @@ OPERATORS = _operators(
         many=True,
         by_equality=True,
         of_null=lambda among: None in among,
+        column=lambda values, among: [value in among for value in values],
     ),
     Operator(
         "nin",
@@ -271,10 +274,11 @@ def _read_filter(text: str, zone: tzinfo) -> tuple[Condition, ...]:
 
 
 def _condition(name: str, column: Typed, operation: str, value: Any, zone: tzinfo) -> Condition:
-    fitting = {each.name: each for each in operators_of(column)}
-    if operation not in fitting:
-        raise ValueError(f"Must use one of {', '.join(fitting)}: '{shown(operation)}' for '{name}'.")
-    if not fitting[operation].many:
+    found = OPERATORS.get(operation)
+    if found is None or type(column) not in found.of_types:
+        fitting = ", ".join(each.name for each in operators_of(column))
+        raise ValueError(f"Must use one of {fitting}: '{shown(operation)}' for '{name}'.")
+    if not found.many:
         return Condition(name, operation, _operand(name, column, value, zone))
     if not isinstance(value, list):
         raise ValueError(f"Must give '{operation}' of '{name}' a JSON array: '{shown(dumps(value))}'.")
