@@ -18,6 +18,7 @@ import sysconfig
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import PurePath
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -27,7 +28,14 @@ import urllib3
 
 from compat.processes import ForkLock
 
-__all__ = ["CallSite", "call_site", "forget_thread_origins", "note_thread_origins", "thread_origin"]
+__all__ = [
+    "CallSite",
+    "call_site",
+    "forget_thread_origins",
+    "note_thread_origins",
+    "same_file",
+    "thread_origin",
+]
 
 
 class CallSite(NamedTuple):
@@ -231,3 +239,11 @@ def _kind(filename: str) -> str:
     if filename.startswith(_INSTALLED) or any(part in filename for part in _PACKAGES):
         return "installed"
     return "standard" if filename.startswith((*_STANDARD_LIBRARY, "<frozen ")) else "user"
+
+
+def same_file(seen: str, path: str) -> bool:
+    """Whether a path that a process saw is a file of ours, perhaps in a copy of its folder elsewhere."""
+    ours = PurePath(path)
+    parts = ours.parts[1:] if ours.is_absolute() else ours.parts
+    parts = tuple(part for part in parts if part != "..")
+    return bool(parts) and PurePath(seen).parts[-len(parts) :] == parts

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import PurePath
 from statistics import median
 from typing import Literal
 
 from compat.migration.inventory.counts import Usage
 
-__all__ = ["CallerUsage", "CallingLine", "State", "caller_report", "calling_lines", "same_file", "who_of"]
+__all__ = ["CallerUsage", "CallingLine", "State", "caller_report", "calling_lines", "who_of"]
 
 State = Literal["new", "active", "quiet", "never"]
 _DAY = 86400.0
@@ -95,14 +94,6 @@ def calling_lines(usages: Iterable[Usage]) -> list[CallingLine]:
         )
         for place, theirs in sorted(found.items())
     ]
-
-
-def same_file(seen: str, path: str) -> bool:
-    """Whether a path that a process saw is a file of ours, perhaps in a copy of its folder elsewhere."""
-    ours = PurePath(path)
-    parts = ours.parts[1:] if ours.is_absolute() else ours.parts
-    parts = tuple(part for part in parts if part != "..")
-    return bool(parts) and PurePath(seen).parts[-len(parts) :] == parts
 
 
 def who_of(usage: Usage) -> tuple[str, str]:

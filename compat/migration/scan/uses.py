@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from compat.migration.inventory.report import CallingLine, same_file
+from compat.call_site import same_file
+from compat.migration.inventory.report import CallingLine
 from compat.migration.notebooks import Cell, all_cells, as_python, is_for_ipython, read_notebook
 from compat.migration.scan.files import NotRead, NotText, Problem, Source, lines_of
 from compat.migration.scan.python_uses import graded_uses

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from compat.migration.inventory.report import same_file
+from compat.call_site import same_file
 from compat.regression.evidence.verdict import Judgement, Score
 from compat.text.json import several
 
