@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from compat.errors import ConfigurationError
 from compat.legacy.parameters import number as exam_number
 
-__all__ = ["checked_exams", "checked_key", "checked_token", "checked_url", "needed", "sendable"]
+__all__ = ["checked_bytes", "checked_exams", "checked_key", "checked_token", "checked_url", "needed", "sendable"]
 
 
 def checked_url(name: str, url: str) -> str:
@@ -55,6 +55,17 @@ def checked_key(name: str, value: Any) -> str:
     if needed(name, value).strip() != value:
         raise ConfigurationError(f"{name}: has blanks or a line end around it")
     return str(value)
+
+
+def checked_bytes(name: str, number: Any) -> int:
+    """A number of bytes.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ConfigurationError(f"{name} = {number!r}: must be a whole number of at least 0")
+    return number
 
 
 def needed(name: str, value: Any) -> str:

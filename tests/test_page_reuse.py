@@ -45,7 +45,7 @@ class Clock:
 
 
 def kept(most: int = 1 << 20, **options: Any) -> KeptPages:
-    return KeptPages(most, lambda rows: sum(map(len, rows)), **options)
+    return KeptPages(most, lambda rows, body: sum(map(len, rows)), **options)
 
 
 def test_the_same_bytes_are_read_once_a_key() -> None:
@@ -61,7 +61,7 @@ def test_the_same_bytes_are_read_once_a_key() -> None:
 
 def test_none_is_kept_where_that_is_switched_off_or_may_not_be() -> None:
     reader = Reader()
-    off, unfit = kept(0), KeptPages(1 << 20, lambda rows: None)
+    off, unfit = kept(0), KeptPages(1 << 20, lambda rows, body: None)
     for pages in (off, unfit):
         for _ in range(2):
             pages.decoder("a", reader)(b"one")

@@ -198,7 +198,7 @@ class Shim:
 
     def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Steps[Answer]:
         query = plan.query
-        read = partial(self._walk, plan, options)
+        read = partial(self._walk, plan, caller, options)
         walk = yield from self._walks.steps(WalkKey.of(caller, query), query.page, read, options.cancelled)
         return answer.page(
             self._codec.body(*walk.page(query.start, query.limit)),
@@ -208,14 +208,15 @@ class Shim:
             unsettled=walk.unsettled,
         )
 
-    def _walk(self, plan: Plan, options: CallOptions, cancelled: Callable[[], bool]) -> Reading:
+    def _walk(self, plan: Plan, caller: str, options: CallOptions, cancelled: Callable[[], bool]) -> Reading:
         sources = self.upstream.sources(plan.query, plan.pushed, replace(options, cancelled=cancelled))
         look, settings = partial(self._look, plan), self.upstream.walk
         read = partial(read_sources, sources, settings, look, decode=self._codec.walk_page(plan.columns))
         if plan.columns or len(sources) != 1 or not self._codec.keeps_texts:
             return read(plan.query.sort)
         deadline = settings.limit()
-        first = sources[0].fetch(0, LARGEST_LIMIT, None, deadline, self._codec.page)
+        decode = self._pages.decoder(WalkKey.of(caller, plan.query), self._codec.page)
+        first = sources[0].fetch(0, LARGEST_LIMIT, None, deadline, decode)
         if first.total == len(first.rows) and is_decoded(first.rows):
             page = look(first, sources[0])
             # An id that stands for two records takes a reading with its repeats.

@@ -1,8 +1,9 @@
 """Pages that were translated a moment ago, used again while the upstream answers a query with the same bytes.
 
-The upstream is asked at every call. What it answers is compared with what it answered at the same caller's last call of
-the same query; where that is the same, byte for byte, so is its translation. What is kept speaks of persons: it goes a
-minute after the upstream last said it, whether or not anybody calls again, and no other caller is answered from it.
+The upstream is asked at every call, on condition where it gave an ``ETag`` or ``Last-Modified``. What it answers is
+compared with what it answered at the same caller's last call of the same query; where that is the same, byte for byte,
+or a 304, so is its translation. What is kept speaks of persons: it goes a minute after the upstream last said it,
+whether or not anybody calls again, no other caller is answered from it, and what says ``no-store`` is not kept.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from compat.processes import renew_after_fork
 from compat.upstream.base import Decode
+from compat.upstream.revalidation import AskedPage, PageReader, condition_for, may_be_kept, renewed
+from compat.upstream.transport import Reply
 
 __all__ = ["KEPT_FOR", "KeptPages"]
 
@@ -30,10 +33,13 @@ _AN_ENTRY = 64 * 1024
 
 @dataclass(frozen=True)
 class _Kept:
-    body: bytes
-    page: Any
+    """A page, and the answer that it was in; None where it was read without its request."""
+
+    body: bytes = field(repr=False)
+    page: Any = field(repr=False)
     size: int
     said: float
+    reply: Reply | None
 
 
 class KeptPages:
@@ -41,7 +47,7 @@ class KeptPages:
 
     Args:
         most: bytes that are kept at once, the oldest going first; 0 keeps none.
-        size_of: the bytes that a page holds; None where it may not be kept.
+        size_of: the bytes that a page holds, given it and its body; None where it may not be kept.
         clock: seconds on a clock that never goes back.
         kept_for: seconds that a page is kept.
     """
@@ -49,7 +55,7 @@ class KeptPages:
     def __init__(
         self,
         most: int,
-        size_of: Callable[[Any], int | None],
+        size_of: Callable[[Any, bytes], int | None],
         clock: Callable[[], float] = time.monotonic,
         kept_for: float = KEPT_FOR,
     ) -> None:
@@ -79,18 +85,22 @@ class KeptPages:
             key: the caller and the query.
             decode: decodes a body.
         """
-        return partial(self._read, key, decode) if self._most else decode
+        return _Reader(self, key, decode) if self._most else decode
 
-    def _read(self, key: Hashable, decode: Decode, body: bytes) -> Any:
+    def held(self, key: Hashable) -> _Kept | None:
+        """What is kept under a key."""
         with self._lock:
             self._forget_old()
-            held = self._pages.get(key)
+            return self._pages.get(key)
+
+    def read(self, key: Hashable, decode: Decode, body: bytes, reply: Reply | None, held: _Kept | None) -> Any:
+        """The page of a body, decoded where what was held is another's; kept from now on, if that may be."""
         page = held.page if held is not None and held.body == body else decode(body)
-        size = self._size_of(page)
+        size = self._size_of(page, body) if reply is None or may_be_kept(reply) else None
         with self._lock:
             self._drop(key)
             if size is not None:
-                self._keep(key, _Kept(body, page, len(body) + size + _AN_ENTRY, self._clock()))
+                self._keep(key, _Kept(body, page, len(body) + size + _AN_ENTRY, self._clock(), reply))
         return page
 
     def _keep(self, key: Hashable, page: _Kept) -> None:
@@ -128,3 +138,43 @@ class KeptPages:
             self._watch = None
             self._forget_old()
             self._watch_over()
+
+
+@dataclass(frozen=True)
+class _Reader(PageReader):
+    """Reads the pages of one caller's query."""
+
+    pages: KeptPages
+    key: Hashable
+    whole: Decode
+
+    def __call__(self, body: bytes) -> Any:
+        return self.pages.read(self.key, self.whole, body, None, self.pages.held(self.key))
+
+    def asked(self, request: Hashable) -> AskedPage:
+        return _Asked(self, (self.key, request))
+
+
+class _Asked(AskedPage):
+    """Holds on to what is kept as long as the request goes on: a 304 finds what it speaks of."""
+
+    def __init__(self, reader: _Reader, key: Hashable) -> None:
+        super().__init__(self._read)
+        self._reader = reader
+        self._key = key
+        self._held = reader.pages.held(key)
+        self._reply: Reply | None = None
+        if self._held is not None and self._held.reply is not None:
+            self.condition = condition_for(self._held.reply)
+
+    def answer(self, reply: Reply) -> Reply:
+        kept = self._held.reply if self._held is not None else None
+        if reply.status == HTTPStatus.NOT_MODIFIED and kept is not None and self.condition:
+            reply = renewed(kept, reply)
+            # Where that makes no page, the next attempt asks for all of it.
+            self.condition = {}
+        self._reply = reply
+        return reply
+
+    def _read(self, body: bytes) -> Any:
+        return self._reader.pages.read(self._key, self._reader.whole, body, self._reply, self._held)

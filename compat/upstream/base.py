@@ -13,7 +13,7 @@ import requests
 
 from compat.errors import InvalidParameter
 from compat.legacy.answer import students
-from compat.settings_checks import checked_url
+from compat.settings_checks import checked_bytes, checked_url
 from compat.upstream.limits import AnswerLimits, LimitKeys, WalkSettings
 from compat.upstream.pushdown import Capability, PushdownTrust
 from compat.upstream.retries import BREAKER_FAILURES, Deadline, RetryPolicy
@@ -42,6 +42,8 @@ __all__ = [
 
 Decode = Callable[[bytes], Any]
 """Decodes the body of a page whole, as :meth:`Codec.page` does."""
+
+_REUSE_BYTES = 16 << 20
 
 People = Sequence[Mapping[str, Any]]
 """The roster's values for the user of each record."""
@@ -189,8 +191,8 @@ class Codec(ABC):
         """
         return None
 
-    def page_size(self, page: Any) -> int | None:
-        """How many bytes a page that :meth:`page` decoded holds; None where it may not be kept and shared."""
+    def page_size(self, page: Any, body: bytes) -> int | None:
+        """How many bytes a page holds at most that :meth:`page` decoded from a body; None where it may not be kept."""
         return None
 
     @abstractmethod
@@ -263,6 +265,7 @@ class SharedKeys(LimitKeys, total=False):
     walk_rate: float
     unsettled: Literal["serve", "refuse"]
     breaker_failures: int
+    reuse_bytes: int
     session: requests.Session | None
     retries: RetryPolicy
 
@@ -283,6 +286,8 @@ class Upstream(ABC):
         unsettled: "serve" a list that kept changing and say so, or "refuse" it.
         breaker_failures: attempts in a row that fail before one call at a time goes on trying, while others are told
             at once; 0 for no such stop.
+        reuse_bytes: bytes of translated pages that are kept for a minute at most, and used again while the upstream
+            answers the same caller's same query with the same bytes; 0 keeps none.
         session: the ``requests`` session to call with; your adapters, proxies, certificates and cookies then count.
         retries: how often and how long to try.
         limits: the keys of :class:`compat.upstream.limits.AnswerLimits`.
@@ -293,14 +298,13 @@ class Upstream(ABC):
         walk: how a reading of the whole list is bounded.
         pushdown: what it is trusted to do by itself.
         keep_alive: seconds that an idle connection is trusted.
-        reuse_bytes: bytes of translated pages that are kept for a minute, and used again while its answer is the same.
+        reuse_bytes: as given.
 
     Raises:
         ConfigurationError: an argument that cannot be used.
     """
 
     kind: ClassVar[str]
-    reuse_bytes: int = 0
 
     def __init__(
         self,
@@ -313,6 +317,7 @@ class Upstream(ABC):
         walk_rate: float = WalkSettings.rate,
         unsettled: Literal["serve", "refuse"] = "serve",
         breaker_failures: int = BREAKER_FAILURES,
+        reuse_bytes: int = _REUSE_BYTES,
         session: requests.Session | None = None,
         retries: RetryPolicy = RetryPolicy(),
         **limits: Unpack[LimitKeys],
@@ -323,6 +328,7 @@ class Upstream(ABC):
         self.pushdown = PushdownTrust(capabilities, name)
         taken = AnswerLimits(**limits)
         self.keep_alive = taken.keep_alive
+        self.reuse_bytes = checked_bytes("reuse_bytes", reuse_bytes)
         self._transport = Transport(retries, session, name, taken, breaker_failures)
 
     @property

@@ -26,6 +26,7 @@ SHARED: Mapping[str, SettingType] = MappingProxyType(
         "walk_bytes": "count",
         "walk_rate": "number",
         "breaker_failures": "integer",
+        "reuse_bytes": "integer",
         "unsettled": "word",
         "keep_alive": "number",
         "answer_seconds": "number",
@@ -85,7 +86,7 @@ KINDS = _kinds(
         ("compat.upstream.student_sessions", "StudentSessions"),
         maps_records=False,
         needs={"api_token": "text", "secret_key": "text"},
-        takes={"scope": "word", "pushdown": "words", "reuse_bytes": "integer"},
+        takes={"scope": "word", "pushdown": "words"},
     ),
     Kind(
         "paginated_sessions",

@@ -23,6 +23,7 @@ from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.access_token import ClientCredentials, FixedToken
 from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
 from compat.upstream.retries import Deadline
+from compat.upstream.revalidation import AskedPage, asked_page
 from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.transport import (
@@ -314,19 +315,19 @@ class PaginatedSessions(Upstream):
         raise self.reads_only
 
     def read(
-        self, path: str, asked: Mapping[str, str], options: CallOptions, walk: Deadline | None, decode: Decode
+        self, path: str, asked: Mapping[str, str], options: CallOptions, walk: Deadline | None, page: AskedPage
     ) -> Chunk:
         """Read a page; a refused token is renewed once."""
 
         def send(token: str) -> Chunk:
             def build() -> Outgoing:
-                headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+                headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **page.condition}
                 return Outgoing("GET", self.base_url + path, headers=headers, params=dict(asked))
 
             return self._transport.read(build, accept, options, walk)
 
         def accept(reply: Reply) -> Chunk:
-            return read_chunk(reply, int(asked["offset"]), decode)
+            return read_chunk(page.answer(reply), int(asked["offset"]), page.decode or raw_page)
 
         token = self._tokens.current(options, walk)
         with suppress(TokenRefused):
@@ -354,7 +355,7 @@ class _List(Source):
     ) -> Chunk:
         asked = {"limit": str(min(limit, LARGEST_LIMIT)), "offset": str(start)}
         try:
-            return self.upstream.read(self.path, asked, self.options, walk, decode or raw_page)
+            return self.upstream.read(self.path, asked, self.options, walk, asked_page(decode, self.path, asked))
         except (UpstreamError, InvalidParameter) as error:
             if self.line is None or type(error) not in (UpstreamError, Unreadable, InvalidParameter):
                 raise

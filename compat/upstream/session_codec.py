@@ -47,6 +47,9 @@ _SCHEMA = StudentSchema()
 _encode = msgspec.json.Encoder().encode
 
 
+_OF_A_BYTE, _OF_A_SESSION = 4, 1024
+"""Bytes of memory at most: of a text, whose characters may take four each, and of a session's own object."""
+
 _MOST_VIEWS = 64
 """Sets of columns whose compiled view is kept; scripts have a handful of queries, and callers may not fill memory."""
 
@@ -107,6 +110,9 @@ class SessionCodec(Codec):
         page = self._odd.decode(body, lambda as_text: self._whole_of(as_text).view.decode_page, _values_of_page)
         self._check_ids(page.sessions)
         return page
+
+    def page_size(self, page: Any, body: bytes) -> int | None:
+        return None if self._odd.masking else _OF_A_BYTE * len(body) + _OF_A_SESSION * len(page.sessions)
 
     def _whole_of(self, as_text: frozenset[str]) -> _Whole:
         """What reads and writes whole records, the one that is in use; another is made where others are odd."""

@@ -78,7 +78,7 @@ class StudentCodec(Codec):
             raise Declined
         return page
 
-    def page_size(self, page: Any) -> int | None:
+    def page_size(self, page: Any, body: bytes) -> int | None:
         return len(page.students.body) if isinstance(page.students, ShownPage) else None
 
     def walk_page(self, names: Sequence[str]) -> Decode | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,6 +15,7 @@ from compat.settings_checks import checked_key, checked_token
 from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
 from compat.upstream.retries import Deadline
+from compat.upstream.revalidation import asked_page
 from compat.upstream.senders import Outgoing
 from compat.upstream.transport import (
     CallOptions,
@@ -134,7 +135,6 @@ def _refused(reply: Reply) -> LegacyError:
 
 _ACCEPT = "application/vnd.procwise.v3"
 _PUSHABLE: tuple[Capability, ...] = ("status", "filter", "sort")
-_REUSE_BYTES = 16 << 20
 
 
 class StudentSessions(Upstream):
@@ -147,8 +147,6 @@ class StudentSessions(Upstream):
         scope: "all" reads the list of all exams and drops the others' records here; "exam" reads
             ``/exams/{id}/student_sessions``.
         pushdown: what is left to the upstream, of status, filter and sort; checked on what comes back.
-        reuse_bytes: bytes of translated pages that are kept for a minute at most, and used again while the upstream
-            answers the same caller's same query with the same bytes; 0 keeps none.
         shared: what every kind of upstream takes, as :class:`compat.upstream.Upstream` describes it.
 
     Raises:
@@ -165,7 +163,6 @@ class StudentSessions(Upstream):
         secret_key: str,
         scope: Literal["all", "exam"] = "all",
         pushdown: Iterable[str] = ("status",),
-        reuse_bytes: int = _REUSE_BYTES,
         **shared: Unpack[SharedKeys],
     ) -> None:
         if scope not in ("all", "exam"):
@@ -173,7 +170,6 @@ class StudentSessions(Upstream):
         own_scope: frozenset[Capability] = frozenset({"exam"}) if scope == "exam" else frozenset()
         super().__init__(base_url, _checked_pushdown(pushdown) | own_scope, **shared)
         self.scope = scope
-        self.reuse_bytes = _checked_bytes(reuse_bytes)
         self._api_token = checked_token("api_token", api_token)
         self._secret_key = checked_key("secret_key", secret_key)
 
@@ -268,6 +264,7 @@ class StudentSessions(Upstream):
         accept: Any,
         options: CallOptions,
         walk: Deadline | None = None,
+        condition: Callable[[], Mapping[str, str]] | None = None,
     ) -> Any:
         """Call a path of the API; a GET may be tried again, anything else is sent once.
 
@@ -279,10 +276,14 @@ class StudentSessions(Upstream):
             accept: makes a result of the answer.
             options: how the old call was to be sent.
             walk: the end of the walk that it belongs to.
+            condition: the headers that an attempt is conditional by.
         """
 
         def build() -> Outgoing:
-            return self.request(method, f"/api/v3/{path}", values, ids)
+            request = self.request(method, f"/api/v3/{path}", values, ids)
+            if condition is not None:
+                request.headers.update(condition())
+            return request
 
         if method != "GET":
             return self._transport.write(build, accept, options)
@@ -314,17 +315,15 @@ class _List(Source):
     ) -> Chunk:
         asked = {**self.parameters, "page": str(start // (step or limit) + 1), "limit": str(limit)}
 
+        page = asked_page(decode, self.path, asked)
+
         def accept(reply: Reply) -> Chunk:
-            return read_chunk(reply, start, decode)
+            return read_chunk(page.answer(reply), start, page.decode)
 
-        chunk: Chunk = self.upstream.call("GET", self.path, asked, self.ids, accept, self.options, walk)
+        chunk: Chunk = self.upstream.call(
+            "GET", self.path, asked, self.ids, accept, self.options, walk, lambda: page.condition
+        )
         return chunk
-
-
-def _checked_bytes(number: Any) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise ConfigurationError(f"reuse_bytes = {number!r}: must be a whole number of at least 0")
-    return number
 
 
 def _checked_pushdown(pushdown: Iterable[str]) -> frozenset[Capability]:
