@@ -8,24 +8,31 @@ whether or not anybody calls again, no other caller is answered from it, and wha
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+from requests.structures import CaseInsensitiveDict
+
 from compat.processes import renew_after_fork
-from compat.upstream.base import Decode
-from compat.upstream.revalidation import AskedPage, PageReader, condition_for, may_be_kept, renewed
+from compat.upstream.base import AskedPage, Decode, PageReader
 from compat.upstream.transport import Reply
 
 __all__ = ["KEPT_FOR", "KeptPages"]
 
 KEPT_FOR = 60.0
 """Seconds that a page is kept after the upstream last said it."""
+
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,256}"')
+_A_SECOND = timedelta(seconds=1)
 
 _AN_ENTRY = 64 * 1024
 """Bytes that are counted for an entry beside its two texts: ids and keys."""
@@ -96,7 +103,7 @@ class KeptPages:
     def read(self, key: Hashable, decode: Decode, body: bytes, reply: Reply | None, held: _Kept | None) -> Any:
         """The page of a body, decoded where what was held is another's; kept from now on, if that may be."""
         page = held.page if held is not None and held.body == body else decode(body)
-        size = self._size_of(page, body) if reply is None or may_be_kept(reply) else None
+        size = self._size_of(page, body) if reply is None or _may_be_kept(reply) else None
         with self._lock:
             self._drop(key)
             if size is not None:
@@ -165,12 +172,12 @@ class _Asked(AskedPage):
         self._held = reader.pages.held(key)
         self._reply: Reply | None = None
         if self._held is not None and self._held.reply is not None:
-            self.condition = condition_for(self._held.reply)
+            self.condition = _condition_for(self._held.reply)
 
     def answer(self, reply: Reply) -> Reply:
         kept = self._held.reply if self._held is not None else None
         if reply.status == HTTPStatus.NOT_MODIFIED and kept is not None and self.condition:
-            reply = renewed(kept, reply)
+            reply = _renewed(kept, reply)
             # Where that makes no page, the next attempt asks for all of it.
             self.condition = {}
         self._reply = reply
@@ -178,3 +185,34 @@ class _Asked(AskedPage):
 
     def _read(self, body: bytes) -> Any:
         return self._reader.pages.read(self._key, self._reader.whole, body, self._reply, self._held)
+
+
+def _may_be_kept(reply: Reply) -> bool:
+    """Whether the upstream lets an answer be kept."""
+    return reply.status == HTTPStatus.OK and "no-store" not in reply.headers.get("Cache-Control", "").lower()
+
+
+def _condition_for(reply: Reply) -> Mapping[str, str]:
+    """The headers that ask whether an answer still holds; none where the upstream gave nothing to ask by.
+
+    A time of change names an answer only if that was made a second or more after it: before, the answer may have
+    changed again within the same second (RFC 9110, section 8.8.2.2).
+    """
+    tag = reply.headers.get("ETag", "").strip()
+    if _ETAG.fullmatch(tag):
+        return {"If-None-Match": tag}
+    changed = reply.headers.get("Last-Modified", "").strip()
+    if not changed:
+        return {}
+    try:
+        settled = parsedate_to_datetime(reply.headers.get("Date", "")) - parsedate_to_datetime(changed) >= _A_SECOND
+    except (TypeError, ValueError, OverflowError):
+        return {}
+    return {"If-Modified-Since": changed} if settled else {}
+
+
+def _renewed(kept: Reply, unchanged: Reply) -> Reply:
+    """A kept answer after a 304, whose headers count before its own."""
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(kept.headers)
+    headers.update(unchanged.headers)
+    return Reply(kept.status, headers, kept.body, unchanged.limits)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timezone, tzinfo
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from compat.settings_checks import checked_bytes, checked_url
 from compat.upstream.limits import AnswerLimits, LimitKeys, WalkSettings
 from compat.upstream.pushdown import Capability, PushdownTrust
 from compat.upstream.retries import BREAKER_FAILURES, Deadline, RetryPolicy
-from compat.upstream.transport import CallOptions, Transport
+from compat.upstream.transport import CallOptions, Reply, Transport
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -26,16 +27,19 @@ if TYPE_CHECKING:
     from compat.legacy.signature import Caller
 
 __all__ = [
+    "AskedPage",
     "Capability",
     "Chunk",
     "Codec",
     "Columns",
     "LegacySettings",
+    "PageReader",
     "Row",
     "SharedKeys",
     "Sortable",
     "Source",
     "Upstream",
+    "asked_page",
     "is_decoded",
     "with_texts",
 ]
@@ -44,6 +48,7 @@ Decode = Callable[[bytes], Any]
 """Decodes the body of a page whole, as :meth:`Codec.page` does."""
 
 _REUSE_BYTES = 16 << 20
+_NO_CONDITION: Mapping[str, str] = MappingProxyType({})
 
 People = Sequence[Mapping[str, Any]]
 """The roster's values for the user of each record."""
@@ -121,6 +126,48 @@ def is_decoded(rows: Sequence[Any]) -> bool:
 def with_texts(chunk: Chunk) -> Chunk:
     """A page with each record as its text."""
     return replace(chunk, rows=[*map(bytes, chunk.rows)]) if is_decoded(chunk.rows) else chunk
+
+
+class AskedPage:
+    """One page of an upstream that is asked for, its attempts one after another.
+
+    Args:
+        decode: decodes the page's body; None leaves that to the upstream.
+
+    Attributes:
+        condition: headers that the next attempt is sent with.
+    """
+
+    def __init__(self, decode: Decode | None) -> None:
+        self.decode = decode
+        self.condition = _NO_CONDITION
+
+    def answer(self, reply: Reply) -> Reply:
+        """The answer that a reply stands for."""
+        return reply
+
+
+class PageReader(ABC):
+    """Decodes pages, and may know what the upstream said to the same request before."""
+
+    @abstractmethod
+    def __call__(self, body: bytes) -> Any:
+        """Decode a page that is asked for without a condition."""
+
+    @abstractmethod
+    def asked(self, request: Hashable) -> AskedPage:
+        """The page of one request.
+
+        Args:
+            request: tells apart the requests of one query: the path and the parameters, without a signature.
+        """
+
+
+def asked_page(decode: Decode | None, path: str, parameters: Mapping[str, str]) -> AskedPage:
+    """The page that a request asks for, on its condition where one is known."""
+    if isinstance(decode, PageReader):
+        return decode.asked((path, *parameters.items()))
+    return AskedPage(decode)
 
 
 class Source(ABC):

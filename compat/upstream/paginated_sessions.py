@@ -21,9 +21,20 @@ from compat.schemas import COLUMNS, PaginatedSessionsOutputSchema
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
 from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.access_token import ClientCredentials, FixedToken
-from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
+from compat.upstream.base import (
+    AskedPage,
+    Capability,
+    Chunk,
+    Codec,
+    Decode,
+    LegacySettings,
+    Row,
+    SharedKeys,
+    Source,
+    Upstream,
+    asked_page,
+)
 from compat.upstream.retries import Deadline
-from compat.upstream.revalidation import AskedPage, asked_page
 from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.transport import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -13,9 +13,20 @@ from compat.errors import ConfigurationError, LegacyError, NotAuthorized, Studen
 from compat.legacy.signature import Caller, signed
 from compat.settings_checks import checked_key, checked_token
 from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
-from compat.upstream.base import Capability, Chunk, Codec, Decode, LegacySettings, Row, SharedKeys, Source, Upstream
+from compat.upstream.base import (
+    AskedPage,
+    Capability,
+    Chunk,
+    Codec,
+    Decode,
+    LegacySettings,
+    Row,
+    SharedKeys,
+    Source,
+    Upstream,
+    asked_page,
+)
 from compat.upstream.retries import Deadline
-from compat.upstream.revalidation import asked_page
 from compat.upstream.senders import Outgoing
 from compat.upstream.transport import (
     CallOptions,
@@ -264,7 +275,7 @@ class StudentSessions(Upstream):
         accept: Any,
         options: CallOptions,
         walk: Deadline | None = None,
-        condition: Callable[[], Mapping[str, str]] | None = None,
+        page: AskedPage | None = None,
     ) -> Any:
         """Call a path of the API; a GET may be tried again, anything else is sent once.
 
@@ -276,13 +287,13 @@ class StudentSessions(Upstream):
             accept: makes a result of the answer.
             options: how the old call was to be sent.
             walk: the end of the walk that it belongs to.
-            condition: the headers that an attempt is conditional by.
+            page: the page that is asked for, which may have a condition.
         """
 
         def build() -> Outgoing:
             request = self.request(method, f"/api/v3/{path}", values, ids)
-            if condition is not None:
-                request.headers.update(condition())
+            if page is not None:
+                request.headers.update(page.condition)
             return request
 
         if method != "GET":
@@ -320,9 +331,7 @@ class _List(Source):
         def accept(reply: Reply) -> Chunk:
             return read_chunk(page.answer(reply), start, page.decode)
 
-        chunk: Chunk = self.upstream.call(
-            "GET", self.path, asked, self.ids, accept, self.options, walk, lambda: page.condition
-        )
+        chunk: Chunk = self.upstream.call("GET", self.path, asked, self.ids, accept, self.options, walk, page)
         return chunk
 
 

@@ -39,6 +39,7 @@ from compat.upstream.transport import Reply
 pytestmark = pytest.mark.skipif(extension() is None, reason="the extension in C is not built, or is switched off")
 
 INPUTS = int(os.environ.get("EXAM_COMPAT_INPUTS", "1000000"))
+SEED = int(os.environ.get("EXAM_COMPAT_SEED", "2018"))
 """How many bodies the soak tries."""
 
 SETTINGS = (
@@ -350,7 +351,7 @@ def changed(page: bytes, chance: random.Random) -> Iterator[bytes]:
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_a_million_changed_pages() -> None:
-    chance, tried, taken = random.Random(2018), 0, 0
+    chance, tried, taken = random.Random(SEED), 0, 0
     while tried < INPUTS:
         for body in changed(chance.choice(PAGES), chance):
             tried += 1

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 def reading_of(sandbox: Sandbox, shown: LegacySettings = LegacySettings()) -> Reading:
     """A list of an exam as the shim reads it."""
     shim = Shim(upstream_of(sandbox, "paginated_sessions"), shown)
-    return shim._walk(make_plan(Query(17), frozenset()), CallOptions(), lambda: False)
+    return shim._walk(make_plan(Query(17), frozenset()), "a caller", CallOptions(), lambda: False)
 
 
 def test_a_page_that_is_the_list_is_a_reading() -> None:
