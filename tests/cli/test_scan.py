@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.migration.codemod.requests_rewrite import RequestsRewrite
+from compat.migration.codemod.old_client import OldClientRewrite
 from compat.migration.inventory.calls import Inventory
 from compat.migration.inventory.counts import CallRecord
 
@@ -80,7 +80,8 @@ def test_what_a_code_host_would_not_take_is_said(invoke: Invoke, scripts: Path) 
 def test_a_diff_changes_nothing(invoke: Invoke, scripts: Path) -> None:
     result = invoke("migrate", ".")
     assert result.exit_code == 0
-    assert "+    r = student_sessions().page(exam, limit=5)" in result.stdout.splitlines()
+    assert "+from compat import StudentSessionsHTTP" in result.stdout.splitlines()
+    assert "+    r = StudentSessionsHTTP(os.environ['S']).get(f" in result.stdout.replace('"S"', "'S'")
     assert "left.py:2: left: line" not in result.stdout
     assert "left.py:2: left: the secret key cannot be told: there is no hmac.new" in result.stdout
     assert "1 place in 1 file to rewrite; 1 left to do by hand." in result.stdout
@@ -105,7 +106,8 @@ def test_written_files_keep_mode_encoding_and_line_ends(invoke: Invoke, scripts:
     after = path.read_bytes()
     assert (scripts / "link.py").is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o750
-    assert after.startswith("# coding: latin-1\r\n# Größe\r\nimport functools\r\n".encode("latin-1"))
+    assert after.startswith("# coding: latin-1\r\n# Größe\r\nimport hashlib, ".encode("latin-1"))
+    assert b"\r\nfrom compat import StudentSessionsHTTP\r\n" in after
     assert after.count(b"\n") == after.count(b"\r\n")
     assert b"# five" in after
     assert sorted(each.name for each in scripts.iterdir()) == ["left.py", "link.py", "new.py", "old.py"]
@@ -122,7 +124,7 @@ def test_one_broken_file_stops_nothing(invoke: Invoke, scripts: Path) -> None:
     told = json.loads(result.stdout)
     assert sorted(each["path"] for each in told["problems"]) == ["a_broken.py", "b_latin.py", "none.py"]
     assert [each["path"] for each in told["files"] if each["changed"]] == ["old.py"]
-    assert "student_sessions().page(" in (scripts / "old.py").read_text()
+    assert "StudentSessionsHTTP(" in (scripts / "old.py").read_text()
     assert invoke("scan", ".").exit_code == 1
 
 
@@ -143,15 +145,15 @@ def test_a_client_of_the_configuration_is_rewritten_where_that_is_of_student_ses
 def test_a_fault_of_ours_in_one_file_stops_no_other(
     invoke: Invoke, scripts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = RequestsRewrite.run
+    plan = OldClientRewrite.run
 
-    def faulty(rewrite: RequestsRewrite) -> None:
+    def faulty(rewrite: OldClientRewrite) -> None:
         if "'https://a/api" in rewrite.module.tree.code:
             raise KeyError("a secret of the script")
         plan(rewrite)
 
     # No script is known that does it: else it would be mended, and not be here.
-    monkeypatch.setattr(RequestsRewrite, "run", faulty)
+    monkeypatch.setattr(OldClientRewrite, "run", faulty)
     result = invoke("migrate", ".")
     assert result.exit_code == 1
     assert "left.py: not looked at: the rewrite failed: KeyError\n" in result.stderr

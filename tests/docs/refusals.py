@@ -14,17 +14,11 @@ MIGRATION = Path(__file__).parents[2] / "compat" / "migration"
 SOURCES = (MIGRATION / "codemod", MIGRATION / "program")
 
 
-PAGES_ALONE = {
-    *("answers.py", "credentials.py", "parameters.py", "requests_rewrite.py", "sent_calls.py", "stable.py"),
-}
-"""What is said there keeps a call from becoming a page of the client alone: it stays a response then."""
-
-
 def reasons() -> dict[str, str]:
     """Reason to what to do by hand, each part that depends on the script as an ellipsis."""
     found: dict[str, str] = {}
     paths = sorted(path for folder in SOURCES for path in folder.glob("*.py"))
-    for path in (each for each in paths if each.name not in PAGES_ALONE):
+    for path in paths:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = {
             node.targets[0].id: node.value.value

@@ -408,21 +408,6 @@ def test_a_module_without_old_calls_stays_byte_for_byte() -> None:
     assert rewritten(code).code == code
 
 
-def test_an_answer_that_is_read_in_a_simple_way_becomes_a_page_beside_one_that_is_not() -> None:
-    old = script(
-        """
-        good = requests.get(f"{URL}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)
-        print(good.json()["students"])
-        other = requests.get(f"{URL}/api/v3/exams/18/index_students", params=signed(18), headers=HEADERS)
-        print(other.text)
-        """
-    )
-    found = settled(old)
-    assert "good = student_sessions.page(17)" in found.code
-    assert 'other = StudentSessionsHTTP(SECRET).get(f"{URL}/api/v3/exams/18/student_sessions"' in found.code
-    assert [each for each in found.left if each.needed] == []
-
-
 def test_a_name_that_is_looked_up_elsewhere_stays() -> None:
     old = script("r = requests.get(url_of('index_students'), params=signed(17))\nprint(r.text)\n")
     found = settled(old)
@@ -469,60 +454,6 @@ def test_a_refusal_shows_the_way_and_what_to_write() -> None:
     assert left.way[0].endswith('`"/api/v3/exams/17/index_students"`')
     assert left.way[-1].endswith("`URL + path`")
     assert "StudentSessionsHTTP(secret_key).get(URL + path" in left.snippet
-
-
-def test_a_used_name_is_not_taken_for_the_client() -> None:
-    old = script(
-        """
-        student_sessions = requests.get(f"{URL}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)
-        print(student_sessions.json()["students"])
-        """
-    )
-    assert "sessions_client = StudentSessionsClient(" in settled(old).code
-
-
-def test_credentials_that_are_a_functions_own_are_looked_up_when_they_are_needed() -> None:
-    old = script(
-        """
-        def main(token):
-            secret = os.environ["PROCTOREXAM_SECRET"]
-            print(requests.get(f"{URL}/api/v3/exams/17/index_students", headers=HEADERS).json()["students"])
-        """
-    ).replace('"Token token=" + TOKEN', '"Token token=" + os.environ["PROCTOREXAM_TOKEN"]')
-    code = settled(old).code
-    assert "@functools.cache\ndef student_sessions():\n" in code
-    assert 'api_token=os.environ["PROCTOREXAM_TOKEN"]' in code
-    assert "import functools\n" in code
-
-
-def test_a_constant_of_an_old_route_stays_and_is_told() -> None:
-    old = script(
-        """
-        ROUTE = "%s/api/v3/exams/%s/index_students"
-        print(requests.get(ROUTE % (URL, 17), params=signed(17), headers=HEADERS).json()["students"])
-        """
-    )
-    found = settled(old)
-    assert 'ROUTE = "%s' in found.code
-    assert [each.reason for each in found.left if each.needed] == ["`ROUTE` is not used here any more"]
-
-
-def test_names_that_are_bound_in_a_block_are_looked_up_at_the_first_call() -> None:
-    old = script(
-        """
-        def main():
-            r = requests.get(f"{BASE}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)
-            print(r.json()["students"])
-
-
-        if __name__ == "__main__":
-            BASE = URL
-            main()
-        """
-    )
-    code = settled(old).code
-    assert "@functools.cache\n" in code
-    assert code.index("def student_sessions") < code.index("def main")
 
 
 def test_an_import_of_ones_own_stays() -> None:

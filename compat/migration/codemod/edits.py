@@ -1,17 +1,65 @@
-"""Changes of a syntax tree, gathered first and made at once; no comment is lost with what is taken out."""
+"""What a rewrite changes and what it leaves; changes are gathered first and made at once, and no comment is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import libcst as cst
 
 from compat.migration.program.module import Module
 
-__all__ = ["Edits"]
+__all__ = ["Change", "Edits", "Left"]
 
 Replacement = Callable[[Any], cst.BaseExpression]
+
+
+@dataclass(frozen=True, order=True)
+class Change:
+    """A place that was rewritten.
+
+    Attributes:
+        line: from 1, before the rewrite.
+        what: what became of it.
+    """
+
+    line: int
+    what: str
+
+
+@dataclass(frozen=True, order=True)
+class Left:
+    """A place that was left as it is.
+
+    Attributes:
+        line: from 1, before the rewrite.
+        reason: why it is not certain what to write.
+        by_hand: what to do instead.
+        needed: whether the old interface is still used there; else the script is done, and this only tidies it.
+        last: the last line of the place.
+        way: how the route comes there, an expression a line.
+        snippet: the code to write there, as far as it can be told.
+    """
+
+    line: int
+    reason: str
+    by_hand: str
+    needed: bool = True
+    last: int = 0
+    way: tuple[str, ...] = ()
+    snippet: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "line": self.line,
+            "reason": self.reason,
+            "by_hand": self.by_hand,
+            "needed": self.needed,
+            "way": list(self.way),
+            "snippet": self.snippet,
+        }
 
 
 class Edits:
@@ -22,7 +70,6 @@ class Edits:
         self.removed: set[cst.CSTNode] = set()
         self.imported: set[str] = set()
         self.others: dict[tuple[str, str], None] = {}
-        self.kept: set[cst.CSTNode] = set()
 
     def replace(self, node: cst.CSTNode, replacement: Replacement) -> None:
         """Put another node in a node's place, made from that one with all changes inside it."""
@@ -38,7 +85,6 @@ class Edits:
         self.removed |= other.removed
         self.imported |= other.imported
         self.others.update(other.others)
-        self.kept |= other.kept
 
     def apply(self, module: Module) -> cst.Module:
         """The tree with the changes made."""
@@ -73,12 +119,12 @@ class _Editor(cst.CSTTransformer):
             kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return updated.with_changes(body=kept)
         blanks = _leading_blanks(original.leading_lines)
-        return _Gone([*blanks, *map(_comment_line, _comments(original, self._edits.kept))])
+        return _Gone([*blanks, *map(_comment_line, _comments(original))])
 
     def _comments_lost(
         self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
     ) -> list[cst.EmptyLine]:
-        before, after = _comments(original, ()), _comments(updated, ())
+        before, after = _comments(original), _comments(updated)
         for comment in after:
             if comment in before:
                 before.remove(comment)
@@ -146,10 +192,8 @@ def _comment_line(comment: str) -> cst.EmptyLine:
     return cst.EmptyLine(comment=cst.Comment(comment))
 
 
-def _comments(node: cst.CSTNode, kept: Collection[cst.CSTNode]) -> list[str]:
-    """The texts of the comments in a node, in their order; without those that go with what is kept elsewhere."""
-    if node in kept:
-        return []
+def _comments(node: cst.CSTNode) -> list[str]:
+    """The texts of the comments in a node, in their order."""
     if isinstance(node, cst.Comment):
         return [node.value]
-    return [each for child in node.children for each in _comments(child, kept)]
+    return [each for child in node.children for each in _comments(child)]

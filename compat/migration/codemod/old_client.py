@@ -9,9 +9,8 @@ import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import Assignment
 
-from compat.migration.codemod.edits import Edits
-from compat.migration.codemod.results import Change, Left
-from compat.migration.program.arguments import bind
+from compat.migration.codemod.edits import Change, Edits, Left
+from compat.migration.program.definitions import bind
 from compat.migration.program.module import Module, Unsure
 from compat.migration.scan.rules import ACTIONS
 

@@ -1,7 +1,6 @@
 """What sends a call of an old route is replaced by what answers it from student sessions; all else stays.
 
-The answer is a response as before, so whatever a script does with it goes on. That is the rewrite where a script does
-more with an answer than a page of the client can stand for.
+The answer is a response as before, so whatever a script does with it goes on.
 """
 
 from __future__ import annotations
@@ -15,12 +14,10 @@ from functools import cached_property
 import libcst as cst
 import libcst.matchers as m
 
-from compat.migration.codemod.edits import Edits
-from compat.migration.codemod.results import Change, Left
+from compat.migration.codemod.edits import Change, Edits, Left
 from compat.migration.codemod.sends import HMACS, Send, sends_of
-from compat.migration.program.arguments import positional_or_keyword
 from compat.migration.program.carried import Carrier, text_of_key
-from compat.migration.program.definitions import Defined, Program, receiver
+from compat.migration.program.definitions import Defined, Program, positional_or_keyword, receiver
 from compat.migration.program.flow import Sources, place_of, sources
 from compat.migration.program.module import Module, Unsure
 
@@ -61,14 +58,12 @@ class ResponsesRewrite:
 
     Args:
         program: the program; its first module is the one that is rewritten.
-        done: calls of that module that are rewritten in a better way.
         fixed: names of modules that stay as they are.
     """
 
-    def __init__(self, program: Program, done: Sequence[cst.Call] = (), fixed: Sequence[Module] = ()) -> None:
+    def __init__(self, program: Program, fixed: Sequence[Module] = ()) -> None:
         self._program = program
         self._module = program.modules[0]
-        self._done = set(done)
         self._fixed = fixed
         self.edits = Edits()
         self.changes: list[Change] = []
@@ -80,7 +75,7 @@ class ResponsesRewrite:
         """Plan the changes."""
         for plan in self._plans:
             if plan.send.module is self._module and plan.send.library != "new":
-                self._convert(plan) if plan.refused is None else self._refuse(plan)
+                self._convert(plan) if plan.refused is None else self._refuse(plan, plan.refused)
         for route in routes_in(self._module):
             self._rename(route)
         self._tell_unreached()
@@ -89,8 +84,6 @@ class ResponsesRewrite:
     def _plans(self) -> list[_Plan]:
         found = []
         for send in self._sends:
-            if send.call in self._done:
-                continue
             flow = sources(self._program, send.module, *send.urls, stop=self._is_answer)
             routes = [each for each in flow.all(cst.SimpleString, cst.FormattedStringText) if _names_route(each)]
             if routes:
@@ -191,9 +184,8 @@ class ResponsesRewrite:
         self.touched.append(send.call)
         self.changes.append(Change(self._module.line(send.call), f"{self._module.code(send.sender)} → {code}"))
 
-    def _refuse(self, plan: _Plan) -> None:
-        call, why = plan.send.call, plan.refused or Unsure("", "")
-        node, told = why.node, why.reason
+    def _refuse(self, plan: _Plan, why: Unsure) -> None:
+        call, node, told = plan.send.call, why.node, why.reason
         where = next((each for each in self._program.modules if node is not None and each.parent(node)), None)
         elsewhere = where is not self._module or where.line(node or call) != self._module.line(call)
         if where is not None and node is not None and elsewhere:
@@ -271,7 +263,7 @@ class ResponsesRewrite:
         """Note what a route goes to, where that is nothing that sends."""
         reached = {each.node for plan in self._plans for each in plan.routes}
         for route in routes_in(self._module):
-            if route not in reached and not any(self._module.within(route, call) for call in self._done):
+            if route not in reached:
                 line = self._module.line(route)
                 self.unreached[line] = self._lost(route, line)
 

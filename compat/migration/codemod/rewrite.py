@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import libcst as cst
 
-from compat.migration.codemod.additions import with_additions, without_unused_imports
-from compat.migration.codemod.edits import Edits
+from compat.migration.codemod.cleanup import remove_shim_calls, with_imports, without_unused_imports
+from compat.migration.codemod.edits import Change, Left
 from compat.migration.codemod.old_client import OldClientRewrite
-from compat.migration.codemod.requests_rewrite import RequestsRewrite
 from compat.migration.codemod.responses import ResponsesRewrite, names_route
-from compat.migration.codemod.results import Left, Rewritten
-from compat.migration.codemod.shim_calls import remove_shim_calls
 from compat.migration.program.definitions import Program
 from compat.migration.program.module import Module
 from compat.migration.scan.python_uses import python_uses
 from compat.migration.scan.rules import CLIENT, RULES, SHIM
 
-__all__ = ["RewriteFailed", "rewritten"]
+__all__ = ["RewriteFailed", "Rewritten", "rewritten"]
 
 _LIBRARIES = ("requests", "")
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A module after the rewrite.
+
+    Attributes:
+        code: its text.
+        changes: what was rewritten, in the order of the lines.
+        left: what was not.
+    """
+
+    code: str
+    changes: tuple[Change, ...] = ()
+    left: tuple[Left, ...] = ()
 
 
 class RewriteFailed(Exception):
@@ -68,31 +81,23 @@ def rewritten(
 def _rewritten(program: Program, configured: str, fixed: Sequence[Module]) -> Rewritten:
     module = program.modules[0]
     code = module.tree.code
-    sent, client = RequestsRewrite(program), OldClientRewrite(module, configured)
-    sent.run()
+    client = OldClientRewrite(module, configured)
     client.run()
-    sent.edits.take(client.edits)
-    done = [node for node in sent.touched if isinstance(node, cst.Call)]
-    responses = ResponsesRewrite(program, done, fixed)
+    responses = ResponsesRewrite(program, fixed)
     responses.run()
-    sent.edits.take(responses.edits)
-    explained = [*sent.touched, *responses.touched, *client.touched]
-    left = [*sent.left, *responses.left, *client.left]
+    edits = responses.edits
+    edits.take(client.edits)
+    left = [*responses.left, *client.left]
+    explained = [*responses.touched, *client.touched]
     left += _unexplained(module, explained, {each.line for each in client.left}, responses.unreached)
-    gone = [node for node in (*sent.touched, *responses.touched) if isinstance(node, cst.Call)]
-    removed, noted = remove_shim_calls(module, sent.edits, gone, all_gone=not any(each.needed for each in left))
+    gone = [node for node in responses.touched if isinstance(node, cst.Call)]
+    removed, noted = remove_shim_calls(module, edits, gone, all_gone=not any(each.needed for each in left))
     left += noted
-    changes = [*sent.changes, *responses.changes, *client.changes, *removed]
-    if not changes:
-        return Rewritten(code, (), tuple(sorted(set(left))))
-    tree = _made(module, sent.edits, sent.client, sent.names)
-    return Rewritten(tree.code, tuple(sorted(changes)), tuple(sorted(set(left))))
-
-
-def _made(module: Module, edits: Edits, client: str, names: frozenset[str]) -> cst.Module:
-    tree = edits.apply(module)
-    tree = with_additions(tree, edits.imported, client, names, edits.others)
-    return without_unused_imports(module, tree)
+    changes = [*responses.changes, *client.changes, *removed]
+    if changes:
+        tree = with_imports(edits.apply(module), edits.imported, edits.others)
+        code = without_unused_imports(module, tree).code
+    return Rewritten(code, tuple(sorted(changes)), tuple(sorted(set(left))))
 
 
 def _unexplained(

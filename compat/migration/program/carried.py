@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 import libcst as cst
 from libcst.metadata import Assignment, BaseAssignment, BuiltinAssignment, ImportAssignment
 
-from compat.migration.program.arguments import bind
-from compat.migration.program.definitions import Defined, Program, is_inner, owner_of, receiver
+from compat.migration.program.definitions import Defined, Program, bind, is_inner, owner_of, receiver
 from compat.migration.program.module import Module, Unsure
 
-__all__ = ["Carrier", "looks_up", "names_in", "text_of_key"]
+__all__ = ["Carrier", "text_of_key"]
 
 _DEEPEST = 8
 _BY_HAND = "hand the value to the function that calls, by an argument or an attribute"
@@ -25,15 +24,14 @@ class Carrier:
     Args:
         program: the program.
         module: the module of the place.
-        place: the node that is to be beside them; None for any place of the module, in and outside of functions.
+        place: the node that is to be beside them.
     """
 
-    def __init__(self, program: Program, module: Module, place: cst.CSTNode | None) -> None:
+    def __init__(self, program: Program, module: Module, place: cst.CSTNode) -> None:
         self._program = program
         self._module = module
-        self._place = place if place is not None else module.tree
-        self._anywhere = place is None
-        self._function = module.function(place) if place is not None else None
+        self._place = place
+        self._function = module.function(place)
         self.imports: dict[tuple[str, str], None] = {}
 
     def code(self, module: Module, node: cst.BaseExpression, depth: int = 0) -> str:
@@ -44,13 +42,13 @@ class Carrier:
         """
         if depth > _DEEPEST:
             raise Unsure(f"`{module.code(node)}` is handed on too often", _BY_HAND, node)
-        if not self._anywhere and module is self._module and module.within(node, self._place):
+        if module is self._module and module.within(node, self._place):
             return module.code(node)
-        here = not self._anywhere and module is self._module and module.function(node) is self._function
-        if (not here and not looks_up(module, node)) or any(not _looks_up(module, call) for call in _calls(node)):
+        here = module is self._module and module.function(node) is self._function
+        if (not here and not _only_looks_up(module, node)) or any(not _looks_up(module, call) for call in _calls(node)):
             raise Unsure(f"`{module.code(node)}` may say something else when it is read again", _BY_HAND, node)
         replaced: dict[cst.CSTNode, str] = {}
-        for name in names_in(node):
+        for name in _names_in(node):
             held = module.parent(name)
             symbols = self._program.symbol(module, held) if isinstance(held, cst.Attribute) else []
             if symbols and isinstance(held, cst.Attribute) and module is not self._module:
@@ -122,7 +120,7 @@ class Carrier:
 
     def _of_module(self, module: Module, name: cst.Name, found: Sequence[BaseAssignment]) -> str:
         if module is self._module:
-            if self._function is None and not self._anywhere:
+            if self._function is None:
                 self._same_until_the_place(module, name, here=True)
             return name.value
         if any(isinstance(each, ImportAssignment) for each in found):
@@ -197,7 +195,7 @@ class Carrier:
 
     def _is_own(self, function: Defined) -> bool:
         """Whether the place is in a method of the same class, whose object has what that method's has."""
-        inside = self._module.enclosing(self._place, cst.ClassDef) if not self._anywhere else None
+        inside = self._module.enclosing(self._place, cst.ClassDef)
         owner = owner_of(function)
         if inside is None or owner is None or self._function is None:
             return False
@@ -228,7 +226,7 @@ def _bound_to(call: cst.Call, function: cst.FunctionDef, name: str, is_method: b
     return bind(call.with_changes(args=plain), function).values.get(name)
 
 
-def looks_up(module: Module, node: cst.BaseExpression) -> bool:
+def _only_looks_up(module: Module, node: cst.BaseExpression) -> bool:
     """Whether an expression only reads what is there anyway: names, the environment, and texts made of them."""
     makes = (cst.Dict, cst.List, cst.Set, cst.BaseComp, cst.Lambda, cst.Await, cst.NamedExpr, cst.Yield)
     return not _holds(node, makes) and all(_looks_up(module, call) for call in _calls(node))
@@ -253,13 +251,13 @@ def _looks_up(module: Module, call: cst.Call) -> bool:
     return not dotted and name == "get"
 
 
-def names_in(node: cst.CSTNode) -> list[cst.Name]:
+def _names_in(node: cst.CSTNode) -> list[cst.Name]:
     """The names that an expression looks up, without those of attributes and keywords."""
     if isinstance(node, cst.Name):
         return [node]
     if isinstance(node, cst.Attribute | cst.Arg):
-        return names_in(node.value)
-    return [name for child in node.children for name in names_in(child)]
+        return _names_in(node.value)
+    return [name for child in node.children for name in _names_in(child)]
 
 
 def _in_brackets(code: str, name: cst.Name, module: Module) -> str:

@@ -32,12 +32,10 @@ class Sources:
     Attributes:
         nodes: each expression, and the one that it flows into; None for the value itself.
         modules: the module of each.
-        unknown: parameters of functions of which not every call is seen.
     """
 
     nodes: dict[cst.CSTNode, cst.CSTNode | None] = field(default_factory=dict)
     modules: dict[cst.CSTNode, Module] = field(default_factory=dict)
-    unknown: list[Defined] = field(default_factory=list)
 
     def all(self, *kinds: type[cst.CSTNode]) -> Iterator[Defined]:
         """Those of some kinds."""
@@ -224,19 +222,14 @@ class _Walk:
             return
         own = Defined(module, function)
         place = _place(function, node)
-        seen = False
         for other, call in self._callers(own):
-            seen = True
             yield from (
                 Defined(other, value) for value in _given(call, node, place, is_method=owner_of(own) is not None)
             )
         for other, use in self._program.escapes(own):
-            seen = True
             outer = other.enclosing(use, cst.Call)
             if outer is not None:
                 yield from (Defined(other, each.value) for each in outer.args if each.value is not use)
-        if not seen:
-            self.found.unknown.append(Defined(module, node))
 
     def _callers(self, own: Defined) -> Sequence[tuple[Module, cst.Call]]:
         name = cst.ensure_type(own.node, cst.FunctionDef).name.value

@@ -1,0 +1,263 @@
+"""What goes with the old calls, the shim and imports, and the imports that the new calls need."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Sequence
+
+import libcst as cst
+import libcst.helpers
+import libcst.matchers as m
+from libcst.metadata import Assignment, ImportAssignment
+
+from compat.migration.codemod.edits import Change, Edits, Left
+from compat.migration.program.definitions import Program
+from compat.migration.program.flow import sources
+from compat.migration.program.module import Module
+
+__all__ = ["remove_shim_calls", "with_imports", "without_unused_imports"]
+
+_ENTRANCES = {
+    *("compat.install", "compat.mount", "compat.uninstall"),
+    *("compat.entrances.install.install", "compat.entrances.install.uninstall", "compat.entrances.adapter.mount"),
+}
+_BY_HAND = "take it out once no old call is left behind it"
+_SENDING = ("requests.", "urllib3.")
+_MAKING = (
+    *("compat.StudentSessions", "compat.PaginatedSessions", "compat.load_config"),
+    *("requests.Session", "requests.session", "requests.adapters.", "urllib3.util.", "urllib3.Retry"),
+    *("builtins.str", "builtins.int", "builtins.dict", "os.environ", "os.getenv", "json.", "urllib.parse."),
+)
+"""What only makes something that calls could go through, or the values for it."""
+_TEXT_METHODS = frozenset(("get", "strip", "rstrip", "lstrip", "format", "join", "encode", "lower", "upper"))
+
+
+def remove_shim_calls(
+    module: Module, edits: Edits, rewritten: Collection[cst.Call], *, all_gone: bool
+) -> tuple[list[Change], list[Left]]:
+    """Take the shim out of a module, if all that it could answer is gone.
+
+    Args:
+        module: the module.
+        edits: where to put the changes; what it names already is gone.
+        rewritten: the calls through ``requests`` that are gone.
+        all_gone: whether no use of the old interface is left in the module.
+    """
+    calls = [call for call in module.all(cst.Call) if module.dotted(call.func) in _ENTRANCES]
+    if not calls:
+        return [], []
+    reason = _reason(module, calls, rewritten, all_gone)
+    if reason:
+        return [], [Left(module.line(call), reason, _BY_HAND, False) for call in calls]
+    statements = [statement for call in calls if isinstance(statement := module.parent(call), cst.Expr)]
+    for statement in (*statements, *_only_read_by(module, statements)):
+        edits.remove(statement)
+    return [Change(module.line(call), f"{module.code(call.func)} is not needed") for call in calls], []
+
+
+def _reason(module: Module, calls: Collection[cst.Call], rewritten: Collection[cst.Call], all_gone: bool) -> str:
+    """Why the shim may still be needed; empty where it is not."""
+    if not all_gone:
+        return "old calls are left in this file"
+    if any(not isinstance(module.parent(call), cst.Expr) for call in calls):
+        return "what it returns is used"
+    strange = _first(_imports(module), lambda name: name not in sys.stdlib_module_names | {"compat", "requests"})
+    if strange:
+        return f"`{strange}`, which is imported here, may make old calls"
+    for call in module.all(cst.Call):
+        if call not in rewritten and call not in calls and _may_send(module, call):
+            return f"line {module.line(call)} may make an old call"
+    return ""
+
+
+def _first(names: Collection[str], wanted: Callable[[str], bool]) -> str:
+    return next((name for name in names if wanted(name)), "")
+
+
+def _imports(module: Module) -> list[str]:
+    """The packages that a module imports, a dot for one of its own."""
+    found: list[str] = []
+    for node in module.nodes:
+        if isinstance(node, cst.ImportFrom):
+            first = libcst.helpers.get_full_name_for_node(node.module) if node.module is not None else ""
+            found.append("." if node.relative else (first or "").partition(".")[0])
+        elif isinstance(node, cst.Import):
+            found += [alias.evaluated_name.partition(".")[0] for alias in node.names]
+    return found
+
+
+def _may_send(module: Module, call: cst.Call) -> bool:
+    """Whether a call may go out through ``requests``; what only makes a session does not."""
+    dotted = module.dotted(call.func)
+    if dotted:
+        return dotted.startswith(_SENDING) and dotted.rpartition(".")[2] in (
+            *("get", "post", "put", "patch", "delete", "head", "options", "request", "send"),
+        )
+    if not isinstance(call.func, cst.Attribute):
+        return False
+    method = call.func.attr.value
+    return method in ("post", "put", "patch", "request", "send") or (
+        method == "get" and _is_session(module, call.func.value)
+    )
+
+
+def _is_session(module: Module, node: cst.BaseExpression) -> bool:
+    found = sources(Program([module]), module, node, same=True).all(cst.Call)
+    calls = [cst.ensure_type(each.node, cst.Call) for each in found]
+    return any(module.dotted(each.func).lower().startswith("requests.session") for each in calls)
+
+
+def _only_read_by(module: Module, gone: Sequence[cst.CSTNode]) -> list[cst.BaseSmallStatement]:
+    """The assignments whose names nothing reads but what is gone, and each other."""
+    found: list[cst.BaseSmallStatement] = []
+    waiting = list(gone)
+    while waiting:
+        for name in m.findall(waiting.pop(), m.Name()):
+            for binding in module.bindings(cst.ensure_type(name, cst.Name)):
+                value = module.assigned(binding)
+                statement = module.enclosing(value, cst.Assign, cst.AnnAssign) if value is not None else None
+                if statement is None or statement in found or not isinstance(binding, Assignment):
+                    continue
+                reads = [access.node for access in binding.references]
+                is_read = not all(any(module.within(read, each) for each in (*gone, *found)) for read in reads)
+                is_alone = isinstance(module.parent(statement), cst.SimpleStatementLine)
+                is_public = module.is_module_level(binding) and binding.name.isupper()
+                if is_alone and not is_read and not is_public and value is not None and _is_pure(module, value):
+                    found.append(statement)
+                    waiting.append(statement)
+    return found
+
+
+def _is_pure(module: Module, node: cst.CSTNode) -> bool:
+    """Whether nothing but the value of an expression counts."""
+    if m.findall(node, m.OneOf(m.Await(), m.Yield(), m.NamedExpr())):
+        return False
+    return all(_only_makes(module, cst.ensure_type(call, cst.Call)) for call in m.findall(node, m.Call()))
+
+
+def _only_makes(module: Module, call: cst.Call) -> bool:
+    dotted = module.dotted(call.func)
+    if dotted:
+        return dotted.startswith(_MAKING)
+    return isinstance(call.func, cst.Attribute) and call.func.attr.value in _TEXT_METHODS
+
+
+def with_imports(tree: cst.Module, imported: Collection[str], others: Collection[tuple[str, str]] = ()) -> cst.Module:
+    """The module with names imported that it needs, behind the imports that it has.
+
+    Args:
+        tree: the module.
+        imported: names of ``compat``.
+        others: modules of the program, and the name that is imported from each.
+    """
+    body: list[cst.BaseStatement] = list(tree.body)
+    place = _behind_imports(body)
+    missing = _merged(body, imported)
+    lines = [f"from compat import {', '.join(sorted(missing))}"] if missing else []
+    lines += [f"from {module} import {name}" for module, name in others]
+    body[place:place] = [cst.parse_statement(line) for line in lines]
+    return tree.with_changes(body=body)
+
+
+def _merged(body: list[cst.BaseStatement], imported: Collection[str]) -> Collection[str]:
+    """Add names to the module's own ``from compat import …``; what is left to import where it has none."""
+    for number, statement in enumerate(body):
+        only = (
+            statement.body[0] if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1 else None
+        )
+        if only is None or not m.matches(only, m.ImportFrom(module=m.Name("compat"), relative=[])):
+            continue
+        found = cst.ensure_type(only, cst.ImportFrom)
+        if isinstance(found.names, cst.ImportStar) or any(alias.asname for alias in found.names):
+            continue
+        missing = sorted(set(imported) - {alias.evaluated_name for alias in found.names})
+        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        before = [
+            alias if isinstance(alias.comma, cst.Comma) else alias.with_changes(comma=comma) for alias in found.names
+        ]
+        added = [cst.ImportAlias(cst.Name(name), comma=comma) for name in missing]
+        names = [*before, *added]
+        if missing:
+            last = cst.MaybeSentinel.DEFAULT if found.lpar is None else names[-1].comma
+            names[-1] = names[-1].with_changes(comma=last)
+            body[number] = cst.ensure_type(statement, cst.SimpleStatementLine).with_changes(
+                body=[found.with_changes(names=names)]
+            )
+        return ()
+    return imported
+
+
+def _behind_imports(body: Sequence[cst.BaseStatement]) -> int:
+    place = 0
+    for number, statement in enumerate(body):
+        if _is_import(statement):
+            place = number + 1
+        elif not (number == 0 and m.matches(statement, m.SimpleStatementLine(body=[m.Expr(m.SimpleString())]))):
+            break
+        else:
+            place = number + 1
+    return place
+
+
+def _is_import(statement: cst.CSTNode) -> bool:
+    return isinstance(statement, cst.SimpleStatementLine) and all(
+        isinstance(each, cst.Import | cst.ImportFrom) for each in statement.body
+    )
+
+
+def without_unused_imports(before: Module, tree: cst.Module) -> cst.Module:
+    """The module without the imports that were used before and are not now."""
+    # Importing a package of one's own may do something by itself.
+    was_used = {name for name, used in _imported(before).items() if used and _only_gives_names(before, name)}
+    after = Module(tree.code)
+    unused = {name for name, used in _imported(after).items() if not used and name in was_used | _old_names(after)}
+    if not unused:
+        return after.tree
+    edits = Edits()
+    for statement in after.nodes:
+        if not isinstance(statement, cst.Import | cst.ImportFrom):
+            continue
+        if isinstance(statement.names, cst.ImportStar):
+            continue
+        rest = [alias for alias in statement.names if _bound_name(alias) not in unused]
+        if not rest:
+            edits.remove(statement)
+        elif len(rest) < len(statement.names):
+            rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+            edits.replace(statement, lambda updated, names=tuple(rest): updated.with_changes(names=names))  # type: ignore[misc]
+    return edits.apply(after)
+
+
+def _only_gives_names(module: Module, name: str) -> bool:
+    scope = module.scope(module.tree)
+    found = [each for each in scope[name] if isinstance(each, ImportAssignment)] if scope is not None else []
+    packages = {each.name.partition(".")[0] for item in found for each in item.get_qualified_names_for(name)}
+    return packages <= sys.stdlib_module_names | {"requests", "urllib3", "compat"}
+
+
+def _imported(module: Module) -> dict[str, bool]:
+    """Name to whether it is used, of what the module imports at its top level."""
+    found: dict[str, bool] = {}
+    scope = module.scope(module.tree)
+    if scope is None:
+        return found
+    for assignment in scope.assignments:
+        if isinstance(assignment, ImportAssignment):
+            found[assignment.name.partition(".")[0]] = bool(assignment.references)
+    return found
+
+
+def _old_names(module: Module) -> set[str]:
+    """What the module calls the old client and its pages."""
+    return {
+        _bound_name(alias)
+        for statement in module.all(cst.ImportFrom)
+        if not isinstance(statement.names, cst.ImportStar)
+        for alias in statement.names
+        if alias.evaluated_name in ("ExamStudentsClient", "StudentsPage")
+    }
+
+
+def _bound_name(alias: cst.ImportAlias) -> str:
+    bound = alias.evaluated_alias or alias.evaluated_name
+    return bound.partition(".")[0]
