@@ -21,8 +21,8 @@ ABI = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_
 """Whether this Python has the stable ABI: free-threaded ones have none."""
 
 PAGESCAN = Extension(
-    "compat.mapping.compiled._pagescan",
-    ["compat/mapping/compiled/_pagescan.c"],
+    "compat.mapping.fast._pagescan",
+    ["compat/mapping/fast/_pagescan.c"],
     extra_compile_args=[] if sys.platform == "win32" else ["-std=c11", "-O3"],
     py_limited_api=True,
     optional=True,

@@ -36,7 +36,7 @@ from benchmarks.gateway_load import (
 )
 from benchmarks.gateway_peers.signing import EXAM, KEY, TOKEN
 from benchmarks.harness import Figure, Report
-from compat.mapping.compiled.page_scanner import NO_EXTENSIONS
+from compat.mapping.fast.scanner import NO_EXTENSIONS
 from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.student_sessions import read_chunk

@@ -26,7 +26,7 @@ from cadwyn.structure.data import ResponseInfo
 from benchmarks.data import RECORDS, legacy_fields_of, student_sessions_page
 from benchmarks.harness import ROUNDS, Report, command_line, compare, timed
 from benchmarks.pydantic_models import NEWER, Student
-from compat.mapping.compiled.page_scanner import NO_EXTENSIONS
+from compat.mapping.fast.scanner import NO_EXTENSIONS
 from compat.schemas import STUDENT_FIELDS, StudentSchema
 from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from support import mounted, upstream_of
 
 from compat.drift import DRIFT
-from compat.mapping.compiled.page_scanner import NO_EXTENSIONS, extension
+from compat.mapping.fast.scanner import NO_EXTENSIONS, extension
 from compat.testing.sandbox import Sandbox
 
 # A machine that is busy is slow, which says nothing about the code.

@@ -415,9 +415,7 @@ else:
 
 
 def test_a_fault_of_ours_in_the_fast_form_surfaces(copy: Copy) -> None:
-    copy.add_row(
-        "mapping/compiled/pages.py", "        if not sessions:\n", '        raise ValueError("a fault of ours")\n'
-    )
+    copy.add_row("mapping/fast/pages.py", "        if not sessions:\n", '        raise ValueError("a fault of ours")\n')
     copy.check(FAULT)
 
 

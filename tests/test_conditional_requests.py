@@ -15,7 +15,7 @@ from support import OLD, listed
 
 import compat
 from compat.config.file import read_config
-from compat.mapping.compiled.page_scanner import extension
+from compat.mapping.fast.scanner import extension
 from compat.testing.sandbox import Sandbox
 from compat.upstream.base import LegacySettings
 from compat.upstream.session_codec import SessionCodec

@@ -13,7 +13,7 @@ import pytest
 
 import compat
 import compat.mapping
-import compat.mapping.compiled
+import compat.mapping.fast
 import compat.regression
 import compat.upstream
 from compat.mapping import Loss, Remainder
@@ -36,7 +36,7 @@ HEAVY = (
     "tenacity",
     "tomllib",
 )
-PACKAGES = (compat, compat.mapping, compat.mapping.compiled, compat.regression, compat.upstream)
+PACKAGES = (compat, compat.mapping, compat.mapping.fast, compat.regression, compat.upstream)
 
 
 def run(code: str) -> str:

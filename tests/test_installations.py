@@ -14,7 +14,7 @@ import pytest
 from environments import Environment, built_wheel, environment, needed_by, sources
 
 from compat.cli.program import COMMANDS
-from compat.mapping.compiled.page_scanner import extension
+from compat.mapping.fast.scanner import extension
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments are linked, as POSIX has it")

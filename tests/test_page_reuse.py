@@ -18,7 +18,7 @@ import compat
 from compat.config.file import read_config
 from compat.core.call import Shim
 from compat.core.reuse import KeptPages
-from compat.mapping.compiled.page_scanner import extension
+from compat.mapping.fast.scanner import extension
 from compat.testing.sandbox import Sandbox
 from compat.upstream.student_codec import StudentCodec
 

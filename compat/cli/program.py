@@ -123,7 +123,7 @@ def _discard_output() -> None:
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from compat.mapping.compiled.page_scanner import in_use
+        from compat.mapping.fast.scanner import in_use
 
         click.echo(f"exam-compat {__version__}\nPages are read {in_use()}.")
         context.exit()

@@ -8,7 +8,7 @@ from datetime import timezone, tzinfo
 from typing import Any
 
 from compat.errors import MappingError
-from compat.mapping.compiled import REFUSED, SessionPages, Times
+from compat.mapping.fast import REFUSED, SessionPages, Times
 from compat.mapping.lens import NOBODY, SessionLens, Translation, carried_values
 from compat.mapping.remainder import Remainder
 from compat.schemas import COLUMNS

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from compat.errors import ConfigurationError, UpstreamError, UpstreamThrottled
-from compat.mapping.compiled.scanned_rows import ScannedRows
+from compat.mapping.fast.scanner import ScannedRows
 from compat.processes import MadeAnew, renew_after_fork
 from compat.upstream.retries import Deadline
 

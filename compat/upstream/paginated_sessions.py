@@ -16,7 +16,7 @@ import msgspec
 
 from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized, UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, Query
-from compat.mapping.compiled.types import looked_up_names
+from compat.mapping.fast.types import looked_up_names
 from compat.schemas import COLUMNS, PaginatedSessionsOutputSchema
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
 from compat.text.json import check_utf_8, decode_masked, dumps, unmasked

@@ -13,7 +13,7 @@ from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
 from compat.legacy.answer import students
 from compat.legacy.query import Comparable
-from compat.mapping.compiled import (
+from compat.mapping.fast import (
     REFUSED,
     LegacyPages,
     LegacyView,
@@ -22,8 +22,8 @@ from compat.mapping.compiled import (
     Times,
     one_each,
 )
-from compat.mapping.compiled.refused import Declined
-from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH, odd_paths
+from compat.mapping.fast.refused import Declined
+from compat.mapping.fast.types import CARRIED_PATH, OWN_PATH, odd_paths
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
 from compat.schemas.fields import json_type

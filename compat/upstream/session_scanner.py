@@ -7,10 +7,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from compat.mapping.compiled.page_scanner import ANY, CHECKED, NULL, REQUIRED, PageScanner, Within, extension, types_of
-from compat.mapping.compiled.refused import Declined
-from compat.mapping.compiled.scanned_rows import ScannedRows
-from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH, looked_up_names
+from compat.mapping.fast.refused import Declined
+from compat.mapping.fast.scanner import (
+    ANY,
+    CHECKED,
+    NULL,
+    REQUIRED,
+    PageScanner,
+    ScannedRows,
+    Within,
+    extension,
+    types_of,
+)
+from compat.mapping.fast.types import CARRIED_PATH, OWN_PATH, looked_up_names
 from compat.schemas import SessionOutputSchema
 from compat.schemas.student import CARRIED_KEY, RULES
 from compat.text.json import array_of

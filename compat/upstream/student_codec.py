@@ -15,8 +15,8 @@ from compat.drift import DRIFT
 from compat.errors import UpstreamError
 from compat.legacy.answer import students as around
 from compat.legacy.query import Comparable
-from compat.mapping.compiled import REFUSED, OddFields, TimeColumns, Times, one_each, student_type
-from compat.mapping.compiled.refused import Declined
+from compat.mapping.fast import REFUSED, OddFields, TimeColumns, Times, one_each, student_type
+from compat.mapping.fast.refused import Declined
 from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
 from compat.schemas.fields import json_type
 from compat.text.json import Number, array_of, check_utf_8, dumps, unmasked

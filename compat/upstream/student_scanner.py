@@ -9,18 +9,18 @@ from msgspec import UNSET
 
 from compat.drift import DRIFT
 from compat.legacy.query import Comparable
-from compat.mapping.compiled.page_scanner import (
+from compat.mapping.fast.refused import Declined
+from compat.mapping.fast.scanner import (
     ANY,
     CHECKED,
     IF_THERE,
     REQUIRED,
     PageScanner,
+    ScannedRows,
     Within,
     extension,
     types_of,
 )
-from compat.mapping.compiled.refused import Declined
-from compat.mapping.compiled.scanned_rows import ScannedRows
 from compat.schemas import COLUMNS
 from compat.text.json import array_of
 from compat.upstream.base import ExtraFields

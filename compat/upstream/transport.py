@@ -16,7 +16,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from compat.mapping.compiled.refused import REFUSED
+from compat.mapping.fast.refused import REFUSED
 from compat.text.json import loads
 from compat.upstream.connections import WholeAnswer
 from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, LargeAnswer

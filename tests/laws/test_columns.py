@@ -17,8 +17,8 @@ from compat.core.plan import Plan
 from compat.errors import UpstreamError
 from compat.legacy.parameters import Parameters
 from compat.legacy.query import parse_query
-from compat.mapping.compiled import SessionColumns, TimeColumns, Times
-from compat.mapping.compiled.page_scanner import extension
+from compat.mapping.fast import SessionColumns, TimeColumns, Times
+from compat.mapping.fast.scanner import extension
 from compat.schemas import COLUMNS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, queries, sessions
 from compat.text import instants

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from compat.core.index import sort_key
 from compat.errors import MappingError
 from compat.mapping import BulkLens, SessionLens
-from compat.mapping.compiled import REFUSED, LegacyPages, LegacyView, Times, WrittenTimes
+from compat.mapping.fast import REFUSED, LegacyPages, LegacyView, Times, WrittenTimes
 from compat.mapping.remainder import same
 from compat.schemas import STUDENT_FIELDS
 from compat.schemas.rules import legacy_id, legacy_ids

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from test_mutated_bodies import AWKWARD, HEADERS, STUDENT_PAGES, agrees, mutated
 
 from compat.drift import DRIFT
-from compat.mapping.compiled.page_scanner import ANY, CHECKED, REQUIRED, PageScanner, Within, extension
+from compat.mapping.fast.scanner import ANY, CHECKED, REQUIRED, PageScanner, Within, extension
 from compat.schemas import STUDENT_FIELDS
 from compat.testing.sandbox import generate
 from compat.testing.strategies import json_values
@@ -312,7 +312,7 @@ def test_nothing_is_kept_and_nothing_let_go_twice() -> None:
 
 def test_a_sub_interpreter_reads_pages_or_works_without() -> None:
     interpreters = pytest.importorskip("_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters")
-    program = "import sys; sys.path[:] = {!r}\nfrom compat.mapping.compiled.page_scanner import extension\nextension()"
+    program = "import sys; sys.path[:] = {!r}\nfrom compat.mapping.fast.scanner import extension\nextension()"
     code = (
         f"import {interpreters.__name__} as i; n = i.create(); found = i.run_string(n, {program.format(sys.path)!r})\n"
         "assert not found, found; i.destroy(n)"

@@ -20,7 +20,7 @@ from marshmallow import Schema, fields, validate
 
 from compat.config.schemas import checked
 from compat.errors import ConfigurationError
-from compat.mapping.compiled import Times
+from compat.mapping.fast import Times
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Constant, Default, Rule
 from compat.text.json import dumps

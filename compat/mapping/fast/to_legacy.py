@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from compat.mapping.compiled.refused import REFUSED, Declined
-from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.types import session_types
+from compat.mapping.fast.refused import REFUSED, Declined
+from compat.mapping.fast.times import Times
+from compat.mapping.fast.types import session_types
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Latest, LookedUp, Rule, SessionText, Time, legacy_id
 from compat.schemas.student import CARRIED_KEY, RULES

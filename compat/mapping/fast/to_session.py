@@ -16,10 +16,9 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from compat.errors import ConfigurationError
-from compat.mapping.compiled.odd_fields import has_negative_zero
-from compat.mapping.compiled.refused import Declined
-from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.types import struct
+from compat.mapping.fast.refused import Declined
+from compat.mapping.fast.times import Times
+from compat.mapping.fast.types import has_negative_zero, struct
 from compat.schemas import COLUMNS
 from compat.schemas.rules import FIRST_SURROGATE, Constant, Default, Latest, Rule, SessionText, Time
 from compat.schemas.student import CARRIED_KEY, RULES, exact_rules

@@ -1,4 +1,4 @@
-"""Whole pages of sessions to legacy records, a column at a time.
+"""Pages of sessions as legacy pages, column by column, joined from pieces that were laid out before.
 
 A session that carries nothing differs from the next one in a dozen places: its record is a text with holes. One that
 carries a record decodes into it, and only its exact fields are looked at.
@@ -7,27 +7,157 @@ carries a record decodes into it, and only its exact fields are looked at.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
+from msgspec.structs import astuple
 
-from compat.mapping.compiled.layout import Layout, json_column
-from compat.mapping.compiled.page_columns import PageColumns, Pieces
-from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.to_legacy import LegacyView, string_of
-from compat.mapping.compiled.written_times import PIECES_OF_TIME, WrittenTimes
+from compat.mapping.fast.times import Times
+from compat.mapping.fast.to_legacy import LegacyView, string_of
+from compat.mapping.fast.written_times import PIECES_OF_TIME, Written, WrittenTimes
 from compat.schemas import COLUMNS
-from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, SessionText
+from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, SessionText, legacy_ids
 from compat.schemas.rules import Time as SameTime
 from compat.schemas.student import CARRIED_KEY, RULES, exact_rules
 
-__all__ = ["LegacyPages"]
+__all__ = [
+    "Layout",
+    "LegacyPages",
+    "PageColumns",
+    "json_column",
+]
 
 _encode = msgspec.json.Encoder().encode
+_lines = msgspec.json.Encoder().encode_lines
+
+
+class Layout:
+    """Writes arrays of records.
+
+    Args:
+        parts: the text of one record, in order: constants, and the number of pieces that make up a hole.
+    """
+
+    def __init__(self, parts: Iterable[bytes | int]) -> None:
+        self._record = [b""]
+        self._holes: list[int] = []
+        for part in parts:
+            if isinstance(part, bytes):
+                self._record[-1] += part
+                continue
+            for _ in range(part):
+                self._holes.append(len(self._record))
+                self._record.append(b"")
+            self._record.append(b"")
+        # Every record brings the comma before it; the first one's is taken away again.
+        self._record[0] = b"," + self._record[0]
+
+    def page(self, columns: Iterable[Sequence[bytes]], count: int, around: tuple[bytes, bytes]) -> bytes:
+        """Records between two texts, put together at once.
+
+        Args:
+            columns: the pieces of each hole, in order, a piece for each record.
+            count: how many records, one at least.
+            around: what stands before the first record, and after the last.
+        """
+        pieces = self._pieces(columns, count)
+        pieces[0] = around[0] + pieces[0][1:]
+        pieces.append(around[1])
+        return b"".join(pieces)
+
+    def records(self, columns: Iterable[Sequence[bytes]], count: int) -> list[bytes]:
+        """The records one by one, as :meth:`page` has them."""
+        pieces, stride = self._pieces(columns, count), len(self._record)
+        return [b"".join(pieces[start : start + stride])[1:] for start in range(0, len(pieces), stride)]
+
+    def _pieces(self, columns: Iterable[Sequence[bytes]], count: int) -> list[bytes]:
+        pieces, stride = self._record * count, len(self._record)
+        for place, column in zip(self._holes, columns, strict=True):
+            pieces[place::stride] = column
+        return pieces
+
+
+def json_column(values: Sequence[Any]) -> list[bytes]:
+    """Values as JSON.
+
+    Raises:
+        ValueError: a text that is no Unicode.
+        TypeError: a value that JSON does not have.
+    """
+    # In JSON a line break is escaped, so that each line is one value; one that is kept as its text may have blanks.
+    lines = _lines(values).split(b"\n")[:-1]
+    if len(lines) == len(values):
+        return lines
+    return [bytes(value).replace(b"\n", b" ") if type(value) is Raw else _encode(value) for value in values]
+
+
+Pieces = Sequence[Sequence[bytes]]
+
+
+class PageColumns:
+    """Columns of a page; each is worked out once.
+
+    Args:
+        sessions: as the compiled form decodes them; one at least.
+        nothing: what stands for the metadata of a session that has none.
+        times: writes times.
+
+    Attributes:
+        live: the sessions' own fields by name.
+        metadata: what the compiled form looks at in their metadata, by key; UNSET where it is absent.
+    """
+
+    def __init__(self, sessions: Sequence[Any], nothing: Any, times: WrittenTimes) -> None:
+        self.live = _by_column(sessions)
+        held = self.live["metadata"]
+        self.metadata = _by_column([nothing if one is None else one for one in held] if None in held else held)
+        self._times = times
+        self._written: dict[str, Written] = {}
+
+    def ids(self, source: str) -> list[int]:
+        """Legacy ids."""
+        return legacy_ids(self.live[source])
+
+    def exams(self, source: str, exam: Callable[[str], int]) -> list[int]:
+        """Exam ids.
+
+        Raises:
+            ValueError: an application is tied to none.
+        """
+        found = {application: exam(application) for application in set(self.live[source])}
+        return [found[application] for application in self.live[source]]
+
+    def written(self, source: str) -> Pieces:
+        """A time in the zone, as pieces of JSON."""
+        return self._time(source).pieces
+
+    def latest(self, sources: Sequence[str]) -> Pieces:
+        """The latest of some times in the zone, as pieces of JSON."""
+        return reduce(self._times.latest, map(self._time, sources)).pieces
+
+    def _time(self, source: str) -> Written:
+        if source not in self._written:
+            self._written[source] = self._times.write(self.live[source])
+        return self._written[source]
+
+    def looked_up(self, key: str, people: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """Metadata's own value, or else the person's."""
+        own = self.metadata[key]
+        if UNSET in own:
+            own = [person.get(key) if value is UNSET else value for value, person in zip(own, people, strict=True)]
+        return own
+
+
+def _by_column(records: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    names = records[0].__struct_fields__
+    return dict(zip(names, zip(*map(astuple, records), strict=True), strict=True))
+
+
 People = Sequence[Mapping[str, Any]]
 Hole = Callable[[PageColumns, People], Pieces]
 _AROUND = (b'{"students":[', b"]}")

@@ -13,7 +13,7 @@ from operator import gt
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
-from compat.mapping.compiled.times import Times, remembered
+from compat.mapping.fast.times import Times, remembered
 
 __all__ = ["PIECES_OF_TIME", "Written", "WrittenTimes"]
 

@@ -1,4 +1,4 @@
-"""Pages checked, cut and read by column in C, without an object for any value that nobody asks for.
+"""Pages as the extension in C reads them, and their records as spans of the body.
 
 The extension is optional. Where it was not built or is switched off, and for whatever it does not take, the typed
 decoders do the same in Python; both agree (law 5).
@@ -10,12 +10,12 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from msgspec import UNSET
 
-from compat.mapping.compiled.scanned_rows import ScannedRows
-from compat.schemas.fields import Typed
+if TYPE_CHECKING:
+    from compat.schemas.fields import Typed
 
 __all__ = [
     "ANY",
@@ -26,11 +26,50 @@ __all__ = [
     "REQUIRED",
     "PageScanner",
     "Scanned",
+    "ScannedRows",
     "Within",
     "extension",
     "in_use",
     "types_of",
 ]
+
+
+class ScannedRows(Sequence[bytes]):
+    """The records of a body, as texts that are cut out when they are asked for.
+
+    Args:
+        body: the text that they are in.
+        spans: where each begins and ends.
+        values: by column, a value for each record: what Python has for an integer, a boolean, a string or null; the
+            text, as bytes, for any other, a long integer and a string with an escape; UNSET where it is absent.
+    """
+
+    def __init__(self, body: bytes, spans: Sequence[tuple[int, int]], values: Mapping[str, Sequence[Any]]) -> None:
+        self._body = body
+        self._spans = spans
+        self.values_by_column = values
+
+    @property
+    def size(self) -> int:
+        """Bytes of all records."""
+        return sum(end - begin for begin, end in self._spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ScannedRows: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | ScannedRows:
+        if isinstance(index, slice):
+            cut = {name: values[index] for name, values in self.values_by_column.items()}
+            return ScannedRows(self._body, self._spans[index], cut)
+        begin, end = self._spans[index]
+        return self._body[begin:end]
+
 
 NO_EXTENSIONS = "EXAM_COMPAT_NO_EXTENSIONS"
 """The environment variable that switches the extension off, with any value but the empty one."""
@@ -50,7 +89,7 @@ def extension() -> ModuleType | None:
     if os.environ.get(NO_EXTENSIONS):
         return None
     try:
-        from compat.mapping.compiled import _pagescan
+        from compat.mapping.fast import _pagescan
     except ImportError:
         return None
     return _pagescan

@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, Raw
 
-from compat.mapping.compiled.odd_fields import typed_values
-from compat.mapping.compiled.refused import Declined
-from compat.mapping.compiled.time_columns import TimeColumns
-from compat.mapping.compiled.times import Times
-from compat.mapping.compiled.to_legacy import one_each
-from compat.mapping.compiled.types import CARRIED_PATH, OWN_PATH
+from compat.mapping.fast.refused import Declined
+from compat.mapping.fast.times import TimeColumns, Times
+from compat.mapping.fast.to_legacy import one_each
+from compat.mapping.fast.types import CARRIED_PATH, OWN_PATH, typed_values
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Typed
 from compat.schemas.rules import (

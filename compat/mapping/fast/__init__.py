@@ -1,0 +1,51 @@
+"""The declarations as typed decoders and encoders: what the schemas check, at the speed of parsing (law 5)."""
+
+from typing import TYPE_CHECKING
+
+from compat.mapping.fast.refused import REFUSED
+
+if TYPE_CHECKING:
+    from compat.mapping.fast.columns import SessionColumns
+    from compat.mapping.fast.pages import LegacyPages
+    from compat.mapping.fast.times import TimeColumns, Times
+    from compat.mapping.fast.to_legacy import LegacyView, joined, one_each
+    from compat.mapping.fast.to_session import SessionPages
+    from compat.mapping.fast.types import OddFields, looked_up_names, student_type
+    from compat.mapping.fast.written_times import WrittenTimes
+else:
+    from compat.lazy import on_first_use
+
+    # Each direction is compiled for those who go it.
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "LegacyPages": "compat.mapping.fast.pages",
+            "LegacyView": "compat.mapping.fast.to_legacy",
+            "OddFields": "compat.mapping.fast.types",
+            "SessionColumns": "compat.mapping.fast.columns",
+            "SessionPages": "compat.mapping.fast.to_session",
+            "TimeColumns": "compat.mapping.fast.times",
+            "Times": "compat.mapping.fast.times",
+            "WrittenTimes": "compat.mapping.fast.written_times",
+            "joined": "compat.mapping.fast.to_legacy",
+            "looked_up_names": "compat.mapping.fast.types",
+            "one_each": "compat.mapping.fast.to_legacy",
+            "student_type": "compat.mapping.fast.types",
+        },
+    )
+
+__all__ = [
+    "REFUSED",
+    "LegacyPages",
+    "LegacyView",
+    "OddFields",
+    "SessionColumns",
+    "SessionPages",
+    "TimeColumns",
+    "Times",
+    "WrittenTimes",
+    "joined",
+    "looked_up_names",
+    "one_each",
+    "student_type",
+]
