@@ -3,8 +3,9 @@
 An attribute's default is the stand-in of its rule, so that filling a record in is nothing but decoding it; a
 stand-in that depends on the session is UNSET, and is filled in afterwards.
 
-Which field holds another type is read off the decoder's own error. From then on a decoder is used that keeps this field as its
-text, which costs no more than reading it. One decoder is in use at a time, and each field is found out once.
+Which field holds another type is read off the decoder's own error. From then on a decoder is used that keeps this
+field as its text, which costs no more than reading it. One decoder is in use at a time, and each field is found out
+once.
 """
 
 from __future__ import annotations
