@@ -178,3 +178,22 @@ def test_the_shim_stays_where_it_may_be_needed(old: str, reason: str) -> None:
     found = rewritten(old)
     assert found.code == old
     assert any(reason in each.reason and not each.needed for each in found.left), found.left
+
+
+def test_with_the_shim_goes_what_only_it_read() -> None:
+    old = (
+        'import compat\n\npath = "a.toml"\nname = path.strip()\nconfig = compat.load_config(name)\n'
+        "KEPT = compat.load_config(path)\ncompat.install(config)\ncompat.install(KEPT)\n"
+    )
+    code = settled(old).code
+    assert "install" not in code
+    assert "config = " not in code
+    assert "name = " not in code
+    # Another module may import it, and it reads the path.
+    assert 'path = "a.toml"\n' in code
+    assert "KEPT = compat.load_config(path)\n" in code
+    shown = settled(old + "print(name)\n").code
+    assert "name = path.strip()\n" in shown
+    assert "config = " not in shown
+    asked = settled(old.replace("path.strip()", "input()")).code
+    assert "name = input()\n" in asked

@@ -99,8 +99,8 @@ def handed_to(module: Module, argument: cst.Arg) -> tuple[Assignment, Sequence[c
     if function is None or calls is None or argument.star:
         told = module.code(call.func) if isinstance(call, cst.Call) else "something"
         raise Unsure(f"it is handed to `{told}`, which is not followed", "rewrite that too, by hand", argument)
-    bound = [bind(each, function).values for each in calls]
-    mine = bind(call, function).values if isinstance(call, cst.Call) else {}
+    bound = [bind(each, function) for each in calls]
+    mine = bind(call, function) if isinstance(call, cst.Call) else {}
     name = next((name for name, value in mine.items() if value is argument.value), "")
     scope = module.scope(function.body)
     found = [each for each in scope[name] if isinstance(each, Assignment)] if scope is not None and name else []

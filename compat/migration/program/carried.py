@@ -223,7 +223,7 @@ class Carrier:
 def _bound_to(call: cst.Call, function: cst.FunctionDef, name: str, is_method: bool) -> cst.BaseExpression | None:
     given = [cst.Arg(cst.Name("self")), *call.args] if is_method else list(call.args)
     plain = [each for each in given if each.star != "**"]
-    return bind(call.with_changes(args=plain), function).values.get(name)
+    return bind(call.with_changes(args=plain), function).get(name)
 
 
 def _only_looks_up(module: Module, node: cst.BaseExpression) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import libcst as cst
@@ -14,7 +14,6 @@ from libcst.metadata import Assignment, ImportAssignment
 from compat.migration.program.module import Module, Unsure
 
 __all__ = [
-    "Bound",
     "Defined",
     "Program",
     "bind",
@@ -291,23 +290,8 @@ def _in_class_body(module: Module, statement: cst.CSTNode) -> bool:
     return isinstance(module.parent(block) if block is not None else None, cst.ClassDef)
 
 
-@dataclass(frozen=True)
-class Bound:
-    """What the parameters of a function get in one call.
-
-    Attributes:
-        values: parameter to expression; a default where the call gives none.
-        rest: what goes into the parameter of the form ``**rest``.
-        rest_name: that parameter, or empty.
-    """
-
-    values: dict[str, cst.BaseExpression]
-    rest: dict[str, cst.BaseExpression] = field(default_factory=dict)
-    rest_name: str = ""
-
-
-def bind(call: cst.Call, function: cst.FunctionDef) -> Bound:
-    """Tie a call's arguments to the function's parameters.
+def bind(call: cst.Call, function: cst.FunctionDef) -> dict[str, cst.BaseExpression]:
+    """Parameter to what it gets in a call, a default where the call gives none.
 
     Raises:
         Unsure: an argument is starred, or fits no parameter.
@@ -318,7 +302,6 @@ def bind(call: cst.Call, function: cst.FunctionDef) -> Bound:
     plain = [*parameters.posonly_params, *parameters.params]
     every = [*plain, *parameters.kwonly_params]
     values: dict[str, cst.BaseExpression] = {each.name.value: each.default for each in every if each.default}
-    rest: dict[str, cst.BaseExpression] = {}
     names = {each.name.value for each in every}
     for place, argument in enumerate(call.args):
         if argument.star:
@@ -329,12 +312,9 @@ def bind(call: cst.Call, function: cst.FunctionDef) -> Bound:
             values[plain[place].name.value] = argument.value
         elif argument.keyword.value in names:
             values[argument.keyword.value] = argument.value
-        else:
-            rest[argument.keyword.value] = argument.value
-    starred = parameters.star_kwarg
-    if rest and starred is None:
-        raise Unsure(f"{function.name.value} is called with an argument that it does not take", _NAMED, call)
-    return Bound(values, rest, starred.name.value if starred else "")
+        elif parameters.star_kwarg is None:
+            raise Unsure(f"{function.name.value} is called with an argument that it does not take", _NAMED, call)
+    return values
 
 
 def keyword(call: cst.Call, name: str) -> cst.BaseExpression | None:

@@ -22,7 +22,7 @@ from libcst.metadata import (
     ScopeProvider,
 )
 
-__all__ = ["Module", "Unsure", "is_loop"]
+__all__ = ["Module", "Unsure"]
 
 _Node = TypeVar("_Node", bound=cst.CSTNode)
 Function = cst.FunctionDef
@@ -136,7 +136,7 @@ class Module:
         for above in self.above(node):
             if isinstance(above, cst.FunctionDef | cst.Lambda | cst.ClassDef):
                 break
-            if is_loop(above):
+            if _is_loop(above):
                 found.append(above)
         return found
 
@@ -241,6 +241,6 @@ class Module:
         return values[0] if len(values) == 1 and self.within(values[0], owner) else None
 
 
-def is_loop(node: cst.CSTNode) -> bool:
+def _is_loop(node: cst.CSTNode) -> bool:
     """Whether what is in a node may run more than once."""
     return isinstance(node, cst.For | cst.While | cst.CompFor)
