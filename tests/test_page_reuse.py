@@ -210,3 +210,12 @@ def test_a_copy_and_a_pickle_begin_with_none() -> None:
     assert (shim._pages.size > 0) == (extension() is not None)
     for other in (copy.copy(shim), pickle.loads(pickle.dumps(shim))):  # noqa: S301 - made here
         assert other._pages.size == 0
+
+
+def test_what_reads_a_page_shows_nothing_of_its_query() -> None:
+    kept = KeptPages(1 << 20, lambda page, body: 0)
+    decode = kept.decoder(("nightly", "Ada Lovelace"), bytes)
+    assert decode(b"page of Ada") == b"page of Ada"
+    assert kept.size > 0
+    assert "Ada" not in f"{decode!r} {kept.held(('nightly', 'Ada Lovelace'))!r}"
+    kept.renew()

@@ -152,7 +152,8 @@ class _Reader(PageReader):
     """Reads the pages of one caller's query."""
 
     pages: KeptPages
-    key: Hashable
+    # It holds a caller's filter, which may name a person.
+    key: Hashable = field(repr=False)
     whole: Decode
 
     def __call__(self, body: bytes) -> Any:
