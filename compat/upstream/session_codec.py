@@ -160,7 +160,8 @@ class SessionCodec(Codec):
             if exam_id is not None and {*exams.values()} != {exam_id}:
                 places = [place for place, application in enumerate(applications) if exams[application] == exam_id]
             values = {} if exam_id is None else self._columns_of(tuple(names), at, places, person, exam_id)
-        except REFUSED:
+        except (*REFUSED, UpstreamError):
+            # One by one, the first record that is wrong is named, whatever the order of the columns.
             return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
         keys, surrogates = _keyed(ids)
         return Columns(keys, surrogates, places, values)

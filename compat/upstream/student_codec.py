@@ -105,7 +105,8 @@ class StudentCodec(Codec):
             found = {name: read(name) for name in names}
             chosen = found if whole else {name: [column[at] for at in places] for name, column in found.items()}
             values = {name: self._column(name, column, keys) for name, column in chosen.items()}
-        except REFUSED:
+        except (*REFUSED, UpstreamError):
+            # One by one, the first record that is wrong is named, whatever the order of the columns.
             return columns_of(self.scan(rows, exam_id, names, person), exam_id, names)
         return Columns(ids, {}, places, values)
 

@@ -90,6 +90,15 @@ def test_student_sessions_by_column(page: list[tuple[dict[str, Any], dict[str, A
     same_columns(StudentCodec(SETTINGS), rows, names, {})
 
 
+@pytest.mark.parametrize("names", [("in_setup", "current_exam_mode"), ("current_exam_mode", "in_setup")])
+def test_the_first_record_that_is_wrong_is_named(names: tuple[str, str]) -> None:
+    """Not the first column of which any record is wrong: otherwise the order of a filter would change the message."""
+    records = [{"id": 1, "exam_id": 17, "current_exam_mode": {}}, {"id": 2, "exam_id": 17, "in_setup": {}}]
+    rows = [json.dumps(record).encode() for record in records]
+    with pytest.raises(UpstreamError, match="student session 1 has no string in 'current_exam_mode'"):
+        StudentCodec(SETTINGS).columns(rows, 17, names, {})
+
+
 def wanted(plan: Plan, row: Row) -> bool:
     """Whether a record matches, by what a condition means for one value."""
     query = plan.query
