@@ -11,6 +11,8 @@ import atexit
 import os
 import sys
 
+import exam_compat_uncaught
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
     from collections.abc import Callable, Sequence
@@ -71,6 +73,7 @@ def begin() -> None:
         return
     _keep_configuration()
     _watch_run()
+    exam_compat_uncaught.watch(say)
     loaded = sys.modules.get("requests")
     if loaded is None:
         sys.meta_path.insert(0, _AfterRequests())
@@ -174,8 +177,9 @@ def _begin_shim(module: ModuleType) -> None:
     try:
         from compat.entrances.run import begin as begin_runner
 
-        begin_runner(say, caught)
+        begin_runner(say, caught, exam_compat_uncaught.end)
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
+        exam_compat_uncaught.end()
         say(f"the shim cannot be loaded ({type(error).__name__}: {error}); calls go out as they were")
 
 

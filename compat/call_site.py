@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +26,7 @@ import requests
 import urllib3
 
 from compat.processes import ForkLock
+from exam_compat_uncaught import kind_of
 
 __all__ = [
     "CallSite",
@@ -211,34 +211,18 @@ def _starts_a_child(frame: FrameType, within: FrameType | None) -> bool:
     )
 
 
-def _folders(*paths: str | None) -> tuple[str, ...]:
-    return tuple({path.rstrip(os.sep) + os.sep for path in paths if path})
-
-
 def _folder_of(file: str | None) -> str:
-    return os.path.dirname(file or "")
+    return os.path.dirname(file or "") + os.sep
 
 
-_OURS = (
-    *_folders(_folder_of(__file__), _folder_of(requests.__file__), _folder_of(urllib3.__file__)),
-    deprecation.__file__,
-)
-_EXAMPLE = os.path.join(_folder_of(__file__), "cli", "example") + os.sep
-"""The one script that is shipped with the package: it is a user's in all but its place."""
-_STANDARD_LIBRARY = _folders(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-_MULTIPROCESSING = tuple(f"{folder}multiprocessing{os.sep}" for folder in _STANDARD_LIBRARY)
-# A script there is the generated start of an installed command.
-_INSTALLED = _folders(*(sysconfig.get_path(name) for name in ("purelib", "platlib", "scripts")))
-_PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+# What stands between a script and its call in any case is no place that a line is looked for in.
+_PASSED_OVER = (_folder_of(requests.__file__), _folder_of(urllib3.__file__), deprecation.__file__)
+_MULTIPROCESSING = os.path.join(os.path.dirname(os.__file__), "multiprocessing") + os.sep
 
 
 @functools.lru_cache(maxsize=_KNOWN_FILES)
 def _kind(filename: str) -> str:
-    if filename.startswith(_OURS):
-        return "user" if filename.startswith(_EXAMPLE) else "ours"
-    if filename.startswith(_INSTALLED) or any(part in filename for part in _PACKAGES):
-        return "installed"
-    return "standard" if filename.startswith((*_STANDARD_LIBRARY, "<frozen ")) else "user"
+    return "ours" if filename.startswith(_PASSED_OVER) else kind_of(filename)
 
 
 def same_file(seen: str, path: str) -> bool:

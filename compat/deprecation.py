@@ -71,10 +71,12 @@ class Notices:
     Attributes:
         say: writes a line to standard error.
         caught: called at each deprecated call; None where nobody is told.
+        ended: called where no call is answered any more; None likewise.
     """
 
     say: Callable[[str], object] = say_once
     caught: Callable[[], object] | None = None
+    ended: Callable[[], object] | None = None
 
 
 notices = Notices()

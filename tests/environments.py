@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 DISTRIBUTION = "exam-students-compat"
 _SOURCES = ("compat", "README.md", "LICENSE", "MANIFEST.in", "pyproject.toml", "setup.cfg", "setup.py")
-_STARTUP = ("exam_compat_startup.py", "exam-students-compat.pth")
+_STARTUP = ("exam-students-compat.pth", *(path.name for path in ROOT.glob("exam_compat_*.py")))
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.so")
 
 

@@ -26,8 +26,8 @@ class Copy:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(PACKAGE, folder / "compat", ignore=shutil.ignore_patterns("__pycache__"))
-        startup = PACKAGE.parent / "exam_compat_startup.py"
-        shutil.copy(startup, folder)
+        for beside in PACKAGE.parent.glob("exam_compat_*.py"):
+            shutil.copy(beside, folder)
 
     def add_row(self, path: str, before: str, row: str) -> None:
         """Write a row before the one place that holds a text."""

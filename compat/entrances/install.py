@@ -93,8 +93,11 @@ def uninstall() -> None:
             _hand_to_mockers(_ours, _before)
             _ours = _before = None
     from compat.call_site import forget_thread_origins
+    from compat.deprecation import notices
 
     forget_thread_origins()
+    if notices.ended is not None:
+        notices.ended()
 
 
 def _configured() -> Configuration:

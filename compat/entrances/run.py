@@ -54,14 +54,15 @@ _READS = ("GET", "HEAD")
 _PACKAGE = Path(__file__).parents[1]
 
 
-def begin(say: Callable[[str], object], caught: Callable[[], object]) -> None:
+def begin(say: Callable[[str], object], caught: Callable[[], object], ended: Callable[[], object]) -> None:
     """Let the deprecated calls of this process be answered as the configuration says.
 
     Args:
         say: writes a line to standard error.
         caught: called at each deprecated call.
+        ended: called where no call is answered any more.
     """
-    notices.say, notices.caught = say, caught
+    notices.say, notices.caught, notices.ended = say, caught, ended
     # The script is not edited, and threads of its own are a part of it.
     note_thread_origins()
     install_at_first_call(_configured)
@@ -74,6 +75,8 @@ def _configured() -> ExamStudentsAdapter | None:
             raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
         return ForgivingAdapter(configuration.legacy_base_url, configuration)
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
+        if notices.ended is not None:
+            notices.ended()
         notices.say(f"{_told(error)}; calls go out as they were")
         return None
 
