@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,22 +61,33 @@ def main() -> None:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
     if given.write and given.names:
         parser.error("--write keeps the results of one run of all: leave the names out")
-    reports = []
+    reports: list[Report] = []
+    failed: list[str] = []
     for name in given.names or claims:
-        reports.append(claims[name](given.rounds))
+        # The others take half an hour, and need not be measured again for it.
+        try:
+            reports.append(claims[name](given.rounds))
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+            continue
         print(reports[-1].markdown(), flush=True)
     print(versions())
     if given.write:
-        write(reports, f"{' --full' if given.full else ''} --rounds {given.rounds}")
+        write(reports, f"{' --full' if given.full else ''} --rounds {given.rounds}", failed)
+    if failed:
+        sys.exit(f"not measured: {', '.join(failed)}")
 
 
-def write(reports: list[Report], options: str) -> None:
+def write(reports: list[Report], options: str, failed: list[str]) -> None:
     """Keep the results of a run."""
     # Only here is matplotlib needed.
     from benchmarks.plot import draw
 
     head = _HEAD.format(options=options)
-    sections = [*(report.markdown() for report in reports), f"## Versions\n\n{versions()}"]
+    sections = [report.markdown() for report in reports]
+    sections += [f"## Not measured: {name}\n\nIt ended with an error in this run.\n" for name in failed]
+    sections.append(f"## Versions\n\n{versions()}")
     _RESULTS.write_text(head + "\n".join(sections), encoding="utf-8")
     draw(reports, _PLOT)
 

@@ -264,7 +264,7 @@ def _report(found: _Measured) -> Report:
                 way, values = f"{peer} / {_GATEWAY}", [1 / value for value in values]
             figures.append(Figure(f"processor time, {way}, {size} records", target, values))
 
-    for size, most in zip(SIZES, ("at most 1.6", "at most 3.5"), strict=True):
+    for size, most in zip(SIZES, ("at most 2.0", "at most 2.0"), strict=True):
         versus(_BYTES, size, most)
         versus(_BYTES_BY_LIBRARY, size, "")
         versus(_PASSING, size, "")
@@ -272,9 +272,9 @@ def _report(found: _Measured) -> Report:
             values = [translation / passing for passing, translation in found.translations[size]]
             figures.append(Figure(f"processor time, the translation by itself / {_BYTES}, {size} records", "", values))
     for size in SIZES:
-        versus("FastAPI + Cadwyn", size, "at most 0.2")
+        versus("FastAPI + Cadwyn", size, "at most 0.15")
     versus("mitmproxy addon", 30, "at most 0.25")
-    versus("mitmproxy addon", 300, "at most 0.5")
+    versus("mitmproxy addon", 300, "at most 0.3")
     for size in SIZES:
         versus("Flask + requests + marshmallow", size, "at most 0.1")
     for size in SIZES:

@@ -8,7 +8,7 @@ from benchmarks.sessions_page import measured
 
 def main(rounds: int = ROUNDS) -> Report:
     """Measure."""
-    return measured(born_old=False, target="at most 1.5", rounds=rounds)
+    return measured(born_old=False, target="at most 0.6", rounds=rounds)
 
 
 if __name__ == "__main__":
