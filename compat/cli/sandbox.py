@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +15,15 @@ import click
 from compat.cli.console import address_options, say, show_table
 from compat.cli.files import whole_file
 from compat.cli.program import INTERRUPTED
+from compat.errors import ConfigurationError
+from compat.settings_checks import checked_url
 from compat.testing.sandbox import Fault, Sandbox
 from compat.testing.sandbox.sandbox import PUSHDOWNS
 
 __all__ = ["sandbox"]
 
 _KINDS = ("student_sessions", "paginated_sessions")
+_INTERRUPT = "Ctrl-C."
 _MARK = "# Written by exam-compat sandbox, and good while that sandbox runs.\n"
 
 
@@ -35,9 +42,17 @@ def _read_pushdown(context: click.Context, parameter: click.Parameter, value: st
     return names
 
 
+def _read_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value if value is None else checked_url("--legacy-url", value)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command()
 @click.option("--students", type=click.IntRange(min=0), default=120, show_default=True, help="Over all exams.")
-@click.option("--exams", type=click.IntRange(min=1), default=3, show_default=True, help="From exam 17 upwards.")
+@click.option("--exams", type=click.IntRange(min=1), default=3, show_default=True, help="How many.")
+@click.option("--first-exam", type=click.IntRange(min=1), default=17, show_default=True, help="The first exam's id.")
 @click.option("--seed", type=int, default=2018, show_default=True, help="The same seed, the same data.")
 @address_options("The address to listen at.", 9300)
 @click.option("--latency", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Before every answer.")
@@ -54,17 +69,25 @@ def _read_pushdown(context: click.Context, parameter: click.Parameter, value: st
 )
 @click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], show_default=True, help="Of the configuration.")
 @click.option("--fan-out", is_flag=True, help="Paginated sessions are read user by user, from a roster.")
+@click.option("--legacy-url", metavar="URL", callback=_read_url, help="The address that your scripts call.")
 @click.option("--write-config", type=click.Path(path_type=Path, dir_okay=False), help="Write the configuration.")
-def sandbox(kind: str, fan_out: bool, write_config: Path | None, **options: Any) -> int:
+@click.option("--background", is_flag=True, help="Return as soon as it serves; not on Windows.")
+def sandbox(
+    kind: str, fan_out: bool, legacy_url: str | None, write_config: Path | None, background: bool, **options: Any
+) -> int:
     """Serve the old endpoint and both successors until Ctrl-C.
 
-    One generated data set lies behind all three. The newer ones can be slow, short of breath (--clamp) and
-    faulty: --fault 503:0.1 lets one request in ten fail; a KIND is a status from 400 to 599, cut, cut-chunked,
-    truncated, html, reset or slow. The credentials that it prints are its own, and end with it.
+    All three serve the same generated students. The successors can be slow (--latency), give short pages (--clamp)
+    and fail: --fault 503:0.1 lets one request in ten fail. A KIND is a status from 400 to 599, cut, cut-chunked,
+    truncated, html, reset or slow. The credentials are drawn anew at each start.
+
+    To try a script of yours, give the address that it calls (--legacy-url) and the exam that it asks for
+    (--first-exam). exam-compat run then answers its calls from here.
 
     \b
     Examples:
       exam-compat sandbox
+      exam-compat sandbox --background --write-config exam-compat.toml --legacy-url https://acme.proctorexam.com
       exam-compat sandbox --write-config exam-compat.toml --kind paginated_sessions
       exam-compat sandbox --students 5000 --clamp 50 --fault 503:0.05 --fault cut:0.05 --latency 0.1
     """
@@ -75,15 +98,35 @@ def sandbox(kind: str, fan_out: bool, write_config: Path | None, **options: Any)
     except ValueError as error:
         # Each option is right by itself; only all faults together can be too many.
         raise click.UsageError(str(error)) from None
+
+    serve = partial(
+        _serve,
+        served,
+        f"--host {options['host']} --port {options['port']}",
+        lambda: served.toml(kind, fan_out, legacy_url),
+        write_config,
+    )
+    return _in_background(serve) if background else serve()
+
+
+def _serve(
+    served: Sandbox,
+    address: str,
+    toml: Callable[[], str],
+    write_config: Path | None,
+    let_go: Callable[[], None] | None = None,
+) -> int:
     try:
         served.start()
     except OSError as error:
         raise click.ClickException(
-            f"--host {options['host']} --port {options['port']}: {error.strerror or error}; "
-            "take another port, or --port 0 for any free one."
+            f"{address}: {error.strerror or error}; take another port, or --port 0 for any free one."
         ) from None
     try:
-        _introduce(served, served.toml(kind, fan_out), write_config)
+        ends = f"you type: kill {os.getpid()}" if let_go else _INTERRUPT
+        _introduce(served, ends, toml(), write_config)
+        if let_go:
+            let_go()
         served.serve_forever()
     finally:
         served.stop()
@@ -91,8 +134,42 @@ def sandbox(kind: str, fan_out: bool, write_config: Path | None, **options: Any)
     return INTERRUPTED
 
 
-def _introduce(served: Sandbox, toml: str, write_config: Path | None) -> None:
-    say(f"Serving at {served.base_url} until Ctrl-C.\n")
+def _in_background(serve: Callable[..., int]) -> int:
+    """Fork, and let the child serve; the parent returns when it does, with status 0, or with that of its failure.
+
+    Raises:
+        click.UsageError: the system cannot fork.
+    """
+    if not hasattr(os, "fork"):
+        raise click.UsageError("--background is not possible on this system: start the sandbox in a second terminal.")
+    sys.stdout.flush()
+    heard, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(heard)
+        # Ctrl-C in the terminal, and the terminal's end, do not reach a session of its own.
+        os.setsid()
+        return serve(lambda: _let_go(told))
+    os.close(told)
+    with open(heard, "rb") as pipe:
+        if pipe.read():
+            return 0
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _let_go(told: int) -> None:
+    """Tell the parent, and give up the terminal's streams: nobody who reads them waits for this process."""
+    sys.stdout.flush()
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+    os.write(told, b".")
+    os.close(told)
+
+
+def _introduce(served: Sandbox, ends: str, toml: str, write_config: Path | None) -> None:
+    say(f"Serving at {served.base_url} until {ends}\n")
     sizes = Counter(entry.exam.id for entry in served.dataset.entries())
     rows = [(str(exam.id), exam.kind, exam.application_id, str(sizes[exam.id])) for exam in served.dataset.exams]
     show_table(("exam", "kind", "applicationId", "students"), rows)
@@ -104,7 +181,7 @@ def _introduce(served: Sandbox, toml: str, write_config: Path | None) -> None:
         say(toml)
     else:
         _write_config(write_config, toml)
-        say(f"The configuration is in {write_config}. In another terminal:")
+        say(f"The configuration is in {write_config}. Try it{' in another terminal' if ends == _INTERRUPT else ''}:")
         say(f"    exam-compat --config {write_config} get {rows[0][0]} --limit 5")
         say(f"    exam-compat --config {write_config} serve")
 

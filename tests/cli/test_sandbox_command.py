@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -113,3 +114,62 @@ def test_wrong_options_are_named(invoke: Invoke, arguments: tuple[str, ...], sai
     result = invoke("sandbox", *arguments)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def _stops(port: str) -> bool:
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", int(port))):
+                return True
+        time.sleep(0.02)
+    return False
+
+
+@posix
+def test_in_the_background_it_serves_when_the_command_ends(
+    environment: dict[str, str], invoke: Invoke, tmp_path: Path
+) -> None:
+    path = tmp_path / "exam-compat.toml"
+    command = [*COMMAND, "sandbox", "--background", "--port", "0", "--first-exam", "4242", "--write-config", str(path)]
+    # Everything that it says is read to its end: the sandbox that goes on keeps none of the streams.
+    ended = subprocess.run(command, capture_output=True, env=environment, timeout=60, check=False, text=True)
+    (process,) = re.findall(r"^Serving at .* until you type: kill (\d+)$", ended.stdout, flags=re.MULTILINE)
+    try:
+        assert (ended.returncode, ended.stderr) == (0, "")
+        result = invoke("get", "4242")
+        assert result.stderr == "40 of 40 students; page 1 of 1, 300 a page.\n"
+    finally:
+        os.kill(int(process), signal.SIGTERM)
+    assert _stops(re.findall(r"http://127\.0\.0\.1:(\d+)", ended.stdout)[0])
+
+
+@posix
+def test_what_cannot_serve_in_the_background_says_so(environment: dict[str, str]) -> None:
+    with serving(environment) as (_, first):
+        port = re.findall(r"http://127\.0\.0\.1:(\d+)", first)[0]
+        command = [*COMMAND, "sandbox", "--background", "--port", port]
+        ended = subprocess.run(command, capture_output=True, env=environment, timeout=60, check=False, text=True)
+    assert ended.returncode == 1
+    assert f"--host 127.0.0.1 --port {port}: " in ended.stderr
+    assert "take another port, or --port 0 for any free one." in ended.stderr
+
+
+def test_where_no_process_can_be_forked_it_says_what_to_do(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork", raising=False)
+    result = invoke("sandbox", "--background")
+    assert result.exit_code == 2
+    assert "not possible on this system: start the sandbox in a second terminal." in result.stderr
+
+
+def test_the_configuration_names_the_address_that_scripts_call(environment: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "exam-compat.toml"
+    with serving(environment, "--write-config", str(path), "--legacy-url", "https://acme.proctorexam.com/"):
+        written(path)
+    assert 'base_url = "https://acme.proctorexam.com"\ntime_zone' in path.read_text()
+
+
+def test_an_address_that_is_none_is_wrong_usage(invoke: Invoke) -> None:
+    result = invoke("sandbox", "--legacy-url", "acme.proctorexam.com")
+    assert result.exit_code == 2
+    assert "must be an http or https URL" in result.stderr

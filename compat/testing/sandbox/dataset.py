@@ -263,12 +263,12 @@ class Dataset:
             raise EmailTakenError(email)
 
 
-def generate(students: int = 120, exams: int = 3, seed: int = 2018) -> Dataset:
+def generate(students: int = 120, exams: int = 3, seed: int = 2018, first_exam: int = FIRST_EXAM_ID) -> Dataset:
     """The data set of that many records over that many exams; the same seed gives the same data."""
     if students < 0 or exams < 1:
         raise ValueError("A data set needs at least one exam and no fewer than 0 students.")
     random = Random(seed)
-    made_exams = tuple(_make_exam(number, random) for number in range(exams))
+    made_exams = tuple(_make_exam(first_exam, number, random) for number in range(exams))
     sizes = [students // exams + (1 if number < students % exams else 0) for number in range(exams)]
     roster = make_roster(max(sizes) + max(3, students // 4), random)
     order = [number for number, size in enumerate(sizes) for _ in range(size)]
@@ -285,9 +285,9 @@ def generate(students: int = 120, exams: int = 3, seed: int = 2018) -> Dataset:
     return Dataset(made_exams, roster, entries, seed)
 
 
-def _make_exam(number: int, random: Random) -> Exam:
+def _make_exam(first: int, number: int, random: Random) -> Exam:
     application_id = uuid.UUID(int=random.getrandbits(128), version=4)
-    return Exam(FIRST_EXAM_ID + number, str(application_id), KINDS[number % len(KINDS)])
+    return Exam(first + number, str(application_id), KINDS[number % len(KINDS)])
 
 
 def _in_order(roster: tuple[RosterRow, ...], size: int, random: Random) -> list[RosterRow]:

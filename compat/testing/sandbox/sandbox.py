@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from compat.testing.sandbox.context import SCOPE, Context, ReadRequest, SignatureCheck, Tokens, sign
-from compat.testing.sandbox.dataset import generate
+from compat.testing.sandbox.dataset import FIRST_EXAM_ID, generate
 from compat.testing.sandbox.endpoints import Route, find_route
 from compat.testing.sandbox.messages import (
     Call,
@@ -49,6 +49,7 @@ class Sandbox:
         *,
         students: int = 120,
         exams: int = 3,
+        first_exam: int = FIRST_EXAM_ID,
         seed: int = 2018,
         port: int = 0,
         host: str = "127.0.0.1",
@@ -63,7 +64,7 @@ class Sandbox:
         """A sandbox that is not started yet; port 0 takes any free one."""
         if clamp < 1:
             raise ValueError(f"clamp: {clamp} is no page size; it must be at least 1.")
-        self.dataset = generate(students, exams, seed)
+        self.dataset = generate(students, exams, seed, first_exam)
         self.api_token = secrets.token_hex(16)
         self.secret_key = secrets.token_hex(32)
         self.client_id = secrets.token_hex(8)
@@ -173,10 +174,17 @@ class Sandbox:
         """Let every access token end now, earlier than was promised."""
         self._tokens.revoke_all()
 
-    def settings(self, kind: str, fan_out: bool = False) -> dict[str, dict[str, Any]]:
-        """The configuration of a shim over this sandbox; ``fan_out`` reads sessions user by user.
+    def settings(
+        self, kind: str, fan_out: bool = False, legacy_base_url: str | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """The configuration of a shim over this sandbox.
 
         It holds the sandbox's secrets.
+
+        Args:
+            kind: of the upstream.
+            fan_out: read paginated sessions user by user.
+            legacy_base_url: the address whose old calls are answered; None is the sandbox's own old endpoint.
         """
         if kind not in ("student_sessions", "paginated_sessions"):
             raise ValueError(f"{kind!r} is not an upstream: use student_sessions or paginated_sessions.")
@@ -184,14 +192,14 @@ class Sandbox:
         return {
             "upstream": {"kind": kind, "base_url": self.base_url, **upstream},
             "exams": {str(exam.id): exam.application_id for exam in self.dataset.exams},
-            "legacy": {"base_url": self.base_url, "time_zone": self._time_zone},
+            "legacy": {"base_url": legacy_base_url or self.base_url, "time_zone": self._time_zone},
         }
 
-    def toml(self, kind: str, fan_out: bool = False) -> str:
+    def toml(self, kind: str, fan_out: bool = False, legacy_base_url: str | None = None) -> str:
         """The same as the text of a configuration file, and the sandbox's account as one that may call the gateway."""
         caller = {"name": "sandbox", "api_token": self.api_token, "secret_key": self.secret_key}
         # The brackets of a list of tables are twice those of a table.
-        return as_toml({**self.settings(kind, fan_out), "[callers]": caller})
+        return as_toml({**self.settings(kind, fan_out, legacy_base_url), "[callers]": caller})
 
     def _student_sessions(self) -> dict[str, Any]:
         return {
