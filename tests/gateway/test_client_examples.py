@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,13 @@ COMMANDS = (
     ("node", "node_client.mjs"),
     (sys.executable, "python_urllib.py"),
 )
+ELSEWHERE = (
+    (("go", "run"), "go_client.go"),
+    (("java",), "JavaClient.java"),
+    (("php",), "php_client.php"),
+    (("ruby",), "ruby_client.rb"),
+)
+"""Languages whose programs are large: their clients run where they are installed."""
 ASKED = {
     "filter": '{"start_time":{"gte":"2018-07-01"}}',
     "sort": '[{"start_time":"desc"},{"id":"asc"}]',
@@ -39,6 +47,25 @@ def run(command: tuple[str, str], url: str, token: str, secret: str) -> subproce
         capture_output=True,
         encoding="utf-8",
         timeout=120,
+        check=False,
+    )
+
+
+def run_elsewhere(
+    command: tuple[tuple[str, ...], str], url: str, token: str, secret: str
+) -> subprocess.CompletedProcess[str]:
+    (interpreter, *words), script = command
+    found = shutil.which(interpreter)
+    if found is None:
+        pytest.skip(f"no {interpreter} here: {script} is not run")
+    account = {"EXAM_STUDENTS_URL": url, "EXAM_STUDENTS_TOKEN": token, "EXAM_STUDENTS_SECRET": secret}
+    return subprocess.run(
+        [found, *words, str(CLIENTS / script), "17"],
+        # Java reads its environment in the encoding of the locale.
+        env={**os.environ, **account, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=240,
         check=False,
     )
 
@@ -89,3 +116,26 @@ def test_a_key_longer_than_a_block_signs_the_same_everywhere(sandbox: Sandbox, t
         printed = [run(each, base, TOKEN, key) for each in COMMANDS]
     assert [each.returncode for each in printed] == [0, 0, 0]
     assert len({each.stdout for each in printed}) == 1
+
+
+@pytest.mark.parametrize("command", ELSEWHERE, ids=lambda each: each[1])
+def test_a_client_in_another_language_does_the_same(
+    served: Served, sandbox: Sandbox, command: tuple[tuple[str, ...], str], tmp_path: Path
+) -> None:
+    result = run_elsewhere(command, served.base, TOKEN, SECRET)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == expected(served)
+    refused = run_elsewhere(command, served.base, TOKEN, "k" * 200)
+    assert refused.returncode != 0
+    assert "You are not authorized to access this page." in refused.stderr
+    assert "k" * 200 not in refused.stdout + refused.stderr
+    callers = [{"name": "long", "api_token": TOKEN, "secret_key": "ü" * 100}]
+    with running_gateway(written(tmp_path, settings_for(sandbox), callers)) as base:
+        assert run_elsewhere(command, base, TOKEN, "ü" * 100).returncode == 0
+
+
+def test_every_client_of_the_folder_is_run_and_listed() -> None:
+    scripts = {path.name for path in CLIENTS.iterdir() if path.is_file()} - {"README.md"}
+    assert scripts == {script for _, script in (*COMMANDS, *ELSEWHERE)}
+    listed = (CLIENTS / "README.md").read_text(encoding="utf-8")
+    assert not [script for script in scripts if f"({script})" not in listed]
