@@ -108,12 +108,27 @@ def exam_compat_config(exam_compat_sandbox: Sandbox, request: pytest.FixtureRequ
 
 
 @pytest.fixture
-def exam_compat_installed(exam_compat_sandbox: Sandbox, exam_compat_config: Path) -> Iterator[Sandbox]:
-    """The sandbox, with every deprecated ``requests`` call of the process to it answered by the shim."""
-    compat.install(upstream=compat.load_config(exam_compat_config))
+def exam_compat_installed(
+    exam_compat_sandbox: Sandbox, exam_compat_config: Path, request: pytest.FixtureRequest
+) -> Iterator[Sandbox]:
+    """The sandbox, with every deprecated ``requests`` call of the process to it answered by the shim.
+
+    Where a test records too, the recorder answers first, and the shim from the recorder's ``finish()`` on: in
+    whichever order the test names both.
+    """
+    install = partial(compat.install, upstream=compat.load_config(exam_compat_config))
+    recorder: CallRecorder | None = None
+    if "exam_compat_recorder" in request.fixturenames:
+        recorder = request.getfixturevalue("exam_compat_recorder")
+    if recorder is None:
+        install()
+    else:
+        recorder.afterwards = install
     try:
         yield exam_compat_sandbox
     finally:
+        if recorder is not None:
+            recorder.afterwards = None
         compat.uninstall()
 
 
@@ -149,12 +164,17 @@ class CallRecorder:
 
     The old endpoint answers, as in the mode ``shadow``, and the new one is asked behind it.
 
+    Attributes:
+        folder: where the recording is written.
+        afterwards: is called when the recording has ended, where there is something to go on with.
+
     Raises:
         ConfigurationError: nothing says where the old endpoint is.
     """
 
     def __init__(self, configuration: Configuration, folder: Path) -> None:
         self.folder = folder
+        self.afterwards: Callable[[], object] | None = None
         regression = {**configuration.regression, "record": str(folder)}
         self._adapter = compat.install(upstream=replace(configuration, mode="shadow", regression=regression))
         self._ended = False
@@ -171,6 +191,8 @@ class CallRecorder:
             router = self._adapter.router
             settled = router.background.settle(_SETTLING)
             router.close(_SETTLING)
+            if self.afterwards is not None:
+                self.afterwards()
             if not settled or router.dropped:
                 raise AssertionError(
                     f"{router.dropped or 'some'} calls were not recorded: they took too long to compare"

@@ -69,6 +69,26 @@ def test_a_recording_is_made_and_replayed(exam_compat_sandbox, exam_compat_recor
     assert "X-Compat-Answered-By" not in listed(exam_compat_sandbox).headers
 
 
+def both(sandbox, recorder):
+    assert listed(sandbox).headers["X-Compat-Answered-By"] == "legacy"
+    recorder.finish()
+    assert listed(sandbox).headers["X-Compat-Answered-By"] == "new"
+
+
+@pytest.mark.exam_compat(students=7, exams=1)
+def test_recorder_and_shim(exam_compat_recorder, exam_compat_installed):
+    both(exam_compat_installed, exam_compat_recorder)
+
+
+@pytest.mark.exam_compat(students=7, exams=1)
+def test_shim_and_recorder(exam_compat_installed, exam_compat_recorder):
+    both(exam_compat_installed, exam_compat_recorder)
+
+
+def test_neither_of_them_is_left(exam_compat_sandbox):
+    assert "X-Compat-Answered-By" not in listed(exam_compat_sandbox).headers
+
+
 @pytest.mark.exam_compat(students=60, exams=1)
 def test_a_replay_fails_by_what_became_otherwise(exam_compat_sandbox, exam_compat_recorder, exam_compat_replayer):
     def worse(request, answer):
@@ -101,7 +121,7 @@ def test_in_a_suite_of_a_users_own(pytester: pytest.Pytester) -> None:
     pytester.makefile(".ini", pytest=_CONFIGURATION)
     pytester.makepyfile(_SUITE)
     found = pytester.runpytest_subprocess("-n", "2", "--exam-compat-offline", timeout=120)
-    found.assert_outcomes(passed=10, failed=1)
+    found.assert_outcomes(passed=13, failed=1)
     found.stdout.fnmatch_lines(['E*socket.connect() with host "192.0.2.1"*'])
 
 
@@ -132,7 +152,12 @@ def test_the_examples_of_the_page_run(pytester: pytest.Pytester) -> None:
         "@pytest.fixture\ndef our_sessions():\n    return []\n"
     )
     pytester.makeconftest(plugins + payloads)
-    pytester.makepyfile(test_fixtures=fixtures, test_laws=declared)
-    pytester.runpytest_subprocess(timeout=120).assert_outcomes(passed=2)
+    pytester.makepyfile(test_export=fixtures, test_laws=declared)
+    names = [f"test_export.py::{name}" for name in re.findall(r"^def (test_\w+)", fixtures, re.MULTILINE)]
+    for order in (names, names[::-1]):
+        pytester.runpytest_subprocess("test_laws.py", *order, timeout=120).assert_outcomes(passed=len(names) + 1)
+    documented = set(re.findall(r"^\| `(exam_compat_\w+)` \|", page, re.MULTILINE))
+    assert documented == {name for name in dir(pytest_plugin) if name.startswith("exam_compat_")}
+    assert not [name for name in documented if f"({name}" not in fixtures and f", {name}" not in fixtures]
     for name in re.findall(r"`(exam_compat_\w+)`", page):
         assert name == "exam_compat_offline" or hasattr(pytest_plugin, name), name
