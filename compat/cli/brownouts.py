@@ -27,7 +27,7 @@ starts = 2027-03-01T09:00:00
 ends = 2027-03-01T09:15:00"""
 
 
-@click.command(short_help="Show, rehearse and pause planned windows without the old interface.")
+@click.command(short_help="Show, rehearse and pause planned failures of the old interface.")
 @click.argument("action", type=click.Choice(("show", "pause", "resume")), default="show")
 @click.option("--dry-run", is_flag=True, help="Who would fail, told from who called at that time in the last 4 weeks.")
 @now_option
@@ -36,8 +36,8 @@ ends = 2027-03-01T09:15:00"""
 def brownouts(action: str, dry_run: bool, now: datetime | None, as_json: bool) -> None:
     """Show the planned brownouts, or pause and resume all of them without a restart.
 
-    In a brownout deprecated calls get a 410 that says what, until when and what to use instead. --dry-run says of each
-    window that is still to come which callers would meet it.
+    A brownout is a planned window in which deprecated calls get a 410. The answer says until when, and what to use
+    instead. --dry-run names the callers that each coming window would meet.
 
     \b
     Examples:

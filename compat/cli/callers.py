@@ -56,8 +56,9 @@ def callers(
 ) -> None:
     """Show who still makes deprecated calls, who has begun to, and who has gone quiet.
 
-    A caller is one of [[callers]]; where none of their tokens was sent, it is the line of the script that calls, else
-    the user agent. It is quiet when it was not seen for --quiet-days, or for more than three times its usual gap.
+    A caller is an entry of [[callers]], known by its token. Without a known token it is the line of the script that
+    calls, else the user agent. A caller is quiet after --quiet-days without a call, or after more than three times its
+    usual gap.
 
     \b
     Examples:

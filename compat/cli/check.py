@@ -83,13 +83,14 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 def check(**options: Any) -> int:
     """Compare what the old endpoint answered with what the new one does, and say how sure one can be.
 
-    RECORDINGS are files and folders that exam-compat record has made. Where both answers are recorded they are
-    compared; where only the old one is, the new endpoint is asked now. Lists are compared by id.
+    RECORDINGS are files and folders that exam-compat record has made. If both answers are recorded, they are compared.
+    If only the old one is, the new endpoint is asked now. Lists are compared by id.
 
-    A difference is explained by a declared loss of the mapping, a rule in the file of known differences, or drift:
-    what differs is read again, old, new and old, and where the old answers differ from each other the data moved.
+    Three things explain a difference: a declared loss of the mapping, a rule in the file of known differences, and
+    drift. For drift, what differs is read again: old, new, old. If the old answers differ from each other, the data
+    changed meanwhile.
 
-    Without a configuration, or with --offline, nobody is asked.
+    Without a configuration, or with --offline, no endpoint is asked.
 
     Exit status: 0 ready; 1 not ready, or it cannot be read; 3 not enough evidence; 2 wrong usage or configuration.
 

@@ -53,11 +53,11 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @config_option
 def doctor(call: str | None, name: str | None, prompt: bool, sent_at: float | None, as_json: bool) -> int:
-    """Say which way of signing made a refused call's signature, and the smallest change that helps.
+    """Say why a call was refused: how the client signed it, and the smallest change that helps.
 
-    CALL is a curl line, a URL, or the line of the gateway's log; without it, the standard input is read, so that the
-    call is in no list of processes. The secret key comes from the configuration's [[callers]] or from a prompt, never
-    from an argument. What may speak of a person is masked in all that is printed.
+    CALL is a curl line, a URL, or the line of the gateway's log. Without it, the standard input is read; the call then
+    shows in no list of processes. The secret key comes from [[callers]] of the configuration or from a prompt, never
+    from an argument. Personal data is masked in all that is printed.
 
     Exit status: 0 the call would be accepted; 1 it would not, and this says why; 2 nothing explains its signature,
     or wrong usage.

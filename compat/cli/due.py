@@ -34,7 +34,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: str) -> 
         raise click.BadParameter(f"{value!r} is no version such as 2.0.0.") from None
 
 
-@click.command(short_help="Fail where something deprecated has to be gone.")
+@click.command(short_help="Fail if something deprecated has come to its end.")
 @click.option(
     "--days", type=click.IntRange(min=0), default=30, show_default=True, help="Before the sunset that warn; and of use."
 )
@@ -44,9 +44,9 @@ def _version(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @config_option
 def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bool) -> int:
-    """Say what has to be gone: names that this version no longer has, and the old interface after its sunset.
+    """Say what has come to its end: names that this version no longer has, and the old interface after its sunset.
 
-    What the store counted shows whether anybody still uses it. Without a configuration, the names alone are looked at.
+    The counts of the store show whether anybody still uses it. Without a configuration, only the names are looked at.
 
     Exit status: 0 nothing is due; 1 something is, or with --strict soon will be; 2 wrong usage or configuration.
 

@@ -29,7 +29,8 @@ def _category(context: click.Context, parameter: click.Parameter, value: str | N
 def fields(category: str | None, form: str | None) -> None:
     """Show which old field comes from where, where it goes, and what is lost.
 
-    A loss is what a session cannot say that never was a legacy record; values that came from one are carried.
+    A loss is a value that a session cannot hold. A session that was made from a legacy record carries such values, so
+    they are lost only in a session that never was one.
 
     \b
     Examples:

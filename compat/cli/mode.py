@@ -31,9 +31,11 @@ _SOON = "Whatever runs follows within 2 seconds."
 def mode(mode_: str | None, caller: str | None, exam: str | None, clear: bool, as_json: bool) -> None:
     """Show which endpoint answers whom and why, or switch it without a restart.
 
-    MODE is legacy, shadow, canary:25 (a percentage), new or new+fallback. A switch counts over the configuration, and
-    EXAM_COMPAT_MODE in the environment of a process over both; a rule for a caller and an exam counts over one for the
-    caller, that over one for the exam, and that over the one for everyone.
+    MODE is legacy, shadow, canary:25 (a percentage), new or new+fallback.
+
+    EXAM_COMPAT_MODE in the environment of a process counts first, then a switch, then the configuration. Within a
+    switch or the configuration, a rule for a caller and an exam counts first, then one for the caller, then one for
+    the exam, then the one for everyone.
 
     \b
     Examples:

@@ -147,8 +147,8 @@ def program() -> None:
     \b
     First steps:
       exam-compat demo                          see an old script answered from both successors
-      exam-compat sandbox --write-config exam-compat.toml
-      exam-compat get 17 --limit 5              (in a second terminal) ask that sandbox
+      exam-compat sandbox --background --write-config exam-compat.toml
+      exam-compat get 17 --limit 5              ask that sandbox
       exam-compat fields                        which old field comes from where
 
     The configuration is exam-compat.toml in the working directory, or the file that EXAM_COMPAT_CONFIG or

@@ -62,20 +62,19 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that must not get in, in any form.")
 @config_option
 def record(**options: Any) -> int:
-    """Record calls of the old interface and what was answered, in a form in which nobody is named.
+    """Record calls of the old interface and their answers, without personal data.
 
-    OUTPUT is a new file that ends with .ndjson.gz, or a folder; by default the one that [regression] names, else
+    OUTPUT is a new file that ends with .ndjson.gz, or a folder. The default is the folder that [regression] names, else
     recordings. Names, email addresses, ids of persons and free text become pseudonyms, which select and sort as the
-    values do; tokens, secrets and signatures are left out, and looked for in every byte before it is written.
+    values do. Tokens, secrets and signatures are left out, and searched for in every byte before it is written.
 
-    A list is asked page by page to its end, unless the call names its page. A line of --queries is a call such as
+    A list is read page by page to its end, unless the call names its page. A line of --queries is a call such as
     17?status=exam_finished, the URL of one, or a JSON object such as {"exam": 17, "sort": [{"name": "asc"}]}.
 
-    Of a --har file the deprecated reads of --base-url are recorded. What became of every other entry is said at the
-    end, by reason and number.
+    From a --har file, the deprecated reads of --base-url are recorded. At the end it says how many other entries were
+    left out, and why.
 
-    Exit status: 0 recorded; 1 some call was left out, one of another address or an entry that may be a call among
-    them, or nothing was recorded.
+    Exit status: 0 recorded; 1 a call was left out, or nothing was recorded.
 
     \b
     Examples:

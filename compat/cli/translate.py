@@ -75,9 +75,9 @@ def translate(
     FILES are JSON (an array, an answer with "students" or "sessions", or one record) or NDJSON; - is the standard
     input. Files are read a record at a time. The output replaces an older file only when it is whole.
 
-    A record that cannot be translated is listed with its line (or index) and the reason, and the exit status is
-    1; --refused keeps those records. What the others lose is summed up at the end. A record out of the old system
-    goes to a session and back without a loss; a session's own values are lost on the way to a student.
+    A record that cannot be translated is listed with its line (or index) and the reason, and the exit status is 1.
+    --refused keeps those records. The losses of the others are summed up at the end. A record of the old system goes
+    to a session and back without a loss. A session's own values are lost on the way to a student.
 
     \b
     Examples:
