@@ -1,4 +1,4 @@
-"""Adds the start-up file and the extension in C to what is installed; everything else is said in setup.cfg.
+"""Adds the start-up file, the extension in C and the description to what is installed; all else is said in setup.cfg.
 
 A ``.pth`` file has to lie in site-packages itself, for which setuptools has no key. coverage.py brings its own in this
 way too. The extension is optional: where no compiler is found, all is installed without it and works.
@@ -6,6 +6,7 @@ way too. The extension is optional: where no compiler is found, all is installed
 
 from __future__ import annotations
 
+import re
 import sys
 import sysconfig
 import zipfile
@@ -14,6 +15,9 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
+
+SITE = "https://exam-students-compat.readthedocs.io/en/stable/"
+"""Where the documents are published, as in ``project_urls``."""
 
 STARTUP = "exam-students-compat.pth"
 
@@ -55,7 +59,15 @@ class EditableWithStartup(editable_wheel):
             archive.write(STARTUP)
 
 
+def described() -> str:
+    """README.md as a package index shows it: apart from the repository, so its links name the published documents."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    return re.sub(r"\]\((?![a-z]+:|#)([^)#]+)\.md(#[^)]*)?\)", rf"]({SITE}\1.html\2)", text)
+
+
 setup(
+    long_description=described(),
+    long_description_content_type="text/markdown",
     cmdclass={"build_py": BuildWithStartup, "editable_wheel": EditableWithStartup},
     ext_modules=[PAGESCAN] if ABI else [],
     options={"bdist_wheel": {"py_limited_api": "cp310"}} if ABI else {},

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import venv
+import zipfile
+from email import message_from_bytes
+from email.policy import default
 from itertools import combinations
 from pathlib import Path
 
 import pytest
-from environments import Environment, built_wheel, environment, needed_by, sources
+from environments import ROOT, Environment, built_wheel, environment, needed_by, sources
+from markdown_it import MarkdownIt
 
 from compat.cli.program import COMMANDS
+from compat.gateway.settings import GatewaySettings
 from compat.mapping.fast.scanner import extension
 from compat.testing.sandbox import Sandbox
 
@@ -82,6 +90,44 @@ def test_pip_installs_what_the_documents_name(wheel: Path, tmp_path: Path) -> No
     python = str(tmp_path / "venv" / "bin" / "python")
     subprocess.run([python, "-m", "pip", "install", "--quiet", f"{wheel}[cli,gateway]"], check=True, timeout=600)
     helps(Environment(tmp_path / "venv"))
+
+
+def test_the_description_for_a_package_index_has_no_relative_link(wheel: Path) -> None:
+    (name,) = (name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA"))
+    described = message_from_bytes(zipfile.ZipFile(wheel).read(name), policy=default)
+    urls = dict(text.split(", ", 1) for text in described.get_all("Project-URL", ()))
+    assert described["Description-Content-Type"] == "text/markdown"
+    rendered = MarkdownIt("commonmark").enable("table").render(described.get_content())
+    links = re.findall(r'(?:href|src)="([^"]*)"', rendered)
+    assert len(links) > 20
+    pages = [link.removeprefix(urls["Documentation"]) for link in links if link.startswith(urls["Documentation"])]
+    assert len(pages) == len(links), "a link of README.md that setup.py does not make absolute"
+    # What is published there is made of these files.
+    assert not [page for page in pages if not (ROOT / page.split("#")[0]).with_suffix(".md").is_file()]
+    assert GatewaySettings().deprecation_page == urls["Migration guide"]
+
+
+def test_three_commands_lead_from_an_empty_environment_to_an_answered_script(wheel: Path, tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Your script in three lines\n")[1]
+    first, *others = section.split("```sh\n")[1].split("```")[0].splitlines()
+    assert (first, len(others)) == ("pip install -e .", 2)
+    place = installed(wheel, tmp_path / "venv", ())
+    script = "examples/legacy/late_starters.py"
+    (tmp_path / script).parent.mkdir(parents=True)
+    shutil.copy(ROOT / script, tmp_path / script)
+    commands = "\n".join(others).replace("exam-compat sandbox", "exam-compat sandbox --port 0")
+    done = subprocess.run(
+        ["bash", "-c", f"set -e\n{commands}"],
+        cwd=tmp_path,
+        env={"PATH": f"{place.folder / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    os.kill(int(re.findall(r"until you type: kill (\d+)", done.stdout)[0]), signal.SIGTERM)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("\n6 of 6\n")
 
 
 LACKING = {

@@ -12,6 +12,9 @@ from compat.errors import ConfigurationError
 
 __all__ = ["GatewaySettings", "deprecation_headers"]
 
+_GUIDE = "https://exam-students-compat.readthedocs.io/en/stable/MIGRATION.html"
+"""MIGRATION.md as it is published; the same address as in the distribution's project URLs."""
+
 
 @dataclass(frozen=True)
 class GatewaySettings:
@@ -54,7 +57,7 @@ class GatewaySettings:
     workers: int = 1
     tls_certificate: str | None = None
     tls_key: str | None = None
-    deprecation_page: str = "https://pypi.org/project/exam-students-compat/"
+    deprecation_page: str = _GUIDE
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
