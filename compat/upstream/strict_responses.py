@@ -33,9 +33,6 @@ _LONGEST_LINE = 1 << 16
 _MOST_LINES = 100
 """Of one head; ``http.client`` reads no more either."""
 
-_INFORMATIONAL_BYTES = 1 << 11
-"""Of the limit of a head, for each informational answer before it: reading one costs as much as reading so many."""
-
 _FRAMING = frozenset(("connection", "content-length", "transfer-encoding"))
 _USUAL_HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9]{2}) ([ -~]*)\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n){1,99})\r\n"
@@ -161,23 +158,12 @@ class _Head:
         self._stream = stream
         self._left = self._most = limits.answer_head_bytes
         self._lines = 0
-        self._informational = 0
         self.close = stream.close
 
     @property
     def size(self) -> int:
         """Bytes that were read of it."""
         return self._most - self._left
-
-    def count_informational(self) -> None:
-        """One more answer that is none yet has ended."""
-        self._informational += 1
-        most = max(1, self._most // _INFORMATIONAL_BYTES)
-        if self._informational > most:
-            raise UpstreamError(
-                f"The upstream sent more than {most} informational answers (1xx) before its answer: "
-                f"one for each {_INFORMATIONAL_BYTES:,} bytes of answer_head_bytes."
-            )
 
     def readline(self, limit: int) -> bytes:
         line: bytes = self._stream.readline(min(limit, self._left + 1))
@@ -206,7 +192,6 @@ class StrictResponse(http.client.HTTPResponse):
     """
 
     fp: Any
-    _head: _Head
     pairs: list[tuple[str, str]]
 
     def __init__(self, sock: Any, *args: Any, connection: Any, **kwargs: Any) -> None:
@@ -263,11 +248,9 @@ class StrictResponse(http.client.HTTPResponse):
             if status != HTTPStatus.CONTINUE:
                 return version, status, reason
             _read_past(self.fp)
-            self._head.count_informational()
 
     def _begin(self) -> None:
         stream, head = self.fp, _Head(self.fp, self._limits)
-        self._head = head
         while True:
             self.fp = head
             try:
@@ -279,7 +262,6 @@ class StrictResponse(http.client.HTTPResponse):
                 raise FramingError("another protocol, which nobody asked for")
             if self.status >= 200:
                 break
-            head.count_informational()
             # With headers, the next call would take this for the answer.
             self.headers = self.msg = None  # type: ignore[assignment]
         if self._attempt is not None:

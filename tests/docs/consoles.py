@@ -1,8 +1,15 @@
-"""Runs what a document shows as typed at a terminal, and compares what comes with what the document says came.
+"""Pastes the blocks of a document into a shell, in their order, as a reader does.
 
-A block of the language ``console`` has lines that begin with ``$``, which are run by bash, each with what it printed
-below it; a line ``…`` stands for any lines. The commands run in a directory like a clone's. What serves until it is
-ended is started on any free port, and the addresses that the document gives lead there.
+A shell of its own runs for each document, in a directory like a clone's. What is pasted, by the block's language:
+
+- ``console``: the lines behind ``$``; what stands below each is what it prints, where a line ``…`` is any lines;
+- ``sh``: the block;
+- ``python``: the block, into ``python``;
+- ``toml``: added at the end of ``exam-compat.toml``, as the documents say.
+
+Three things differ from a reader's terminal, so that documents can be tested beside each other and without a package
+index: free ports take the place of the commands' default ports, ``pip`` does nothing since all is installed, and
+``pytest`` does not run the suite within the suite.
 """
 
 from __future__ import annotations
@@ -11,72 +18,64 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
 ROOT = Path(__file__).parents[2]
-SANDBOX = "http://127.0.0.1:9300"
-GATEWAY = "http://127.0.0.1:8080"
-OPERATORS = "http://127.0.0.1:8081"
-"""What the document calls the servers; they are the commands' default ports."""
-
-SERVERS = (
-    ("exam-compat sandbox", r"serve$", (SANDBOX,)),
-    ("exam-compat serve", r"until Ctrl-C", (GATEWAY, OPERATORS)),
-)
-"""Commands that serve until they are ended, the end of what they say first, and where."""
+PORTS = (("exam-compat sandbox", "--port", 9300), ("exam-compat serve", "--port", 8080), ("", "--admin-port", 8081))
+"""The commands that serve, and their default ports; the last two are of one command."""
 
 HOME = "/home/you/exams"
-"""What the document calls the directory in which everything runs."""
+"""What the documents call the directory in which everything runs."""
 
 CHANGING = (
     (re.compile(r"\b20(?!18)\d\d-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)?\b"), "<time>"),
     (re.compile(r"\b20(?!18)\d\d-\d\d-\d\d\b"), "<day>"),
     (re.compile(r"\b\d+(\.\d+)? m?s\b"), "<seconds>"),
+    (re.compile(r"\bkill \d+\b"), "kill <process>"),
 )
 """What differs from run to run, in the document as well as in what comes; the data's own times are of 2018."""
 
-_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_TABLES = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(console|sh|python|toml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ANY_LINES = "…"
+_LONGEST = 120
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a document.
+    """Something that is typed or pasted.
 
     Attributes:
-        line: what is typed.
-        printed: what the document says comes.
-        starts: where in the document that begins.
+        language: of its block.
+        text: what is pasted.
+        printed: what the document says comes, or None where it says nothing of it.
+        starts: where in the document that begins; of another block the block itself.
         ends: and where it ends.
     """
 
-    line: str
-    printed: str
+    language: str
+    text: str
+    printed: str | None
     starts: int
     ends: int
 
 
-def commands_in(document: str) -> Iterator[Command | str]:
-    """The commands of a document in their order, and between them the TOML that is added to the configuration."""
-    found = [*_BLOCK.finditer(document), *_TABLES.finditer(document)]
-    for block in sorted(found, key=lambda each: each.start()):
-        if block.re is _TABLES:
-            # A whole configuration names the vendors' own addresses.
-            if "[upstream]" not in block[1]:
-                yield block[1]
+def commands_in(document: str) -> Iterator[Command]:
+    """What a reader types and pastes, in the document's order."""
+    for block in _BLOCK.finditer(document):
+        if block[1] != "console":
+            yield Command(block[1], block[2], None, block.start(2), block.end(2))
             continue
-        for command in re.finditer(r"^\$ ((?:.*\\\n)*.*\n)((?:(?!\$ ).*\n)*)", block[1], re.MULTILINE):
-            starts, ends = (block.start(1) + place for place in command.span(2))
-            yield Command(command[1].strip(), command[2], starts, ends)
+        for command in re.finditer(r"^\$ ((?:.*\\\n)*.*\n)((?:(?!\$ ).*\n)*)", block[2], re.MULTILINE):
+            starts, ends = (block.start(2) + place for place in command.span(2))
+            yield Command("console", command[1], command[2], starts, ends)
 
 
 def agrees(said: str, came: str) -> bool:
@@ -92,105 +91,117 @@ def steady(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
-def with_tables(configuration: str, added: str) -> str:
-    """A configuration with the keys of further tables, each in the table of its name where there is one."""
-    for heading, keys in re.findall(r"^(\[.+\])\n((?:[^\[\n].*\n|\n)*)", added, flags=re.MULTILINE):
-        before, found, after = configuration.partition(f"{heading}\n")
-        repeated = found and not heading.startswith("[[")
-        configuration = f"{before}{heading}\n{keys}{after}" if repeated else f"{configuration}\n{heading}\n{keys}"
-    return configuration
-
-
 class Terminal:
-    """A shell in a directory like a clone's."""
+    """A shell in a directory like a clone's.
+
+    Attributes:
+        failed: the commands of what was pasted last that ended with a status other than 0.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self.failed: list[str] = []
         self._folder = folder
-        self._addresses: dict[str, str] = {}
-        self._serving: list[subprocess.Popen[str]] = []
-        self._status = 0
-        self._exported = folder.parent / "exported"
+        self._ports = _free_ports()
+        self._background: set[int] = set()
         shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        names = {"PATH": path, "HOME": str(folder), "PYTHONUTF8": "1", "TMPDIR": str(folder.parent)}
-        self._exported.write_text("".join(f"export {name}={shlex.quote(text)}\n" for name, text in names.items()))
-
-    def run(self, line: str) -> str:
-        """Run a command to its end, or until it serves, and give what it wrote to either stream."""
-        for command, last_line, addresses in SERVERS:
-            if line.startswith(command):
-                return self._serve(line, last_line, addresses)
-        ended = subprocess.run(
-            self._bash(line),
-            stdin=subprocess.DEVNULL,
+        self._failures = folder.parent / "failures"
+        self._shell = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            cwd=self._folder,
-            env={},
+            cwd=folder,
+            env={
+                "PATH": f"{_stand_ins(folder.parent / 'bin')}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HOME": str(folder),
+                "PYTHONUTF8": "1",
+                "TMPDIR": str(folder.parent),
+            },
             encoding="utf-8",
-            timeout=120,
-            check=False,
+            start_new_session=True,
         )
-        self._status = ended.returncode
-        return self._told(ended.stdout)
+        self._send(f'trap \'printf "%s\\n" "$BASH_COMMAND" >>{shlex.quote(str(self._failures))}\' ERR\n')
 
-    def configure(self, tables: str) -> None:
-        """Add tables to the configuration."""
-        path = self._folder / "exam-compat.toml"
-        path.write_text(with_tables(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
-
-    def close(self) -> None:
-        """End what serves."""
-        for process in self._serving:
-            process.terminate()
-        for process in self._serving:
-            process.communicate(timeout=60)
-
-    def _bash(self, line: str) -> list[str]:
-        """A shell that knows what was exported before, and how the last command ended."""
-        before, after = f". {self._exported}; (exit {self._status});", f"status=$?; export -p >{self._exported}"
-        return ["bash", "-c", f"{before} {self._led(line)}\n{after}; exit $status"]
-
-    def _serve(self, line: str, last_line: str, addresses: Sequence[str]) -> str:
-        ports = " --port 0" + " --admin-port 0" * (len(addresses) - 1)
-        with (self._folder.parent / "serving.log").open("a") as log:
-            process = subprocess.Popen(
-                ["bash", "-c", f". {self._exported}; exec {line}{ports}"],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=self._folder,
-                env={},
-                encoding="utf-8",
-            )
-        self._serving.append(process)
-        assert process.stdout is not None
-        came = ""
-        while not re.search(last_line, came, flags=re.MULTILINE):
-            read = process.stdout.readline()
-            assert read, f"{line} ended: {came}"
-            came += read
-        real = dict.fromkeys(re.findall(r"http://127\.0\.0\.1:\d+", came))
-        self._addresses.update(zip(addresses, real, strict=True))
-        if OPERATORS in addresses:
-            _await_ready(self._addresses[OPERATORS])
+    def paste(self, command: Command) -> str:
+        """Paste something, and give what it wrote to either stream."""
+        text = command.text
+        if command.language == "python":
+            text = f"python - <<'END OF PASTED'\n{text}END OF PASTED\n"
+        elif command.language == "toml":
+            text = f"cat >>exam-compat.toml <<'END OF PASTED'\n\n{text}END OF PASTED\n"
+        self._failures.write_text("")
+        # Nothing that runs reads the lines after it; a reader's keyboard would be silent too.
+        self._send(f"{{\n{self._led(text)}\n}} </dev/null\n")
+        came = self._read()
+        self.failed = self._failures.read_text().splitlines()
+        self._background |= {int(number) for number in re.findall(r"\bkill (\d+)$", came, flags=re.MULTILINE)}
         return self._told(came)
 
-    def _led(self, line: str) -> str:
-        for named, real in self._addresses.items():
-            line = line.replace(named, real)
-        return line
+    def close(self) -> None:
+        """End the shell, and what it left in the background."""
+        for process in self._background:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGTERM)
+            os.killpg(self._shell.pid, signal.SIGHUP)
+        self._shell.communicate(timeout=60)
+
+    def _send(self, text: str) -> None:
+        assert self._shell.stdin is not None
+        self._shell.stdin.write(text)
+        self._shell.stdin.flush()
+
+    def _read(self) -> str:
+        end = "\x04end\n"
+        self._send(f"printf '%s\\n' {shlex.quote(end.strip())}\n")
+        assert self._shell.stdout is not None
+        came = ""
+        # What does not end would keep the reader's terminal too.
+        limit = threading.Timer(_LONGEST, os.killpg, (self._shell.pid, signal.SIGKILL))
+        limit.start()
+        try:
+            while not came.endswith(end):
+                line = self._shell.stdout.readline()
+                assert line, f"the shell ended, or {_LONGEST} s were over: {came}"
+                came += line
+        finally:
+            limit.cancel()
+        return came.removesuffix(end)
+
+    def _led(self, text: str) -> str:
+        for command, option, port in PORTS[:2]:
+            options = f"{option} {self._ports[port]}"
+            if command == PORTS[1][0]:
+                options += f" {PORTS[2][1]} {self._ports[PORTS[2][2]]}"
+            text = re.sub(rf"{command}\b(?! --help)", f"{command} {options}", text)
+        for port, free in self._ports.items():
+            text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
+        return text
 
     def _told(self, text: str) -> str:
-        for named, real in self._addresses.items():
-            text = text.replace(real, named)
+        for port, free in self._ports.items():
+            text = text.replace(f"127.0.0.1:{free}", f"127.0.0.1:{port}")
         return text.replace(str(self._folder.resolve()), HOME)
 
 
-def _await_ready(operators: str) -> None:
-    ends = time.monotonic() + 60
-    while not requests.get(f"{operators}/readyz", timeout=10).ok:
-        assert time.monotonic() < ends, "the gateway is not ready"
-        time.sleep(0.05)
+def _free_ports() -> dict[int, int]:
+    """A free port for each default port."""
+    with socket.socket() as first, socket.socket() as second, socket.socket() as third:
+        for each in (first, second, third):
+            each.bind(("127.0.0.1", 0))
+        numbers = [each.getsockname()[1] for each in (first, second, third)]
+    return dict(zip((port for _, _, port in PORTS), numbers, strict=True))
+
+
+def _stand_ins(folder: Path) -> Path:
+    """Programs in the place of those that a test must not start: what they would install is there already."""
+    folder.mkdir()
+    for name in ("pip", "pytest"):
+        path = folder / name
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    return folder
 
 
 @contextmanager

@@ -1,45 +1,45 @@
-"""The commands of the guide, run in their order: each prints what the guide says."""
+"""The blocks of the guides, pasted in their order: each runs, and prints what the guide says."""
 
 from __future__ import annotations
 
-import sys
-from datetime import date
 from pathlib import Path
 
 import pytest
-from consoles import ROOT, Command, agrees, commands_in, steady, terminal, with_tables
+from consoles import ROOT, Command, agrees, commands_in, steady, terminal
 from support import program
-from write_outputs import PAGES
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from write_outputs import PAGES, PASTED
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_each_command_prints_what_the_page_says(name: str, tmp_path: Path) -> None:
+def test_each_block_runs_as_pasted_and_prints_what_the_page_says(name: str, tmp_path: Path) -> None:
     program("node")
+    program("curl")
     document = (ROOT / name).read_text(encoding="utf-8")
-    commands = list(commands_in(document))
-    assert len(commands) > 5
+    # What a comment hides does not help: the reader does not paste it.
+    assert "invisible-code" not in document
     with terminal(tmp_path) as shell:
-        for command in commands:
-            if isinstance(command, Command):
-                came = shell.run(command.line)
-                line = document.count("\n", 0, command.starts)
-                where = f"{name}:{line}: {command.line} (python tests/docs/write_outputs.py writes them anew)"
-                assert agrees(command.printed, came), f"{where}\n{steady(came)}"
-            else:
-                shell.configure(command)
+        for command in commands_in(document):
+            came = shell.paste(command)
+            where = f"{name}:{document.count(chr(10), 0, command.starts)}: {command.text}"
+            if command.printed is not None:
+                anew = "python tests/docs/write_outputs.py writes them anew"
+                assert agrees(command.printed, came), f"{where} ({anew})\n{steady(came)}"
+            if name in PASTED:
+                assert not shell.failed, f"{where}: {shell.failed}\n{came}"
 
 
-def test_keys_are_added_to_the_table_of_their_name() -> None:
-    before = '[legacy]\nbase_url = "https://acme.example"\n\n[[callers]]\nname = "a"\n'
-    after = tomllib.loads(with_tables(before, "[legacy]\nsunset = 2027-06-30\n\n[migration]\nmode = 'new'\n"))
-    assert after["legacy"] == {"base_url": "https://acme.example", "sunset": date(2027, 6, 30)}
-    assert after["migration"] == {"mode": "new"}
-    assert len(tomllib.loads(with_tables(before, '[[callers]]\nname = "b"\n'))["callers"]) == 2
+@pytest.mark.parametrize(("block", "fails"), [("true\n", False), ("false\n", True), ("false\ntrue\n", True)])
+def test_a_command_that_fails_is_noticed(tmp_path: Path, block: str, fails: bool) -> None:
+    with terminal(tmp_path) as shell:
+        shell.paste(Command("sh", block, None, 0, 0))
+        assert bool(shell.failed) is fails
+
+
+def test_what_one_block_sets_the_next_one_has(tmp_path: Path) -> None:
+    first, second = Command("sh", "name=Anna\n", None, 0, 0), Command("console", "echo $name\n", "", 0, 0)
+    with terminal(tmp_path) as shell:
+        shell.paste(first)
+        assert shell.paste(second) == "Anna\n"
 
 
 @pytest.mark.parametrize(
