@@ -2,7 +2,7 @@
 
 ``exam-students-compat.pth`` in site-packages imports this module while Python starts, before the script and beside the
 user's own ``sitecustomize``, and only where that variable is set. It lies beside the package and not in it: importing
-``compat`` brings ``requests``, and a script that never asks for ``requests`` shall not wait for it.
+``compat`` brings ``requests``, and a script that never asks for an HTTP library shall not wait for it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,8 @@ import atexit
 import os
 import sys
 
+import exam_compat_libraries
 import exam_compat_uncaught
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
-    from collections.abc import Callable, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
-    from typing import Any
 
 __all__ = ["DIRECTORY_VARIABLE", "RUN_VARIABLE", "SWITCH", "UNCAUGHT", "begin", "caught", "say", "switched_on"]
 
@@ -32,7 +26,8 @@ DIRECTORY_VARIABLE = "EXAM_COMPAT_DIRECTORY"
 _CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
 _OFF = ("", "0", "false", "no", "off")
 UNCAUGHT = (
-    "no deprecated call was caught. Only calls that Python makes by requests are seen here; "
+    "no deprecated call was caught. Only calls that Python makes by "
+    f"{', '.join(library.name for library in exam_compat_libraries.LIBRARIES)} are seen here; "
     "for every other library, program and language there is the gateway: exam-compat serve"
 )
 
@@ -68,17 +63,13 @@ def caught() -> None:
 
 
 def begin() -> None:
-    """Let the shim begin once ``requests`` is imported."""
+    """Let the shim begin once an HTTP library is imported."""
     if not switched_on():
         return
     _keep_configuration()
     _watch_run()
     exam_compat_uncaught.watch(say)
-    loaded = sys.modules.get("requests")
-    if loaded is None:
-        sys.meta_path.insert(0, _AfterRequests())
-    else:
-        _begin_shim(loaded)
+    exam_compat_libraries.cover(say, _begin_shim)
 
 
 def _keep_configuration() -> None:
@@ -118,69 +109,19 @@ def _remove(path: str) -> bool:
     return True
 
 
-class _AfterRequests:
-    """A finder that finds nothing by itself: it has the shim begin when another finder's ``requests`` is executed.
-
-    A script may ask for ``compat`` first, which asks for ``requests`` itself: the shim then begins behind ``compat``.
-    """
-
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        """What the other finders find, watched where it is ``requests`` or this package."""
-        if name not in ("requests", "compat"):
-            return None
-        for finder in sys.meta_path:
-            if finder is self or not hasattr(finder, "find_spec"):
-                continue
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                return _watched(spec)
-        return None
-
-
-def _watched(spec: ModuleSpec) -> ModuleSpec:
-    """Have the shim begin behind the module's own code; its loader stays the one that it is."""
-    loader: Any = spec.loader
-    execute: Callable[[ModuleType], None] | None = getattr(loader, "exec_module", None)
-    if execute is None:
-        return spec
-
-    def exec_module(module: ModuleType) -> None:
-        execute(module)
-        name = getattr(module, "__name__", None)
-        if name not in ("requests", "compat"):
-            return
-        vars(loader).pop("exec_module", None)
-        ours = sys.modules.get("compat")
-        loaded = sys.modules.get("requests")
-        if loaded is not None and (name == "compat" or not _on_its_way(ours)):
-            _begin_shim(loaded)
-
-    try:
-        loader.exec_module = exec_module
-    except AttributeError:
-        say("requests comes from a loader that cannot be watched; calls go out as they were")
-    return spec
-
-
-def _on_its_way(module: ModuleType | None) -> bool:
-    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
-
-
-def _begin_shim(module: ModuleType) -> None:
-    if not hasattr(getattr(module, "Session", None), "get_adapter"):
-        # Some other module of that name, such as a file beside the script.
-        return
+def _begin_shim() -> None:
     global _begun  # noqa: PLW0603 - the shim begins once a process
     if _begun:
         return
-    _begun = True
     try:
         from compat.entrances.run import begin as begin_runner
 
+        # Two threads may come here at once, and neither goes on before it has begun: it begins once.
         begin_runner(say, caught, exam_compat_uncaught.end)
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
         exam_compat_uncaught.end()
         say(f"the shim cannot be loaded ({type(error).__name__}: {error}); calls go out as they were")
+    _begun = True
 
 
 begin()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from compat.config.file import load_config
     from compat.deprecation import LegacyApiWarning
     from compat.entrances.client import ExamStudentsClient, StudentsPage
+    from compat.entrances.library_calls import httpx_async_transport, httpx_transport, urllib_handler
     from compat.entrances.sessions_client import SessionsPage, StudentSessionsClient
     from compat.entrances.sessions_http import StudentSessionsHTTP
     from compat.legacy.signature import Caller
@@ -52,7 +53,10 @@ else:
             "StudentsPage": "compat.entrances.client",
             "Translation": "compat.mapping",
             "Verifier": "compat.legacy.verifier",
+            "httpx_async_transport": "compat.entrances.library_calls",
+            "httpx_transport": "compat.entrances.library_calls",
             "load_config": "compat.config.file",
+            "urllib_handler": "compat.entrances.library_calls",
         },
     )
 
@@ -87,10 +91,13 @@ __all__ = [
     "UpstreamUnreachable",
     "Verifier",
     "__version__",
+    "httpx_async_transport",
+    "httpx_transport",
     "install",
     "load_config",
     "mount",
     "uninstall",
+    "urllib_handler",
 ]
 
 

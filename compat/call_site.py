@@ -15,8 +15,10 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import PurePath
 from types import FrameType
 from typing import Any, NamedTuple
@@ -32,6 +34,7 @@ __all__ = [
     "CallSite",
     "call_site",
     "forget_thread_origins",
+    "led_by",
     "note_thread_origins",
     "same_file",
     "thread_origin",
@@ -63,6 +66,7 @@ _NOTE = "_exam_compat_handed_over"
 _POOL_FILE = os.path.join("concurrent", "futures", "thread.py")
 _lock = ForkLock()
 _noting = False
+_known_site: ContextVar[CallSite | None] = ContextVar("compat_known_site", default=None)
 
 
 class _FromPool(functools.partial):  # type: ignore[type-arg]  # it stands for any function
@@ -87,6 +91,16 @@ def forget_thread_origins() -> None:
         _noting = False
         for wrapped in _WRAPPED:
             wrapped.unwrap()
+
+
+@contextmanager
+def led_by(site: CallSite) -> Iterator[None]:
+    """Take a line for the one that leads to whatever is called within: a thread works for whoever was there."""
+    token = _known_site.set(site)
+    try:
+        yield
+    finally:
+        _known_site.reset(token)
 
 
 def thread_origin(frame: FrameType | None) -> CallSite | None:
@@ -168,6 +182,9 @@ def call_site() -> CallSite:
     Where there is none on the way, it is the line that handed the work to this thread, else the innermost line of an
     installed package, else the first line of the script that runs.
     """
+    known = _known_site.get()
+    if known is not None:
+        return known
     frame: FrameType | None = sys._getframe(1)
     within: FrameType | None = None
     installed: FrameType | None = None

@@ -15,7 +15,7 @@ from compat.config.settings import Configuration, settings_of, sunset_of, thread
 from compat.entrances.session import ScriptSession, options_of
 from compat.errors import ConfigurationError, LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import failure
-from compat.legacy.routes import LegacyCall, match_route
+from compat.legacy.routes import LegacyCall, Route, match_route
 from compat.processes import renew_after_fork
 from compat.settings_checks import checked_url
 from compat.upstream.base import Upstream
@@ -175,7 +175,8 @@ class ExamStudentsAdapter(BaseAdapter):
         from compat.migration.modes.sides import AnswerSide, OldSide
 
         warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}", self._sunset)
-        options = options_of(ScriptSession.waiting(), previous, request, how)
+        # Another library than requests says by itself how its call was to be sent.
+        options = getattr(previous, "call_options", None) or options_of(ScriptSession.waiting(), previous, request, how)
         old = OldSide(previous, request, how)
         new = AnswerSide(
             lambda: self._shim.answer(call, options), lambda answer: response_of(request, answer, how.stream, self)
@@ -227,23 +228,31 @@ class ExamStudentsAdapter(BaseAdapter):
 
     def legacy_call(self, request: requests.PreparedRequest) -> LegacyCall | None:
         """The deprecated call that a request is, or None where it is none."""
-        parts = urlsplit(request.url or "")
-        if _origin_of(parts) != self._origin or not parts.path.startswith(self._base_path):
-            return None
-        matched = match_route(request.method or "", parts.path[len(self._base_path) :])
+        matched = self.matched(request.method or "", request.url or "")
         if matched is None:
             return None
         route, exam_id = matched
         return LegacyCall(
             route=route,
             exam_id=exam_id,
-            query=parts.query,
+            query=urlsplit(request.url or "").query,
             content_type=_text(request.headers.get("Content-Type")),
             body=read_body(request),
             authorization=_text(request.headers.get("Authorization")),
             method=(request.method or "GET").upper(),
             content_encoding=_text(request.headers.get("Content-Encoding")),
         )
+
+    def matched(self, method: str, url: str) -> tuple[Route, str] | None:
+        """The deprecated route and the exam's id where a request is a deprecated call, by its method and URL alone.
+
+        Raises:
+            ValueError: the URL is none.
+        """
+        parts = urlsplit(url)
+        if _origin_of(parts) != self._origin or not parts.path.startswith(self._base_path):
+            return None
+        return match_route(method, parts.path[len(self._base_path) :])
 
     def _before(self, request: requests.PreparedRequest) -> BaseAdapter:
         """The adapter that the session would have used, by what is mounted there now."""

@@ -1,4 +1,7 @@
-"""Entrance: every ``requests`` call of the process, a bare ``requests.get`` among them."""
+"""Entrance: every call of the process by an HTTP library that the shim knows, a bare ``requests.get`` among them.
+
+``exam_compat_libraries`` puts a function of ours before the calls of each library; that of ``requests`` is here.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
+import exam_compat_libraries
 from compat.config.settings import Configuration, thread_origins_of
 from compat.entrances.adapter import ExamStudentsAdapter
 from compat.errors import ConfigurationError
@@ -18,24 +22,22 @@ from compat.upstream.connections import leave_in_children
 from compat.upstream.responses import begun_mockers
 from compat.upstream.senders import SendOptions
 
-__all__ = ["install", "install_at_first_call", "uninstall"]
+__all__ = ["answering", "get_adapter", "install", "install_at_first_call", "uninstall"]
 
 _GetAdapter = Callable[[requests.Session, str], BaseAdapter]
 _MakeAdapter = Callable[[], ExamStudentsAdapter | None]
 _lock = ForkLock(threading.RLock)
 _installed: ExamStudentsAdapter | None = None
 _awaited: _MakeAdapter | None = None
-_ours: _GetAdapter | None = None
-_before: _GetAdapter | None = None
 
 
 def install(
     legacy_base_url: str | None = None, upstream: Upstream | Configuration | None = None
 ) -> ExamStudentsAdapter:
-    """Let the deprecated calls of every ``requests`` session be answered from an upstream.
+    """Let the deprecated calls of every HTTP library of ``exam_compat_libraries`` be answered from an upstream.
 
-    Sessions keep their adapters: only a deprecated route of the old endpoint is taken from them. Installing again
-    replaces what was installed before.
+    Only a deprecated route of the old endpoint is taken: sessions and clients keep their adapters and transports.
+    Libraries that are imported later are covered too. Installing again replaces what was installed before.
 
     Args:
         legacy_base_url: the old endpoint's base; None to take the configuration's.
@@ -66,9 +68,9 @@ def install(
 
 
 def install_at_first_call(make: _MakeAdapter) -> None:
-    """As :func:`install`, but what answers is made when a session is first asked for an adapter.
+    """As :func:`install`, but what answers is made at the first call of a library.
 
-    Other tools find ``requests`` wrapped from here on, in the order in which they come; a process that calls nobody
+    Other tools find the libraries wrapped from here on, in the order in which they come; a process that calls nobody
     reads no configuration.
 
     Args:
@@ -83,15 +85,14 @@ def install_at_first_call(make: _MakeAdapter) -> None:
 def uninstall() -> None:
     """Undo :func:`install`; nothing happens where nothing is installed.
 
-    Another tool may have wrapped ``requests`` since: it keeps working, and ours then only passes calls on.
+    Another tool may have wrapped a library since: it keeps working, and ours then only passes calls on.
     """
-    global _installed, _awaited, _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
+    global _installed, _awaited  # noqa: PLW0603 - what is installed is the process's own state
     with _lock:
         _installed = _awaited = None
-        if _before is not None and requests.Session.get_adapter is _ours:
-            requests.Session.get_adapter = _before  # type: ignore[method-assign,assignment]
-            _hand_to_mockers(_ours, _before)
-            _ours = _before = None
+        before: Any = requests.Session.get_adapter
+        exam_compat_libraries.uncover()
+        _hand_to_mockers(before, requests.Session.get_adapter)
     from compat.call_site import forget_thread_origins
     from compat.deprecation import notices
 
@@ -108,21 +109,22 @@ def _configured() -> Configuration:
 
 
 def _be_asked_first() -> None:
-    global _ours, _before  # noqa: PLW0603 - what is installed is the process's own state
-    if requests.Session.get_adapter is not _ours:
-        _before = requests.Session.get_adapter
-        requests.Session.get_adapter = _ours = _asking_first(_before)  # type: ignore[method-assign,assignment]
-        _hand_to_mockers(_before, _ours)
+    # Imported here: nobody is told anything where nothing is installed.
+    from compat.deprecation import notices
+
+    before: Any = requests.Session.get_adapter
+    exam_compat_libraries.cover(notices.say)
+    _hand_to_mockers(before, requests.Session.get_adapter)
 
 
-def _hand_to_mockers(old: _GetAdapter, new: _GetAdapter) -> None:
+def _hand_to_mockers(old: Any, new: Any) -> None:
     """A mock of ``requests-mock`` that was begun before puts back what it found: let it find the new one."""
-    for mocker in begun_mockers():
+    for mocker in begun_mockers() if new is not old else ():
         if mocker._last_get_adapter is old:
             mocker._last_get_adapter = new
 
 
-def _answering() -> ExamStudentsAdapter | None:
+def answering() -> ExamStudentsAdapter | None:
     """What is installed, made now where it was awaited."""
     global _installed, _awaited  # noqa: PLW0603 - what is installed is the process's own state
     if _awaited is not None:
@@ -134,17 +136,13 @@ def _answering() -> ExamStudentsAdapter | None:
     return _installed
 
 
-def _asking_first(before: _GetAdapter) -> _GetAdapter:
-    """A ``Session.get_adapter`` that has what is installed asked before what another would have given."""
-
-    def get_adapter(self: requests.Session, url: str) -> BaseAdapter:
-        found, installed = before(self, url), _answering()
-        if installed is None or isinstance(found, ExamStudentsAdapter | _Installed) or not installed.covers(url):
-            return found
-        leave_in_children(found)
-        return _Installed(installed, found)
-
-    return get_adapter
+def get_adapter(original: _GetAdapter, self: requests.Session, url: str) -> BaseAdapter:
+    """``Session.get_adapter``, which has what is installed asked before what another would have given."""
+    found, installed = original(self, url), answering()
+    if installed is None or isinstance(found, ExamStudentsAdapter | _Installed) or not installed.covers(url):
+        return found
+    leave_in_children(found)
+    return _Installed(installed, found)
 
 
 class _Installed(BaseAdapter):

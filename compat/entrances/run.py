@@ -39,6 +39,7 @@ from compat.entrances.install import install_at_first_call
 from compat.errors import ConfigurationError
 from compat.legacy.answer import Answer
 from compat.legacy.routes import LegacyCall
+from compat.processes import ForkLock
 from compat.upstream.senders import SendOptions
 from compat.upstream.transport import CallOptions
 
@@ -51,21 +52,28 @@ __all__ = [
 ]
 
 _READS = ("GET", "HEAD")
+_beginning = ForkLock()
+_begun = False
 _PACKAGE = Path(__file__).parents[1]
 
 
 def begin(say: Callable[[str], object], caught: Callable[[], object], ended: Callable[[], object]) -> None:
-    """Let the deprecated calls of this process be answered as the configuration says.
+    """Let the deprecated calls of this process be answered as the configuration says; once, however often it is asked.
 
     Args:
         say: writes a line to standard error.
         caught: called at each deprecated call.
         ended: called where no call is answered any more.
     """
-    notices.say, notices.caught, notices.ended = say, caught, ended
-    # The script is not edited, and threads of its own are a part of it.
-    note_thread_origins()
-    install_at_first_call(_configured)
+    global _begun  # noqa: PLW0603 - a script runs once in a process
+    with _beginning:
+        if _begun:
+            return
+        notices.say, notices.caught, notices.ended = say, caught, ended
+        # The script is not edited, and threads of its own are a part of it.
+        note_thread_origins()
+        install_at_first_call(_configured)
+        _begun = True
 
 
 def _configured() -> ExamStudentsAdapter | None:

@@ -38,6 +38,7 @@ __all__ = [
     "Sending",
     "answer_behind_mocks",
     "begun_mockers",
+    "cassette_in_use",
     "every_session_is_mocked",
     "network_is_mocked",
     "reason_of",
@@ -157,7 +158,7 @@ class Sending:
 
 def network_is_mocked(adapter: BaseAdapter | None = None) -> bool:
     """Whether one of them is answering at this moment, for all or as the adapter that is given."""
-    return _send_is_replaced() or _cassette() is not None or _is_of(adapter, *_ADAPTERS)
+    return _send_is_replaced() or cassette_in_use() is not None or _is_of(adapter, *_ADAPTERS)
 
 
 def every_session_is_mocked() -> bool:
@@ -216,7 +217,7 @@ def _below_session(previous: BaseAdapter, sending: Sending, stream: bool) -> req
 def _below_send(
     previous: BaseAdapter, send: Callable[..., requests.Response], sending: Sending, stream: bool
 ) -> requests.Response:
-    cassette = _cassette()
+    cassette = cassette_in_use()
     if cassette is not None:
         return _by_cassette(cassette, previous, send, sending, stream)
     return sending.answer(_sending_by(previous, send), stream)
@@ -290,7 +291,7 @@ def _real_send(adapter: HTTPAdapter) -> Callable[..., requests.Response]:
     return real.__get__(adapter)  # type: ignore[no-any-return]
 
 
-def _cassette() -> Any:
+def cassette_in_use() -> Any:
     """The cassette of ``vcrpy`` that is in use, or None."""
     classes = (HTTPConnectionPool.ConnectionCls, HTTPSConnectionPool.ConnectionCls)
     cassettes = (getattr(each, "cassette", None) for each in classes)

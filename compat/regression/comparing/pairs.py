@@ -110,9 +110,9 @@ def watch_response(response: requests.Response, begun: float, then: Callable[[An
         then(Answered(response.status_code, dict(response.headers), body, time.perf_counter() - begun))
 
     content = response._content
-    if isinstance(content, bytes):
-        # An adapter of the script's own made it.
-        tell(content)
+    if isinstance(content, bytes) or response.raw is None:
+        # An adapter of the script's own made it, or another library than requests did.
+        tell(response.content or b"")
         return
     raw: Any = response.raw
     stream = getattr(raw, "stream", None)

@@ -1,0 +1,211 @@
+"""Entrance: ``httpx``, by its transports: to mount in a client, or before those of every client of the process."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import anyio.from_thread
+import anyio.to_thread
+import httpx
+
+from compat.entrances.adapter import ExamStudentsAdapter
+from compat.entrances.install import answering
+from compat.entrances.library_calls import (
+    Failure,
+    LibraryCall,
+    answer,
+    limits_of,
+    passing_on,
+    proxies_of,
+    takes,
+    work_for,
+)
+from compat.upstream.senders import CallOptions
+
+__all__ = ["AsyncExamStudentsTransport", "ExamStudentsTransport", "handle_async_request", "handle_request"]
+
+_Result = TypeVar("_Result")
+_Send = Callable[[httpx.Request], httpx.Response]
+_AsyncSend = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+_ERRORS: Mapping[Failure, type[httpx.TransportError]] = {
+    "read timeout": httpx.ReadTimeout,
+    "connect timeout": httpx.ConnectTimeout,
+    "proxy": httpx.ProxyError,
+    "certificate": httpx.ConnectError,
+    "connect": httpx.ConnectError,
+    "broken": httpx.ReadError,
+}
+
+
+class ExamStudentsTransport(httpx.BaseTransport):
+    """Answers the deprecated calls of a client; all others go on to another transport.
+
+    Args:
+        adapter: what answers.
+        transport: takes what is not for us.
+    """
+
+    def __init__(self, adapter: ExamStudentsAdapter, transport: httpx.BaseTransport) -> None:
+        self._adapter, self._transport = adapter, transport
+
+    def __enter__(self) -> ExamStudentsTransport:
+        self._transport.__enter__()
+        return self
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a call, or send it on.
+
+        Raises:
+            httpx.TransportError: an endpoint cannot be reached, or is too slow.
+        """
+        return _answered(self._adapter, self._transport.handle_request, self._transport, request)
+
+    def close(self) -> None:
+        """Close the other transport."""
+        self._transport.close()
+
+
+class AsyncExamStudentsTransport(httpx.AsyncBaseTransport):
+    """The same for an ``httpx.AsyncClient``; what answers waits in a thread.
+
+    Args:
+        adapter: what answers.
+        transport: takes what is not for us.
+    """
+
+    def __init__(self, adapter: ExamStudentsAdapter, transport: httpx.AsyncBaseTransport) -> None:
+        self._adapter, self._transport = adapter, transport
+
+    async def __aenter__(self) -> AsyncExamStudentsTransport:
+        await self._transport.__aenter__()
+        return self
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a call, or send it on.
+
+        Raises:
+            httpx.TransportError: an endpoint cannot be reached, or is too slow.
+        """
+        return await _async_answered(self._adapter, self._transport.handle_async_request, self._transport, request)
+
+    async def aclose(self) -> None:
+        """Close the other transport."""
+        await self._transport.aclose()
+
+
+def handle_request(original: Any, self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+    """``HTTPTransport.handle_request``, where the shim is installed."""
+    return _answered(answering(), lambda onward: original(self, onward), self, request)
+
+
+async def handle_async_request(original: Any, self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+    """``AsyncHTTPTransport.handle_async_request``, where the shim is installed."""
+    return await _async_answered(answering(), lambda onward: original(self, onward), self, request)
+
+
+def _answered(
+    adapter: ExamStudentsAdapter | None, send: _Send, transport: object, request: httpx.Request
+) -> httpx.Response:
+    if adapter is None or not takes(adapter, request.method, str(request.url)):
+        return send(request)
+    request.read()
+    return answer(adapter, _Call(request, transport, send))
+
+
+async def _async_answered(
+    adapter: ExamStudentsAdapter | None, send: _AsyncSend, transport: object, request: httpx.Request
+) -> httpx.Response:
+    if adapter is None or not takes(adapter, request.method, str(request.url)):
+        return await send(request)
+    await request.aread()
+    call = _AsyncCall(request, transport, send)
+    try:
+        return await anyio.to_thread.run_sync(work_for(adapter, call), abandon_on_cancel=True)
+    finally:
+        call.over = True
+
+
+class _Call(LibraryCall[httpx.Response]):
+    """A call of a client that waits."""
+
+    def __init__(self, request: httpx.Request, transport: object, send: Callable[[httpx.Request], Any]) -> None:
+        self._request, self._send = request, send
+        self.over = False
+        limits = request.extensions.get("timeout", {})
+        verify, proxies = _settings_of(transport)
+        options = CallOptions(
+            timeout=limits_of(limits.get("connect"), limits.get("read")),
+            verify=verify,
+            proxies=proxies,
+            cancelled=lambda: self.over,
+        )
+        super().__init__(request.method, str(request.url), request.headers.items(), request.content, options)
+
+    def send_on(self) -> httpx.Response:
+        with passing_on():
+            response: httpx.Response = self._send(self._request)
+            return response
+
+    def head(self, given: httpx.Response) -> tuple[int, Iterable[tuple[str, str]]]:
+        return given.status_code, given.headers.items()
+
+    def read(self, given: httpx.Response) -> tuple[httpx.Response, bytes]:
+        with passing_on():
+            raw = b"".join(given.iter_raw())
+            given.close()
+        return _again(given, raw)
+
+    def mark(self, given: httpx.Response, name: str, value: str) -> None:
+        given.headers[name] = value
+
+    def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
+        extensions = {"http_version": b"HTTP/1.1", "reason_phrase": reason.encode()}
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body), extensions=extensions)
+
+    def error(self, failure: Failure, message: str) -> Exception:
+        return _ERRORS[failure](message, request=self._request)
+
+
+class _AsyncCall(_Call):
+    """A call of one that does not; the thread that answers has the client's own loop send."""
+
+    def send_on(self) -> httpx.Response:
+        async def send() -> httpx.Response:
+            with passing_on():
+                response: httpx.Response = await self._send(self._request)
+                return response
+
+        return anyio.from_thread.run(send)
+
+    def read(self, given: httpx.Response) -> tuple[httpx.Response, bytes]:
+        async def read() -> bytes:
+            with passing_on():
+                raw = b"".join([part async for part in given.aiter_raw()])
+                await given.aclose()
+                return raw
+
+        return _again(given, anyio.from_thread.run(read))
+
+
+def _again(given: httpx.Response, raw: bytes) -> tuple[httpx.Response, bytes]:
+    """A response whose body was read, to be read again, and that body, unpacked."""
+    status, headers = given.status_code, given.headers.raw
+    again = httpx.Response(status, headers=headers, stream=httpx.ByteStream(raw), extensions=given.extensions)
+    return again, httpx.Response(status, headers=headers, content=raw).content
+
+
+def _settings_of(transport: object) -> tuple[bool | None, dict[str, str | None]]:
+    """Whether a transport checks certificates, None for as usual, and its proxies, as far as ``httpx`` tells."""
+    pool = getattr(transport, "_pool", None)
+    context = getattr(pool, "_ssl_context", None)
+    verify = False if isinstance(context, ssl.SSLContext) and context.verify_mode == ssl.CERT_NONE else None
+    url = getattr(pool, "_proxy_url", None)
+    if url is None:
+        return verify, {}
+    scheme, host = url.scheme.decode("ascii"), url.host.decode("ascii")
+    shown = {name.lower(): value for name, value in getattr(pool, "_proxy_headers", ())}
+    authorization = shown.get(b"proxy-authorization", b"").decode("latin-1")
+    return verify, proxies_of(f"{scheme}://{host}" + (f":{url.port}" if url.port else ""), authorization)

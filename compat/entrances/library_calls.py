@@ -1,0 +1,324 @@
+"""Entrance: a call of any other HTTP library, brought to the adapter, and its answer brought back.
+
+``requests`` has the adapter. Another library says what its call is and how it sends one by its own means
+(:class:`LibraryCall`); modes, warnings, counting and the forgiveness of ``exam-compat run`` are then the adapter's.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+from urllib.request import BaseHandler, getproxies
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import Timeout
+
+from compat.call_site import call_site, led_by, note_thread_origins
+from compat.config.settings import Configuration, thread_origins_of
+from compat.entrances.adapter import ExamStudentsAdapter
+from compat.legacy.answer import ANSWERED_BY
+from compat.legacy.verifier import Verifier
+from compat.upstream.base import Upstream
+from compat.upstream.responses import cassette_in_use
+from compat.upstream.senders import CallOptions, SendOptions
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = [
+    "Failure",
+    "LibraryCall",
+    "answer",
+    "httpx_async_transport",
+    "httpx_transport",
+    "limits_of",
+    "passing_on",
+    "proxies_of",
+    "takes",
+    "urllib_handler",
+    "work_for",
+]
+
+_T = TypeVar("_T")
+
+Failure = Literal["read timeout", "connect timeout", "proxy", "certificate", "connect", "broken"]
+"""What a call fails with: nothing was sent, but for the first and the last one."""
+
+_FAILURES: Mapping[str, Failure] = {
+    "ConnectTimeoutError": "connect timeout",
+    "NameResolutionError": "connect",
+    "NewConnectionError": "connect",
+    "ProxyError": "proxy",
+    "SSLError": "certificate",
+}
+_SHORTEST = 0.001
+"""Seconds: a limit of 0 means not to wait at all."""
+
+_passing_on: ContextVar[bool] = ContextVar("compat_passing_on", default=False)
+
+
+class LibraryCall(ABC, Generic[_T]):
+    """A deprecated call, as its library has it; ``_T`` is the library's response.
+
+    Args:
+        method: in capitals.
+        url: the whole URL.
+        headers: name to value.
+        body: as it is sent.
+        options: how the call was to be sent, as far as the new one follows it.
+    """
+
+    def __init__(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, options: CallOptions
+    ) -> None:
+        self.request = requests.PreparedRequest()
+        self.request.method, self.request.url = method, url
+        self.request.headers = CaseInsensitiveDict(headers)
+        self.request.body = body or None
+        self.options = options
+
+    @abstractmethod
+    def send_on(self) -> _T:
+        """Send the call by the library's own means, within :func:`passing_on`; what it raises reaches the script."""
+
+    @abstractmethod
+    def head(self, given: _T) -> tuple[int, Iterable[tuple[str, str]]]:
+        """The status and the headers of a response of :meth:`send_on`."""
+
+    @abstractmethod
+    def read(self, given: _T) -> tuple[_T, bytes]:
+        """A response whose body the script can still read, and that body, unpacked."""
+
+    @abstractmethod
+    def mark(self, given: _T, name: str, value: str) -> None:
+        """Set a header of a response of :meth:`send_on`."""
+
+    @abstractmethod
+    def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> _T:
+        """The library's response with an answer of ours."""
+
+    @abstractmethod
+    def error(self, failure: Failure, message: str) -> Exception:
+        """What the library raises for a failure."""
+
+
+def takes(adapter: ExamStudentsAdapter | None, method: str, url: str) -> bool:
+    """Whether a call is a deprecated one that is ours to answer; where ``vcrpy`` has a cassette in use, that one is."""
+    if adapter is None or _passing_on.get():
+        return False
+    try:
+        return adapter.matched(method, url) is not None and cassette_in_use() is None
+    except ValueError:
+        # The library says by itself what is wrong with its URL.
+        return False
+
+
+@contextmanager
+def passing_on() -> Iterator[None]:
+    """Take no call within for ours: a library may lie behind another one, and ours may stand before it twice."""
+    token = _passing_on.set(True)
+    try:
+        yield
+    finally:
+        _passing_on.reset(token)
+
+
+def answer(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> _T:
+    """The response to a deprecated call.
+
+    Raises:
+        LegacyApiWarning: where a filter makes an error of it.
+        ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode.
+        Exception: what the library raises where an endpoint cannot be reached or is too slow.
+    """
+    how = SendOptions(timeout=call.options.timeout)
+    try:
+        response = adapter.send_after(_ByLibrary(call), call.request, how)
+    except requests.RequestException as error:
+        raise call.error(_failure_of(error), str(error)) from None
+    if isinstance(response, _LibraryResponse):
+        given: _T = response.given
+        if ANSWERED_BY in response.headers:
+            call.mark(given, ANSWERED_BY, response.headers[ANSWERED_BY])
+        return given
+    return call.respond(response.status_code, response.reason, response.headers, response.content)
+
+
+def work_for(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> Callable[[], _T]:
+    """:func:`answer` as another thread does it for this one: warnings name the line that leads here."""
+    site = call_site()
+
+    def work() -> _T:
+        with led_by(site):
+            return answer(adapter, call)
+
+    return work
+
+
+def limits_of(connect: float | None, read: float | None) -> Timeout:
+    """A call's limits; None is none."""
+    connect, read = (each if each is None else max(each, _SHORTEST) for each in (connect, read))
+    return Timeout(connect=connect, read=read)
+
+
+def proxies_of(proxy: str | None, authorization: str | None = None) -> dict[str, str | None]:
+    """What a call's own proxy means for the upstream; one of the environment's counts by host, so it is not the call's.
+
+    Args:
+        proxy: host and port of the proxy that the call was to go by, perhaps with a scheme, or None.
+        authorization: the header that it is shown, or None.
+    """
+    if not proxy or any(_place_of(proxy) == _place_of(each) for each in getproxies().values()):
+        return {}
+    scheme, found, place = proxy.rpartition("//")
+    kind, _, user = (authorization or "").partition(" ")
+    if kind.lower() == "basic":
+        name, _, password = b64decode(user).decode("latin-1").partition(":")
+        place = f"{quote(name, safe='')}:{quote(password, safe='')}@{place}"
+    whole = f"{scheme}{found}{place}" if found else f"http://{place}"
+    return {"http": whole, "https": whole}
+
+
+def _place_of(proxy: str) -> str:
+    """Host and port of a proxy, which some write without a scheme, and some with a user."""
+    return proxy.rpartition("//")[2].rpartition("@")[2].rstrip("/").lower()
+
+
+def _failure_of(error: requests.RequestException) -> Failure:
+    if isinstance(error, requests.ReadTimeout):
+        return "read timeout"
+    # The adapter's error was raised for the upstream's, which knows what failed.
+    return _FAILURES.get(getattr(error.__context__, "cause", ""), "broken")
+
+
+class _LibraryResponse(requests.Response):
+    """A library's own response, whose body is read only where it is compared."""
+
+    def __init__(self, call: LibraryCall[Any], given: Any) -> None:
+        super().__init__()
+        self._call, self.given = call, given
+        self.status_code, headers = call.head(given)
+        self.headers = CaseInsensitiveDict(headers)
+        self.request, self.url = call.request, call.request.url or ""
+
+    @property
+    def content(self) -> bytes:
+        """The whole body, unpacked."""
+        if not isinstance(self._content, bytes):
+            self.given, self._content = self._call.read(self.given)
+        return self._content
+
+
+class _ByLibrary(BaseAdapter):
+    """Sends to the old endpoint by the library's own means."""
+
+    def __init__(self, call: LibraryCall[Any]) -> None:
+        super().__init__()
+        self._call = call
+        self._thread = threading.get_ident()
+        self.call_options = call.options
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        if threading.get_ident() == self._thread:
+            return _LibraryResponse(self._call, self._call.send_on())
+        # A comparison, behind the call: the client may be closed by now, and so may the loop that its connections need.
+        with_timeout = SendOptions(*arguments, **options).timeout
+        verify, cert, proxies = self.call_options.settings_for(request.url or "")
+        plain = HTTPAdapter()
+        try:
+            response = plain.send(request, timeout=with_timeout, verify=verify, cert=cert, proxies=proxies)
+            _ = response.content
+            return response
+        finally:
+            plain.close()
+
+    def close(self) -> None:
+        """The library closes its own."""
+
+
+def httpx_transport(
+    legacy_base_url: str,
+    upstream: Upstream | Configuration,
+    transport: httpx.BaseTransport | None = None,
+    *,
+    verifier: Verifier | None = None,
+) -> httpx.BaseTransport:
+    """A transport for one ``httpx.Client``: ``httpx.Client(transport=…)``, or ``mounts={legacy_base_url: …}``.
+
+    Args:
+        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``.
+        upstream: an upstream or a configuration.
+        transport: takes all other calls; None for a plain ``httpx.HTTPTransport``.
+        verifier: checks the signatures of the old calls; without one they are not looked at.
+
+    Raises:
+        ConfigurationError: the base URL cannot be used.
+        ImportError: there is no ``httpx``.
+    """
+    import httpx
+
+    from compat.entrances.httpx_transports import ExamStudentsTransport
+
+    adapter = _adapter_of(legacy_base_url, upstream, verifier)
+    return ExamStudentsTransport(adapter, transport or httpx.HTTPTransport())
+
+
+def httpx_async_transport(
+    legacy_base_url: str,
+    upstream: Upstream | Configuration,
+    transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    verifier: Verifier | None = None,
+) -> httpx.AsyncBaseTransport:
+    """As :func:`httpx_transport`, for one ``httpx.AsyncClient``. Its loop is not held up: a thread answers.
+
+    Args:
+        legacy_base_url: the old endpoint's base.
+        upstream: an upstream or a configuration.
+        transport: takes all other calls; None for a plain ``httpx.AsyncHTTPTransport``.
+        verifier: checks the signatures of the old calls; without one they are not looked at.
+
+    Raises:
+        ConfigurationError: the base URL cannot be used.
+        ImportError: there is no ``httpx``.
+    """
+    import httpx
+
+    from compat.entrances.httpx_transports import AsyncExamStudentsTransport
+
+    adapter = _adapter_of(legacy_base_url, upstream, verifier)
+    return AsyncExamStudentsTransport(adapter, transport or httpx.AsyncHTTPTransport())
+
+
+def urllib_handler(
+    legacy_base_url: str, upstream: Upstream | Configuration, *, verifier: Verifier | None = None
+) -> BaseHandler:
+    """A handler for one opener of ``urllib.request``: ``build_opener(…)``, or ``opener.add_handler(…)``.
+
+    Args:
+        legacy_base_url: the old endpoint's base.
+        upstream: an upstream or a configuration.
+        verifier: checks the signatures of the old calls; without one they are not looked at.
+
+    Raises:
+        ConfigurationError: the base URL cannot be used.
+    """
+    from compat.entrances.urllib_handlers import ExamStudentsHandler
+
+    return ExamStudentsHandler(_adapter_of(legacy_base_url, upstream, verifier))
+
+
+def _adapter_of(
+    legacy_base_url: str, upstream: Upstream | Configuration, verifier: Verifier | None
+) -> ExamStudentsAdapter:
+    if thread_origins_of(upstream):
+        note_thread_origins()
+    return ExamStudentsAdapter(legacy_base_url, upstream, previous={}, verifier=verifier)

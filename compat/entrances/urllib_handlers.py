@@ -1,0 +1,159 @@
+"""Entrance: ``urllib.request``, by a handler of an opener, or before the connections of every opener of the process."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import ssl
+import urllib.error
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.request import AbstractHTTPHandler, BaseHandler, OpenerDirector, Request
+
+from urllib3 import HTTPResponse
+
+from compat.entrances.adapter import ExamStudentsAdapter
+from compat.entrances.install import answering
+from compat.entrances.library_calls import Failure, LibraryCall, answer, limits_of, passing_on, proxies_of, takes
+from compat.upstream.responses import received
+from compat.upstream.senders import CallOptions
+
+__all__ = ["ExamStudentsHandler", "do_open"]
+
+_REASONS: Mapping[Failure, Callable[[str], OSError]] = {
+    "connect timeout": TimeoutError,
+    "certificate": ssl.SSLError,
+    "proxy": OSError,
+    "connect": ConnectionError,
+    "broken": ConnectionError,
+}
+
+
+class ExamStudentsHandler(BaseHandler):
+    """Answers the deprecated calls of an opener; all others go on to the opener's own handlers.
+
+    Args:
+        adapter: what answers.
+    """
+
+    handler_order = 200
+    """Behind the proxies of ``urllib`` (100), so that the call's own is known, and before what sends (500)."""
+
+    parent: OpenerDirector
+
+    def __init__(self, adapter: ExamStudentsAdapter) -> None:
+        self._adapter = adapter
+
+    def http_open(self, request: Request) -> Any:
+        """The response; None where the call goes on.
+
+        Raises:
+            urllib.error.URLError: an endpoint cannot be reached.
+            TimeoutError: it is too slow.
+        """
+        if not takes(self._adapter, request.get_method(), request.full_url):
+            return None
+        context = next((each._context for each in _of(self.parent, "handlers") if hasattr(each, "_context")), None)
+        return answer(self._adapter, _Call(request, lambda: self._send_on(request), context))
+
+    https_open = http_open
+
+    def _send_on(self, request: Request) -> Any:
+        """As the opener would, by its handlers behind this one."""
+        handlers = _of(self.parent, "handle_open")[request.type]
+        for handler in handlers[handlers.index(self) + 1 :]:
+            response = getattr(handler, f"{request.type}_open")(request)
+            if response is not None:
+                return response
+        raise urllib.error.URLError(f"no handler for {request.type}")
+
+
+def do_open(original: Any, self: AbstractHTTPHandler, http_class: Any, req: Request, **connection: Any) -> Any:
+    """``AbstractHTTPHandler.do_open``, where the shim is installed: it makes the connection of every opener."""
+    adapter = answering()
+    if adapter is None or not takes(adapter, req.get_method(), req.full_url):
+        return original(self, http_class, req, **connection)
+
+    def send() -> Any:
+        return original(self, http_class, req, **connection)
+
+    return answer(adapter, _Call(req, send, connection.get("context")))
+
+
+class _Call(LibraryCall[Any]):
+    """A call of an opener; its response is an ``http.client.HTTPResponse``, as ``urllib`` has it."""
+
+    def __init__(self, request: Request, send: Callable[[], Any], context: ssl.SSLContext | None) -> None:
+        self._request, self._send = request, send
+        if request.data is not None and not isinstance(request.data, bytes):
+            # A file or an iterable can be read once.
+            request.data = _bytes_of(request.data)
+        limit = request.timeout
+        if not isinstance(limit, int | float):
+            limit = socket.getdefaulttimeout()
+        options = CallOptions(
+            timeout=limits_of(limit, limit),
+            verify=False if context is not None and context.verify_mode == ssl.CERT_NONE else None,
+            proxies=proxies_of(_proxy_of(request), request.get_header("Proxy-authorization")),
+        )
+        super().__init__(
+            request.get_method(),
+            request.full_url,
+            ((name.title(), value) for name, value in request.header_items()),
+            request.data or b"",
+            options,
+        )
+
+    def send_on(self) -> Any:
+        with passing_on():
+            return self._send()
+
+    def head(self, given: Any) -> tuple[int, Iterable[tuple[str, str]]]:
+        return given.status, given.headers.items()
+
+    def read(self, given: Any) -> tuple[Any, bytes]:
+        body = given.read()
+        given.close()
+        again = self._made(given.status, given.reason, dict(given.headers.items()), body)
+        again.headers = given.headers
+        return again, _unpacked(given.headers.get("Content-Encoding"), body)
+
+    def mark(self, given: Any, name: str, value: str) -> None:
+        given.headers[name] = value
+
+    def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> Any:
+        return self._made(status, reason, headers, body)
+
+    def error(self, failure: Failure, message: str) -> Exception:
+        if failure == "read timeout":
+            # Behind the connecting, which alone urllib wraps.
+            return TimeoutError(message)
+        return urllib.error.URLError(_REASONS[failure](message))
+
+    def _made(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> http.client.HTTPResponse:
+        response: Any = received(self.request.method or "GET", status, reason, headers, body)
+        # As urllib leaves it: the words of the status are found as the message.
+        response.url, response.msg = self._request.full_url, reason
+        made: http.client.HTTPResponse = response
+        return made
+
+
+def _of(opener: OpenerDirector, name: str) -> Any:
+    """What an opener holds, which its stubs leave out."""
+    return getattr(opener, name)
+
+
+def _proxy_of(request: Request) -> str | None:
+    """The proxy that a request goes by, as a ``ProxyHandler`` left it."""
+    tunnelled = getattr(request, "_tunnel_host", None) is not None
+    return request.host if tunnelled or request.has_proxy() else None
+
+
+def _bytes_of(body: Any) -> bytes:
+    return bytes(body.read()) if hasattr(body, "read") else b"".join(body)
+
+
+def _unpacked(coding: str | None, body: bytes) -> bytes:
+    headers = {"Content-Encoding": coding} if coding else {}
+    return HTTPResponse(io.BytesIO(body), headers, preload_content=False).read(decode_content=True)
