@@ -15,6 +15,8 @@ import os
 import sys
 from _thread import _local
 
+import exam_compat_libraries
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +33,7 @@ _LARGEST = 1 << 20
 """Characters that are read of a configuration."""
 _MOST = 50
 """Lines of scripts that are told of: code made at run time would add some for ever."""
-_CAUGHT = ("requests",)
+_CAUGHT = tuple(library.name for library in exam_compat_libraries.LIBRARIES)
 _KNOWN = (
     *("aiohttp", "anyio", "asyncio", "http.client", "httplib2", "httpx", "niquests", "pycurl", "requests", "socket"),
     *("tornado", "treq", "trio", "urllib", "urllib3", "websockets", "xmlrpc"),
@@ -304,7 +306,7 @@ def _tell(passed: _Passed) -> None:
     if passed.library in _CAUGHT:
         way = "in a way that is not caught (docs/run.md): let exam-compat migrate rewrite it,"
     else:
-        way = f"which is not caught (docs/run.md): send it by {' or '.join(_CAUGHT)},"
+        way = f"which is not caught (docs/run.md): send it by {', '.join(_CAUGHT[:-1])} or {_CAUGHT[-1]},"
     _say(
         f"{line or 'a thread'} reaches the old endpoint's host by {passed.library}, {way} or let the gateway answer it "
         "(exam-compat serve); deprecated calls go out as they were"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from library_dialects import DIALECTS, SHOW, Dialect
 from support import signed_url
 
 from compat.testing.sandbox import Sandbox
@@ -249,6 +250,71 @@ def test_a_file_of_the_users_named_requests(place: Place, tmp_path: Path) -> Non
     (tmp_path / "script.py").write_text("import requests\nprint(requests.text)\n")
     done = place.run(str(tmp_path / "script.py"))
     assert done.stdout == "mine\n"
+
+
+QUERIES = ["?limit=7&page=2", '?filter={"id":{"gt":1200}}&sort=[{"name":"desc"}]&limit=5', "?page=0", "?page=99"]
+"""Asked as they stand here by every library, which each of them writes in its own way."""
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    found: Dialect = request.param
+    return found
+
+
+def in_dialect(place: Place, dialect: Dialect, queries: list[str], name: str) -> str:
+    quoted = [query.replace('"', "%22") for query in queries]
+    return place.script(f"QUERIES = {quoted!r}\n{SHOW}{dialect.script}", name)
+
+
+@pytest.fixture(scope="module")
+def by_requests(place: Place) -> str:
+    """What the script prints that calls by ``requests``."""
+    in_dialect(place, DIALECTS[0], QUERIES, "by_requests.py")
+    return place.run("by_requests.py").stdout
+
+
+def test_a_script_in_another_library_gets_the_same_bytes(place: Place, dialect: Dialect, by_requests: str) -> None:
+    script = in_dialect(place, dialect, QUERIES, "dialect.py")
+    done = place.run("dialect.py")
+    assert done.stdout == by_requests
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["200", "200", "422", "200"]
+    assert " new {" in done.stdout
+    assert news(done) == []
+    # A warning is shown once for a line, and names the script's own.
+    (line,) = (line for line in done.stderr.splitlines() if "LegacyApiWarning" in line)
+    text = Path(script).read_text().splitlines()
+    path, number, *_ = line.split(":")
+    assert path == script
+    assert "LIST + query" in text[int(number) - 1]
+
+
+def test_what_goes_on_to_the_old_endpoint_is_told_nothing_of(place: Place, dialect: Dialect) -> None:
+    """By the mode, and where a route is not deprecated: neither is a call that is not caught."""
+    signed = signed_url(place.sandbox, "", "index_students", limit="3").partition("index_students")[2]
+    text = Path(in_dialect(place, dialect, [signed], "legacy.py")).read_text()
+    headers = f", headers={dict(place.sandbox.headers)!r}, timeout=30)"
+    if dialect.name == "urllib":
+        text = text.replace("urlopen(LIST + query, timeout=30)", f"urlopen(Request(LIST + query{headers[:-13]}))")
+        text = text.replace("import urlopen", "import Request, urlopen")
+    Path(place.folder, "legacy.py").write_text(text.replace(", timeout=30)", headers))
+    done = place.run("legacy.py", EXAM_COMPAT_MODE="legacy")
+    assert done.stdout.split()[:4] == ["200", "application/json", "20", "legacy"]
+    assert news(done) == []
+
+
+def test_a_script_that_calls_by_no_library_gets_none(place: Place) -> None:
+    """``urllib.request`` is imported by much that never calls: it brings nothing of ours but the start-up code."""
+    place.script(
+        "import sys, urllib.request\nprint([name for name in ('compat', 'requests') if name in sys.modules])\n"
+    )
+    assert place.run("script.py").stdout == "[]\n"
+
+
+def test_a_file_of_the_users_named_like_a_library(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "httpx.py").write_text("text = 'mine'\n")
+    (tmp_path / "script.py").write_text("import httpx, sys\nprint(httpx.text, 'compat' in sys.modules)\n")
+    assert place.run(str(tmp_path / "script.py")).stdout == "mine False\n"
 
 
 UPSTREAM = "[upstream]\nkind = 'student_sessions'\nbase_url = 'http://a.example'\napi_token = 'a'\n"

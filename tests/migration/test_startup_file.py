@@ -36,7 +36,9 @@ def test_a_python_that_is_not_asked_imports_nothing_of_ours() -> None:
     code = "import sys; found = sys.modules; print('exam_compat_startup' in found, 'compat' in found, *sys.meta_path)"
     assert output(sys.executable, "-c", code).startswith("False False ")
     assert output(sys.executable, "-c", code, EXAM_COMPAT="no").startswith("True False ")
-    assert output(sys.executable, "-c", code, EXAM_COMPAT="1").startswith("True False <exam_compat_startup._AfterReq")
+    assert output(sys.executable, "-c", code, EXAM_COMPAT="1").startswith(
+        "True False <exam_compat_libraries._AfterImports"
+    )
 
 
 @pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="needs a Python beside this environment's")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="a configuration that is
 NEWS = "exam-compat: "
 NOT_CAUGHT = (
     "{line} reaches the old endpoint's host by {library}, which is not caught (docs/run.md): send it by requests, "
-    "or let the gateway answer it (exam-compat serve); deprecated calls go out as they were"
+    "httpx or urllib, or let the gateway answer it (exam-compat serve); deprecated calls go out as they were"
 )
 CAUGHT_ELSE = (
     "{line} reaches the old endpoint's host by {library}, in a way that is not caught (docs/run.md): let exam-compat "

@@ -1,0 +1,219 @@
+"""One call as each HTTP library makes it, so that one table of tests runs through all of them.
+
+A library is one row: how it asks, how it streams, what it raises, and a script that asks in its own way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import urllib.error
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import requests
+
+import compat
+
+__all__ = ["CALL_MARK", "DIALECTS", "Dialect", "Got"]
+
+By = tuple[str, Any]
+"""The old endpoint's base and the upstream, for a client that the shim is mounted in."""
+CALL_MARK = "# the call"
+"""Stands at each line that calls, which is what a warning has to name."""
+
+
+@dataclass(frozen=True)
+class Got:
+    """What a library says of an answer."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Dialect(ABC):
+    """A library.
+
+    Attributes:
+        name: of the row.
+        too_slow: what it raises where an endpoint does not answer in time.
+        unreachable: what it raises where nobody listens.
+        script: asks for LIST and prints status, three headers and the body.
+    """
+
+    name: str
+    too_slow: type[Exception]
+    unreachable: type[Exception]
+    script: str
+
+    @abstractmethod
+    def ask(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = 20.0,
+        proxy: str | None = None,
+        by: By | None = None,
+    ) -> Got:
+        """Ask; by a client in which the shim is mounted, or as a script does that knows nothing of it."""
+
+    @abstractmethod
+    def stream(self, url: str, by: By | None = None) -> list[bytes]:
+        """The body in pieces, as they come."""
+
+
+SHOW = """
+def show(status, headers, body):
+    names = ("Content-Type", "X-Pagination-Item-Count", "X-Compat-Answered-By")
+    print(status, *(headers[name] for name in names), body.decode())
+"""
+
+
+class Requests(Dialect):
+    name = "requests"
+    too_slow, unreachable = requests.ReadTimeout, requests.ConnectionError
+    script = """
+import requests
+for query in QUERIES:
+    answer = requests.get(LIST + query, timeout=30)
+    show(answer.status_code, answer.headers, answer.content)
+"""
+
+    def _session(self, by: By | None) -> requests.Session:
+        session = requests.Session()
+        if by is not None:
+            compat.mount(session, *by)
+        return session
+
+    def ask(self, url: str, **how: Any) -> Got:
+        method, proxy, by = how.pop("method", "GET"), how.pop("proxy", None), how.pop("by", None)
+        how["proxies"] = None if proxy is None else {"http": proxy}
+        how["data"] = how.pop("body", None)
+        how.setdefault("timeout", 20.0)
+        with self._session(by) as session:
+            answer = session.request(method, url, **how)  # the call
+        return Got(answer.status_code, answer.reason, answer.headers, answer.content)
+
+    def stream(self, url: str, by: By | None = None) -> list[bytes]:
+        with self._session(by) as session, session.get(url, stream=True, timeout=20) as answer:
+            return list(answer.iter_content(100))
+
+
+class Httpx(Dialect):
+    name = "httpx"
+    too_slow, unreachable = httpx.ReadTimeout, httpx.ConnectError
+    script = """
+import httpx
+for query in QUERIES:
+    answer = httpx.get(LIST + query, timeout=30)
+    show(answer.status_code, answer.headers, answer.content)
+"""
+
+    def _client(self, by: By | None, proxy: str | None = None) -> httpx.Client:
+        if by is None:
+            return httpx.Client(proxy=proxy)
+        return httpx.Client(transport=compat.httpx_transport(*by, httpx.HTTPTransport(proxy=proxy)))
+
+    def ask(self, url: str, **how: Any) -> Got:
+        method, proxy, by = how.pop("method", "GET"), how.pop("proxy", None), how.pop("by", None)
+        how["content"] = how.pop("body", None)
+        how.setdefault("timeout", 20.0)
+        with self._client(by, proxy) as client:
+            answer = client.request(method, url, **how)  # the call
+        return Got(answer.status_code, answer.reason_phrase, answer.headers, answer.content)
+
+    def stream(self, url: str, by: By | None = None) -> list[bytes]:
+        with self._client(by) as client, client.stream("GET", url, timeout=20) as answer:
+            return list(answer.iter_raw(100))
+
+
+class AsyncHttpx(Dialect):
+    name = "httpx async"
+    too_slow, unreachable = httpx.ReadTimeout, httpx.ConnectError
+    script = """
+import asyncio, httpx
+async def main():
+    async with httpx.AsyncClient() as client:
+        for query in QUERIES:
+            answer = await client.get(LIST + query, timeout=30)
+            show(answer.status_code, answer.headers, answer.content)
+asyncio.run(main())
+"""
+
+    def _client(self, by: By | None, proxy: str | None = None) -> httpx.AsyncClient:
+        if by is None:
+            return httpx.AsyncClient(proxy=proxy)
+        onward = httpx.AsyncHTTPTransport(proxy=proxy)
+        return httpx.AsyncClient(transport=compat.httpx_async_transport(*by, onward))
+
+    def ask(self, url: str, **how: Any) -> Got:
+        method, proxy, by = how.pop("method", "GET"), how.pop("proxy", None), how.pop("by", None)
+        how["content"] = how.pop("body", None)
+        how.setdefault("timeout", 20.0)
+
+        async def ask() -> httpx.Response:
+            async with self._client(by, proxy) as client:
+                return await client.request(method, url, **how)  # the call
+
+        answer = asyncio.run(ask())
+        return Got(answer.status_code, answer.reason_phrase, answer.headers, answer.content)
+
+    def stream(self, url: str, by: By | None = None) -> list[bytes]:
+        async def parts() -> list[bytes]:
+            async with self._client(by) as client, client.stream("GET", url, timeout=20) as answer:
+                return [part async for part in answer.aiter_raw(100)]
+
+        return asyncio.run(parts())
+
+
+class Urllib(Dialect):
+    name = "urllib"
+    # Before Python 3.10 it had a name of its own.
+    too_slow, unreachable = socket.timeout, urllib.error.URLError
+    script = """
+import urllib.error
+from urllib.request import urlopen
+for query in QUERIES:
+    try:
+        answer = urlopen(LIST + query, timeout=30)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        show(answer.status, answer.headers, answer.read())
+"""
+
+    def _open(self, by: By | None, proxy: str | None = None) -> Any:
+        if by is None and proxy is None:
+            return urllib.request.urlopen
+        handlers: list[Any] = [] if by is None else [compat.urllib_handler(*by)]
+        if proxy is not None:
+            handlers.append(urllib.request.ProxyHandler({"http": proxy}))
+        return urllib.request.build_opener(*handlers).open
+
+    def ask(self, url: str, **how: Any) -> Got:
+        opened = self._open(how.pop("by", None), how.pop("proxy", None))
+        request = urllib.request.Request(
+            url, how.get("body"), dict(how.get("headers") or {}), method=how.get("method", "GET")
+        )
+        try:
+            answer = opened(request, timeout=how.get("timeout", 20.0))  # the call
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            return Got(answer.status, answer.reason, answer.headers, answer.read())
+
+    def stream(self, url: str, by: By | None = None) -> list[bytes]:
+        with self._open(by)(url, timeout=20) as answer:
+            return list(iter(lambda: answer.read(100), b""))
+
+
+DIALECTS: tuple[Dialect, ...] = (Requests(), Httpx(), AsyncHttpx(), Urllib())
