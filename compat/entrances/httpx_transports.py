@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+import anyio
 import anyio.from_thread
 import anyio.to_thread
 import httpx
@@ -124,8 +125,9 @@ async def _async_answered(
     call = _AsyncCall(request, transport, send)
     try:
         return await anyio.to_thread.run_sync(work_for(adapter, call), abandon_on_cancel=True)
-    finally:
+    except anyio.get_cancelled_exc_class():
         call.over = True
+        raise
 
 
 class _Call(LibraryCall[httpx.Response]):

@@ -59,6 +59,8 @@ _FAILURES: Mapping[str, Failure] = {
     "ProxyError": "proxy",
     "SSLError": "certificate",
 }
+_OF_A_CONNECTION = ("Proxy-Authorization", "Transfer-Encoding")
+"""Headers that are for whoever is next, which is not told here."""
 _SHORTEST = 0.001
 """Seconds: a limit of 0 means not to wait at all."""
 
@@ -82,6 +84,10 @@ class LibraryCall(ABC, Generic[_T]):
         self.request = requests.PreparedRequest()
         self.request.method, self.request.url = method, url
         self.request.headers = CaseInsensitiveDict(headers)
+        for own in _OF_A_CONNECTION:
+            self.request.headers.pop(own, None)
+        if body:
+            self.request.headers["Content-Length"] = str(len(body))
         self.request.body = body or None
         self.options = options
 

@@ -11,7 +11,11 @@ from pathlib import Path
 
 from consoles import ROOT, agrees, commands_in, terminal
 
-PASTED = ("README.md", "MIGRATION.md", "docs/python.md", "docs/configuration.md", "docs/cron.md", "docs/clients.md")
+PASTED = (
+    "README.md",
+    "MIGRATION.md",
+    *(f"docs/{name}.md" for name in ("python", "libraries", "configuration", "cron", "clients")),
+)
 """Pages all of whose blocks run, and end with status 0."""
 
 PAGES = (

@@ -69,9 +69,9 @@ class OldScript:
         return FOLDER / self.name
 
     @property
-    def calls_by_requests(self) -> bool:
+    def is_caught(self) -> bool:
         """Whether the shim can answer in the script's own process; the others need the gateway."""
-        return self.name not in ("score_sheet.mjs", "lookup_urllib.py")
+        return self.name != "score_sheet.mjs"
 
 
 def _script(name: str, *arguments: str, calls: Sequence[str | Line] = (), **more: Any) -> OldScript:
@@ -102,7 +102,7 @@ SCRIPTS = (
         calls=["response = s.send("],
     ),
     _script("score_sheet.mjs", "17"),
-    _script("lookup_urllib.py", "17", "smith"),
+    _script("lookup_urllib.py", "17", "smith", calls=["with urlopen(request"]),
 )
 BY_NAME = {script.name: script for script in SCRIPTS}
 

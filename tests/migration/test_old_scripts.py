@@ -69,8 +69,8 @@ def some_ways(script: OldScript) -> tuple[Way, ...]:
     return NEW_ALONE, SHADOW, OTHERS[SCRIPTS.index(script) % len(OTHERS)]
 
 
-by_requests = pytest.mark.parametrize("script", [each for each in SCRIPTS if each.calls_by_requests], ids=named)
-by_gateway = pytest.mark.parametrize("script", [each for each in SCRIPTS if not each.calls_by_requests], ids=named)
+caught = pytest.mark.parametrize("script", [each for each in SCRIPTS if each.is_caught], ids=named)
+by_gateway = pytest.mark.parametrize("script", [each for each in SCRIPTS if not each.is_caught], ids=named)
 
 
 def assert_same(ended: Ended, expected: Expected, sandbox: Sandbox, way: Way) -> None:
@@ -115,7 +115,7 @@ def assert_same_by_the_gateway(script: OldScript, way: Way, expected: Expected, 
     assert ended.complained == expected.ended.complained
 
 
-@by_requests
+@caught
 def test_an_unedited_script_prints_the_same_whatever_answers(script: OldScript, tmp_path: Path) -> None:
     expected = expected_of(script, tmp_path)
     for way in some_ways(script):
@@ -123,7 +123,7 @@ def test_an_unedited_script_prints_the_same_whatever_answers(script: OldScript, 
 
 
 @by_gateway
-def test_a_script_without_requests_prints_the_same_through_the_gateway(script: OldScript, tmp_path: Path) -> None:
+def test_a_script_that_is_not_caught_prints_the_same_through_the_gateway(script: OldScript, tmp_path: Path) -> None:
     expected = expected_of(script, tmp_path)
     for way in some_ways(script):
         assert_same_by_the_gateway(script, way, expected, tmp_path)
@@ -134,14 +134,14 @@ def test_a_script_without_requests_prints_the_same_through_the_gateway(script: O
 @pytest.mark.parametrize("script", SCRIPTS, ids=named)
 def test_every_script_in_every_mode(script: OldScript, way: Way, tmp_path: Path) -> None:
     expected = expected_of(script, tmp_path)
-    if script.calls_by_requests:
+    if script.is_caught:
         assert_same_by_the_shim(script, way, expected, tmp_path)
     else:
         assert_same_by_the_gateway(script, way, expected, tmp_path)
 
 
 @pytest.mark.soak
-@by_requests
+@caught
 def test_scripts_with_requests_may_call_the_gateway_too(script: OldScript, tmp_path: Path) -> None:
     if not script.same_as:
         assert_same_by_the_gateway(script, NEW_ALONE, expected_of(script, tmp_path), tmp_path)
