@@ -8,6 +8,7 @@ code reads it: importing ``compat`` brings ``requests``.
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
@@ -16,7 +17,10 @@ if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this
     from types import ModuleType
     from typing import Any
 
-__all__ = ["LIBRARIES", "Library", "cover", "uncover"]
+__all__ = ["LIBRARIES", "PASSING_ON", "Library", "cover", "uncover"]
+
+PASSING_ON: ContextVar[bool] = ContextVar("exam_compat_passing_on", default=False)
+"""Whether the shim has a library send by its own means; the tasks that the library begins for that inherit it."""
 
 _PACKAGE = "compat"
 

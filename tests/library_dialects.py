@@ -74,7 +74,7 @@ class Dialect(ABC):
 SHOW = """
 def show(status, headers, body):
     names = ("Content-Type", "X-Pagination-Item-Count", "X-Compat-Answered-By")
-    print(status, *(headers[name] for name in names), body.decode())
+    print(status, *(headers.get(name) for name in names), body.decode())
 """
 
 

@@ -104,7 +104,14 @@ def handle_request(original: Any, self: httpx.HTTPTransport, request: httpx.Requ
 
 async def handle_async_request(original: Any, self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
     """``AsyncHTTPTransport.handle_async_request``, where the shim is installed."""
-    return await _async_answered(answering(), lambda onward: original(self, onward), self, request)
+
+    async def send(onward: httpx.Request) -> httpx.Response:
+        # Also of a call that is none of ours: it connects in tasks of its own.
+        with passing_on():
+            response: httpx.Response = await original(self, onward)
+            return response
+
+    return await _async_answered(answering(), send, self, request)
 
 
 def _answered(

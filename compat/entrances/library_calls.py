@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 from urllib.request import BaseHandler, getproxies
@@ -29,6 +28,7 @@ from compat.legacy.verifier import Verifier
 from compat.upstream.base import Upstream
 from compat.upstream.responses import cassette_in_use
 from compat.upstream.senders import CallOptions, SendOptions
+from exam_compat_libraries import PASSING_ON
 
 if TYPE_CHECKING:
     import httpx
@@ -63,8 +63,6 @@ _OF_A_CONNECTION = ("Proxy-Authorization", "Transfer-Encoding")
 """Headers that are for whoever is next, which is not told here."""
 _SHORTEST = 0.001
 """Seconds: a limit of 0 means not to wait at all."""
-
-_passing_on: ContextVar[bool] = ContextVar("compat_passing_on", default=False)
 
 
 class LibraryCall(ABC, Generic[_T]):
@@ -118,7 +116,7 @@ class LibraryCall(ABC, Generic[_T]):
 
 def takes(adapter: ExamStudentsAdapter | None, method: str, url: str) -> bool:
     """Whether a call is a deprecated one that is ours to answer; where ``vcrpy`` has a cassette in use, that one is."""
-    if adapter is None or _passing_on.get():
+    if adapter is None or PASSING_ON.get():
         return False
     try:
         return adapter.matched(method, url) is not None and cassette_in_use() is None
@@ -130,11 +128,11 @@ def takes(adapter: ExamStudentsAdapter | None, method: str, url: str) -> bool:
 @contextmanager
 def passing_on() -> Iterator[None]:
     """Take no call within for ours: a library may lie behind another one, and ours may stand before it twice."""
-    token = _passing_on.set(True)
+    token = PASSING_ON.set(True)
     try:
         yield
     finally:
-        _passing_on.reset(token)
+        PASSING_ON.reset(token)
 
 
 def answer(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> _T:

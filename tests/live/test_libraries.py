@@ -111,7 +111,7 @@ def test_students_are_added_shown_and_deleted(sandbox: Sandbox, shimmed: Shimmed
     [
         (401, (403, "Forbidden", "You are not authorized to access this page.")),
         (403, (403, "Forbidden", "You are not authorized to access this page.")),
-        (418, (502, "Bad Gateway", "The student sessions upstream answered 418.")),
+        (418, (502, "Bad Gateway", "The upstream answered with status 418.")),
     ],
 )
 def test_what_the_upstream_refuses(shimmed: Shimmed, answered: int, expected: tuple[int, str, str]) -> None:
