@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +13,18 @@ import click
 
 from compat.cli.console import config_option, counting, note, plain, say, show_lines
 from compat.cli.files import whole_file
-from compat.cli.migrate_steps import explanation
 from compat.cli.program import require_extra
 from compat.cli.scan import exclude_option, kind_of_upstream, paths_argument
 
 if TYPE_CHECKING:
-    from compat.migration.codemod import MigratedFile
+    from compat.migration.codemod import Left, MigratedFile
     from compat.migration.scan import Problem
 
 __all__ = ["migrate"]
 
 _DONE, _TO_DO = 0, 1
+_QUIT = "quit"
+_YES, _SKIP = "y", "skip"
 _COLOURS = {"+++": "bold", "---": "bold", "@@ ": "cyan", "+": "green", "-": "red"}
 
 
@@ -125,13 +126,78 @@ def _written(migrated: MigratedFile) -> Problem | None:
 
 def _ask(run: _Run) -> None:
     """Go through the changes, those of one program together, and then through what is left."""
-    from compat.cli.migrate_steps import QUIT, walk_changes, walk_left
-
-    accepted, answer = walk_changes(run.changed, lambda each: show_lines(_coloured(_diff(each))))
+    accepted, answer = _walk_changes(run.changed, lambda each: show_lines(_coloured(_diff(each))))
     run.problems += [problem for each in accepted if (problem := _written(each)) is not None]
-    if answer != QUIT:
-        walk_left(run.files)
+    if answer != _QUIT:
+        _walk_left(run.files)
     run.files = [each for each in run.files if each in accepted or each.after == each.before]
+
+
+def _walk_changes(
+    changed: Sequence[MigratedFile], show: Callable[[MigratedFile], None]
+) -> tuple[list[MigratedFile], str]:
+    """Show each change and ask for it: which ones are wanted, and the last answer.
+
+    Files of one program are asked for together: a route that is new in one is sent by another.
+
+    Args:
+        changed: the files that would change.
+        show: shows the difference of one.
+    """
+    accepted: list[MigratedFile] = []
+    answer = ""
+    for group in _programs(changed):
+        for each in group:
+            show(each)
+        names = ", ".join(plain(str(each.source.path)) for each in group)
+        answer = _asked(f"Rewrite {names}? y, n, skip the rest of the changes, or quit")
+        if answer == _YES:
+            accepted += group
+        elif answer in (_SKIP, _QUIT):
+            break
+    return accepted, answer
+
+
+def _walk_left(files: Sequence[MigratedFile]) -> None:
+    """Show each place that is left to do by hand, one at a time."""
+    places = [(each, item) for each in files for item in each.left if item.needed]
+    for number, (each, item) in enumerate(places, 1):
+        say(plain(f"{number} of {len(places)}: {each.place(item.line)}: {item.reason}"))
+        say(plain(f"  {item.by_hand}"))
+        for line in _explanation(item):
+            say(plain(line))
+        if number < len(places) and _asked("Show the next place? y, n, skip the rest, or quit") != _YES:
+            return
+
+
+def _explanation(item: Left) -> Iterator[str]:
+    """The way of a value that was not followed to its end, and the code to write."""
+    if item.way:
+        yield "    the route comes this way:"
+        yield from (f"      {step}" for step in item.way)
+    if item.snippet:
+        yield "    write instead:"
+        yield from (f"      {line}" for line in item.snippet.splitlines())
+
+
+def _programs(changed: Sequence[MigratedFile]) -> list[list[MigratedFile]]:
+    """The files by program, in their order."""
+    found: list[list[MigratedFile]] = []
+    for each in changed:
+        path = each.source.path.absolute()
+        mine = [group for group in found if any(path in other.beside for other in group)]
+        rest = [group for group in found if group not in mine]
+        found = [*rest, [*(other for group in mine for other in group), each]]
+    return found
+
+
+def _asked(question: str) -> str:
+    """One of the four answers; the end of the input quits."""
+    try:
+        given: str = click.prompt(question, type=click.Choice([_YES, "n", _SKIP, _QUIT]), show_choices=False)
+    except click.Abort:
+        return _QUIT
+    return given
 
 
 def _tell(run: _Run, form: str, *, explain: bool) -> None:
@@ -141,7 +207,7 @@ def _tell(run: _Run, form: str, *, explain: bool) -> None:
     left = [(each, item) for each in run.files for item in each.left]
     for each, item in left:
         say(plain(f"{each.place(item.line)}: {'left' if item.needed else 'note'}: {item.reason}: {item.by_hand}"))
-        for line in explanation(item) if explain else ():
+        for line in _explanation(item) if explain else ():
             say(plain_line(line))
     for problem in run.problems:
         note(f"{problem.path}: not looked at: {problem.reason}")

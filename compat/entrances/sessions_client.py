@@ -11,7 +11,7 @@ from compat.config.settings import Configuration, settings_of, upstream_of
 from compat.core.call import Shim
 from compat.core.reading import find_one, page_length
 from compat.entrances.client import resolve
-from compat.entrances.sessions_http import StudentSessionsHTTP
+from compat.entrances.sessions_http import StudentSessionsHTTP, shim_of
 from compat.errors import ConfigurationError, InvalidParameter, StudentSessionNotFound, UpstreamError
 from compat.legacy.answer import Answer, pagination_of
 from compat.legacy.parameters import number
@@ -87,6 +87,7 @@ class StudentSessionsClient:
     ) -> None:
         given = resolve(upstream, base_url=base_url, api_token=api_token, secret_key=secret_key)
         self._upstream = upstream_of(given)
+        self._is_of_account = upstream is None and given is self._upstream
         self._settings = settings_of(given)
         self._codec = self._upstream.codec(self._settings)
         self._whole = self._checked(records)
@@ -111,7 +112,10 @@ class StudentSessionsClient:
 
     @cached_property
     def _shim(self) -> Shim:
-        """What selects and sorts, and keeps a reading for its later pages."""
+        """What selects and sorts, and keeps a reading for its later pages; clients of the same credentials share it."""
+        if self._is_of_account and isinstance(self._upstream, StudentSessions):
+            account = self._upstream.account
+            return shim_of(self._upstream.base_url, account.api_token, account.secret_key)
         return Shim(self._upstream, self._settings)
 
     @cached_property

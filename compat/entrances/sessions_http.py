@@ -25,6 +25,7 @@ from compat.entrances.adapter import UNREACHABLE, read_body
 from compat.entrances.session import ScriptSession, options_of
 from compat.entrances.sessions_openers import AsyncHttpxCalls, HttpxCalls, urlopen
 from compat.errors import (
+    ConfigurationError,
     InvalidParameter,
     LegacyError,
     NotAuthorized,
@@ -46,7 +47,7 @@ from compat.upstream.responses import response_of
 from compat.upstream.senders import SendOptions
 from compat.upstream.transport import CallOptions
 
-__all__ = ["StudentSessionsHTTP", "call_of"]
+__all__ = ["StudentSessionsHTTP", "call_of", "shim_of"]
 
 _API = "/api/v3"
 _LIST = re.compile(r"/+exams/+(?P<exam>[^/]+)/+student_sessions(?:\.json)?/*")
@@ -73,10 +74,16 @@ class StudentSessionsHTTP:
         secret_key: the key that signs the calls.
         base_url: what a URL without a host is below; no such URL is taken where it is not given.
         api_token: the user of calls without an Authorization header.
+
+    Raises:
+        ConfigurationError: the key is bytes that are no text.
     """
 
     def __init__(self, secret_key: str | bytes, *, base_url: str = "", api_token: str = "") -> None:
-        self._key = secret_key.decode() if isinstance(secret_key, bytes) else secret_key
+        try:
+            self._key = secret_key.decode() if isinstance(secret_key, bytes) else secret_key
+        except UnicodeDecodeError:
+            raise ConfigurationError("secret_key: must be text, or its bytes in UTF-8") from None
         self._base_url = base_url.rstrip("/")
         self._api_token = api_token
 
@@ -190,7 +197,7 @@ class StudentSessionsHTTP:
         try:
             if not token or not self._key:
                 raise NotAuthorized
-            shim = _shim(url.partition(_API)[0], token, self._key)
+            shim = shim_of(url.partition(_API)[0], token, self._key)
             try:
                 answer = shim.answer(call, options)
                 return replace(answer, body=_unescaped(answer.body))
@@ -298,7 +305,7 @@ def _text(header: str | bytes | None) -> str | None:
 
 
 @lru_cache(maxsize=_MOST_ACCOUNTS)
-def _shim(base_url: str, api_token: str, secret_key: str) -> Shim:
+def shim_of(base_url: str, api_token: str, secret_key: str) -> Shim:
     """One for an account, so that later pages come from the reading of the first."""
     upstream = StudentSessions(base_url, api_token=api_token, secret_key=secret_key)
     return Shim(upstream, settings_of(upstream))

@@ -80,8 +80,9 @@ def test_what_a_code_host_would_not_take_is_said(invoke: Invoke, scripts: Path) 
 def test_a_diff_changes_nothing(invoke: Invoke, scripts: Path) -> None:
     result = invoke("migrate", ".")
     assert result.exit_code == 0
-    assert "+from compat import StudentSessionsHTTP" in result.stdout.splitlines()
-    assert "+    r = StudentSessionsHTTP(os.environ['S']).get(f" in result.stdout.replace('"S"', "'S'")
+    assert "+from compat import StudentSessionsClient" in result.stdout.splitlines()
+    assert "+    r = client.page(exam, limit=5)" in result.stdout.splitlines()
+    assert "-import hashlib, hmac, os, time" in result.stdout.splitlines()
     assert "left.py:2: left: line" not in result.stdout
     assert "left.py:2: left: the secret key cannot be told: there is no hmac.new" in result.stdout
     assert "1 place in 1 file to rewrite; 1 left to do by hand." in result.stdout
@@ -106,8 +107,8 @@ def test_written_files_keep_mode_encoding_and_line_ends(invoke: Invoke, scripts:
     after = path.read_bytes()
     assert (scripts / "link.py").is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o750
-    assert after.startswith("# coding: latin-1\r\n# Größe\r\nimport hashlib, ".encode("latin-1"))
-    assert b"\r\nfrom compat import StudentSessionsHTTP\r\n" in after
+    assert after.startswith("# coding: latin-1\r\n# Größe\r\nimport os\r\n".encode("latin-1"))
+    assert b"\r\nfrom compat import StudentSessionsClient\r\n" in after
     assert after.count(b"\n") == after.count(b"\r\n")
     assert b"# five" in after
     assert sorted(each.name for each in scripts.iterdir()) == ["left.py", "link.py", "new.py", "old.py"]
@@ -124,7 +125,7 @@ def test_one_broken_file_stops_nothing(invoke: Invoke, scripts: Path) -> None:
     told = json.loads(result.stdout)
     assert sorted(each["path"] for each in told["problems"]) == ["a_broken.py", "b_latin.py", "none.py"]
     assert [each["path"] for each in told["files"] if each["changed"]] == ["old.py"]
-    assert "StudentSessionsHTTP(" in (scripts / "old.py").read_text()
+    assert "StudentSessionsClient(" in (scripts / "old.py").read_text()
     assert invoke("scan", ".").exit_code == 1
 
 

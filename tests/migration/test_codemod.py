@@ -383,10 +383,6 @@ REFUSED = {
         "r = requests.get(f'{URL}/api/v3/exams/17/index_students', headers=HEADERS)",
         "more than one hmac.new",
     ),
-    "a conditional import": (
-        "try:\n    import requests\nexcept ImportError:\n    requests = None\n" + CALL,
-        "",
-    ),
 }
 
 

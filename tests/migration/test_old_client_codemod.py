@@ -115,7 +115,18 @@ REFUSED = {
     "a check of the type": ("print(isinstance(upstream, Old))", "more than to make a client"),
     "a star": ("c = Old(upstream)\nc.index_students(*given)", "star"),
     "any client": ("c = Old(upstream)\nd.index_students(17)", "`d` may be an ExamStudentsClient"),
-    "two kinds of client": ("c = Old(upstream) if upstream else None\nc.index_students(17)", "not followed"),
+    "two kinds of client": (
+        "c = Old(upstream) if upstream else None\nc.index_students(17)",
+        "`c` is not only a client",
+    ),
+    "a client of which nothing is known": (
+        "def every(c):\n    return c.index_students(17).students\n\nevery(Old(upstream))\nevery(other)",
+        "is not only a client",
+    ),
+    "a client for others": (
+        "class Made:\n    def client(self):\n        return Old(upstream)\n\nMade().client().index_students(17)",
+        "returned to who knows whom",
+    ),
     "a page that is handed on": ("c = Old(upstream)\nsave(c.index_students(17))", "`save`"),
     "a client that is handed on": ("c = Old(upstream)\nsave(c)", "`save`"),
     "a bound method": ("c = Old(upstream)\nlisted = c.index_students", "not followed"),

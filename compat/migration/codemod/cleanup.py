@@ -8,14 +8,14 @@ from collections.abc import Callable, Collection, Sequence
 import libcst as cst
 import libcst.helpers
 import libcst.matchers as m
-from libcst.metadata import Assignment, ImportAssignment
+from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
 
 from compat.migration.codemod.edits import Change, Edits, Left
 from compat.migration.program.definitions import Program
 from compat.migration.program.flow import sources
 from compat.migration.program.module import Module
 
-__all__ = ["remove_shim_calls", "with_imports", "without_unused_imports"]
+__all__ = ["is_idle", "only_read_by", "remove_shim_calls", "with_imports", "without_unused_imports"]
 
 _ENTRANCES = {
     *("compat.install", "compat.mount", "compat.uninstall"),
@@ -26,10 +26,18 @@ _SENDING = ("requests.", "urllib3.")
 _MAKING = (
     *("compat.StudentSessions", "compat.PaginatedSessions", "compat.load_config"),
     *("requests.Session", "requests.session", "requests.adapters.", "urllib3.util.", "urllib3.Retry"),
-    *("builtins.str", "builtins.int", "builtins.dict", "os.environ", "os.getenv", "json.", "urllib.parse."),
+    *("os.environ", "os.getenv", "os.urandom", "json.dumps", "json.loads", "urllib.parse.", "datetime.", "math."),
+    *("time.time", "time.monotonic", "time.perf_counter", "hmac.", "hashlib.", "base64.", "uuid.", "secrets."),
+    *("random.rand", "random.getrandbits", "random.choice", "random.sample", "random.uniform", "string."),
 )
-"""What only makes something that calls could go through, or the values for it."""
-_TEXT_METHODS = frozenset(("get", "strip", "rstrip", "lstrip", "format", "join", "encode", "lower", "upper"))
+"""What only makes a value, or something that calls could go through."""
+_MAKING_BUILTINS = frozenset(
+    ("str", "int", "dict", "bytes", "float", "hash", "len", "list", "map", "round", "set", "sorted", "tuple", "zip")
+)
+_METHODS = frozenset(
+    ("get", "strip", "rstrip", "lstrip", "format", "join", "encode", "decode", "lower", "upper", "replace", "items")
+) | {"keys", "values", "copy", "digest", "hexdigest", "hex", "isoformat", "timestamp", "total_seconds"}
+_DEEPEST = 4
 
 
 def remove_shim_calls(
@@ -50,7 +58,7 @@ def remove_shim_calls(
     if reason:
         return [], [Left(module.line(call), reason, _BY_HAND, False) for call in calls]
     statements = [statement for call in calls if isinstance(statement := module.parent(call), cst.Expr)]
-    for statement in (*statements, *_only_read_by(module, statements)):
+    for statement in (*statements, *only_read_by(module, statements)):
         edits.remove(statement)
     return [Change(module.line(call), f"{module.code(call.func)} is not needed") for call in calls], []
 
@@ -107,39 +115,68 @@ def _is_session(module: Module, node: cst.BaseExpression) -> bool:
     return any(module.dotted(each.func).lower().startswith("requests.session") for each in calls)
 
 
-def _only_read_by(module: Module, gone: Sequence[cst.CSTNode]) -> list[cst.BaseSmallStatement]:
-    """The assignments whose names nothing reads but what is gone, and each other."""
+def only_read_by(
+    module: Module, gone: Sequence[cst.CSTNode], *, keep_reads: bool = False
+) -> list[cst.BaseSmallStatement]:
+    """The assignments whose names nothing reads but what is gone, and each other.
+
+    Args:
+        module: the module.
+        gone: what is gone.
+        keep_reads: whether what the module itself reads of the environment stays: it ends where that is missing.
+    """
     found: list[cst.BaseSmallStatement] = []
     waiting = list(gone)
     while waiting:
         for name in m.findall(waiting.pop(), m.Name()):
-            for binding in module.bindings(cst.ensure_type(name, cst.Name)):
-                value = module.assigned(binding)
-                statement = module.enclosing(value, cst.Assign, cst.AnnAssign) if value is not None else None
-                if statement is None or statement in found or not isinstance(binding, Assignment):
-                    continue
-                reads = [access.node for access in binding.references]
-                is_read = not all(any(module.within(read, each) for each in (*gone, *found)) for read in reads)
-                is_alone = isinstance(module.parent(statement), cst.SimpleStatementLine)
-                is_public = module.is_module_level(binding) and binding.name.isupper()
-                if is_alone and not is_read and not is_public and value is not None and _is_pure(module, value):
-                    found.append(statement)
-                    waiting.append(statement)
+            bindings = module.bindings(cst.ensure_type(name, cst.Name))
+            statements = [_plain_assignment(module, binding, keep_reads) for binding in bindings]
+            reads = [access.node for each in bindings if isinstance(each, Assignment) for access in each.references]
+            own = [each for each in statements if each is not None and each not in found]
+            dead = (*gone, *found, *own)
+            if None not in statements and all(any(module.within(read, each) for each in dead) for read in reads):
+                waiting += own
+                found += own
     return found
 
 
-def _is_pure(module: Module, node: cst.CSTNode) -> bool:
-    """Whether nothing but the value of an expression counts."""
-    if m.findall(node, m.OneOf(m.Await(), m.Yield(), m.NamedExpr())):
+def _plain_assignment(module: Module, binding: BaseAssignment, keep_reads: bool) -> cst.BaseSmallStatement | None:
+    """The statement of a binding, where nothing but the value of it counts, and nobody may import it."""
+    holder = module.parent(binding.node) if isinstance(binding, Assignment) else None
+    value = holder.value if isinstance(holder, cst.AugAssign) else module.assigned(binding)
+    is_outer = module.is_module_level(binding)
+    reads = value is not None and m.findall(value, m.Subscript(value=m.Attribute(attr=m.Name("environ"))))
+    if value is None or (is_outer and (binding.name.isupper() or (keep_reads and reads))):
+        return None
+    statement = module.enclosing(value, cst.Assign, cst.AnnAssign, cst.AugAssign)
+    is_alone = statement is not None and isinstance(module.parent(statement), cst.SimpleStatementLine)
+    return statement if is_alone and is_idle(module, value) else None
+
+
+def is_idle(module: Module, node: cst.CSTNode, depth: int = 0) -> bool:
+    """Whether nothing but the value of an expression, or of a function's calls, counts."""
+    acts = m.Await() | m.Yield() | m.NamedExpr() | m.Global() | m.Nonlocal() | m.Raise() | m.With() | m.Del()
+    if depth > _DEEPEST or m.findall(node, acts):
         return False
-    return all(_only_makes(module, cst.ensure_type(call, cst.Call)) for call in m.findall(node, m.Call()))
+    if isinstance(node, cst.FunctionDef):
+        puts = m.findall(node, m.AssignTarget() | m.AugAssign())
+        defaults = [each.default for each in node.params.params if each.default is not None]
+        if node.decorators or not all(isinstance(each.target, cst.Name) for each in puts):  # type: ignore[attr-defined]
+            return False
+        if not all(isinstance(each, cst.Name | cst.SimpleString | cst.BaseNumber) for each in defaults):
+            return False
+    return all(_only_makes(module, cst.ensure_type(call, cst.Call), depth) for call in m.findall(node, m.Call()))
 
 
-def _only_makes(module: Module, call: cst.Call) -> bool:
+def _only_makes(module: Module, call: cst.Call, depth: int) -> bool:
     dotted = module.dotted(call.func)
     if dotted:
-        return dotted.startswith(_MAKING)
-    return isinstance(call.func, cst.Attribute) and call.func.attr.value in _TEXT_METHODS
+        package, _, name = dotted.partition(".")
+        return dotted.startswith(_MAKING) or (package == "builtins" and name in _MAKING_BUILTINS)
+    function = module.called(call)
+    if function is not None:
+        return is_idle(module, function, depth + 1)
+    return isinstance(call.func, cst.Attribute) and call.func.attr.value in _METHODS
 
 
 def with_imports(tree: cst.Module, imported: Collection[str], others: Collection[tuple[str, str]] = ()) -> cst.Module:
@@ -217,7 +254,8 @@ def without_unused_imports(before: Module, tree: cst.Module) -> cst.Module:
     for statement in after.nodes:
         if not isinstance(statement, cst.Import | cst.ImportFrom):
             continue
-        if isinstance(statement.names, cst.ImportStar):
+        # One that may fail is followed by what is done then.
+        if isinstance(statement.names, cst.ImportStar) or after.enclosing(statement, cst.Try):
             continue
         rest = [alias for alias in statement.names if _bound_name(alias) not in unused]
         if not rest:

@@ -68,6 +68,7 @@ class Edits:
     def __init__(self) -> None:
         self.replaced: dict[cst.CSTNode, Replacement] = {}
         self.removed: set[cst.CSTNode] = set()
+        self.inserted: dict[cst.CSTNode, str] = {}
         self.imported: set[str] = set()
         self.others: dict[tuple[str, str], None] = {}
 
@@ -75,9 +76,13 @@ class Edits:
         """Put another node in a node's place, made from that one with all changes inside it."""
         self.replaced[node] = replacement
 
-    def remove(self, statement: cst.BaseSmallStatement) -> None:
-        """Take a small statement out; its line's comments stay."""
+    def remove(self, statement: cst.BaseSmallStatement | cst.FunctionDef) -> None:
+        """Take a small statement or a function out; its comments stay."""
         self.removed.add(statement)
+
+    def insert(self, line: cst.SimpleStatementLine, code: str) -> None:
+        """Put a line before another, whose comments stay above both."""
+        self.inserted[line] = code
 
     def take(self, other: Edits) -> None:
         """Let another's changes be made too."""
@@ -101,6 +106,8 @@ class _Editor(cst.CSTTransformer):
         updated = super().on_leave(original, updated)
         if isinstance(original, cst.SimpleStatementLine) and isinstance(updated, cst.SimpleStatementLine):
             return self._line(original, updated)
+        if isinstance(original, cst.FunctionDef) and original in self._edits.removed:
+            return _Gone([*_leading_blanks(original.leading_lines), *map(_comment_line, _comments(original))])
         if isinstance(original, cst.IndentedBlock | cst.Module):
             return _settled(updated)
         replacement = self._edits.replaced.get(original)
@@ -113,8 +120,14 @@ class _Editor(cst.CSTTransformer):
             if before not in self._edits.removed
         ]
         if len(kept) == len(original.body):
-            lost = self._comments_lost(original, updated)
-            return updated.with_changes(leading_lines=[*updated.leading_lines, *lost]) if lost else updated
+            above = [*updated.leading_lines, *self._comments_lost(original, updated)]
+            code = self._edits.inserted.get(original)
+            if code is None:
+                return updated.with_changes(leading_lines=above)
+            first = cst.parse_statement(code, self._module.tree.config_for_parsing)
+            return cst.FlattenSentinel(
+                [first.with_changes(leading_lines=above), updated.with_changes(leading_lines=[])]
+            )
         if kept:
             kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return updated.with_changes(body=kept)

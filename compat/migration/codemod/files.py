@@ -126,7 +126,7 @@ def _in_its_lines(
 
 
 def _in_cells(source: Source, notebook: Notebook, configured: str) -> MigratedFile | None:
-    found = rewritten(notebook.code, configured)
+    found = rewritten(notebook.code, configured, is_notebook=True)
     if not found.changes and not found.left:
         return None
     after = notebook.with_code(found.code) if found.changes else notebook.text
@@ -138,21 +138,22 @@ def _in_cells(source: Source, notebook: Notebook, configured: str) -> MigratedFi
 def refused_lines(
     source: Source, code: str, configured: str = "", importers: Importers | None = None
 ) -> Mapping[int, str]:
-    """Why a rewrite leaves what is in a line of a module, by line."""
-    found: dict[int, str] = {}
+    """Why a rewrite leaves what is in a line of a module, by line; an empty text where it changes a call."""
     importers = importers or Importers()
     others = {} if source.is_notebook else importers.around(source.path)
     try:
-        left = rewritten(
+        made = rewritten(
             code,
             configured,
             is_imported=importers.of(source.path),
             name=importers.name(source.path),
             others=list(others.values()),
-        ).left
+            is_notebook=source.is_notebook,
+        )
     except RewriteFailed as error:
         return dict.fromkeys(range(1, code.count("\n") + 2), str(error))
-    for each in left:
+    found = {each.line: "" for each in made.changes}
+    for each in made.left:
         if each.needed:
             found.update(dict.fromkeys(range(each.line, max(each.line, each.last) + 1), each.reason))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -10,7 +10,8 @@ import libcst.matchers as m
 from libcst.metadata import Assignment
 
 from compat.migration.codemod.edits import Change, Edits, Left
-from compat.migration.program.definitions import bind
+from compat.migration.program.definitions import Program
+from compat.migration.program.flow import sources
 from compat.migration.program.module import Module, Unsure
 from compat.migration.scan.rules import ACTIONS
 
@@ -18,96 +19,7 @@ __all__ = ["OldClientRewrite"]
 
 _SAME = ("item_count", "page_count", "page", "limit", "unsettled")
 _OF_PAGE = "use the page's sessions"
-
-
-def follow_page(module: Module, node: cst.BaseExpression, edits: Edits, seen: set[cst.CSTNode] | None = None) -> None:
-    """Let every place that looks at a page's students look at its sessions.
-
-    Raises:
-        Unsure: a page goes where it is not followed.
-    """
-    seen = set() if seen is None else seen
-    if node in seen:
-        return
-    seen.add(node)
-    parent = module.parent(node)
-    if isinstance(parent, cst.Attribute) and parent.value is node:
-        if parent.attr.value == "students":
-            edits.replace(parent, lambda updated: updated.with_changes(attr=cst.Name("sessions")))
-        elif parent.attr.value not in _SAME:
-            raise Unsure(f"a page has no `{parent.attr.value}`", _OF_PAGE, parent)
-    elif isinstance(parent, cst.Assign) and len(parent.targets) == 1 and isinstance(parent.targets[0].target, cst.Name):
-        _bound(module, parent.targets[0].target, edits, seen)
-    elif isinstance(parent, cst.Arg):
-        parameter, values = handed_to(module, parent)
-        seen.update(values)
-        for access in parameter.references:
-            _access(module, access.node, edits, seen)
-        for value in values:
-            _demand_page(module, value)
-    elif isinstance(parent, cst.Return):
-        function = module.function(parent)
-        calls = module.calls(function) if function is not None and not function.decorators else None
-        if not calls:
-            raise Unsure("a page is returned to who knows whom", _OF_PAGE, parent)
-        for call in calls:
-            follow_page(module, call, edits, seen)
-    elif not isinstance(parent, cst.Expr):
-        raise Unsure("a page goes where it is not followed", _OF_PAGE, node)
-
-
-def _bound(module: Module, target: cst.Name, edits: Edits, seen: set[cst.CSTNode]) -> None:
-    for binding in module.bindings(target):
-        value = module.assigned(binding)
-        if not isinstance(binding, Assignment) or value is None:
-            raise Unsure(f"`{target.value}` is not only a page", _OF_PAGE, target)
-        _demand_page(module, value)
-        for access in binding.references:
-            _access(module, access.node, edits, seen)
-
-
-def _access(module: Module, node: cst.CSTNode, edits: Edits, seen: set[cst.CSTNode]) -> None:
-    if not isinstance(node, cst.Name):
-        raise Unsure("a page is used in a way that is not followed", _OF_PAGE, node)
-    follow_page(module, node, edits, seen)
-
-
-def _demand_page(module: Module, value: cst.BaseExpression) -> None:
-    """Refuse what is no page by its looks: a call of index_students, of a function of the module, or a name."""
-    is_listing = (
-        isinstance(value, cst.Call)
-        and isinstance(value.func, cst.Attribute)
-        and (value.func.attr.value == "index_students")
-    )
-    if is_listing or (isinstance(value, cst.Call) and module.called(value) is not None):
-        return
-    bound = module.value(value) if isinstance(value, cst.Name) else None
-    if bound is None:
-        raise Unsure(f"`{module.code(value)}` is not a page for certain", _OF_PAGE, value)
-    _demand_page(module, bound)
-
-
-def handed_to(module: Module, argument: cst.Arg) -> tuple[Assignment, Sequence[cst.BaseExpression]]:
-    """The parameter of the module's own function that an argument goes to, and what it gets in every call.
-
-    Raises:
-        Unsure: it goes anywhere else.
-    """
-    call = module.parent(argument)
-    function = module.called(call) if isinstance(call, cst.Call) else None
-    calls = module.calls(function) if function is not None and not function.decorators else None
-    if function is None or calls is None or argument.star:
-        told = module.code(call.func) if isinstance(call, cst.Call) else "something"
-        raise Unsure(f"it is handed to `{told}`, which is not followed", "rewrite that too, by hand", argument)
-    bound = [bind(each, function) for each in calls]
-    mine = bind(call, function) if isinstance(call, cst.Call) else {}
-    name = next((name for name, value in mine.items() if value is argument.value), "")
-    scope = module.scope(function.body)
-    found = [each for each in scope[name] if isinstance(each, Assignment)] if scope is not None and name else []
-    values = [values[name] for values in bound if name in values]
-    if len(found) != 1 or len(values) != len(calls):
-        raise Unsure("it is handed to a parameter that is not followed", "rewrite that too, by hand", argument)
-    return found[0], values
+_REWRITE_TOO = "rewrite that too, by hand"
 
 
 _CLIENT = ("compat.ExamStudentsClient", "compat.entrances.client.ExamStudentsClient")
@@ -142,7 +54,6 @@ class OldClientRewrite:
     changes: list[Change] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     touched: list[cst.CSTNode] = field(default_factory=list)
-    _seen: set[cst.CSTNode] = field(default_factory=set)
 
     def run(self) -> None:
         """Plan the changes."""
@@ -153,15 +64,53 @@ class OldClientRewrite:
         try:
             for node, name in named:
                 self._name(node, name)
-            strange = [node for node in methods if node.value not in self._seen]
+            clients = {call for call in self.module.all(cst.Call) if self.module.dotted(call.func) in _CLIENT}
+            read = [self._method(each) for each in self._read(clients, "client")]
+            strange = [node for node in methods if node not in [call.func for call in read]]
             if strange:
                 told = self.module.code(strange[0].value)
                 raise Unsure(f"`{told}` may be an ExamStudentsClient, or not", _BY_HAND, strange[0])
+            pages = {call for call in read if m.matches(call.func, m.Attribute(attr=m.Name("index_students")))}
+            for each in self._read(pages, "page"):
+                self._page_attribute(each)
         except Unsure as unsure:
             self.edits, self.changes, self.touched = Edits(), [], []
             self._refuse(unsure, [node for node, _ in named], methods)
             return
         self.touched += [*(self.module.statement(node) for node, _ in named), *methods]
+
+    def _read(self, made: Collection[cst.Call], word: str) -> Iterator[cst.Attribute]:
+        """The attributes that are read of objects, followed from the calls that make them to all their uses.
+
+        Raises:
+            Unsure: one goes where it is not followed, or is something else at times.
+        """
+        module, program = self.module, Program([self.module])
+        for node in module.nodes if made else ():
+            if not isinstance(node, cst.Name | cst.Attribute | cst.Call) or _is_label(module, node):
+                continue
+            flow = sources(program, module, node, same=True)
+            if not any(call in flow.nodes for call in made):
+                continue
+            held = [each for each in flow.nodes if isinstance(each, cst.BaseExpression) and not _is_bound(module, each)]
+            if not all(each in made or (isinstance(each, cst.Call) and module.called(each)) for each in held):
+                raise Unsure(f"`{module.code(node)}` is not only a {word}", _BY_HAND, node)
+            parent = module.parent(node)
+            if isinstance(parent, cst.Attribute):
+                yield parent
+            elif isinstance(parent, cst.Arg):
+                call = cst.ensure_type(module.parent(parent), cst.Call)
+                function = module.called(call)
+                if function is None or parent.star or module.calls(function) is None:
+                    raise Unsure(
+                        f"it is handed to `{module.code(call.func)}`, which is not followed", _REWRITE_TOO, node
+                    )
+            elif isinstance(parent, cst.Return):
+                function = module.function(parent)
+                if function is None or not module.calls(function):
+                    raise Unsure(f"the {word} is returned to who knows whom", _BY_HAND, parent)
+            elif not isinstance(parent, cst.Assign | cst.AnnAssign | cst.AssignTarget | cst.Expr):
+                raise Unsure(f"the {word} goes where it is not followed", _BY_HAND, node)
 
     def _named(self) -> Iterator[tuple[cst.Name | cst.Attribute, str]]:
         """The uses of both names, but not where they are imported."""
@@ -207,7 +156,6 @@ class OldClientRewrite:
         record = cst.ensure_type(whole, cst.Call).args[0]
         self.edits.replace(call, lambda updated: updated.with_changes(args=[*_closed(updated.args), record]))
         self.changes.append(Change(self.module.line(call), "ExamStudentsClient → StudentSessionsClient"))
-        self._follow(call)
 
     def _is_of_student_sessions(self, call: cst.Call) -> bool:
         given = {each.keyword.value: each.value for each in call.args if each.keyword is not None}
@@ -222,63 +170,7 @@ class OldClientRewrite:
         dotted = self.module.dotted(value.func)
         return dotted in _SESSIONS or (dotted == "compat.load_config" and self.configured == "student_sessions")
 
-    def _follow(self, node: cst.BaseExpression) -> None:
-        """Follow a client to every place that uses it."""
-        if node in self._seen:
-            return
-        self._seen.add(node)
-        parent = self.module.parent(node)
-        if isinstance(parent, cst.Attribute) and parent.value is node:
-            self._method(parent)
-        elif isinstance(parent, cst.Assign | cst.AnnAssign):
-            self._bound(parent, node)
-        elif isinstance(parent, cst.Arg):
-            self._handed_on(parent, node)
-        elif isinstance(parent, cst.Return):
-            self._returned(parent)
-        elif isinstance(parent, cst.AsName | cst.WithItem) or not isinstance(parent, cst.Expr):
-            raise Unsure("the client goes where it is not followed", _BY_HAND, node)
-
-    def _bound(self, statement: cst.Assign | cst.AnnAssign, node: cst.BaseExpression) -> None:
-        targets = (
-            [each.target for each in statement.targets] if isinstance(statement, cst.Assign) else [statement.target]
-        )
-        target = targets[0]
-        if len(targets) == 1 and isinstance(target, cst.Name):
-            found = self.module.bindings(target)
-            if len(found) != 1 or not isinstance(found[0], Assignment):
-                raise Unsure(f"`{target.value}` is not only a client", _BY_HAND, node)
-            for access in found[0].references:
-                if isinstance(access.node, cst.Name):
-                    self._follow(access.node)
-        elif len(targets) == 1 and isinstance(target, cst.Attribute) and self.module.attribute(target) is node:
-            for other in self.module.all(cst.Attribute):
-                if other is not target and other.attr.value == target.attr.value:
-                    if not m.matches(other.value, m.Name("self")):
-                        raise Unsure(f"`{self.module.code(other)}` may be the client", _BY_HAND, other)
-                    self._follow(other)
-        else:
-            raise Unsure("the client is put somewhere else than into a name", _BY_HAND, node)
-
-    def _handed_on(self, argument: cst.Arg, node: cst.BaseExpression) -> None:
-        parameter, values = handed_to(self.module, argument)
-        for value in values:
-            made = self.module.value(value) if isinstance(value, cst.Name) else value
-            if not isinstance(made, cst.Call) or self.module.dotted(made.func) not in _CLIENT:
-                raise Unsure(f"`{parameter.name}` is not a client in every call", _BY_HAND, node)
-        for access in parameter.references:
-            if isinstance(access.node, cst.Name):
-                self._follow(access.node)
-
-    def _returned(self, statement: cst.Return) -> None:
-        function = self.module.function(statement)
-        calls = self.module.calls(function) if function is not None and not function.decorators else None
-        if function is None or not calls or len(m.findall(function.body, m.Return())) != 1:
-            raise Unsure("the client is returned to who knows whom", _BY_HAND, statement)
-        for call in calls:
-            self._follow(call)
-
-    def _method(self, node: cst.Attribute) -> None:
+    def _method(self, node: cst.Attribute) -> cst.Call:
         action, call = node.attr.value, self.module.parent(node)
         if action not in _METHODS or not isinstance(call, cst.Call) or call.func is not node:
             raise Unsure(f"the client's `{action}` is used in a way that is not followed", _BY_HAND, node)
@@ -286,12 +178,17 @@ class OldClientRewrite:
             raise Unsure("arguments are passed on by a star", _BY_HAND, call)
         self.edits.replace(node, lambda updated: updated.with_changes(attr=cst.Name(_METHODS[action])))
         self.changes.append(Change(self.module.line(node), f"{action} → {_METHODS[action]}"))
-        if action == "index_students":
-            follow_page(self.module, call, self.edits)
-            return
         if action == "delete_student" and not isinstance(self.module.parent(call), cst.Expr):
             raise Unsure("what delete_student returns is looked at", "the new delete returns nothing", call)
-        self._arguments(call, action)
+        if action != "index_students":
+            self._arguments(call, action)
+        return call
+
+    def _page_attribute(self, node: cst.Attribute) -> None:
+        if node.attr.value == "students":
+            self.edits.replace(node, lambda updated: updated.with_changes(attr=cst.Name("sessions")))
+        elif node.attr.value not in _SAME:
+            raise Unsure(f"a page has no `{node.attr.value}`", _OF_PAGE, node)
 
     def _arguments(self, call: cst.Call, action: str) -> None:
         """The new methods take the session's id first, and the exam's by name."""
@@ -311,6 +208,20 @@ class OldClientRewrite:
             )
 
         self.edits.replace(call, made)
+
+
+def _is_bound(module: Module, node: cst.BaseExpression) -> bool:
+    """Whether a node is a name that the module itself binds, or an attribute: its values are followed."""
+    if isinstance(node, cst.Name):
+        return bool(module.bindings(node)) and all(isinstance(each, Assignment) for each in module.bindings(node))
+    return isinstance(node, cst.Attribute) and not module.dotted(node)
+
+
+def _is_label(module: Module, node: cst.CSTNode) -> bool:
+    """Whether a name is an attribute's, an argument's or a definition's own, and no value."""
+    parent = module.parent(node)
+    labels = [getattr(parent, each, None) for each in ("attr", "keyword", "name", "func", "annotation")]
+    return any(each is node for each in labels)
 
 
 def _by_name(argument: cst.Arg, name: str) -> cst.Arg:

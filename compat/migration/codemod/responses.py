@@ -29,7 +29,7 @@ _ROUTE_NAME = re.compile(_ACTIONS)
 _NEW_ROUTE = "student_sessions"
 _CLASS = "StudentSessionsHTTP"
 _SENT = ("get", "post", "delete", "request", "send", "urlopen")
-_LIBRARIES = ("requests", "httpx", "httpx_async", "urllib", "new")
+_LIBRARIES = ("requests", "httpx", "httpx_async", "urllib")
 _MOCKS = re.compile(
     r"(?:patch(?:\.object)?\(\s*[\"']?(?:\w+\.)*(?:requests|httpx|urllib)\b|^\s*(?:import|from)\s+"
     r"(?:responses|requests_mock|httpretty|vcr|respx|betamax|pytest_httpx|httmock|mocket)\b)",
@@ -74,7 +74,7 @@ class ResponsesRewrite:
     def run(self) -> None:
         """Plan the changes."""
         for plan in self._plans:
-            if plan.send.module is self._module and plan.send.library != "new":
+            if plan.send.module is self._module:
                 self._convert(plan) if plan.refused is None else self._refuse(plan, plan.refused)
         for route in routes_in(self._module):
             self._rename(route)
@@ -103,8 +103,6 @@ class ResponsesRewrite:
 
     def _plan(self, plan: _Plan) -> _Plan:
         try:
-            if plan.send.library == "new":
-                return plan
             self._demand_known(plan.send)
             plan.key, plan.imports = self._key(plan.send)
         except Unsure as unsure:
@@ -126,8 +124,6 @@ class ResponsesRewrite:
         for target in module.all(cst.AssignTarget):
             if module.dotted(target.target).startswith(("requests.", "httpx.")):
                 raise Unsure("the script changes requests itself", "undo that first", target)
-        if any(each.star == "**" for each in send.call.args) and send.library == "new":
-            raise Unsure("arguments are passed on by a star", _BY_HAND, send.call)
 
     def _key(self, send: Send) -> tuple[str, Mapping[tuple[str, str], None]]:
         """The code of the secret key where a call is sent."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libcst as cst
 
 from compat.migration.codemod.cleanup import remove_shim_calls, with_imports, without_unused_imports
 from compat.migration.codemod.edits import Change, Left
+from compat.migration.codemod.idiomatic import idiomatic
 from compat.migration.codemod.old_client import OldClientRewrite
 from compat.migration.codemod.responses import ResponsesRewrite, names_route
+from compat.migration.codemod.signing import without_signing
 from compat.migration.program.definitions import Program
 from compat.migration.program.module import Module
 from compat.migration.scan.python_uses import python_uses
@@ -48,6 +50,7 @@ def rewritten(
     name: str = "",
     others: Sequence[Module] = (),
     fixed: Sequence[Module] = (),
+    is_notebook: bool = False,
 ) -> Rewritten:
     """A module with everything rewritten that is certain.
 
@@ -58,6 +61,7 @@ def rewritten(
         name: its name, as others import it.
         others: the modules of the same tree that it imports, or that import it.
         fixed: those of the others that stay as they are.
+        is_notebook: whether it is cells, which run in any order and show values: answers stay responses.
 
     Raises:
         SyntaxError: it is not Python.
@@ -70,7 +74,10 @@ def rewritten(
     except cst.ParserSyntaxError as error:
         raise SyntaxError(error.message) from None
     try:
-        return _rewritten(Program([module, *others]), configured, fixed)
+        found = _rewritten(Program([module, *others]), configured, fixed)
+        if not found.changes or others or is_imported or is_notebook or any(each.needed for each in found.left):
+            return found
+        return replace(found, code=idiomatic(without_signing(found.code)))
     except RecursionError:
         raise
     except Exception as error:

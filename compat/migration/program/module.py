@@ -181,7 +181,7 @@ class Module:
             return f"{base}.{node.attr.value}" if base else ""
         if not isinstance(node, cst.Name):
             return ""
-        found = self.bindings(node)
+        found = [each for each in self.bindings(node) if not self._stands_in(each)]
         if len(found) > 1 and all(isinstance(each, ImportAssignment) for each in found):
             full = {name.name for each in found for name in each.get_qualified_names_for(node.value)}
             return full.pop() if len(full) == 1 else ""
@@ -193,6 +193,11 @@ class Module:
             return ""
         names = found[0].get_qualified_names_for(node.value)
         return next(iter(names)).name if len(names) == 1 else ""
+
+    def _stands_in(self, binding: BaseAssignment) -> bool:
+        """Whether a binding only says that an import failed: ``requests = None`` behind ``except``."""
+        value = self.assigned(binding)
+        return m.matches(value or self.tree, m.Name("None")) and self.enclosing(value, cst.ExceptHandler) is not None  # type: ignore[arg-type]
 
     def exported(self, name: str) -> list[str]:
         """The full names of what the module has imported under a name, for others to import from here."""
@@ -226,19 +231,6 @@ class Module:
                 return None
             found.append(call)
         return found
-
-    def attribute(self, node: cst.Attribute) -> cst.BaseExpression | None:
-        """What ``self.name`` stands for where the class assigns it once, plainly."""
-        owner = self.enclosing(node, cst.ClassDef)
-        if owner is None or not m.matches(node.value, m.Name("self")):
-            return None
-        values = [
-            assign.value
-            for assign in self.all(cst.Assign)
-            for target in assign.targets
-            if isinstance(target.target, cst.Attribute) and target.target.attr.value == node.attr.value
-        ]
-        return values[0] if len(values) == 1 and self.within(values[0], owner) else None
 
 
 def _is_loop(node: cst.CSTNode) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from compat.migration.scan.files import lines_of
+from compat.migration.scan.modules import Shared
 from compat.migration.scan.rules import (
     ACTIONS,
     CERTAIN,
@@ -19,7 +20,7 @@ from compat.migration.scan.rules import (
     Use,
 )
 from compat.migration.scan.senders import LIBRARIES, Senders, Sent
-from compat.migration.scan.strings import Shared, bound_once, dotted, folded, imported_names, parsed
+from compat.migration.scan.strings import bound_once, dotted, folded, imported_names, parsed
 from compat.migration.scan.text_uses import grade_in, route_in
 
 __all__ = ["graded_uses", "python_uses"]

@@ -14,8 +14,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from compat.migration.scan.modules import Shared
 from compat.migration.scan.rules import ACTIONS
-from compat.migration.scan.strings import Shared, dotted, imported_names
+from compat.migration.scan.strings import Function, bound_in, dotted, imported_names
 
 __all__ = ["LIBRARIES", "Senders", "Sent"]
 
@@ -40,7 +41,6 @@ _OF_CALLS = ("function", "class", "sends")
 _Held = tuple[str, ...] | tuple[str, str, int]
 _Value = frozenset[_Held]
 _NOTHING: _Value = frozenset()
-_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class Sent(NamedTuple):
@@ -76,10 +76,10 @@ class Senders:
         self._left_out = left_out
         self._held: defaultdict[tuple[object, str], _Value] = defaultdict(frozenset)
         self._known: dict[int, _Value] = {}
-        self._scopes: dict[int, tuple[_Function | None, ...]] = {}
+        self._scopes: dict[int, tuple[Function | None, ...]] = {}
         self._locals: dict[int, set[str]] = {}
-        self._functions: dict[str, list[_Function]] = defaultdict(list)
-        self._by_id: dict[str, _Function] = {}
+        self._functions: dict[str, list[Function]] = defaultdict(list)
+        self._by_id: dict[str, Function] = {}
         self._classes: dict[str, ast.ClassDef] = {}
         self._class_of: dict[int, ast.ClassDef] = {}
         self._nodes: list[ast.AST] = []
@@ -115,17 +115,17 @@ class Senders:
         """Where the actions come from that an expression may hold."""
         return {int(each[2]) for each in self._value(node) if each[0] == "action"}
 
-    def _place(self, node: ast.AST, scopes: tuple[_Function | None, ...], owner: ast.ClassDef | None) -> None:
+    def _place(self, node: ast.AST, scopes: tuple[Function | None, ...], owner: ast.ClassDef | None) -> None:
         """Note of every node which functions are around it."""
         for child in ast.iter_child_nodes(node):
             inner, inner_owner = scopes, owner
             self._nodes.append(child)
             self._scopes[id(child)] = scopes
-            if isinstance(child, _Function):
+            if isinstance(child, Function):
                 name = getattr(child, "name", "")
                 self._functions[name].append(child)
                 self._by_id[str(id(child))] = child
-                self._locals[id(child)] = _bound_in(child)
+                self._locals[id(child)] = bound_in(child)
                 if owner is not None:
                     self._class_of[id(child)] = owner
                 inner, inner_owner = (child, *scopes), None
@@ -163,10 +163,10 @@ class Senders:
             self._add((id(self._scopes[id(node)][0]), "return"), self._value(node.value))
         elif isinstance(node, ast.Call):
             self._hand_over(node)
-        elif isinstance(node, _Function):
+        elif isinstance(node, Function):
             self._defaults(node)
 
-    def _defaults(self, function: _Function) -> None:
+    def _defaults(self, function: Function) -> None:
         taken = function.args
         pairs = [*zip(reversed([*taken.posonlyargs, *taken.args]), reversed(taken.defaults), strict=False)]
         pairs += [(name, value) for name, value in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if value]
@@ -314,7 +314,7 @@ class Senders:
         for function in self._functions.get(name, ()):
             self._pass_all(function, value)
         for each in self._classes[name].body if name in self._classes else ():
-            if isinstance(each, _Function) and getattr(each, "name", "") == "__init__":
+            if isinstance(each, Function) and getattr(each, "name", "") == "__init__":
                 self._pass_all(each, value)
 
     def _is_of_library(self, owner: ast.ClassDef) -> bool:
@@ -348,13 +348,13 @@ class Senders:
             held |= {_SENDS}
         return held | classes | {each for each in receiver if each[0] not in _OF_CALLS}
 
-    def _called(self, value: _Value) -> list[_Function]:
+    def _called(self, value: _Value) -> list[Function]:
         """The functions of the module that a call of a value calls."""
         found = [self._by_id[str(each[1])] for each in value if each[0] == "function"]
         for each in value:
             if each[0] == "instance":
                 body = self._classes[str(each[1])].body
-                found += [one for one in body if isinstance(one, _Function) and getattr(one, "name", "") == "__call__"]
+                found += [one for one in body if isinstance(one, Function) and getattr(one, "name", "") == "__call__"]
         return found
 
     def _hand_over(self, call: ast.Call) -> None:
@@ -371,7 +371,7 @@ class Senders:
             for owner in self._made_by(call.func.value):
                 # A session of its own: the library calls its request() or send() with the same address.
                 for inner in owner.body:
-                    if isinstance(inner, _Function) and getattr(inner, "name", "") in ("request", "send"):
+                    if isinstance(inner, Function) and getattr(inner, "name", "") in ("request", "send"):
                         self._pass_all(inner, self._arguments(call))
         if not any(each[0] in ("function", "class") for each in function):
             handed = self._all([*call.args, *(each.value for each in call.keywords)])
@@ -393,7 +393,7 @@ class Senders:
             for name, value in [*zip(fields, arguments, strict=False), *named.items()]:
                 self._add(("attribute", name or ""), value)
 
-    def _pass(self, function: _Function, arguments: list[_Value], named: Mapping[str | None, _Value]) -> None:
+    def _pass(self, function: Function, arguments: list[_Value], named: Mapping[str | None, _Value]) -> None:
         taken = function.args
         names = [each.arg for each in (*taken.posonlyargs, *taken.args)]
         if id(function) in self._class_of and names[:1] in (["self"], ["cls"]):
@@ -409,31 +409,11 @@ class Senders:
             elif taken.kwarg is not None:
                 self._add((id(function), taken.kwarg.arg), value)
 
-    def _pass_all(self, function: _Function, value: _Value) -> None:
+    def _pass_all(self, function: Function, value: _Value) -> None:
         taken = function.args
         for each in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg):
             if each is not None and each.arg not in ("self", "cls"):
                 self._add((id(function), each.arg), value)
-
-
-def _bound_in(function: _Function) -> set[str]:
-    """The names that belong to a function."""
-    taken = function.args
-    found = {
-        each.arg for each in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg) if each
-    }
-    others: set[str] = set()
-    waiting: list[ast.AST] = list(function.body) if isinstance(function.body, list) else [function.body]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            others.update(node.names)
-        elif isinstance(node, _Function | ast.ClassDef):
-            continue
-        waiting.extend(ast.iter_child_nodes(node))
-    return found - others
 
 
 def _of_text(text: str, origin: int) -> _Value:
@@ -441,7 +421,7 @@ def _of_text(text: str, origin: int) -> _Value:
     return frozenset(found | {_EXAM} if _EXAMS.search(text) else found)
 
 
-def _is_property(function: _Function) -> bool:
+def _is_property(function: Function) -> bool:
     names = (getattr(each, "attr", getattr(each, "id", "")) for each in getattr(function, "decorator_list", ()))
     return any(name in ("property", "cached_property") for name in names)
 

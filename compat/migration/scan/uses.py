@@ -14,9 +14,10 @@ from compat.call_site import same_file
 from compat.migration.inventory.report import CallingLine
 from compat.migration.notebooks import Cell, all_cells, as_python, is_for_ipython, read_notebook
 from compat.migration.scan.files import NotRead, NotText, Problem, Source, lines_of
+from compat.migration.scan.modules import Modules, Shared
 from compat.migration.scan.python_uses import graded_uses
 from compat.migration.scan.rules import ACTIONS, LIKELY, MENTION, Find, Grade, Use
-from compat.migration.scan.strings import Modules, Shared, parsed, parsed_of_any_age
+from compat.migration.scan.strings import parsed, parsed_of_any_age
 from compat.migration.scan.text_uses import Marks, text_uses
 from compat.text.json import several
 
@@ -158,7 +159,9 @@ def _as_finds(
     refused = _asked(ask, len(lines)) if ask and any(use.grade != MENTION for use in found) else None
     for use in found:
         shown = [*use.addresses, *range(use.line, use.last + 1)]
-        why_not = use.why_not or by_hand or next((refused[each] for each in shown if refused and each in refused), "")
+        said = {refused[each] for each in shown if refused and each in refused}
+        # What is known of other modules counts where the rewrite, which knows them too, says nothing.
+        why_not = by_hand or max(said, default=use.why_not)
         why_not = "only mentioned" if use.grade == MENTION else why_not
         cell, line = places[use.line - 1] if places else (0, use.line)
         yield Find(
