@@ -169,3 +169,9 @@ def test_httpx(sandbox: Sandbox) -> None:
             refused.raise_for_status()
     with pytest.raises(httpx.ConnectError):
         http(sandbox).httpx.get(f"http://127.0.0.1:9{ROUTE}", headers=headers(sandbox), timeout=1)
+
+
+def test_a_key_that_is_no_text_is_named() -> None:
+    with pytest.raises(compat.ConfigurationError, match=r"^secret_key: must be text, or its bytes in UTF-8$"):
+        StudentSessionsHTTP(b"\xff\xfe")
+    assert StudentSessionsHTTP("é".encode())
