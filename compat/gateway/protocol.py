@@ -66,10 +66,12 @@ class Connection(HttpToolsProtocol):
 
     Attributes:
         settings: what it may take.
+        takes_last: whether a request that begins is its last, since the worker stops.
         since: when it began to wait for the request that it waits for, by the event loop's time.
     """
 
     settings = GatewaySettings()
+    takes_last = False
     since = 0.0
     _in_request_line = True
     _head_complete = False
@@ -238,6 +240,8 @@ class Connection(HttpToolsProtocol):
         return _BEYOND_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + end + rest
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self.takes_last:
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, partial(self._serve, cycle, app))
 
     async def _serve(self, cycle: RequestResponseCycle, app: Any, scope: Scope, receive: Receive, _: Any) -> None:

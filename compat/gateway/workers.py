@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import multiprocessing
 import os
 import shutil
@@ -50,6 +51,9 @@ _OWN_FILES = 100
 _MANY_FILES = 65_536
 _TICKS = 10
 _FAILED = 1
+_ON_THEIR_WAY = 2.0
+"""Seconds for which a worker that stops still takes requests on the connections that it has taken."""
+
 _MADE_BETWEEN = 20_000
 """Objects made, and not let go of, between two looks for those that hold one another."""
 
@@ -151,6 +155,31 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         self._tell(0, STARTED)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, once all that was asked is answered.
+
+        A connection that was taken may have its first request, or the next one, on its way, or still its TLS handshake.
+        If it were closed at once, that call would fail; so each has a moment for one more.
+        """
+        for each in (*self.servers, *(sockets or ())):
+            each.close()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        # Of connections that come out of a handshake later too.
+        cast("type[Connection]", self.config.http_protocol_class).takes_last = True
+        for connection in tuple(cast("set[Connection]", self.server_state.connections)):
+            if not connection.awaits_a_head:
+                connection.shutdown()
+        while not self.force_exit and loop.time() - begun < _ON_THEIR_WAY:
+            await asyncio.sleep(0.05)
+            # Of a handshake that runs, nothing is seen here.
+            if not self.server_state.connections and self.config.ssl is None:
+                break
+        limit = self.config.timeout_graceful_shutdown
+        if limit is not None:
+            self.config.timeout_graceful_shutdown = math.ceil(max(0.0, limit - (loop.time() - begun)))
+        await super().shutdown(sockets)
 
     def answer_parent(self, settings: WorkerSettings) -> None:
         """Answer questions until the parent is gone, and then stop: unwatched, a worker would hold the port."""

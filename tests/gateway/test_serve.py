@@ -9,9 +9,11 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -226,6 +228,113 @@ def test_it_reads_its_configuration_anew(sandbox: Sandbox, config: Path) -> None
         # The old worker may still answer a call, and a line is written when its answer has gone.
         until(lambda: gateway.listed().status_code == 200 and "somebody else" in callers_of(gateway), gateway)
         assert gateway.stop() == 0
+
+
+@posix
+def test_no_call_fails_while_certificate_and_configuration_change(sandbox: Sandbox, config: Path) -> None:
+    folders = [config.parent / f"certificate-{number}" for number in range(4)]
+    for folder in folders:
+        folder.mkdir()
+    pairs = [_certificate(folder) for folder in folders]
+    trusted = config.parent / "trusted.pem"
+    trusted.write_text("".join(certificate.read_text() for certificate, _ in pairs))
+    certificate, key = pairs[0]
+    right = config.read_text()
+    files = ("--tls-certificate", str(certificate), "--tls-key", str(key))
+    with serving(config, *files) as gateway, _callers(gateway.url(), str(trusted)) as statuses:
+        host, port = gateway.base.removeprefix("https://").split(":")
+        for number, (new, its_key) in enumerate(pairs[1:]):
+            shown = new.read_text()
+            new.replace(certificate)
+            its_key.replace(key)
+            config.write_text(right.replace('name = "registrar"', f'name = "registrar {number}"'))
+            before, answered = gateway.workers(), len(statuses)
+            gateway.process.send_signal(signal.SIGHUP)
+            until(lambda before=before: gateway.workers() and not {*gateway.workers()} & {*before}, gateway)
+            assert ssl.get_server_certificate((host, int(port))).split() == shown.split()
+            until(lambda answered=answered: len(statuses) > answered + 20, gateway)
+            until(lambda number=number: f"registrar {number}" in callers_of(gateway), gateway)
+    assert {*statuses} == {200}
+
+
+@contextmanager
+def _callers(url: str, trusted: str) -> Iterator[list[int | str]]:
+    """Callers who call on and on, some on one connection and some on a new one each time; what they got."""
+    ended = threading.Event()
+    statuses: list[int | str] = []
+
+    def call_on(kept: bool) -> None:
+        with requests.Session() as session:
+            session.headers.update(HEADERS if kept else {**HEADERS, "Connection": "close"})
+            while not ended.is_set():
+                statuses.append(_status(lambda: session.get(url, params=query(limit="1"), timeout=60, verify=trusted)))
+
+    with ThreadPoolExecutor(6) as callers:
+        running = [callers.submit(call_on, kept) for kept in (True, False) * 3]
+        try:
+            yield statuses
+        finally:
+            ended.set()
+    for each in running:
+        each.result()
+
+
+@posix
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_call_on_its_way_is_answered_when_it_stops(config: Path, scheme: str) -> None:
+    certificate, key = _certificate(config.parent)
+    files = ("--tls-certificate", str(certificate), "--tls-key", str(key)) if scheme == "https" else ()
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with serving(config, *files) as gateway, ExitStack() as stack:
+        address = ("127.0.0.1", int(gateway.base.rpartition(":")[2]))
+        fresh = stack.enter_context(socket.create_connection(address, 30))
+        kept = stack.enter_context(socket.create_connection(address, 30))
+        if files:
+            kept = stack.enter_context(trusting.wrap_socket(kept, server_hostname=address[0]))
+        assert _answer_on(kept)[0] == b"HTTP/1.1 200 OK"
+        until(lambda: _open_connections(gateway.base) >= 2, gateway)
+        gateway.process.send_signal(signal.SIGTERM)
+        until(lambda: _takes_none(address))
+        if files:
+            fresh = stack.enter_context(trusting.wrap_socket(fresh, server_hostname=address[0]))
+        for connection in (fresh, kept):
+            lines = _answer_on(connection)
+            assert lines[0] == b"HTTP/1.1 200 OK"
+            assert b"Connection: close" in lines
+            assert connection.recv(1) == b""
+        assert gateway.process.wait(40) == 0
+
+
+def _answer_on(connection: socket.socket) -> list[bytes]:
+    """The head of the answer to a call on a connection; the whole answer is read."""
+    path = f"/api/v3/exams/17/index_students?{urlencode(query(limit='1'))}"
+    token = HEADERS["Authorization"]
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: {token}\r\n\r\n".encode())
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += (more := connection.recv(65536))
+        assert more, got
+    head, _, body = got.partition(b"\r\n\r\n")
+    (length,) = re.findall(rb"Content-Length: (\d+)", head)
+    while len(body) < int(length):
+        body += (more := connection.recv(65536))
+        assert more
+    return head.split(b"\r\n")
+
+
+def _status(call: Callable[[], requests.Response]) -> int | str:
+    try:
+        return call().status_code
+    except requests.RequestException as error:
+        return repr(error)
+
+
+def _takes_none(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, 5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_it_speaks_tls(config: Path, tmp_path: Path) -> None:
