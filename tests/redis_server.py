@@ -21,13 +21,13 @@ class RedisServer:
     Args:
         folder: where it keeps its files.
         options: lines of its configuration, in place of these: it remembers across restarts, every call at once.
-        file: a configuration file, in place of all but the port and the folder.
+        file: a configuration file, in place of what there is without it; options add to it.
     """
 
     def __init__(self, folder: Path, *options: str, file: Path | None = None) -> None:
         self._folder = folder
         remembering = options or ("--appendonly", "yes", "--appendfsync", "always")
-        self._configuration = [str(file)] if file else ["--bind", "127.0.0.1", "--save", "", *remembering]
+        self._configuration = [str(file), *options] if file else ["--bind", "127.0.0.1", "--save", "", *remembering]
         self.port = int(closed_port().rpartition(":")[2])
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None

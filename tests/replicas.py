@@ -1,4 +1,4 @@
-"""The files of ``docs/replicas``, started as its page says, on free ports."""
+"""The files of ``deploy`` for three replicas, started as docs/replicas.md says, on free ports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from pathlib import Path
 import requests
 from gateways import SECRET, TOKEN
 from redis_server import RedisServer
-from serving import Gateway, starting, until
+from serving import Gateway, serving, starting, until
 from support import closed_port, program
 
 from compat.testing.sandbox import Sandbox
 
-PAGE = Path(__file__).parents[1] / "docs" / "replicas.md"
-FILES = PAGE.parent / "replicas"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "replicas.md"
+FILES = ROOT / "deploy"
 
 
 @dataclass
@@ -31,6 +32,14 @@ class Replicas:
     gateways: list[Gateway]
     base: str
     folder: Path
+    environment: Mapping[str, str]
+
+    @contextmanager
+    def started_again(self, gateway: Gateway) -> Iterator[Gateway]:
+        """A gateway that has stopped, at its address once more, and ready."""
+        config, port = self.folder / "exam-compat.toml", gateway.base.rpartition(":")[2]
+        with serving(config, "--port", port, environment=self.environment) as again:
+            yield again
 
 
 def commands(program: str) -> list[list[str]]:
@@ -68,26 +77,29 @@ def started(folder: Path, sandbox: Sandbox, redis: RedisServer) -> Iterator[Repl
             gateways.append(gateway)
         for gateway in gateways:
             until(lambda gateway=gateway: gateway.ready()["ready"], gateway)
-        yield Replicas(gateways, stack.enter_context(_nginx(folder, ports)), folder)
+        yield Replicas(gateways, stack.enter_context(_nginx(folder, ports)), folder, environment)
 
 
 @contextmanager
 def _nginx(folder: Path, ports: Mapping[str, str]) -> Iterator[str]:
     """nginx with the file of the page, in which only the ports are others."""
     base = closed_port()
-    path = folder / "nginx.conf"
-    text = path.read_text()
+    places = folder / "gateways.conf"
+    text = places.read_text()
     for before, after in {**ports, _listens(text): base.rpartition(":")[2]}.items():
         assert text.count(f"127.0.0.1:{before}") == 1
         text = text.replace(f"127.0.0.1:{before}", f"127.0.0.1:{after}")
-    path.write_text(text)
+    places.write_text(text)
     (command,) = commands("nginx")
     assert command == ["nginx", "-p", ".", "-c", "nginx.conf"]
     # Here it stays in the foreground, and may read a folder that is root's.
     here = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     with (folder / "nginx.out").open("wb") as out:
         process = subprocess.Popen(
-            [program("nginx"), "-p", f"{folder}/", "-c", str(path), "-g", here], stdout=out, stderr=out, cwd=folder
+            [program("nginx"), "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", here],
+            stdout=out,
+            stderr=out,
+            cwd=folder,
         )
     try:
         until(lambda: requests.get(base, timeout=10).status_code)

@@ -191,7 +191,7 @@ def _page(base: str, number: int) -> requests.Response:
     return requests.get(f"{base}/api/v3/exams/17/index_students", params=parameters, headers=HEADERS, timeout=60)
 
 
-def test_replicas_are_replaced_one_by_one_and_no_answer_is_lost(replicas: Replicas) -> None:
+def test_replicas_are_restarted_one_by_one_and_no_call_fails(replicas: Replicas) -> None:
     ended = threading.Event()
 
     def call_on() -> list[int]:
@@ -203,16 +203,20 @@ def test_replicas_are_replaced_one_by_one_and_no_answer_is_lost(replicas: Replic
             statuses.append(answer.status_code)
         return statuses
 
-    with ThreadPoolExecutor(4) as callers:
+    with ExitStack() as stack, ThreadPoolExecutor(4) as callers:
         calls = [callers.submit(call_on) for _ in range(4)]
         try:
-            for gateway in replicas.gateways[:2]:
+            for gateway in replicas.gateways:
                 until(lambda gateway=gateway: _answered(gateway) > 0, gateway)
                 assert gateway.stop() == 0
+                again = stack.enter_context(replicas.started_again(gateway))
+                assert (again.base, again.process.pid != gateway.process.pid) == (gateway.base, True)
+            # The last one too is found again, and takes part.
+            until(lambda: _answered(again) > 0, again)
         finally:
             ended.set()
         statuses = [status for call in calls for status in call.result()]
-    assert len(statuses) > 2
+    assert len(statuses) > 3
     assert set(statuses) == {200}
 
 
