@@ -30,6 +30,10 @@ _FAILURE = "exam_compat_upstream_last_failure_timestamp_seconds"
 _STRANGER = "unknown"
 """Label for calls without a known token."""
 
+_OUTCOMES = ("2xx", "3xx", "4xx", "5xx", "none")
+_PAIRS = ("done", "dropped")
+_KINDS = ("no answer", "refused", "throttled", "server error")
+
 _FRESH = 1.0
 """Seconds within which a moment is not written down anew."""
 
@@ -62,6 +66,10 @@ class Metrics:
         )
         self._success = _LastTime(Gauge(_SUCCESS, "Last use.", registry=registry, multiprocess_mode="max"))
         self._failure = _LastTime(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
+        # There from the start: what rises from nothing to 1 is no rise to Prometheus.
+        for counter, values in ((self._attempts, _OUTCOMES), (self._failures, _KINDS), (self._pairs, _PAIRS)):
+            for value in values:
+                counter.labels(value)
         # Looking a label set up costs more than counting it. Labels are bounded, and so is what is kept.
         self._calls_of = cache(self._calls.labels)
         self._seconds_of = cache(self._seconds.labels)
