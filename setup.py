@@ -7,6 +7,7 @@ way too. The extension is optional: where no compiler is found, all is installed
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import sysconfig
 import zipfile
@@ -37,7 +38,11 @@ class BuildWithStartup(build_py):
     """Builds the modules, and lays the start-up file beside them."""
 
     def run(self) -> None:
-        """Build."""
+        """Build, from nothing: what an older build left would be taken for a part of this one."""
+        if not self.editable_mode:
+            built = Path(self.build_lib).resolve()
+            if Path(self.get_finalized_command("build").build_base).resolve() in built.parents:
+                shutil.rmtree(built, ignore_errors=True)
         super().run()
         if not self.editable_mode:
             self.copy_file(STARTUP, str(Path(self.build_lib, STARTUP)))

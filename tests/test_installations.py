@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from email import message_from_bytes
@@ -201,11 +202,37 @@ def test_without_a_compiler_all_is_installed_but_the_extension(tmp_path: Path, m
     assert says(edited) == "Pages are read without the extension in C, which was not built."
 
 
-def test_a_type_checker_sees_an_editable_installation(tmp_path: Path) -> None:
+def test_an_older_build_leaves_nothing_in_a_wheel(tmp_path: Path) -> None:
+    source = sources(tmp_path / "source")
+    build = [sys.executable, "setup.py", "--quiet", "build_py"]
+    subprocess.run(build, cwd=source, check=True, timeout=120)
+    (built,) = source.glob("build/lib*/compat")
+    for gone in ("../exam_compat_gone.py", "gone.py", "cli/gone.py", "gone/__init__.py"):
+        (built / gone).parent.mkdir(exist_ok=True)
+        (built / gone).touch()
+    subprocess.run(build, cwd=source, check=True, timeout=120)
+    assert (built / "cli" / "get.py").exists()
+    assert not [*built.parent.rglob("*gone*")]
+
+
+def test_the_source_distribution_has_what_a_gateway_is_deployed_with(tmp_path: Path) -> None:
+    source = sources(tmp_path / "source")
+    shutil.copytree(ROOT / "deploy", source / "deploy")
+    made = [sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", str(tmp_path)]
+    subprocess.run(made, cwd=source, check=True, timeout=120)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = {Path(*Path(name).parts[1:]) for name in opened.getnames()}
+    assert {path.relative_to(ROOT) for path in (ROOT / "deploy").iterdir()} <= names
+
+
+@pytest.mark.parametrize("form", ["editable", pytest.param("wheel", marks=pytest.mark.soak)])
+def test_a_type_checker_sees_what_is_installed(wheel: Path, tmp_path: Path, form: str) -> None:
     pytest.importorskip("mypy", reason="the extra typing is not installed")
     place = environment(tmp_path / "venv")
     place.link(["setuptools"])
-    place.install("--editable", str(sources(tmp_path / "source")))
+    what = ("--editable", str(sources(tmp_path / "source"))) if form == "editable" else (str(wheel),)
+    place.install(*what)
     place.link({*needed_by(place.packages, ()), "types-requests"})
     script = tmp_path / "elsewhere" / "script.py"
     script.parent.mkdir()
@@ -215,6 +242,5 @@ def test_a_type_checker_sees_an_editable_installation(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     # What it cannot see it takes for Any, and finds nothing to say.
     assert 'Revealed type is "str"' in done.stdout.replace("builtins.", "")
-    assert place.run("python", "-c", "import compat; print(compat.__file__)").stdout.startswith(
-        str(tmp_path / "source")
-    )
+    found = place.run("python", "-c", "import compat; print(compat.__file__)").stdout
+    assert found.startswith(str(tmp_path / "source" if form == "editable" else place.packages))

@@ -26,6 +26,7 @@ LAYERS = (
     ("",),
     ("gateway", "testing"),
     ("cli",),
+    ("__main__",),
 )
 """Folders and single files, the lowest first; what stands side by side knows nothing of each other upwards. ``""`` is
 the package's own ``__init__``: what it offers is public, so that whatever lies above may take it from there."""

@@ -14,8 +14,12 @@ _NEEDED = ("click", "rich")
 _INTERRUPTED = 130
 
 
-def main() -> NoReturn:
-    """Run the command with the arguments of the process, and end the process with its exit status."""
+def main(name: str = "exam-compat") -> NoReturn:
+    """Run the command with the arguments of the process, and end the process with its exit status.
+
+    Args:
+        name: what its help says to type.
+    """
     try:
         from compat.cli.program import program
     except ModuleNotFoundError as error:
@@ -29,7 +33,7 @@ def main() -> NoReturn:
     # Ended by its supervisor, a command cleans up as it does when a person interrupts it.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        program.main(prog_name="exam-compat")
+        program.main(prog_name=name)
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             # All is cleaned up by now; threads that still wait for an upstream would hold the process back.

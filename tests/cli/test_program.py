@@ -33,6 +33,15 @@ def test_every_command_has_examples(invoke: Invoke, name: str) -> None:
     assert f"Examples:\n    exam-compat {name}" in result.output
 
 
+@pytest.mark.parametrize(("module", "name"), [("compat", "python -m compat"), ("compat.cli", "exam-compat")])
+def test_the_help_says_what_to_type(module: str, name: str) -> None:
+    for words in ((), ("get",)):
+        command = [sys.executable, "-W", "error", "-m", module, *words, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"Usage: {' '.join((name, *words))} ")
+
+
 def test_every_command_is_one_file() -> None:
     context = click.Context(program)
     for name in COMMANDS:
