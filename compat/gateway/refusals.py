@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from compat.errors import LegacyError
 
@@ -18,11 +18,16 @@ class RefusalKind:
         status: the HTTP status.
         text: the message, a template of :meth:`str.format`.
         headers: what the answer says beside it.
+        name: what the OpenAPI document calls the answers of its status; empty where it says nothing of them, or
+            another kind of the same status says it.
+        meaning: what it says of them.
     """
 
     status: int
     text: str = "{}"
     headers: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    meaning: str = ""
 
     def __call__(self, *about: object) -> Refusal:
         return Refusal(self, *about)
@@ -58,26 +63,70 @@ NOTHING_PASSES_THROUGH = RefusalKind(
 )
 # Passed on, it would be asked of an endpoint that may read it as the route and does not check who calls.
 MISSPELT_PATH = RefusalKind(404, "There is no such path: {}; it is /api/v3/exams/<id>/ and one of {}.")
-HEAD_TOO_SLOW = RefusalKind(408, "The head of the request did not come within {} seconds.")
+METHOD_NOT_ALLOWED = RefusalKind(
+    405,
+    "This path answers {} alone.",
+    name="MethodNotAllowed",
+    meaning="The path is deprecated, and the method is none of its own; on paginated sessions.",
+)
+HEAD_TOO_SLOW = RefusalKind(
+    408,
+    "The head of the request did not come within {} seconds.",
+    name="RequestTooSlow",
+    meaning="The rest of the head or body did not come in time.",
+)
 BODY_TOO_SLOW = RefusalKind(408, headers=_LAST)
-BODY_TOO_LARGE = RefusalKind(413, "The body is too large: it may have {} bytes.")
-URL_TOO_LONG = RefusalKind(414, "The URL is too long: its path and query may have {} bytes.")
-TOO_MANY_CALLS = RefusalKind(429, "Too many calls at once: {} may run at a time.", _SOON)
-HEADERS_TOO_LARGE = RefusalKind(431, "The headers are too large: they may have {} bytes.")
+BODY_TOO_LARGE = RefusalKind(
+    413,
+    "The body is too large: it may have {} bytes.",
+    name="BodyTooLarge",
+    meaning="The body is longer than the gateway takes.",
+)
+URL_TOO_LONG = RefusalKind(
+    414,
+    "The URL is too long: its path and query may have {} bytes.",
+    name="UrlTooLong",
+    meaning="Path and query are longer than the gateway takes.",
+)
+TOO_MANY_CALLS = RefusalKind(
+    429,
+    "Too many calls at once: {} may run at a time.",
+    _SOON,
+    name="TooManyCalls",
+    meaning="Too many calls of this caller at once.",
+)
+HEADERS_TOO_LARGE = RefusalKind(
+    431,
+    "The headers are too large: they may have {} bytes.",
+    name="HeadersTooLarge",
+    meaning="The headers are larger than the gateway takes.",
+)
 CALLER_GONE = RefusalKind(499, "The caller went away before it was answered.")
 GATEWAY_FAILED = RefusalKind(500, "The gateway failed; its log says where.")
-TRANSFER_CODING_UNKNOWN = RefusalKind(501, "Transfer-Encoding: {:.60} is not understood here, but chunked alone.")
+TRANSFER_CODING_UNKNOWN = RefusalKind(
+    501,
+    "Transfer-Encoding: {:.60} is not understood here, but chunked alone.",
+    name="TransferCodingUnknown",
+    meaning="The body comes in a transfer coding that the gateway does not read.",
+)
 TOO_MANY_BODIES = RefusalKind(
     503, "Too many unfinished bodies are being read; send the call again, signed anew.", {**_SOON, **_LAST}
 )
 TOO_MANY_CONNECTIONS = RefusalKind(503, "Too many connections: {} calls are being answered; come back later.", _SOON)
-VERSION_NOT_SUPPORTED = RefusalKind(505, "HTTP/{} is not spoken here, but 1.1 and 1.0.")
+VERSION_NOT_SUPPORTED = RefusalKind(
+    505,
+    "HTTP/{} is not spoken here, but 1.1 and 1.0.",
+    name="HttpVersionUnknown",
+    meaning="The call is of an HTTP version that the gateway does not speak.",
+)
+
+DOCUMENTED = tuple(kind for kind in globals().values() if isinstance(kind, RefusalKind) and kind.name)
+"""The kinds of which the OpenAPI document says something."""
 
 
 def method_not_allowed(methods: tuple[str, ...]) -> Refusal:
     """The refusal of a method that is none of a path's."""
-    kind = RefusalKind(405, "This path answers {} alone.", {"Allow": ", ".join(methods)})
-    return kind(" and ".join(methods))
+    return replace(METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})(" and ".join(methods))
 
 
 class TooManyCalls(Refusal):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from compat.config.settings import Configuration
+from compat.gateway.refusals import DOCUMENTED, METHOD_NOT_ALLOWED
 from compat.legacy.answer import ANSWERED_BY, READING
 from compat.legacy.routes import Route
 from compat.schemas import COLUMNS
@@ -72,25 +73,20 @@ _PAGES: Mapping[str, str] = {
     "X-Pagination-Page": "This page.",
     "X-Pagination-Limit": "Students a page.",
 }
-_ERRORS: Mapping[int, tuple[str, str]] = {
+_ELSEWHERE: Mapping[int, tuple[str, str]] = {
     403: ("NotAuthorized", "The token, the signature, the time or the nonce does not hold; always the same body."),
     404: ("NotFound", "No such student session in that exam."),
-    405: ("MethodNotAllowed", "The path is deprecated, and the method is none of its own; on paginated sessions."),
-    408: ("RequestTooSlow", "The rest of the head or body did not come in time."),
     410: ("Brownout", "The route is switched off for a while; the text says until when, and what to call instead."),
-    413: ("BodyTooLarge", "The body is longer than the gateway takes."),
-    414: ("UrlTooLong", "Path and query are longer than the gateway takes."),
     422: ("InvalidParameter", "A parameter breaks a rule; errors names it and the rule."),
-    429: ("TooManyCalls", "Too many calls of this caller at once."),
-    431: ("HeadersTooLarge", "The headers are larger than the gateway takes."),
-    501: ("TransferCodingUnknown", "The body comes in a transfer coding that the gateway does not read."),
     502: ("UpstreamFailed", "The upstream cannot be reached, failed, or gave what cannot be read."),
     503: ("UpstreamThrottled", "The upstream, or the store of nonces, asks to come back later."),
     504: ("UpstreamTooSlow", "The upstream took longer than a limit, which the text names."),
-    505: ("HttpVersionUnknown", "The call is of an HTTP version that the gateway does not speak."),
 }
-_WITH_RETRY = (410, 429, 503)
-_OF_ANY = (403, 408, 410, 413, 414, 422, 429, 431, 501, 502, 503, 504, 505)
+"""What is not the gateway's own refusal: status to name and meaning."""
+
+_ERRORS = dict(sorted({**_ELSEWHERE, **{kind.status: (kind.name, kind.meaning) for kind in DOCUMENTED}}.items()))
+_WITH_RETRY = (410, 503, *(kind.status for kind in DOCUMENTED if "Retry-After" in kind.headers))
+_OF_ANY = tuple(status for status in _ERRORS if status not in (404, METHOD_NOT_ALLOWED.status))
 
 
 def error_schema() -> dict[str, Any]:
