@@ -218,12 +218,15 @@ def test_an_older_build_leaves_nothing_in_a_wheel(tmp_path: Path) -> None:
 def test_the_source_distribution_has_what_a_gateway_is_deployed_with(tmp_path: Path) -> None:
     source = sources(tmp_path / "source")
     shutil.copytree(ROOT / "deploy", source / "deploy")
+    (source / "deploy" / ".env").touch()
     made = [sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", str(tmp_path)]
     subprocess.run(made, cwd=source, check=True, timeout=120)
     (archive,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
         names = {Path(*Path(name).parts[1:]) for name in opened.getnames()}
-    assert {path.relative_to(ROOT) for path in (ROOT / "deploy").iterdir()} <= names
+    assert {path.relative_to(ROOT) for path in (ROOT / "deploy").iterdir()} <= names | {Path("deploy/.env")}
+    # Where compose reads its variables: they are secrets.
+    assert Path("deploy/.env") not in names
 
 
 @pytest.mark.parametrize("form", ["editable", pytest.param("wheel", marks=pytest.mark.soak)])
