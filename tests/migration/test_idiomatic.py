@@ -145,6 +145,19 @@ STAYS = {
         "print(len(r.json()['students']))"
     ),
     "a part in a form of its own": f"print(len({CALL.replace('exams/17', 'exams/{17!r}')}.json()['students']))",
+    "an address that is worked out before": (
+        "def base():\n    print('base')\n    return URL\n\nurl = base() + '/api/v3/exams/17/index_students'\n"
+        "print(len(requests.get(url, params=signed(17), headers=HEADERS).json()['students']))"
+    ),
+    "a number that the script reads in its own way": (
+        "exam = 17\nexam += 0\nr = requests.get(URL + '/api/v3/exams/%s/index_students' % exam, params=signed(17),"
+        " headers=HEADERS)\nprint(len(r.json()['students']))"
+    ),
+    "a parameter that changes before the call": (
+        "limit = 2\nwanted = {'limit': limit}\nlimit = 3\n"
+        + f"print(limit, len({CALL.replace('signed(17, limit=4)', 'signed(17, **wanted)')}.json()['students']))"
+    ),
+    "errors that a library catches": f"from functools import lru_cache as retry\nprint(len({CALL}.json()['students']))",
     "the answer is handed on": f"print(len({CALL}.json()['students']), bool({CALL}))",
 }
 
@@ -175,6 +188,28 @@ def test_comments_and_the_docstring_stay() -> None:
 
 
 KEPT = {
+    "one of two routes": """
+        import sys
+
+        action = "students/x" if len(sys.argv) > 99 else "index_students"
+        print(requests.get(f"{URL}/api/v3/exams/17/" + action, params=signed(17), headers=HEADERS).status_code)
+        """,
+    "a table of routes": """
+        ROUTES = {"all": "/exams/%d/index_students", "exam": "/exams/%d"}
+        for name in ROUTES:
+            print(requests.get(URL + "/api/v3" + ROUTES[name] % 17, params=signed(17), headers=HEADERS).status_code)
+        """,
+    "a row of random numbers that goes on": """
+        random.seed(7)
+        r = requests.get(f"{URL}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)
+        print(r.status_code, random.random())
+        """,
+    "a key of a dictionary": """
+        params = signed(17)
+        seen = {}
+        seen[str(params)] = 1
+        print(requests.get(f"{URL}/api/v3/exams/17/index_students", params=params, headers=HEADERS).text[:9], len(seen))
+        """,
     "another call that is signed": """
         r = requests.get(f"{URL}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)
         print(r.status_code)
@@ -223,6 +258,18 @@ def test_signing_that_is_seen_or_needed_stays(body: str) -> None:
     code = settled(old).code
     assert "hmac.new(" in code
     assert '"signature"' in code or "signature=" in code
+
+
+def test_a_name_is_not_given_to_itself() -> None:
+    body = """
+        params = {"limit": 3}
+        params = signed(params)
+        print(requests.get(f"{URL}/api/v3/exams/17/index_students", params=params, headers=HEADERS).status_code)
+        """
+    old = script(body).replace("def signed(exam, **params):", "def signed(params, exam=17):")
+    code = settled(old).code
+    assert "signed" not in code
+    assert "params = params" not in code
 
 
 def test_a_function_that_never_signed_stays() -> None:

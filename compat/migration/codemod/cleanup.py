@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 
 import libcst as cst
 import libcst.helpers
@@ -38,6 +39,12 @@ _METHODS = frozenset(
     ("get", "strip", "rstrip", "lstrip", "format", "join", "encode", "decode", "lower", "upper", "replace", "items")
 ) | {"keys", "values", "copy", "digest", "hexdigest", "hex", "isoformat", "timestamp", "total_seconds"}
 _DEEPEST = 4
+_HEAD = m.SimpleStatementLine(
+    [m.OneOf(m.Expr(m.SimpleString()), m.Import(), m.ImportFrom()), m.ZeroOrMore(m.OneOf(m.Import(), m.ImportFrom()))]
+)
+_OURS = m.SimpleStatementLine(
+    [m.ImportFrom(module=m.Name("compat"), relative=[], names=[m.AtLeastN(m.ImportAlias(asname=None), n=1)], lpar=None)]
+)
 
 
 def remove_shim_calls(
@@ -187,59 +194,20 @@ def with_imports(tree: cst.Module, imported: Collection[str], others: Collection
         imported: names of ``compat``.
         others: modules of the program, and the name that is imported from each.
     """
-    body: list[cst.BaseStatement] = list(tree.body)
-    place = _behind_imports(body)
-    missing = _merged(body, imported)
-    lines = [f"from compat import {', '.join(sorted(missing))}"] if missing else []
-    lines += [f"from {module} import {name}" for module, name in others]
+    body = list(tree.body)
+    place = len(list(takewhile(lambda each: m.matches(each, _HEAD), body)))
+    own = next((number for number, each in enumerate(body) if m.matches(each, _OURS)), None)
+    lines = [f"from {module} import {name}" for module, name in others]
+    if imported and own is not None:
+        line = cst.ensure_type(body[own], cst.SimpleStatementLine)
+        found = cst.ensure_type(line.body[0], cst.ImportFrom)
+        had = {cst.ensure_type(alias, cst.ImportAlias).evaluated_name for alias in m.findall(found, m.ImportAlias())}
+        names = [cst.ImportAlias(cst.Name(name)) for name in sorted({*had, *imported})]
+        body[own] = line.with_changes(body=[found.with_changes(names=names)])
+    elif imported:
+        lines.insert(0, f"from compat import {', '.join(sorted(imported))}")
     body[place:place] = [cst.parse_statement(line) for line in lines]
     return tree.with_changes(body=body)
-
-
-def _merged(body: list[cst.BaseStatement], imported: Collection[str]) -> Collection[str]:
-    """Add names to the module's own ``from compat import …``; what is left to import where it has none."""
-    for number, statement in enumerate(body):
-        only = (
-            statement.body[0] if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1 else None
-        )
-        if only is None or not m.matches(only, m.ImportFrom(module=m.Name("compat"), relative=[])):
-            continue
-        found = cst.ensure_type(only, cst.ImportFrom)
-        if isinstance(found.names, cst.ImportStar) or any(alias.asname for alias in found.names):
-            continue
-        missing = sorted(set(imported) - {alias.evaluated_name for alias in found.names})
-        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        before = [
-            alias if isinstance(alias.comma, cst.Comma) else alias.with_changes(comma=comma) for alias in found.names
-        ]
-        added = [cst.ImportAlias(cst.Name(name), comma=comma) for name in missing]
-        names = [*before, *added]
-        if missing:
-            last = cst.MaybeSentinel.DEFAULT if found.lpar is None else names[-1].comma
-            names[-1] = names[-1].with_changes(comma=last)
-            body[number] = cst.ensure_type(statement, cst.SimpleStatementLine).with_changes(
-                body=[found.with_changes(names=names)]
-            )
-        return ()
-    return imported
-
-
-def _behind_imports(body: Sequence[cst.BaseStatement]) -> int:
-    place = 0
-    for number, statement in enumerate(body):
-        if _is_import(statement):
-            place = number + 1
-        elif not (number == 0 and m.matches(statement, m.SimpleStatementLine(body=[m.Expr(m.SimpleString())]))):
-            break
-        else:
-            place = number + 1
-    return place
-
-
-def _is_import(statement: cst.CSTNode) -> bool:
-    return isinstance(statement, cst.SimpleStatementLine) and all(
-        isinstance(each, cst.Import | cst.ImportFrom) for each in statement.body
-    )
 
 
 def without_unused_imports(before: Module, tree: cst.Module) -> cst.Module:
@@ -275,14 +243,9 @@ def _only_gives_names(module: Module, name: str) -> bool:
 
 def _imported(module: Module) -> dict[str, bool]:
     """Name to whether it is used, of what the module imports at its top level."""
-    found: dict[str, bool] = {}
     scope = module.scope(module.tree)
-    if scope is None:
-        return found
-    for assignment in scope.assignments:
-        if isinstance(assignment, ImportAssignment):
-            found[assignment.name.partition(".")[0]] = bool(assignment.references)
-    return found
+    found = [each for each in scope.assignments if isinstance(each, ImportAssignment)] if scope is not None else []
+    return {each.name.partition(".")[0]: bool(each.references) for each in found}
 
 
 def _old_names(module: Module) -> set[str]:

@@ -104,85 +104,51 @@ class _Editor(cst.CSTTransformer):
 
     def on_leave(self, original: cst.CSTNode, updated: Any) -> Any:
         updated = super().on_leave(original, updated)
-        if isinstance(original, cst.SimpleStatementLine) and isinstance(updated, cst.SimpleStatementLine):
+        if isinstance(original, cst.SimpleStatementLine):
             return self._line(original, updated)
-        if isinstance(original, cst.FunctionDef) and original in self._edits.removed:
-            return _Gone([*_leading_blanks(original.leading_lines), *map(_comment_line, _comments(original))])
         if isinstance(original, cst.IndentedBlock | cst.Module):
-            return _settled(updated)
+            return self._block(original, updated)
         replacement = self._edits.replaced.get(original)
         return updated if replacement is None else replacement(updated)
 
-    def _line(self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine) -> Any:
-        kept = [
-            after
-            for before, after in zip(original.body, updated.body, strict=True)
-            if before not in self._edits.removed
-        ]
-        if len(kept) == len(original.body):
-            above = [*updated.leading_lines, *self._comments_lost(original, updated)]
-            code = self._edits.inserted.get(original)
-            if code is None:
-                return updated.with_changes(leading_lines=above)
-            first = cst.parse_statement(code, self._module.tree.config_for_parsing)
-            return cst.FlattenSentinel(
-                [first.with_changes(leading_lines=above), updated.with_changes(leading_lines=[])]
-            )
-        if kept:
+    def _line(self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
+        """A line without its statements that go; one of which all go is left to its block."""
+        gone = [each in self._edits.removed for each in original.body]
+        if all(gone):
+            return original
+        kept = [after for after, goes in zip(updated.body, gone, strict=True) if not goes]
+        if any(gone):
             kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return updated.with_changes(body=kept)
-        blanks = _leading_blanks(original.leading_lines)
-        return _Gone([*blanks, *map(_comment_line, _comments(original))])
+        lost = _comments(original)
+        for comment in _comments(updated):
+            if comment in lost:
+                lost.remove(comment)
+        return updated.with_changes(leading_lines=[*updated.leading_lines, *map(_comment_line, lost)])
 
-    def _comments_lost(
-        self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
-    ) -> list[cst.EmptyLine]:
-        before, after = _comments(original), _comments(updated)
-        for comment in after:
-            if comment in before:
-                before.remove(comment)
-        return [_comment_line(each) for each in before]
-
-
-class _Gone(cst.FlattenSentinel[Any]):
-    """In place of a line that was taken out: nothing but its comments, until the next line takes them."""
-
-    def __init__(self, lines: Sequence[cst.EmptyLine]) -> None:
-        super().__init__([_holding(lines)] if lines else [])
-
-
-def _holding(lines: Sequence[cst.EmptyLine]) -> cst.SimpleStatementLine:
-    return cst.SimpleStatementLine(body=[cst.Expr(cst.Name(_HELD))], leading_lines=lines)
-
-
-_HELD = "__exam_compat_comments__"
-
-
-def _is_held(node: cst.CSTNode) -> bool:
-    if not isinstance(node, cst.SimpleStatementLine) or len(node.body) != 1:
-        return False
-    only = node.body[0]
-    return isinstance(only, cst.Expr) and isinstance(only.value, cst.Name) and only.value.value == _HELD
-
-
-def _settled(block: Any) -> Any:
-    """A block whose lines carry the comments of those that were taken out before them."""
-    body: list[Any] = []
-    held: list[cst.EmptyLine] = []
-    for statement in block.body:
-        if _is_held(statement):
-            held += statement.leading_lines
-        elif held:
-            body.append(statement.with_changes(leading_lines=_together(held, statement.leading_lines)))
+    def _block(self, original: cst.IndentedBlock | cst.Module, updated: Any) -> Any:
+        """A block whose lines carry the comments of those that were taken out before them."""
+        body: list[Any] = []
+        held: list[cst.EmptyLine] = []
+        for before, after in zip(original.body, updated.body, strict=True):
+            small = before.body if isinstance(before, cst.SimpleStatementLine) else [before]
+            lines = list(getattr(after, "leading_lines", ()))
+            if all(each in self._edits.removed for each in small):
+                held += [*_leading_blanks(lines), *map(_comment_line, _comments(before))]
+                continue
+            above = _together(held, lines) if held else lines
+            if before in self._edits.inserted:
+                first = cst.parse_statement(self._edits.inserted[before], self._module.tree.config_for_parsing)
+                body.append(first.with_changes(leading_lines=above))
+                above = []
+            body.append(after.with_changes(leading_lines=above) if hasattr(after, "leading_lines") else after)
             held = []
-        else:
-            body.append(statement)
-    comments = [line for line in held if line.comment is not None]
-    if comments:
-        block = block.with_changes(footer=[*comments, *block.footer])
-    if not body and isinstance(block, cst.IndentedBlock):
-        body = [cst.SimpleStatementLine([cst.Pass()])]
-    return block.with_changes(body=body)
+        comments = [line for line in held if line.comment is not None]
+        if comments:
+            updated = updated.with_changes(footer=[*comments, *updated.footer])
+        if not body and isinstance(original, cst.IndentedBlock):
+            body = [cst.SimpleStatementLine([cst.Pass()])]
+        return updated.with_changes(body=body)
 
 
 def _together(held: Sequence[cst.EmptyLine], lines: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]:

@@ -26,7 +26,8 @@ _CLASS = "StudentSessionsClient"
 _SELECTING = frozenset(("status", "page", "limit", "filter", "sort"))
 _CATCHING = re.compile(
     r"\bexcept\b(?! (?:ImportError|IndexError|FileNotFoundError|KeyboardInterrupt)\b)|\bsuppress\b|\bexcepthook\b"
-    r"|\b__exit__\b|return_exceptions|\.exception\(|\bfinally\b"
+    r"|\b__exit__\b|return_exceptions|\.exception\(|\bfinally\b|\braises\(|assertRaises|tenacity|backoff|\bretry"
+    r"|\b(?:requests|exceptions)\.\w*(?:Error|Exception|Timeout)\b|\bfrom requests\.exceptions\b"
 )
 """What may see the error of a call that fails: the client has errors of its own."""
 _LOOSE = re.compile(r"\b(?:urljoin|joinpath|path\.join)\b")
@@ -195,7 +196,13 @@ class _Call:
         line = module.statement(send)
         used = {each.value for each in module.all(cst.Name)}
         name = next((each for each in ("client", "sessions_client") if each not in used), "")
-        if name and isinstance(line, cst.SimpleStatementLine) and not any(map(_is_inner, module.above(send))):
+        is_alone = isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
+        if (
+            name
+            and isinstance(line, cst.SimpleStatementLine)
+            and is_alone
+            and not any(map(_is_inner, module.above(send)))
+        ):
             edits.insert(line, f"{name} = {made}")
             made = name
         page = cst.parse_expression(f"{made}.page({wanted})", module.tree.config_for_parsing)
@@ -219,7 +226,8 @@ class _Call:
         def hold(part: ast.expr) -> str:
             names = {each.id for each in ast.walk(part) if isinstance(each, ast.Name)}
             scope = self._module.scope(self._send)
-            if scope is None or any(len(scope[name]) != 1 for name in names):
+            called = {ast.unparse(each.func) for each in ast.walk(part) if isinstance(each, ast.Call)}
+            if scope is None or any(len(scope[name]) != 1 for name in names) or not called <= _READING:
                 raise _Unlike
             held.append(ast.unparse(part))
             return f"\0{len(held) - 1}\0"
@@ -261,8 +269,20 @@ class _Call:
             raise _Unlike
         if not all(is_idle(self._module, each) for _, each in items) or [name for name, _ in items].count("**") > 1:
             raise _Unlike
+        if value is not None and not self._means_the_same(value, [each for _, each in items]):
+            raise _Unlike
         for name, each in wanted.items():
             yield f"**{self._module.code(each)}" if name == "**" else f"{name}={self._module.code(each)}"
+
+    def _means_the_same(self, since: cst.CSTNode, values: Sequence[cst.BaseExpression]) -> bool:
+        """Whether no name of some expressions is bound between a node and the call, and they run equally often."""
+        module, begin, end = self._module, self._module.start(since), self._module.start(self._send)
+        names = [cst.ensure_type(name, cst.Name) for each in values for name in m.findall(each, m.Name())]
+        bound = [each.node for name in names for each in module.bindings(name) if isinstance(each, Assignment)]
+        is_near = module.function(since) is module.function(self._send) and module.loops(since) == module.loops(
+            self._send
+        )
+        return not names or (is_near and not any(begin < module.start(node) < end for node in bound))
 
     def _items(self, value: cst.BaseExpression) -> Iterator[tuple[str, cst.BaseExpression]]:
         """Name and value of what a dictionary is made of, two stars for another one."""
@@ -288,7 +308,8 @@ class _Call:
         statement = self._module.enclosing(use, cst.Assign) or self._module.enclosing(use, cst.Expr)
         line = self._module.parent(statement) if statement is not None else None
         block = self._module.parent(line) if line is not None else None
-        if statement is None or block is not self._module.parent(self._module.statement(self._send)):
+        is_before = self._module.start(use) < self._module.start(self._send)
+        if statement is None or not is_before or block is not self._module.parent(self._module.statement(self._send)):
             raise _Unlike
         self.changed.append(statement)
         if isinstance(use, cst.Attribute) and m.matches(statement, m.Expr(m.Call(m.Attribute(attr=m.Name("update"))))):
@@ -313,6 +334,8 @@ class _Call:
 
 
 _GIVEN = frozenset(("url", "params", "headers", "timeout"))
+_READING = frozenset(("str", "int", "os.getenv", "os.environ.get"))
+"""What may be called once more, or at another time."""
 
 
 def _is_inner(node: cst.CSTNode) -> bool:

@@ -65,6 +65,8 @@ class _Signing:
         signs = [call for call in module.all(cst.Call) if module.dotted(call.func) in HMACS]
         return (
             bool(signs and self._sends)
+            # Whoever begins a row of random numbers goes on with the next one.
+            and not re.search(r"\bseed\b", module.tree.code)
             and all(self._is_gone(node) for node in (*told, *named, *signs))
             and all(self._asks_only_sessions(send) for send in self._sends)
             and not any(self._sees(node) for node in self._lookers())
@@ -115,11 +117,12 @@ class _Signing:
         return any(self._names_route(each, 0) for each in urls)
 
     def _names_route(self, node: cst.BaseExpression, depth: int) -> bool:
+        """Whether a text names a route, and is not one of several."""
         module = self._module
-        if depth > _DEEPEST:
+        if depth > _DEEPEST or m.findall(node, m.OneOf(m.IfExp(), m.BooleanOperation(), m.Dict(), m.Lambda())):
             return False
         if _ROUTE.search(module.code(node)):
-            return True
+            return not (depth and isinstance(node, cst.List | cst.Tuple | cst.Set))
         names = [cst.ensure_type(each, cst.Name) for each in m.findall(node, m.Name())]
         values = [(name, module.value(name)) for name in names if len(module.bindings(name)) == 1]
         return any(
@@ -155,6 +158,10 @@ class _Signing:
                 yield node.test
             elif isinstance(node, cst.For | cst.CompFor) and not self._is_gone(node):
                 yield node.iter
+            elif isinstance(node, cst.Match):
+                yield node.subject
+            elif isinstance(node, cst.Index) and not self._is_gone(node):
+                yield node.value
 
     def _sees(self, node: cst.BaseExpression) -> bool:
         flow = sources(self._program, self._module, node, stop=lambda module, call: call in self._sends)
@@ -215,6 +222,9 @@ def _without_hollow_functions(code: str, names: Collection[str]) -> str:
             edits.remove(function)
             for call, given in zip(calls or (), made, strict=True):
                 edits.replace(call, given or _unchanged)
+                line = module.parent(call)
+                if isinstance(line, cst.Assign) and re.fullmatch(r"(\w+) = \w+\(\1\b.*", module.code(line)):
+                    edits.remove(line)
     return without_unused_imports(module, edits.apply(module)).code if edits.removed else code
 
 
