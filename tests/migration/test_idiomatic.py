@@ -158,6 +158,14 @@ STAYS = {
         + f"print(limit, len({CALL.replace('signed(17, limit=4)', 'signed(17, **wanted)')}.json()['students']))"
     ),
     "errors that a library catches": f"from functools import lru_cache as retry\nprint(len({CALL}.json()['students']))",
+    "a list that is put into the answer": (
+        f"data = {CALL}.json()\ndata['students'] = data['students'][1:]\nprint(len(data['students']))"
+    ),
+    "a list that grows in the answer": f"data = {CALL}.json()\ndata['students'] += [1]\nprint(len(data['students']))",
+    "a function that gives two kinds of answer": (
+        f"def read(exam):\n    if not exam:\n        return {{'students': []}}\n    return {CALL}.json()\n\n"
+        "print(len(read(17)['students']), len(read(0)['students']))"
+    ),
     "the answer is handed on": f"print(len({CALL}.json()['students']), bool({CALL}))",
 }
 

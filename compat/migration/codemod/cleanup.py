@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from itertools import takewhile
 
 import libcst as cst
@@ -12,8 +12,8 @@ import libcst.matchers as m
 from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
 
 from compat.migration.codemod.edits import Change, Edits, Left
+from compat.migration.codemod.sends import sends_of
 from compat.migration.program.definitions import Program
-from compat.migration.program.flow import sources
 from compat.migration.program.module import Module
 
 __all__ = ["is_idle", "only_read_by", "remove_shim_calls", "with_imports", "without_unused_imports"]
@@ -23,7 +23,7 @@ _ENTRANCES = {
     *("compat.entrances.install.install", "compat.entrances.install.uninstall", "compat.entrances.adapter.mount"),
 }
 _BY_HAND = "take it out once no old call is left behind it"
-_SENDING = ("requests.", "urllib3.")
+_SENDING = m.OneOf(*map(m.Name, ("post", "put", "patch", "request", "send")))
 _MAKING = (
     *("compat.StudentSessions", "compat.PaginatedSessions", "compat.load_config"),
     *("requests.Session", "requests.session", "requests.adapters.", "urllib3.util.", "urllib3.Retry"),
@@ -76,17 +76,15 @@ def _reason(module: Module, calls: Collection[cst.Call], rewritten: Collection[c
         return "old calls are left in this file"
     if any(not isinstance(module.parent(call), cst.Expr) for call in calls):
         return "what it returns is used"
-    strange = _first(_imports(module), lambda name: name not in sys.stdlib_module_names | {"compat", "requests"})
+    strange = [name for name in _imports(module) if name not in sys.stdlib_module_names | {"compat", "requests"}]
     if strange:
-        return f"`{strange}`, which is imported here, may make old calls"
+        return f"`{strange[0]}`, which is imported here, may make old calls"
+    sends = {each.call for each in sends_of(Program([module]), module)}
     for call in module.all(cst.Call):
-        if call not in rewritten and call not in calls and _may_send(module, call):
+        may_send = call in sends or m.matches(call.func, m.Attribute(attr=_SENDING))
+        if may_send and call not in (*rewritten, *calls):
             return f"line {module.line(call)} may make an old call"
     return ""
-
-
-def _first(names: Collection[str], wanted: Callable[[str], bool]) -> str:
-    return next((name for name in names if wanted(name)), "")
 
 
 def _imports(module: Module) -> list[str]:
@@ -99,27 +97,6 @@ def _imports(module: Module) -> list[str]:
         elif isinstance(node, cst.Import):
             found += [alias.evaluated_name.partition(".")[0] for alias in node.names]
     return found
-
-
-def _may_send(module: Module, call: cst.Call) -> bool:
-    """Whether a call may go out through ``requests``; what only makes a session does not."""
-    dotted = module.dotted(call.func)
-    if dotted:
-        return dotted.startswith(_SENDING) and dotted.rpartition(".")[2] in (
-            *("get", "post", "put", "patch", "delete", "head", "options", "request", "send"),
-        )
-    if not isinstance(call.func, cst.Attribute):
-        return False
-    method = call.func.attr.value
-    return method in ("post", "put", "patch", "request", "send") or (
-        method == "get" and _is_session(module, call.func.value)
-    )
-
-
-def _is_session(module: Module, node: cst.BaseExpression) -> bool:
-    found = sources(Program([module]), module, node, same=True).all(cst.Call)
-    calls = [cst.ensure_type(each.node, cst.Call) for each in found]
-    return any(module.dotted(each.func).lower().startswith("requests.session") for each in calls)
 
 
 def only_read_by(

@@ -99,11 +99,12 @@ class _Reading:
         elif isinstance(parent, cst.Return):
             function = self.module.function(parent)
             calls = self.module.calls(function) if function is not None else None
-            if function is None or not calls or function.decorators or function.returns:
+            is_only = function is not None and len(m.findall(function.body, m.OneOf(m.Return(), m.Yield()))) == 1
+            if function is None or not calls or not is_only or function.decorators or function.returns:
                 raise _Unlike
             for call in calls:
                 self.follow(call, is_body=is_body)
-        elif is_body and _is(parent, _item(r"[\"']students[\"']")):
+        elif is_body and _is(parent, _item(r"[\"']students[\"']")) and getattr(method, "target", None) is not parent:
             self.records.append(cst.ensure_type(parent, cst.Subscript))
         elif not is_body and isinstance(method, cst.Call | cst.Subscript):
             self._follow_response(method)

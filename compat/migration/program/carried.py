@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import libcst as cst
+import libcst.matchers as m
 from libcst.metadata import Assignment, BaseAssignment, BuiltinAssignment, ImportAssignment
 
 from compat.migration.program.definitions import Defined, Program, bind, is_inner, owner_of, receiver
@@ -15,6 +16,8 @@ __all__ = ["Carrier", "text_of_key"]
 
 _DEEPEST = 8
 _BY_HAND = "hand the value to the function that calls, by an argument or an attribute"
+_COMPREHENSIONS = (m.ListComp(), m.SetComp(), m.DictComp(), m.GeneratorExp())
+_MAKING = m.OneOf(m.Dict(), m.List(), m.Set(), m.Lambda(), m.Await(), m.NamedExpr(), m.Yield(), *_COMPREHENSIONS)
 _TEXT_METHODS = frozenset(("strip", "rstrip", "lstrip", "encode", "decode", "format", "lower", "upper"))
 
 
@@ -101,7 +104,7 @@ class Carrier:
             return self._of_module(module, name, found)
         binding = found[0]
         owner = module.function(name)
-        outer = self._binder(module, binding)
+        outer = module.function(binding.node) if isinstance(binding, Assignment) else None
         if module is self._module and is_inner(module, self._function, outer):
             self._same_until_the_place(module, name, here=here)
             return name.value
@@ -113,10 +116,6 @@ class Carrier:
         if value is None or owner is None:
             raise Unsure(f"`{name.value}` cannot be told elsewhere", _BY_HAND, name)
         return _in_brackets(self.code(module, value, depth + 1), name, module)
-
-    def _binder(self, module: Module, binding: object) -> cst.FunctionDef | None:
-        node = binding.node if isinstance(binding, Assignment) else None
-        return module.function(node) if node is not None else None
 
     def _of_module(self, module: Module, name: cst.Name, found: Sequence[BaseAssignment]) -> str:
         if module is self._module:
@@ -228,19 +227,11 @@ def _bound_to(call: cst.Call, function: cst.FunctionDef, name: str, is_method: b
 
 def _only_looks_up(module: Module, node: cst.BaseExpression) -> bool:
     """Whether an expression only reads what is there anyway: names, the environment, and texts made of them."""
-    makes = (cst.Dict, cst.List, cst.Set, cst.BaseComp, cst.Lambda, cst.Await, cst.NamedExpr, cst.Yield)
-    return not _holds(node, makes) and all(_looks_up(module, call) for call in _calls(node))
+    return not m.findall(node, _MAKING) and all(_looks_up(module, call) for call in _calls(node))
 
 
-def _holds(node: cst.CSTNode, kinds: tuple[type[cst.CSTNode], ...]) -> bool:
-    return isinstance(node, kinds) or any(_holds(child, kinds) for child in node.children)
-
-
-def _calls(node: cst.CSTNode) -> Iterator[cst.Call]:
-    if isinstance(node, cst.Call):
-        yield node
-    for child in node.children:
-        yield from _calls(child)
+def _calls(node: cst.CSTNode) -> list[cst.Call]:
+    return [cst.ensure_type(each, cst.Call) for each in m.findall(node, m.Call())]
 
 
 def _looks_up(module: Module, call: cst.Call) -> bool:
