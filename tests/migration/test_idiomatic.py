@@ -196,6 +196,21 @@ def test_comments_and_the_docstring_stay() -> None:
 
 
 KEPT = {
+    "a variable that must be there": """
+        def sign(params):
+            text = os.environ["HOME"][:0] + "?".join(f"{k}={v}" for k, v in sorted({**params, "id": 17}.items()))
+            return hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+        params = {"timestamp": int(time.time() * 1000), "nonce": random.getrandbits(60)}
+        params["signature"] = sign(params)
+        print(requests.get(f"{URL}/api/v3/exams/17/index_students", params=params, headers=HEADERS).status_code)
+        """,
+    "a time that is kept elsewhere too": """
+        state = {"timestamp": int(time.time()), "who": "me"}
+        r = requests.get(f"{URL}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)
+        open(os.devnull, "w").write(str(vars()))
+        print(r.status_code)
+        """,
     "one of two routes": """
         import sys
 

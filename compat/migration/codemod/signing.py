@@ -13,7 +13,7 @@ from compat.migration.codemod.cleanup import is_idle, only_read_by, without_unus
 from compat.migration.codemod.edits import Edits
 from compat.migration.codemod.sends import HMACS, NEW
 from compat.migration.program.definitions import Program, bind
-from compat.migration.program.flow import sources
+from compat.migration.program.flow import Sources, sources
 from compat.migration.program.module import Module, Unsure
 
 __all__ = ["new_sends", "without_signing"]
@@ -21,6 +21,7 @@ __all__ = ["new_sends", "without_signing"]
 _NAMES = frozenset(("timestamp", "nonce", "signature"))
 _ROUTE = re.compile(r"student_sessions|(?:index_students|show_student|add_student|delete_student)\b")
 _DEEPEST = 4
+_VALUED = (cst.Assign, cst.DictElement, cst.Arg)
 _Removed = cst.BaseSmallStatement | cst.FunctionDef | cst.DictElement | cst.Arg
 
 
@@ -69,6 +70,7 @@ class _Signing:
             and not re.search(r"\bseed\b", module.tree.code)
             and all(self._is_gone(node) for node in (*told, *named, *signs))
             and all(self._asks_only_sessions(send) for send in self._sends)
+            and self._is_sent()
             and not any(self._sees(node) for node in self._lookers())
         )
 
@@ -89,9 +91,10 @@ class _Signing:
                 given = [each for each in call.args if each.keyword is not None and each.keyword.value in _NAMES]
                 given = [each for each in given if self._is_idle(each.value)]
                 statement = module.parent(call)
-                yield from [statement] if isinstance(statement, cst.Expr) and len(given) == len(call.args) else given
+                is_all = bool(given) and len(given) == len(call.args)
+                yield from [statement] if is_all and isinstance(statement, cst.Expr) else given
 
-    def _is_idle(self, value: cst.BaseExpression) -> bool:
+    def _is_idle(self, value: cst.CSTNode) -> bool:
         """Whether evaluating it does nothing: what it reads of the environment is still read, for the key."""
         read = m.findall(value, m.Subscript(value=m.Attribute(value=m.Name("os"), attr=m.Name("environ"))))
         keys = " ".join(self._module.code(send.func) for send in self._sends)
@@ -104,7 +107,7 @@ class _Signing:
         for each in (*reversed(waiting), *waiting):
             uses = self._module.uses(each)
             used = any(not self._is_gone(use) and not any(self._module.within(use, f) for f in found) for use in uses)
-            if each not in found and uses and not used and is_idle(self._module, each):
+            if each not in found and uses and not used and self._is_idle(each):
                 found.append(each)
         yield from found
 
@@ -163,15 +166,24 @@ class _Signing:
             elif isinstance(node, cst.Index) and not self._is_gone(node):
                 yield node.value
 
+    def _flow(self, *values: cst.BaseExpression) -> Sources:
+        return sources(self._program, self._module, *values, stop=lambda module, call: call in self._sends)
+
     def _sees(self, node: cst.BaseExpression) -> bool:
-        flow = sources(self._program, self._module, node, stop=lambda module, call: call in self._sends)
-        return any(value in flow.nodes for value in self._values)
+        return any(value in self._flow(node).nodes for value in self._values)
+
+    def _is_sent(self) -> bool:
+        """Whether all of it goes into the calls."""
+        flow = self._flow(*(each.value for send in self._sends for each in send.args))
+        # What is given to several at once is not followed; the signature, which goes with it, is.
+        return all(value in flow.nodes or isinstance(value, cst.Tuple) for value in self._values)
 
     @cached_property
     def _values(self) -> list[cst.BaseExpression]:
-        """What the three parameters are given, and what is in that."""
-        inner = [cst.ensure_type(arg, cst.Arg).value for each in self._parts for arg in m.findall(each, m.Arg())]
-        return [*(each.value for each in self._parts if isinstance(each, cst.Assign | cst.DictElement)), *inner]
+        """What the three parameters are given."""
+        calls = [each.value for each in self._parts if isinstance(each, cst.Expr)]
+        inner = [arg.value for call in calls for arg in cst.ensure_type(call, cst.Call).args]
+        return [*(each.value for each in self._parts if isinstance(each, _VALUED)), *inner]
 
     @property
     def functions(self) -> set[str]:
