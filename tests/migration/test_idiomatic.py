@@ -158,6 +158,14 @@ STAYS = {
         + f"print(limit, len({CALL.replace('signed(17, limit=4)', 'signed(17, **wanted)')}.json()['students']))"
     ),
     "errors that a library catches": f"from functools import lru_cache as retry\nprint(len({CALL}.json()['students']))",
+    "a name that means something else there": (
+        "token = TOKEN\nSENT = {'Authorization': 'Token token=' + token}\n\ndef count(token):\n"
+        f"    return len({CALL.replace('HEADERS', 'SENT')}.json()['students'])\n\nprint(count('other'))"
+    ),
+    "a parameter that is read for something else": (
+        "wanted = {'limit': 3}\nother = {}\nother['limit'] = wanted['limit']\n"
+        + f"print(other, len({CALL.replace('signed(17, limit=4)', 'signed(17, **wanted)')}.json()['students']))"
+    ),
     "a list that is put into the answer": (
         f"data = {CALL}.json()\ndata['students'] = data['students'][1:]\nprint(len(data['students']))"
     ),

@@ -80,7 +80,7 @@ class Edits:
         """Take a small statement or a function out; its comments stay."""
         self.removed.add(statement)
 
-    def insert(self, line: cst.SimpleStatementLine, code: str) -> None:
+    def insert(self, line: cst.CSTNode, code: str) -> None:
         """Put a line before another, whose comments stay above both."""
         self.inserted[line] = code
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -167,9 +167,9 @@ class _Call:
     def __init__(self, module: Module, send: cst.Call) -> None:
         self._module = module
         self._send = send
-        self._constants = {
-            name: value for name, value in bound_once(parsed(module.tree.code)).items() if "." not in name
-        }
+        bound = bound_once(parsed(module.tree.code))
+        self._constants = {name: value for name, value in bound.items() if "." not in name}
+        self._holders = {id(part): name for name, value in self._constants.items() for part in ast.walk(value)}
         self.changed: list[cst.BaseSmallStatement] = []
 
     def change(self, edits: Edits) -> None:
@@ -189,21 +189,15 @@ class _Call:
             raise _Unlike
         key = cst.ensure_type(cst.ensure_type(send.func, cst.Attribute).value, cst.Call).args[0].value
         base, exam = self._texts(_ADDRESS, given["url"])
-        (token,) = self._texts(_TOKEN, self._authorization(given["headers"]))
-        wanted = ", ".join(
-            [re.sub(r"^(?:int|str)\((\w+)\)$", r"\1", exam.strip('"')), *self._wanted(given.get("params"))]
-        )
+        (token,) = self._texts(_TOKEN, self._authorization(given["headers"]), given["headers"])
+        exam = re.sub(r"^(?:str\((\w+)\)|\"([1-9]\d*)\")$", r"\1\2", exam)
+        wanted = ", ".join([exam, *self._wanted(given.get("params"))])
         made = f"{_CLASS}(base_url={base}, api_token={token}, secret_key={module.code(key)})"
         line = module.statement(send)
         used = {each.value for each in module.all(cst.Name)}
         name = next((each for each in ("client", "sessions_client") if each not in used), "")
         is_alone = isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
-        if (
-            name
-            and isinstance(line, cst.SimpleStatementLine)
-            and is_alone
-            and not any(map(_is_inner, module.above(send)))
-        ):
+        if name and is_alone and not any(map(_is_inner, module.above(send))):
             edits.insert(line, f"{name} = {made}")
             made = name
         page = cst.parse_expression(f"{made}.page({wanted})", module.tree.config_for_parsing)
@@ -220,15 +214,17 @@ class _Call:
             raise _Unlike
         return found["authorization"]
 
-    def _texts(self, pattern: re.Pattern[str], node: cst.BaseExpression) -> list[str]:
-        """The code of each group of the text that an expression makes."""
+    def _texts(
+        self, pattern: re.Pattern[str], node: cst.BaseExpression, holder: cst.BaseExpression | None = None
+    ) -> list[str]:
+        """The code of each group of the text that an expression makes, which is in what a name may hold."""
         held: list[str] = []
 
         def hold(part: ast.expr) -> str:
+            within = self._holders.get(id(part), holder.value if isinstance(holder, cst.Name) else "")
             names = {each.id for each in ast.walk(part) if isinstance(each, ast.Name)}
-            scope = self._module.scope(self._send)
             called = {ast.unparse(each.func) for each in ast.walk(part) if isinstance(each, ast.Call)}
-            if scope is None or any(len(scope[name]) != 1 for name in names) or not called <= _READING:
+            if not called <= _READING or not self._are_seen(names, within):
                 raise _Unlike
             held.append(ast.unparse(part))
             return f"\0{len(held) - 1}\0"
@@ -239,6 +235,14 @@ class _Call:
             raise _Unlike
         codes = [held[int(group.strip("\0"))] if "\0" in group else f'"{group}"' for group in found.groups()]
         return [code if '"' in code else code.replace("'", '"') for code in codes]
+
+    def _are_seen(self, names: Collection[str], within: str) -> bool:
+        """Whether names mean one thing at the call, and the same as in what another name holds."""
+        scope, is_outer = self._module.scope(self._send), self._module.is_module_level
+        if scope is None or any(len(scope[name]) != 1 for name in names):
+            return False
+        is_own = not within or not all(map(is_outer, scope[within]))
+        return is_own or all(is_outer(each) for name in names for each in scope[name])
 
     def _followed(self, node: cst.BaseExpression) -> tuple[cst.BaseExpression | None, list[cst.CSTNode | None]]:
         """What an argument is, and what holds the other uses of its name; None for a function's ``**`` parameter."""
@@ -280,9 +284,8 @@ class _Call:
         module, begin, end = self._module, self._module.start(since), self._module.start(self._send)
         names = [cst.ensure_type(name, cst.Name) for each in values for name in m.findall(each, m.Name())]
         bound = [each.node for name in names for each in module.bindings(name) if isinstance(each, Assignment)]
-        is_near = module.function(since) is module.function(self._send) and module.loops(since) == module.loops(
-            self._send
-        )
+        is_near = module.function(since) is module.function(self._send)
+        is_near = is_near and module.loops(since) == module.loops(self._send)
         return not names or (is_near and not any(begin < module.start(node) < end for node in bound))
 
     def _items(self, value: cst.BaseExpression) -> Iterator[tuple[str, cst.BaseExpression]]:
@@ -313,9 +316,12 @@ class _Call:
         if statement is None or not is_before or block is not self._module.parent(self._module.statement(self._send)):
             raise _Unlike
         self.changed.append(statement)
-        if isinstance(use, cst.Attribute) and m.matches(statement, m.Expr(m.Call(m.Attribute(attr=m.Name("update"))))):
-            return list(self._items(statement.value))
-        if not m.matches(statement, m.Assign([m.AssignTarget(_item(".*"))])) or statement.value is use:
+        is_update = m.matches(statement, m.Expr(m.Call(m.Attribute(attr=m.Name("update")))))
+        if is_update and cst.ensure_type(statement.value, cst.Call).func is use:
+            return list(self._items(cst.ensure_type(statement.value, cst.Call)))
+        if not isinstance(statement, cst.Assign) or not m.matches(statement, m.Assign([m.AssignTarget(_item(".*"))])):
+            raise _Unlike
+        if statement.targets[0].target is not use:
             raise _Unlike
         name = cst.ensure_type(m.findall(use, m.SimpleString())[-1], cst.SimpleString)
         return [(str(name.raw_value), statement.value)]
