@@ -351,3 +351,16 @@ def test_a_name_that_may_be_something_else_is_not_followed() -> None:
         "import requests\n", "import requests\n\nrequests = traced(requests)\n"
     )
     assert rewritten(old).code == old
+
+
+def test_a_fault_of_ours_leaves_the_answer_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(code: str) -> str:
+        raise KeyError(code)
+
+    old = script(f"print(len({CALL}.json()['students']))\n")
+    with monkeypatch.context() as patched:
+        patched.setattr("compat.migration.codemod.rewrite.idiomatic", fail)
+        found = rewritten(old)
+    assert "StudentSessionsHTTP(SECRET).get(" in found.code
+    assert [(each.needed, each.reason) for each in found.left] == [(False, "a shorter form was not found: KeyError")]
+    assert "StudentSessionsClient(" in rewritten(old).code
