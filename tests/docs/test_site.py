@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import compat
+from compat.cli.program import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 INDEX = ROOT / "docs" / "index.md"
@@ -58,39 +59,40 @@ class _Loaded(HTMLParser):
             self.addresses.append(given.get("href") or "")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as ``tox -e site`` does."""
-    if importlib.util.find_spec("furo") is None:
-        pytest.skip("the site is not built: Sphinx is not installed (pip install -e '.[docs]')")
-    folder = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-c",
-        "docs/site",
-        "-d",
-        str(folder / "read"),
-    ]
-    built = subprocess.run(
-        [*command, ".", str(folder / "site")], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert built.returncode == 0, built.stderr
-    assert built.stderr == ""
-    return folder / "site"
-
-
-def test_every_page_of_the_menu_is_built(site: Path) -> None:
+def test_the_site_is_built_without_a_warning_and_stands_by_itself(tmp_path: Path) -> None:
+    # One test, since each process of the suite would build the site anew.
+    site = _built(tmp_path)
     for name in (name for pages in _navigation().values() for name in pages):
         assert (site / "docs" / name).with_suffix(".html").is_file(), name
     assert 'url=docs/index.html"' in (site / "index.html").read_text(encoding="utf-8")
+    _loads_nothing_from_elsewhere(site)
+    text = (site / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    assert {"README", "docs/gateway", "docs/api"} <= set(index["docnames"])
+    api = (site / "docs" / "api.html").read_text(encoding="utf-8")
+    assert not [name for name in compat.__all__ if name != "__version__" and f'id="compat.{name}"' not in api]
+    commands = (site / "docs" / "commands.html").read_text(encoding="utf-8")
+    assert not [name for name in COMMANDS if f"exam-compat {name} " not in commands]
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+def _built(folder: Path) -> Path:
+    """The site, built as ``tox -e site`` does."""
+    if importlib.util.find_spec("furo") is None:
+        pytest.skip("the site is not built: Sphinx is not installed (pip install -e '.[docs]')")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-c", "docs/site"]
+    built = subprocess.run(
+        [*command, "-d", str(folder / "read"), ".", str(folder / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert (built.returncode, built.stderr) == (0, ""), built.stderr
+    return folder / "site"
+
+
+def _loads_nothing_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 25
     for page in pages:
@@ -98,15 +100,3 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
         assert not [address for address in loaded if re.match(r"(https?:)?//", address)], page
     for sheet in site.rglob("*.css"):
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
-
-
-def test_it_can_be_searched(site: Path) -> None:
-    text = (site / "searchindex.js").read_text(encoding="utf-8")
-    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
-    assert {"README", "docs/gateway", "docs/api"} <= set(index["docnames"])
-
-
-def test_every_public_name_is_described(site: Path) -> None:
-    page = (site / "docs" / "api.html").read_text(encoding="utf-8")
-    missing = [name for name in compat.__all__ if name != "__version__" and f'id="compat.{name}"' not in page]
-    assert not missing
