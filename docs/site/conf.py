@@ -61,12 +61,18 @@ copybutton_prompt_is_regexp = True
 
 _HEADING = re.compile(r"^## (.+)\n((?:(?!## ).*\n?)*)", re.MULTILINE)
 _PAGE = re.compile(r"^- \[([^\]]+)\]\(([^)#]+)\.md\)", re.MULTILINE)
+_FOLDER = re.compile(r"\[([^\]]+)\]\([^):#]+/\)")
 
 
 def navigation(index: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """The parts of the menu: a heading of ``docs/index.md``, and title and name of each page below it."""
     for heading in _HEADING.finditer(index):
         yield heading[1], [(page[1], page[2]) for page in _PAGE.finditer(heading[2])]
+
+
+def unlink_folders(app: Any, name: str, source: list[str]) -> None:
+    """Sphinx's ``source-read``: a folder of the repository, whose links end with a slash, is no page of the site."""
+    source[0] = _FOLDER.sub(r"\1", source[0])
 
 
 def add_navigation(app: Any, name: str, source: list[str]) -> None:
@@ -81,4 +87,5 @@ def add_navigation(app: Any, name: str, source: list[str]) -> None:
 def setup(app: Any) -> dict[str, Any]:
     """Sphinx's entrance."""
     app.connect("source-read", add_navigation)
+    app.connect("source-read", unlink_folders)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
