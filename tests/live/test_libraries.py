@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import linecache
 import threading
@@ -276,6 +277,20 @@ def test_modes(
     for pair in pairs:
         assert (pair.old.status, pair.new.status, pair.served) == (200, 200, by)
         assert json.loads(pair.old.body) == json.loads(pair.new.body) == plain
+
+
+def test_a_packed_answer_of_the_old_endpoint(shimmed: Shimmed, shared: Sandbox, routed: Any) -> None:
+    """It is compared unpacked, and the script gets it as its library hands it over."""
+    router, pairs = routed("shadow")
+    packed = gzip.compress(b'{"students":[]}')
+
+    with RawServer(lambda *_: http(200, packed, {"Content-Encoding": "gzip"})) as server:
+        as_ever = shimmed.dialect.ask(server.base_url + PATH).body
+        shimmed.begin(upstream_of(shared, "student_sessions"), server.base_url)
+        got = shimmed.ask(server.base_url + PATH)
+        assert router.background.settle(WAIT)
+    assert (got.body, got.headers["X-Compat-Answered-By"]) == (as_ever, "legacy")
+    assert [pair.old.body for pair in pairs] == [b'{"students":[]}']
 
 
 def test_the_old_endpoint_answers_where_the_new_one_fails(sandbox: Sandbox, shimmed: Shimmed, routed: Any) -> None:
