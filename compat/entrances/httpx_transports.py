@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -25,9 +26,16 @@ from compat.entrances.library_calls import (
 )
 from compat.upstream.senders import CallOptions
 
-__all__ = ["AsyncExamStudentsTransport", "ExamStudentsTransport", "handle_async_request", "handle_request"]
+__all__ = [
+    "AsyncExamStudentsTransport",
+    "ExamStudentsTransport",
+    "error_of",
+    "handle_async_request",
+    "handle_request",
+    "options_of",
+    "response_with",
+]
 
-_Result = TypeVar("_Result")
 _Send = Callable[[httpx.Request], httpx.Response]
 _AsyncSend = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
@@ -143,14 +151,7 @@ class _Call(LibraryCall[httpx.Response]):
     def __init__(self, request: httpx.Request, transport: object, send: Callable[[httpx.Request], Any]) -> None:
         self._request, self._send = request, send
         self.over = False
-        limits = request.extensions.get("timeout", {})
-        verify, proxies = _settings_of(transport)
-        options = CallOptions(
-            timeout=limits_of(limits.get("connect"), limits.get("read")),
-            verify=verify,
-            proxies=proxies,
-            cancelled=lambda: self.over,
-        )
+        options = replace(options_of(request, transport), cancelled=lambda: self.over)
         super().__init__(request.method, str(request.url), request.headers.items(), request.content, options)
 
     def send_on(self) -> httpx.Response:
@@ -171,11 +172,10 @@ class _Call(LibraryCall[httpx.Response]):
         given.headers[name] = value
 
     def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
-        extensions = {"http_version": b"HTTP/1.1", "reason_phrase": reason.encode()}
-        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body), extensions=extensions)
+        return response_with(status, reason, headers, body)
 
     def error(self, failure: Failure, message: str) -> Exception:
-        return _ERRORS[failure](message, request=self._request)
+        return error_of(failure, message, self._request)
 
 
 class _AsyncCall(_Call):
@@ -206,15 +206,33 @@ def _again(given: httpx.Response, raw: bytes) -> tuple[httpx.Response, bytes]:
     return again, httpx.Response(status, headers=headers, content=raw).content
 
 
-def _settings_of(transport: object) -> tuple[bool | None, dict[str, str | None]]:
-    """Whether a transport checks certificates, None for as usual, and its proxies, as far as ``httpx`` tells."""
+def options_of(request: httpx.Request, transport: object) -> CallOptions:
+    """How a request was to be sent by a transport, as far as the one upstream follows it and ``httpx`` tells."""
+    limits = request.extensions.get("timeout", {})
     pool = getattr(transport, "_pool", None)
     context = getattr(pool, "_ssl_context", None)
-    verify = False if isinstance(context, ssl.SSLContext) and context.verify_mode == ssl.CERT_NONE else None
+    return CallOptions(
+        timeout=limits_of(limits.get("connect"), limits.get("read")),
+        verify=False if isinstance(context, ssl.SSLContext) and context.verify_mode == ssl.CERT_NONE else None,
+        proxies=_proxies_of(pool),
+    )
+
+
+def response_with(status: int, reason: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
+    """A response whose body is still to be read, as a transport gives it to its client."""
+    extensions = {"http_version": b"HTTP/1.1", "reason_phrase": reason.encode()}
+    return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body), extensions=extensions)
+
+
+def error_of(failure: Failure, message: str, request: httpx.Request) -> httpx.TransportError:
+    """What ``httpx`` raises for a failure."""
+    return _ERRORS[failure](message, request=request)
+
+
+def _proxies_of(pool: object) -> dict[str, str | None]:
     url = getattr(pool, "_proxy_url", None)
     if url is None:
-        return verify, {}
-    scheme, host = url.scheme.decode("ascii"), url.host.decode("ascii")
+        return {}
+    place = f"{url.scheme.decode('ascii')}://{url.host.decode('ascii')}" + (f":{url.port}" if url.port else "")
     shown = {name.lower(): value for name, value in getattr(pool, "_proxy_headers", ())}
-    authorization = shown.get(b"proxy-authorization", b"").decode("latin-1")
-    return verify, proxies_of(f"{scheme}://{host}" + (f":{url.port}" if url.port else ""), authorization)
+    return proxies_of(place, shown.get(b"proxy-authorization", b"").decode("latin-1"))

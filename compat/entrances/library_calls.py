@@ -23,6 +23,7 @@ from urllib3 import Timeout
 from compat.call_site import call_site, led_by, note_thread_origins
 from compat.config.settings import Configuration, thread_origins_of
 from compat.entrances.adapter import ExamStudentsAdapter
+from compat.errors import UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import ANSWERED_BY
 from compat.legacy.verifier import Verifier
 from compat.upstream.base import Upstream
@@ -37,6 +38,7 @@ __all__ = [
     "Failure",
     "LibraryCall",
     "answer",
+    "failure_of",
     "httpx_async_transport",
     "httpx_transport",
     "limits_of",
@@ -147,7 +149,8 @@ def answer(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> _T:
     try:
         response = adapter.send_after(_ByLibrary(call), call.request, how)
     except requests.RequestException as error:
-        raise call.error(_failure_of(error), str(error)) from None
+        # The adapter's error was raised for the upstream's, which knows what failed.
+        raise call.error(failure_of(error.__context__), str(error)) from None
     if isinstance(response, _LibraryResponse):
         given: _T = response.given
         if ANSWERED_BY in response.headers:
@@ -196,11 +199,11 @@ def _place_of(proxy: str) -> str:
     return proxy.rpartition("//")[2].rpartition("@")[2].rstrip("/").lower()
 
 
-def _failure_of(error: requests.RequestException) -> Failure:
-    if isinstance(error, requests.ReadTimeout):
+def failure_of(error: BaseException | None) -> Failure:
+    """What failed upstream, by the error of ours that says so."""
+    if isinstance(error, UpstreamTimeout):
         return "read timeout"
-    # The adapter's error was raised for the upstream's, which knows what failed.
-    return _FAILURES.get(getattr(error.__context__, "cause", ""), "broken")
+    return _FAILURES.get(error.cause, "broken") if isinstance(error, UpstreamUnreachable) else "broken"
 
 
 class _LibraryResponse(requests.Response):

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import urllib.error
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.request import BaseHandler, HTTPSHandler, Request, build_opener
 
+from compat.entrances.library_calls import failure_of
+from compat.entrances.urllib_handlers import (
+    ExamStudentsHandler,
+    bytes_of,
+    error_of,
+    headers_of,
+    options_of,
+    response_to,
+)
 from compat.errors import UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import Answer
-from compat.upstream.responses import reason_of, received
-from compat.upstream.senders import timeout_of
+from compat.upstream.responses import reason_of
 from compat.upstream.transport import CallOptions
 
 if TYPE_CHECKING:
@@ -40,38 +47,26 @@ def urlopen(ask: Ask, url: str | Request, data: Any, timeout: float | None, cont
 class _Handler(BaseHandler):
     """Answers the calls that are ours before they are sent."""
 
-    handler_order = 100
+    handler_order = ExamStudentsHandler.handler_order
 
     def __init__(self, ask: Ask, context: ssl.SSLContext | None) -> None:
         self._ask = ask
-        self._verify = False if context is not None and context.verify_mode == ssl.CERT_NONE else None
+        self._context = context
 
     def http_open(self, request: Request) -> Any:
         """The answer; None where the call goes out as it is."""
-        headers = {name.title(): value for name, value in request.header_items()}
-        timeout = request.timeout if isinstance(request.timeout, int | float) else None
-        options = CallOptions(timeout=timeout_of(timeout), verify=self._verify)
-        body = request.data
+        options, body = options_of(request, self._context), request.data
         try:
-            answer = self._ask(request.get_method(), request.full_url, headers, lambda: _bytes(body), options)
-        except UpstreamTimeout as error:
-            raise TimeoutError(error.message) from None
-        except UpstreamUnreachable as error:
-            raise urllib.error.URLError(error.message) from None
+            answer = self._ask(
+                request.get_method(), request.full_url, headers_of(request), lambda: bytes_of(body), options
+            )
+        except (UpstreamTimeout, UpstreamUnreachable) as error:
+            raise error_of(failure_of(error), error.message) from None
         if answer is None:
             return None
-        reason = reason_of(answer.status)
-        response: Any = received(request.get_method(), answer.status, reason, _length_of(answer), answer.body)
-        response.url, response.msg = request.full_url, reason
-        return response
+        return response_to(request, answer.status, reason_of(answer.status), _length_of(answer), answer.body)
 
     https_open = http_open
-
-
-def _bytes(body: Any) -> bytes:
-    if body is None or isinstance(body, bytes):
-        return body or b""
-    return bytes(body.read()) if hasattr(body, "read") else b"".join(body)
 
 
 def _length_of(answer: Answer) -> dict[str, str]:
@@ -84,31 +79,23 @@ class _Httpx:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def answer(self, request: httpx.Request) -> httpx.Response | None:
-        """The answer; None where the call goes out as it is.
+    def answer(self, request: httpx.Request, transport: object) -> httpx.Response | None:
+        """The answer; None where the call goes out as it is, by that transport.
 
         Raises:
             httpx.TransportError: the upstream cannot be reached, or is too slow.
         """
-        import httpx
+        # Imported here: it brings httpx, which few need.
+        from compat.entrances import httpx_transports as own
 
-        times = request.extensions.get("timeout", {})
-        timeout = (times.get("connect"), times.get("read"))
+        options = own.options_of(request, transport)
         try:
-            answer = self._ask(
-                request.method,
-                str(request.url),
-                request.headers,
-                request.read,
-                CallOptions(timeout=timeout_of(timeout)),
-            )
-        except UpstreamTimeout as error:
-            raise httpx.ReadTimeout(error.message, request=request) from None
-        except UpstreamUnreachable as error:
-            raise httpx.ConnectError(error.message, request=request) from None
+            answer = self._ask(request.method, str(request.url), request.headers, request.read, options)
+        except (UpstreamTimeout, UpstreamUnreachable) as error:
+            raise own.error_of(failure_of(error), error.message, request) from None
         if answer is None:
             return None
-        return httpx.Response(answer.status, headers=_length_of(answer), content=answer.body, request=request)
+        return own.response_with(answer.status, reason_of(answer.status), _length_of(answer), answer.body)
 
 
 class _Transport:
@@ -119,13 +106,13 @@ class _Transport:
 
     def handle_request(self, request: httpx.Request) -> Any:
         """For a client that waits."""
-        found = self._calls.answer(request)
+        found = self._calls.answer(request, self._previous)
         return self._previous.handle_request(request) if found is None else found
 
     async def handle_async_request(self, request: httpx.Request) -> Any:
         """For one that does not."""
         await request.aread()
-        found = await asyncio.to_thread(self._calls.answer, request)
+        found = await asyncio.to_thread(self._calls.answer, request, self._previous)
         return await self._previous.handle_async_request(request) if found is None else found
 
 

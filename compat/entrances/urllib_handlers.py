@@ -19,7 +19,7 @@ from compat.entrances.library_calls import Failure, LibraryCall, answer, limits_
 from compat.upstream.responses import received
 from compat.upstream.senders import CallOptions
 
-__all__ = ["ExamStudentsHandler", "do_open"]
+__all__ = ["ExamStudentsHandler", "bytes_of", "do_open", "error_of", "headers_of", "options_of", "response_to"]
 
 _REASONS: Mapping[Failure, Callable[[str], OSError]] = {
     "connect timeout": TimeoutError,
@@ -86,23 +86,15 @@ class _Call(LibraryCall[Any]):
 
     def __init__(self, request: Request, send: Callable[[], Any], context: ssl.SSLContext | None) -> None:
         self._request, self._send = request, send
-        if request.data is not None and not isinstance(request.data, bytes):
+        if request.data is not None:
             # A file or an iterable can be read once.
-            request.data = _bytes_of(request.data)
-        limit = request.timeout
-        if not isinstance(limit, int | float):
-            limit = socket.getdefaulttimeout()
-        options = CallOptions(
-            timeout=limits_of(limit, limit),
-            verify=False if context is not None and context.verify_mode == ssl.CERT_NONE else None,
-            proxies=proxies_of(_proxy_of(request), request.get_header("Proxy-authorization")),
-        )
+            request.data = bytes_of(request.data)
         super().__init__(
             request.get_method(),
             request.full_url,
-            ((name.title(), value) for name, value in request.header_items()),
+            headers_of(request).items(),
             request.data or b"",
-            options,
+            options_of(request, context),
         )
 
     def send_on(self) -> Any:
@@ -115,7 +107,7 @@ class _Call(LibraryCall[Any]):
     def read(self, given: Any) -> tuple[Any, bytes]:
         body = given.read()
         given.close()
-        again = self._made(given.status, given.reason, dict(given.headers.items()), body)
+        again = self.respond(given.status, given.reason, dict(given.headers.items()), body)
         again.headers = given.headers
         return again, _unpacked(given.headers.get("Content-Encoding"), body)
 
@@ -123,20 +115,53 @@ class _Call(LibraryCall[Any]):
         given.headers[name] = value
 
     def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> Any:
-        return self._made(status, reason, headers, body)
+        return response_to(self._request, status, reason, headers, body)
 
     def error(self, failure: Failure, message: str) -> Exception:
-        if failure == "read timeout":
-            # Behind the connecting, which alone urllib wraps.
-            return TimeoutError(message)
-        return urllib.error.URLError(_REASONS[failure](message))
+        return error_of(failure, message)
 
-    def _made(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> http.client.HTTPResponse:
-        response: Any = received(self.request.method or "GET", status, reason, headers, body)
-        # As urllib leaves it: the words of the status are found as the message.
-        response.url, response.msg = self._request.full_url, reason
-        made: http.client.HTTPResponse = response
-        return made
+
+def headers_of(request: Request) -> dict[str, str]:
+    """The headers of a request, each name as it is sent."""
+    return {name.title(): value for name, value in request.header_items()}
+
+
+def options_of(request: Request, context: ssl.SSLContext | None) -> CallOptions:
+    """How a request was to be sent, as far as the one upstream follows it; ``context`` is that of its connection."""
+    limit = request.timeout
+    if not isinstance(limit, int | float):
+        limit = socket.getdefaulttimeout()
+    return CallOptions(
+        timeout=limits_of(limit, limit),
+        verify=False if context is not None and context.verify_mode == ssl.CERT_NONE else None,
+        proxies=proxies_of(_proxy_of(request), request.get_header("Proxy-authorization")),
+    )
+
+
+def response_to(
+    request: Request, status: int, reason: str, headers: Mapping[str, str], body: bytes
+) -> http.client.HTTPResponse:
+    """The response to a request, as a handler gives it to its opener."""
+    response: Any = received(request.get_method(), status, reason, headers, body)
+    # As urllib leaves it: the words of the status are found as the message.
+    response.url, response.msg = request.full_url, reason
+    made: http.client.HTTPResponse = response
+    return made
+
+
+def error_of(failure: Failure, message: str) -> OSError:
+    """What ``urllib`` raises for a failure."""
+    if failure == "read timeout":
+        # Behind the connecting, which alone urllib wraps.
+        return TimeoutError(message)
+    return urllib.error.URLError(_REASONS[failure](message))
+
+
+def bytes_of(body: Any) -> bytes:
+    """The body of a request, read where it is a file or comes in parts."""
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    return bytes(body.read()) if hasattr(body, "read") else b"".join(body)
 
 
 def _of(opener: OpenerDirector, name: str) -> Any:
@@ -148,10 +173,6 @@ def _proxy_of(request: Request) -> str | None:
     """The proxy that a request goes by, as a ``ProxyHandler`` left it."""
     tunnelled = getattr(request, "_tunnel_host", None) is not None
     return request.host if tunnelled or request.has_proxy() else None
-
-
-def _bytes_of(body: Any) -> bytes:
-    return bytes(body.read()) if hasattr(body, "read") else b"".join(body)
 
 
 def _unpacked(coding: str | None, body: bytes) -> bytes:
