@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
@@ -16,10 +17,11 @@ from typing import Any
 
 import httpx
 import requests
+from support import OLD
 
 import compat
 
-__all__ = ["CALL_MARK", "DIALECTS", "Dialect", "Got"]
+__all__ = ["CALL_MARK", "DIALECTS", "SHOW", "Dialect", "Got", "Shimmed"]
 
 By = tuple[str, Any]
 """The old endpoint's base and the upstream, for a client that the shim is mounted in."""
@@ -44,12 +46,14 @@ class Dialect(ABC):
         name: of the row.
         too_slow: what it raises where an endpoint does not answer in time.
         unreachable: what it raises where nobody listens.
+        untrusted: what it raises where it does not know a certificate.
         script: asks for LIST and prints status, three headers and the body.
     """
 
     name: str
     too_slow: type[Exception]
     unreachable: type[Exception]
+    untrusted: type[Exception]
     script: str
 
     @abstractmethod
@@ -62,9 +66,13 @@ class Dialect(ABC):
         body: bytes | None = None,
         timeout: float = 20.0,
         proxy: str | None = None,
+        ca: str | None = None,
         by: By | None = None,
     ) -> Got:
-        """Ask; by a client in which the shim is mounted, or as a script does that knows nothing of it."""
+        """Ask; by a client in which the shim is mounted, or as a script does that knows nothing of it.
+
+        ``ca`` is a file of the certificates to be trusted, and ``by`` what is mounted.
+        """
 
     @abstractmethod
     def stream(self, url: str, by: By | None = None) -> list[bytes]:
@@ -81,6 +89,7 @@ def show(status, headers, body):
 class Requests(Dialect):
     name = "requests"
     too_slow, unreachable = requests.ReadTimeout, requests.ConnectionError
+    untrusted = requests.exceptions.SSLError
     script = """
 import requests
 for query in QUERIES:
@@ -96,8 +105,8 @@ for query in QUERIES:
 
     def ask(self, url: str, **how: Any) -> Got:
         method, proxy, by = how.pop("method", "GET"), how.pop("proxy", None), how.pop("by", None)
-        how["proxies"] = None if proxy is None else {"http": proxy}
-        how["data"] = how.pop("body", None)
+        how["proxies"] = None if proxy is None else {"http": proxy, "https": proxy}
+        how["data"], how["verify"] = how.pop("body", None), how.pop("ca", None)
         how.setdefault("timeout", 20.0)
         with self._session(by) as session:
             answer = session.request(method, url, **how)  # the call
@@ -110,7 +119,7 @@ for query in QUERIES:
 
 class Httpx(Dialect):
     name = "httpx"
-    too_slow, unreachable = httpx.ReadTimeout, httpx.ConnectError
+    too_slow, unreachable, untrusted = httpx.ReadTimeout, httpx.ConnectError, httpx.ConnectError
     script = """
 import httpx
 for query in QUERIES:
@@ -118,16 +127,17 @@ for query in QUERIES:
     show(answer.status_code, answer.headers, answer.content)
 """
 
-    def _client(self, by: By | None, proxy: str | None = None) -> httpx.Client:
+    def _client(self, by: By | None, proxy: str | None = None, ca: str | None = None) -> httpx.Client:
+        verify = ssl.create_default_context(cafile=ca) if ca else True
         if by is None:
-            return httpx.Client(proxy=proxy)
-        return httpx.Client(transport=compat.httpx_transport(*by, httpx.HTTPTransport(proxy=proxy)))
+            return httpx.Client(proxy=proxy, verify=verify)
+        return httpx.Client(transport=compat.httpx_transport(*by, httpx.HTTPTransport(proxy=proxy, verify=verify)))
 
     def ask(self, url: str, **how: Any) -> Got:
         method, proxy, by = how.pop("method", "GET"), how.pop("proxy", None), how.pop("by", None)
-        how["content"] = how.pop("body", None)
+        how["content"], ca = how.pop("body", None), how.pop("ca", None)
         how.setdefault("timeout", 20.0)
-        with self._client(by, proxy) as client:
+        with self._client(by, proxy, ca) as client:
             answer = client.request(method, url, **how)  # the call
         return Got(answer.status_code, answer.reason_phrase, answer.headers, answer.content)
 
@@ -138,7 +148,7 @@ for query in QUERIES:
 
 class AsyncHttpx(Dialect):
     name = "httpx async"
-    too_slow, unreachable = httpx.ReadTimeout, httpx.ConnectError
+    too_slow, unreachable, untrusted = httpx.ReadTimeout, httpx.ConnectError, httpx.ConnectError
     script = """
 import asyncio, httpx
 async def main():
@@ -149,19 +159,20 @@ async def main():
 asyncio.run(main())
 """
 
-    def _client(self, by: By | None, proxy: str | None = None) -> httpx.AsyncClient:
+    def _client(self, by: By | None, proxy: str | None = None, ca: str | None = None) -> httpx.AsyncClient:
+        verify = ssl.create_default_context(cafile=ca) if ca else True
         if by is None:
-            return httpx.AsyncClient(proxy=proxy)
-        onward = httpx.AsyncHTTPTransport(proxy=proxy)
+            return httpx.AsyncClient(proxy=proxy, verify=verify)
+        onward = httpx.AsyncHTTPTransport(proxy=proxy, verify=verify)
         return httpx.AsyncClient(transport=compat.httpx_async_transport(*by, onward))
 
     def ask(self, url: str, **how: Any) -> Got:
         method, proxy, by = how.pop("method", "GET"), how.pop("proxy", None), how.pop("by", None)
-        how["content"] = how.pop("body", None)
+        how["content"], ca = how.pop("body", None), how.pop("ca", None)
         how.setdefault("timeout", 20.0)
 
         async def ask() -> httpx.Response:
-            async with self._client(by, proxy) as client:
+            async with self._client(by, proxy, ca) as client:
                 return await client.request(method, url, **how)  # the call
 
         answer = asyncio.run(ask())
@@ -178,7 +189,7 @@ asyncio.run(main())
 class Urllib(Dialect):
     name = "urllib"
     # Before Python 3.10 it had a name of its own.
-    too_slow, unreachable = socket.timeout, urllib.error.URLError
+    too_slow, unreachable, untrusted = socket.timeout, urllib.error.URLError, urllib.error.URLError
     script = """
 import urllib.error
 from urllib.request import urlopen
@@ -191,16 +202,18 @@ for query in QUERIES:
         show(answer.status, answer.headers, answer.read())
 """
 
-    def _open(self, by: By | None, proxy: str | None = None) -> Any:
-        if by is None and proxy is None:
+    def _open(self, by: By | None, proxy: str | None = None, ca: str | None = None) -> Any:
+        if by is None and proxy is None and ca is None:
             return urllib.request.urlopen
         handlers: list[Any] = [] if by is None else [compat.urllib_handler(*by)]
         if proxy is not None:
-            handlers.append(urllib.request.ProxyHandler({"http": proxy}))
+            handlers.append(urllib.request.ProxyHandler({"http": proxy, "https": proxy}))
+        if ca is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)))
         return urllib.request.build_opener(*handlers).open
 
     def ask(self, url: str, **how: Any) -> Got:
-        opened = self._open(how.pop("by", None), how.pop("proxy", None))
+        opened = self._open(how.pop("by", None), how.pop("proxy", None), how.pop("ca", None))
         request = urllib.request.Request(
             url, how.get("body"), dict(how.get("headers") or {}), method=how.get("method", "GET")
         )
@@ -217,3 +230,23 @@ for query in QUERIES:
 
 
 DIALECTS: tuple[Dialect, ...] = (Requests(), Httpx(), AsyncHttpx(), Urllib())
+
+
+class Shimmed:
+    """A library with the shim in its way, by one of the two entrances."""
+
+    def __init__(self, dialect: Dialect, entrance: str) -> None:
+        self.dialect, self._entrance = dialect, entrance
+        self._by: tuple[str, Any] | None = None
+
+    def begin(self, upstream: Any, base: str = OLD) -> None:
+        if self._entrance == "mount":
+            self._by = base, upstream
+        else:
+            compat.install(base, upstream)
+
+    def ask(self, url: str, **how: Any) -> Got:
+        return self.dialect.ask(url, by=self._by, **how)
+
+    def stream(self, url: str) -> list[bytes]:
+        return self.dialect.stream(url, self._by)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ from compat.entrances.library_calls import (
     Failure,
     LibraryCall,
     answer,
+    checks_of,
     limits_of,
     passing_on,
     proxies_of,
@@ -203,18 +203,23 @@ def _again(given: httpx.Response, raw: bytes) -> tuple[httpx.Response, bytes]:
     """A response whose body was read, to be read again, and that body, unpacked."""
     status, headers = given.status_code, given.headers.raw
     again = httpx.Response(status, headers=headers, stream=httpx.ByteStream(raw), extensions=given.extensions)
-    return again, httpx.Response(status, headers=headers, content=raw).content
+    try:
+        return again, httpx.Response(status, headers=headers, content=raw).content
+    except httpx.DecodingError:
+        # The script finds that out by itself, if it looks.
+        return again, raw
 
 
 def options_of(request: httpx.Request, transport: object) -> CallOptions:
     """How a request was to be sent by a transport, as far as the one upstream follows it and ``httpx`` tells."""
     limits = request.extensions.get("timeout", {})
     pool = getattr(transport, "_pool", None)
-    context = getattr(pool, "_ssl_context", None)
+    # One that may speak HTTP/2 says so when it connects, and nothing of ours speaks it.
+    context = None if getattr(pool, "_http2", False) else getattr(pool, "_ssl_context", None)
     return CallOptions(
         timeout=limits_of(limits.get("connect"), limits.get("read")),
-        verify=False if isinstance(context, ssl.SSLContext) and context.verify_mode == ssl.CERT_NONE else None,
         proxies=_proxies_of(pool),
+        adapter_for=checks_of(transport, lambda: context),
     )
 
 

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +28,9 @@ from compat.entrances.adapter import ExamStudentsAdapter
 from compat.errors import UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.answer import ANSWERED_BY
 from compat.legacy.verifier import Verifier
+from compat.processes import ForkLock
 from compat.upstream.base import Upstream
+from compat.upstream.connections import leave_in_children
 from compat.upstream.responses import cassette_in_use
 from compat.upstream.senders import CallOptions, SendOptions
 from exam_compat_libraries import PASSING_ON
@@ -38,6 +42,7 @@ __all__ = [
     "Failure",
     "LibraryCall",
     "answer",
+    "checks_of",
     "failure_of",
     "httpx_async_transport",
     "httpx_transport",
@@ -148,6 +153,8 @@ def answer(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> _T:
     how = SendOptions(timeout=call.options.timeout)
     try:
         response = adapter.send_after(_ByLibrary(call), call.request, how)
+    except _BrokenOffError as error:
+        raise error.__cause__ or error from None
     except requests.RequestException as error:
         # The adapter's error was raised for the upstream's, which knows what failed.
         raise call.error(failure_of(error.__context__), str(error)) from None
@@ -172,7 +179,7 @@ def work_for(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> Callable[[]
 
 def limits_of(connect: float | None, read: float | None) -> Timeout:
     """A call's limits; None is none."""
-    connect, read = (each if each is None else max(each, _SHORTEST) for each in (connect, read))
+    connect, read = (each if each is None else max(float(each), _SHORTEST) for each in (connect, read))
     return Timeout(connect=connect, read=read)
 
 
@@ -199,11 +206,66 @@ def _place_of(proxy: str) -> str:
     return proxy.rpartition("//")[2].rpartition("@")[2].rstrip("/").lower()
 
 
+def checks_of(owner: object, context: Callable[[], ssl.SSLContext | None]) -> Callable[[str], HTTPAdapter | None]:
+    """Adapters that check certificates, and show one, as a library's own connections do; kept as long as their owner.
+
+    Args:
+        owner: the transport or the handler whose connections these are.
+        context: gives what it makes connections with; None where it does not tell.
+
+    Returns:
+        gives the adapter for a URL, or None where the usual one will do.
+    """
+
+    def adapter_for(url: str) -> HTTPAdapter | None:
+        if not url.lower().startswith("https:"):
+            return None
+        with _making:
+            found = _adapters.get(owner)
+            own = context() if found is None else None
+            if own is not None:
+                found = _adapters[owner] = _OwnChecks(own)
+                leave_in_children(found)
+            return found
+
+    return adapter_for
+
+
 def failure_of(error: BaseException | None) -> Failure:
     """What failed upstream, by the error of ours that says so."""
     if isinstance(error, UpstreamTimeout):
         return "read timeout"
     return _FAILURES.get(error.cause, "broken") if isinstance(error, UpstreamUnreachable) else "broken"
+
+
+class _OwnChecks(HTTPAdapter):
+    """Connects by a context of TLS that is somebody's own."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(*args, **kwargs, ssl_context=self._context)
+
+    def cert_verify(self, *_: Any) -> None:
+        """Leave the context as it is: nobody's certificates are added to those that it trusts."""
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        how = SendOptions(*arguments, **options)
+        checked = self._context.verify_mode != ssl.CERT_NONE
+        return super().send(request, **how._replace(verify=checked, cert=None)._asdict())
+
+
+_making = ForkLock()
+_adapters: weakref.WeakKeyDictionary[object, _OwnChecks] = weakref.WeakKeyDictionary()
+
+
+class _BrokenOffError(requests.RequestException):
+    """An old answer that is compared could not be read; the library's own error is the cause."""
 
 
 class _LibraryResponse(requests.Response):
@@ -220,7 +282,10 @@ class _LibraryResponse(requests.Response):
     def content(self) -> bytes:
         """The whole body, unpacked."""
         if not isinstance(self._content, bytes):
-            self.given, self._content = self._call.read(self.given)
+            try:
+                self.given, self._content = self._call.read(self.given)
+            except Exception as error:
+                raise _BrokenOffError from error
         return self._content
 
 
@@ -240,8 +305,10 @@ class _ByLibrary(BaseAdapter):
         with_timeout = SendOptions(*arguments, **options).timeout
         verify, cert, proxies = self.call_options.settings_for(request.url or "")
         plain = HTTPAdapter()
+        own = self.call_options.adapter_for
+        sent_by = (own(request.url or "") if own is not None else None) or plain
         try:
-            response = plain.send(request, timeout=with_timeout, verify=verify, cert=cert, proxies=proxies)
+            response = sent_by.send(request, timeout=with_timeout, verify=verify, cert=cert, proxies=proxies)
             _ = response.content
             return response
         finally:

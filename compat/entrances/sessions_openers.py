@@ -51,11 +51,11 @@ class _Handler(BaseHandler):
 
     def __init__(self, ask: Ask, context: ssl.SSLContext | None) -> None:
         self._ask = ask
-        self._context = context
+        self._verify = False if context is not None and context.verify_mode == ssl.CERT_NONE else None
 
     def http_open(self, request: Request) -> Any:
         """The answer; None where the call goes out as it is."""
-        options, body = options_of(request, self._context), request.data
+        options, body = options_of(request, verify=self._verify), request.data
         try:
             answer = self._ask(
                 request.get_method(), request.full_url, headers_of(request), lambda: bytes_of(body), options

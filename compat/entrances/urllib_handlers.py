@@ -11,11 +11,22 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.request import AbstractHTTPHandler, BaseHandler, OpenerDirector, Request
 
+from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
+from urllib3.exceptions import DecodeError
 
 from compat.entrances.adapter import ExamStudentsAdapter
 from compat.entrances.install import answering
-from compat.entrances.library_calls import Failure, LibraryCall, answer, limits_of, passing_on, proxies_of, takes
+from compat.entrances.library_calls import (
+    Failure,
+    LibraryCall,
+    answer,
+    checks_of,
+    limits_of,
+    passing_on,
+    proxies_of,
+    takes,
+)
 from compat.upstream.responses import received
 from compat.upstream.senders import CallOptions
 
@@ -55,7 +66,7 @@ class ExamStudentsHandler(BaseHandler):
         if not takes(self._adapter, request.get_method(), request.full_url):
             return None
         context = next((each._context for each in _of(self.parent, "handlers") if hasattr(each, "_context")), None)
-        return answer(self._adapter, _Call(request, lambda: self._send_on(request), context))
+        return answer(self._adapter, _Call(request, lambda: self._send_on(request), self, context))
 
     https_open = http_open
 
@@ -78,13 +89,15 @@ def do_open(original: Any, self: AbstractHTTPHandler, http_class: Any, req: Requ
     def send() -> Any:
         return original(self, http_class, req, **connection)
 
-    return answer(adapter, _Call(req, send, connection.get("context")))
+    return answer(adapter, _Call(req, send, self, connection.get("context")))
 
 
 class _Call(LibraryCall[Any]):
     """A call of an opener; its response is an ``http.client.HTTPResponse``, as ``urllib`` has it."""
 
-    def __init__(self, request: Request, send: Callable[[], Any], context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, request: Request, send: Callable[[], Any], sender: BaseHandler, context: ssl.SSLContext | None
+    ) -> None:
         self._request, self._send = request, send
         if request.data is not None:
             # A file or an iterable can be read once.
@@ -94,7 +107,8 @@ class _Call(LibraryCall[Any]):
             request.full_url,
             headers_of(request).items(),
             request.data or b"",
-            options_of(request, context),
+            # As http.client makes one, in whichever way a script has that made.
+            options_of(request, checks_of(sender, lambda: context or ssl._create_default_https_context())),
         )
 
     def send_on(self) -> Any:
@@ -126,15 +140,24 @@ def headers_of(request: Request) -> dict[str, str]:
     return {name.title(): value for name, value in request.header_items()}
 
 
-def options_of(request: Request, context: ssl.SSLContext | None) -> CallOptions:
-    """How a request was to be sent, as far as the one upstream follows it; ``context`` is that of its connection."""
+def options_of(
+    request: Request, adapter_for: Callable[[str], HTTPAdapter | None] | None = None, *, verify: bool | None = None
+) -> CallOptions:
+    """How a request was to be sent, as far as the one upstream follows it.
+
+    Args:
+        request: the request.
+        adapter_for: gives what checks certificates for a URL; None for the usual checks.
+        verify: False for no checks.
+    """
     limit = request.timeout
     if not isinstance(limit, int | float):
         limit = socket.getdefaulttimeout()
     return CallOptions(
         timeout=limits_of(limit, limit),
-        verify=False if context is not None and context.verify_mode == ssl.CERT_NONE else None,
+        verify=verify,
         proxies=proxies_of(_proxy_of(request), request.get_header("Proxy-authorization")),
+        adapter_for=adapter_for,
     )
 
 
@@ -177,4 +200,8 @@ def _proxy_of(request: Request) -> str | None:
 
 def _unpacked(coding: str | None, body: bytes) -> bytes:
     headers = {"Content-Encoding": coding} if coding else {}
-    return HTTPResponse(io.BytesIO(body), headers, preload_content=False).read(decode_content=True)
+    try:
+        return HTTPResponse(io.BytesIO(body), headers, preload_content=False).read(decode_content=True)
+    except DecodeError:
+        # The script finds that out by itself, if it looks.
+        return body

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import linecache
-import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
-from forked import in_child, needs_fork
-from library_dialects import CALL_MARK, DIALECTS, Dialect, Got
-from support import FAST, OLD, QUERIES, RawServer, closed_port, http, page_of, upstream_of
-from wish_servers import RECORD, world
+from library_dialects import CALL_MARK, Dialect, Got, Shimmed
+from support import FAST, OLD, QUERIES, RawServer, closed_port, http, upstream_of
 
 import compat
 from compat.core.call import Shim
@@ -34,38 +29,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
 PATH = "/api/v3/exams/17/index_students"
 WAIT = 60.0
-
-
-class Shimmed:
-    """A library with the shim in its way, by one of the two entrances."""
-
-    def __init__(self, dialect: Dialect, entrance: str) -> None:
-        self.dialect, self._entrance = dialect, entrance
-        self._by: tuple[str, Any] | None = None
-
-    def begin(self, upstream: Any, base: str = OLD) -> None:
-        if self._entrance == "mount":
-            self._by = base, upstream
-        else:
-            compat.install(base, upstream)
-
-    def ask(self, url: str, **how: Any) -> Got:
-        return self.dialect.ask(url, by=self._by, **how)
-
-    def stream(self, url: str) -> list[bytes]:
-        return self.dialect.stream(url, self._by)
-
-
-@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
-def dialect(request: pytest.FixtureRequest) -> Dialect:
-    found: Dialect = request.param
-    return found
-
-
-@pytest.fixture(params=["install", "mount"])
-def shimmed(request: pytest.FixtureRequest, dialect: Dialect) -> Iterator[Shimmed]:
-    yield Shimmed(dialect, request.param)
-    compat.uninstall()
 
 
 def named(got: Got, *names: str) -> dict[str, str | None]:
@@ -135,28 +98,6 @@ def test_head_has_no_body(shared: Sandbox, shimmed: Shimmed) -> None:
     assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(whole.body)))
 
 
-def test_an_upstream_that_nobody_reaches(shimmed: Shimmed) -> None:
-    shimmed.begin(compat.StudentSessions(closed_port(), api_token="t", secret_key="s", retries=FAST))
-    with pytest.raises(shimmed.dialect.unreachable, match="The student sessions upstream could not be reached: New"):
-        shimmed.ask(OLD + PATH)
-
-
-def test_an_upstream_that_is_slower_than_the_call_may_be(shimmed: Shimmed) -> None:
-    over = threading.Event()
-
-    def wait(number: int, received: Any, connection: Any) -> None:
-        over.wait(WAIT)
-
-    with RawServer(wait) as server:
-        once = compat.RetryPolicy(attempts=1)
-        shimmed.begin(compat.StudentSessions(server.base_url, api_token="t", secret_key="s", retries=once))
-        try:
-            with pytest.raises(shimmed.dialect.too_slow, match=r"the caller's timeout of 0\.25 seconds"):
-                shimmed.ask(OLD + PATH, timeout=0.25)
-        finally:
-            over.set()
-
-
 def test_a_body_that_is_read_in_pieces(shared: Sandbox, shimmed: Shimmed) -> None:
     shimmed.begin(upstream_of(shared, "student_sessions"))
     pieces, whole = shimmed.stream(OLD + PATH), shimmed.ask(OLD + PATH).body
@@ -176,36 +117,6 @@ def test_what_is_not_ours_goes_by_the_librarys_own_means(shimmed: Shimmed) -> No
             assert got.body == f"GET {path} HTTP/1.1 ".encode()
         posted = shimmed.ask(f"{server.base_url}/x", method="POST", body=b"\x00body")
         assert posted.body == b"POST /x HTTP/1.1 \x00body"
-
-
-def test_a_proxy(shimmed: Shimmed, tmp_path: Path) -> None:
-    """The old endpoint's calls are ours, and the new endpoint is asked by the script's proxy, as are all others."""
-    with world("http", tmp_path) as place:
-        upstream = compat.StudentSessions(place.server.base_url, api_token="t", secret_key="s", retries=FAST)
-        shimmed.begin(upstream, "http://old.example")
-        proxy = place.proxy_url.replace("//", "//ann:s%3Aret@")
-        got = shimmed.ask("http://old.example" + PATH, proxy=proxy)
-        assert (got.status, json.loads(got.body)["students"][0]["name"]) == (200, RECORD["name"])
-        (target, user), *more = place.proxy.asked
-        assert target.startswith(f"{place.server.base_url}/api/v3/student_sessions")
-        assert (user, more) == ("Basic YW5uOnM6cmV0", [])
-        place.proxy.asked.clear()
-        assert shimmed.ask(f"{place.server.base_url}/else", proxy=proxy).status == 200
-        assert place.proxy.asked == [(f"{place.server.base_url}/else", user)]
-
-
-def test_a_proxy_of_the_environment_counts_by_host(
-    shimmed: Shimmed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with world("http", tmp_path) as place:
-        monkeypatch.setenv("http_proxy", closed_port())
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        shimmed.begin(
-            compat.StudentSessions(place.server.base_url, api_token="t", secret_key="s", retries=FAST),
-            "http://old.example",
-        )
-        assert shimmed.ask("http://old.example" + PATH).status == 200
-        assert place.proxy.asked == []
 
 
 def test_a_warning_names_the_line_that_calls(shared: Sandbox, shimmed: Shimmed) -> None:
@@ -376,64 +287,3 @@ def test_a_write_that_may_have_been_carried_out_is_not_sent_again(
     # Nobody who tries again where nothing was sent does so here.
     assert not isinstance(raised.value, httpx.ConnectError)
     assert [(call.method, call.interface) for call in sandbox.calls] == [("POST", "student_sessions")]
-
-
-@needs_fork
-def test_a_forked_process_calls_as_its_parent_does(shared: Sandbox, shimmed: Shimmed) -> None:
-    shimmed.begin(upstream_of(shared, "student_sessions"))
-    whole = shimmed.ask(OLD + PATH).body
-    assert in_child(lambda: shimmed.ask(OLD + PATH).body == whole)
-    assert shimmed.ask(OLD + PATH).body == whole
-
-
-@pytest.fixture
-def waiting() -> Iterator[tuple[str, threading.Event, threading.Event]]:
-    """An upstream that answers once it may: its URL, whether it was asked, and what lets it answer."""
-    asked, may = threading.Event(), threading.Event()
-
-    def answer(number: int, received: Any, connection: Any) -> bytes:
-        asked.set()
-        assert may.wait(WAIT)
-        return page_of([RECORD])
-
-    with RawServer(answer) as server:
-        try:
-            yield server.base_url, asked, may
-        finally:
-            may.set()
-
-
-def test_a_loop_runs_on_while_a_call_waits(waiting: tuple[str, threading.Event, threading.Event]) -> None:
-    base, asked, may = waiting
-    upstream = compat.StudentSessions(base, api_token="t", secret_key="s")
-
-    async def let_answer() -> None:
-        while not asked.is_set():
-            await asyncio.sleep(0.001)
-        may.set()
-
-    async def main() -> int:
-        async with httpx.AsyncClient(transport=compat.httpx_async_transport(OLD, upstream)) as client:
-            answer, _ = await asyncio.gather(client.get(OLD + PATH, timeout=WAIT), let_answer())
-            return answer.status_code
-
-    assert asyncio.run(main()) == 200
-
-
-def test_a_task_that_is_cancelled_waits_for_nothing(waiting: tuple[str, threading.Event, threading.Event]) -> None:
-    base, asked, may = waiting
-    upstream = compat.StudentSessions(base, api_token="t", secret_key="s")
-
-    async def main() -> bool:
-        async with httpx.AsyncClient(transport=compat.httpx_async_transport(OLD, upstream)) as client:
-            task = asyncio.ensure_future(client.get(OLD + PATH, timeout=WAIT))
-            while not asked.is_set():
-                await asyncio.sleep(0.001)
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            ended = task.cancelled() and not may.is_set()
-            may.set()
-            return ended
-
-    assert asyncio.run(main())
