@@ -17,6 +17,7 @@ import pytest
 from forked import in_child, needs_fork
 from library_dialects import Shimmed
 from support import FAST, OLD, RawServer, closed_port, page_of, upstream_of
+from urllib3.exceptions import InsecureRequestWarning
 from wish_servers import RECORD, World, world, write_certificates
 
 import compat
@@ -109,10 +110,11 @@ def test_certificates_of_the_scripts_own(shimmed: Shimmed, secured: World, by_pr
 
 
 def test_certificates_that_a_script_has_urllib_not_look_at(secured: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which urllib3 warns of, where urllib does not."""
     monkeypatch.setattr(ssl, "_create_default_https_context", ssl._create_unverified_context)
     upstream = compat.StudentSessions(secured.server.base_url, api_token="t", secret_key="s", retries=FAST)
     opener = urllib.request.build_opener(compat.urllib_handler("https://old.example", upstream))
-    with opener.open("https://old.example" + PATH) as answer:
+    with pytest.warns(InsecureRequestWarning), opener.open("https://old.example" + PATH) as answer:
         assert answer.status == 200
 
 
