@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from _thread import interrupt_main
+from threading import Timer
 from types import FrameType
 from typing import NoReturn
 
@@ -32,10 +34,13 @@ def main(name: str = "exam-compat") -> NoReturn:
         sys.exit(2)
     # Ended by its supervisor, a command cleans up as it does when a person interrupts it.
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.unraisablehook = _unraisable
     try:
         program.main(prog_name=name)
-    except SystemExit as end:
-        if end.code == _INTERRUPTED:
+    except (SystemExit, KeyboardInterrupt) as end:
+        # Whoever presses Ctrl-C again, or while threads are waited for.
+        signal.signal(signal.SIGINT, _leave)
+        if isinstance(end, KeyboardInterrupt) or end.code == _INTERRUPTED:
             # All is cleaned up by now; threads that still wait for an upstream would hold the process back.
             sys.stderr.flush()
             os._exit(_INTERRUPTED)
@@ -44,3 +49,16 @@ def main(name: str = "exam-compat") -> NoReturn:
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    os.write(2, b"\nInterrupted.\n")
+    os._exit(_INTERRUPTED)
+
+
+def _unraisable(ignored: sys.UnraisableHookArgs) -> None:
+    """An interrupt that met a finalizer, where Python only tells of it, comes again a moment later."""
+    if ignored.exc_type is KeyboardInterrupt:
+        Timer(0.01, interrupt_main).start()
+    else:
+        sys.__unraisablehook__(ignored)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compat.cli.console import config_option, configuration, note, plain, say, show_table
+from compat.cli.console import config_option, configuration, note, plain, say
 from compat.cli.counted import counted_in, kept_elsewhere, moment_of, now_option
+from compat.cli.tables import Column, show_table
 
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
@@ -92,7 +93,13 @@ def _show(given: Configuration, moment: datetime, *, dry_run: bool, as_json: boo
         say(_NOTHING)
         return
     show_table(
-        ("state", "starts", "ends", "callers", "again"),
+        (
+            Column("state", whole=True),
+            Column("starts", whole=True),
+            Column("ends", rank=2, whole=True),
+            Column("callers", rank=1),
+            Column("again", rank=3, whole=True),
+        ),
         (_row(each, coming, moment, paused) for each, coming, _ in found),
     )
     for time in spared:
@@ -146,7 +153,7 @@ def _rehearse(coming: Occurrence, would: list[Expected]) -> None:
     say(f"\n{_time(coming.starts)} to {_time(coming.ends)}: {len(would)} would fail.")
     if would:
         rows = [(plain(each.name), str(each.calls), f"{each.weeks} of 4") for each in would]
-        show_table(("caller", "calls then", "weeks"), rows)
+        show_table(("caller", Column("calls then", number=True), Column("weeks", whole=True)), rows)
     say("Told from who called at that weekday and those hours in the last 4 weeks; who calls by hand is not foreseen.")
 
 

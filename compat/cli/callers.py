@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compat.cli.console import config_option, configuration, note, plain, say, show_table
+from compat.cli.completion import offering_callers
+from compat.cli.console import config_option, configuration, note, plain, say
 from compat.cli.counted import counted_in, moment_of, now_option, shown_day
+from compat.cli.tables import Column, show_table
 from compat.text.json import several
 
 if TYPE_CHECKING:
@@ -29,12 +31,22 @@ _NOTHING = """\
 No deprecated call has been counted yet. Calls are counted where a configuration is given: by exam-compat serve, by
 exam-compat run, and by compat.install() or compat.mount() with compat.load_config(); a script that is given an upstream
 alone counts where EXAM_COMPAT_STORE says. Look here again after it has run, with the same [store]."""
-_HEADINGS = ("caller", "state", "calls", "a day", "first", "last", "answered by", "routes", "parameters")
+_COLUMNS = (
+    Column("caller", least=16),
+    Column("state", whole=True, styles={"new": "yellow", "active": "yellow", "quiet": "green", "never": "green"}),
+    Column("calls", number=True),
+    Column("a day", rank=1, number=True),
+    Column("first", rank=3, whole=True),
+    Column("last", rank=1, whole=True),
+    Column("answered by", rank=2),
+    Column("routes", rank=4, least=16),
+    Column("parameters", rank=5),
+)
 _LONGEST = 60
 
 
 @click.command(short_help="Show who still makes deprecated calls.")
-@click.option("--caller", metavar="NAME", help="Only that caller.")
+@click.option("--caller", metavar="NAME", shell_complete=offering_callers, help="Only that caller.")
 @click.option("--since", type=click.DateTime(("%Y-%m-%d",)), help="Only calls from that day on, UTC.")
 @click.option("--left", is_flag=True, help="Only those that still have to move: the new and the active ones.")
 @click.option("--new-days", type=click.FloatRange(min=0), default=7, show_default=True, help="How long one is new.")
@@ -99,7 +111,7 @@ def _show(
     elif form == "csv":
         click.echo(_as_csv(shown, given.settings.zone), nl=False)
     else:
-        show_table(_HEADINGS, (_row(each, given.settings.zone) for each in shown))
+        show_table(_COLUMNS, (_row(each, given.settings.zone) for each in shown))
         say(_summary(given, found, moment))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from compat.regression.evidence.result import CheckResult
 from compat.regression.evidence.verdict import Judgement, Thresholds, judge
 from compat.regression.recordings.call_lists import Asker, NewEndpoint, OldEndpoint
 from compat.regression.recordings.pseudonyms import KEY_VARIABLE, key_of
-from compat.regression.recordings.reader import open_recording, read_head
+from compat.regression.recordings.reader import calls_in_file, open_recording, read_head
 from compat.regression.replay import Endpoints
 
 __all__ = [
@@ -150,7 +152,7 @@ def _check(options: _Options) -> int:
             raise ConfigurationError("no configuration: it says where callers are counted")
         left = left_by(given, judged, options.scripts)
         judged = judge(result, thresholds, {each.name: each.calls_a_day for each in left})
-    write_reports(files, result, judged, left or ())
+    write_reports(files, result, judged, left)
     if options.as_json:
         told = told_as_json(result, judged) | ({} if left is None else {"callers_left": left})
         say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
@@ -207,17 +209,52 @@ def _old_endpoints(given: Configuration) -> dict[str | None, Asker]:
 
 def _checked(paths: Sequence[Path], how: RecordingCheck, jobs: int) -> CheckResult:
     with counting("calls") as progress:
-        bar = progress.add_task("Checking", total=None)
+        bar = progress.add_task("Checking", total=None if progress.disable else sum(map(calls_in_file, paths)))
         if jobs == 1 or len(paths) == 1:
             results = (how(path, lambda: progress.advance(bar)) for path in paths)
             return reduce(CheckResult.merge, results, CheckResult())
-        # A process that was forked would share its parent's connections.
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            whole = CheckResult()
-            for result in pool.map(how, paths):
-                whole = whole.merge(result)
-                progress.update(bar, completed=whole.all.calls)
-            return whole
+        whole = CheckResult()
+        for result in _in_processes(paths, how, jobs):
+            whole = whole.merge(result)
+            progress.update(bar, completed=whole.all.calls + whole.all.not_comparable)
+        return whole
+
+
+def _in_processes(paths: Sequence[Path], how: RecordingCheck, jobs: int) -> Iterator[CheckResult]:
+    """The results of files that are checked at once, in their order."""
+    # A process that was forked would share its parent's connections.
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_when_interrupted)
+    try:
+        with _interrupts_waiting():
+            results = pool.map(how, paths)
+        yield from results
+    except BaseException:
+        # Whoever interrupts this process alone, as a supervisor does, waits for none of the others either.
+        for child in active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_waiting() -> Iterator[None]:
+    """Processes that are started meanwhile get no Ctrl-C before they are ready for one; this one gets it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_when_interrupted() -> None:
+    """Ctrl-C reaches all processes of a terminal, and the first of them says so for all."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) -> list[CallerLeft]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from compat.cli.console import LINE, note, plain, say, say_folded, show_table
+from rich.text import Text
+
+from compat.cli.console import folded, note, plain, say, say_folded
 from compat.cli.files import whole_file
+from compat.cli.tables import LINE, Column, line_width, show_lines, show_table, solid
 from compat.legacy.routes import INDEX_STUDENTS
 from compat.regression.evidence.callers_left import CallerLeft, sentence
 from compat.regression.evidence.headline import DIFFERENCES, NOT_COMPARABLE, SCORES, explained
@@ -15,7 +19,7 @@ from compat.regression.evidence.result import CheckResult, Sample
 from compat.regression.evidence.statistics import milliseconds, moment, percent, share
 from compat.regression.evidence.verdict import Judgement, Latency, Score
 from compat.regression.replay import command_of
-from compat.regression.report.content import Content, Group, content_of
+from compat.regression.report.content import Bound, Content, Group, content_of
 from compat.text.json import several
 
 __all__ = [
@@ -23,21 +27,44 @@ __all__ = [
     "write_reports",
 ]
 
+_SITE = re.compile(r".+:\d+")
+"""A caller that is known by the line which calls."""
 _FEW = 3
-_SOME = 10
 _NAMED = 12
 _BY = {"loss": "declared loss", "known": "known", "drift": "drift", None: "UNEXPLAINED"}
 _OPTIONS = ("status", "page", "limit", "sort", "filter")
+_STYLES = {"ready": "green", "not ready": "red", "not enough evidence": "yellow", "seen once": "yellow"}
+_COLUMNS: Mapping[str, Column] = {
+    each.heading: each
+    for each in (
+        Column("Of", least=16),
+        Column("Verdict", least=13, styles=_STYLES),
+        Column("Calls", rank=2, number=True),
+        Column("Unexplained", number=True),
+        Column("Questions", rank=1, number=True),
+        Column("At most", number=True),
+        Column("Differences", rank=1, number=True),
+        Column("Reason", least=14),
+        Column("What to do", least=20),
+    )
+}
+"""How the columns of tables are laid out; those that are not here are texts."""
 
 
 def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequence[CallerLeft] | None = None) -> None:
-    """Write a report: all rows, or only those that matter; the callers that are left, unless nobody asked for them."""
-    content = content_of(result, judged, left or ())
-    say_folded(f"{content.verdict.upper()}. {content.sentence}")
-    say_folded(f"Next: {content.next_step}")
-    say()
+    """Write a report: all rows, or only those that matter; the callers that are left, unless nobody asked for them.
+
+    What answers whether one may switch comes first: verdict, evidence, callers, the largest differences.
+    """
+    content = content_of(result, judged, left)
+    _tell_verdict(content)
+    _tell_bound(content.bound)
     _tell_totals(result, content)
-    _tell_differences(result, everything)
+    if left is not None:
+        _tell_callers(content, everything)
+    _tell_largest(content, everything)
+    if everything:
+        _tell_differences(result)
     for sample in result.samples[: None if everything else _FEW]:
         _tell_sample(sample)
     if content.not_comparable:
@@ -45,10 +72,33 @@ def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequ
         _tell_table(NOT_COMPARABLE, rows)
     _tell_scores(content, everything)
     _tell_latency(judged.latency, content.confidence)
-    if left is not None:
-        _tell_callers(left)
     for each in content.notices:
         note(f"Note: {each}.")
+
+
+def _tell_verdict(content: Content) -> None:
+    said = f"{content.verdict.upper()}. {content.sentence}"
+    first, *more = folded(said)
+    style = f"bold {_STYLES[content.verdict]}"
+    show_lines([Text(first, style), *(Text(line, style) for line in more)])
+    say_folded(f"Next: {content.next_step}")
+
+
+def _tell_bound(bound: Bound) -> None:
+    """The evidence against the threshold: two bars on one axis."""
+    at_most = f"{percent(bound.at_most, bound.allowed)} may differ, at most"
+    allowed = f"{share(bound.allowed)} is allowed"
+    names = max(len(at_most), len(allowed))
+    room = line_width() - names - 4
+    most = max(bound.at_most, bound.allowed)
+    style = "green" if bound.at_most <= bound.allowed else "yellow"
+    say()
+    rows = ((at_most, bound.at_most, style), (allowed, bound.allowed, ""))
+    show_lines(
+        Text.assemble(f"  {name:>{names}}  ", (solid(max(1, round(room * value / most))), style))
+        for name, value, style in rows
+    )
+    say()
 
 
 def _tell_totals(result: CheckResult, content: Content) -> None:
@@ -61,6 +111,37 @@ def _tell_totals(result: CheckResult, content: Content) -> None:
         f"{total['not_comparable']:,} more not comparable{once}."
     )
     say_folded(content.bound.sentence)
+
+
+def _tell_callers(content: Content, everything: bool) -> None:
+    """A line a caller; where that is a line of a script, editors and terminals lead there."""
+    say()
+    say_folded(content.left_in_words)
+    shown = (content.callers_left or ()) if everything else content.left_first
+    show_lines(
+        Text.assemble(
+            (plain(f"{each.name}:1" if _SITE.fullmatch(each.name) else each.name), "bold"),
+            plain(f": left: {sentence(each)}"),
+        )
+        for each in shown
+    )
+    if len(shown) < len(content.callers_left or ()):
+        say(f"and {several(len(content.left_folded), 'more caller')}: --more")
+
+
+def _tell_largest(content: Content, everything: bool) -> None:
+    if not content.largest:
+        return
+    say()
+    say("The largest differences:")
+    for number, each in enumerate(content.largest_first, 1):
+        reason = f" ({each.reason})" if each.reason else ""
+        head = f"{number}. {each.what}: {each.state}{reason}, {several(each.differences, 'difference')} in "
+        say_folded(plain(f"{head}{several(each.calls, 'call')}."))
+        say_folded(f"   {each.to_do}")
+    more = len(content.largest) - len(content.largest_first)
+    if more and not everything:
+        say(f"and {several(more, 'more kind')}: --more")
 
 
 def _tell_scores(content: Content, everything: bool) -> None:
@@ -90,15 +171,12 @@ def _row(group: Group, score: Score, allowed: float) -> Sequence[str]:
 def _tell_table(columns: Mapping[str, str], rows: Sequence[Sequence[str]], first: Sequence[str] = ()) -> None:
     """A table as wide as everybody's terminal, and below it what its columns say."""
     say()
-    show_table([*first, *columns], rows, widest=LINE)
-    say_folded(explained(columns))
+    shown = show_table([_COLUMNS.get(name, Column(name)) for name in (*first, *columns)], rows, widest=LINE)
+    say_folded(explained(columns, *shown))
 
 
-def _tell_differences(result: CheckResult, everything: bool) -> None:
+def _tell_differences(result: CheckResult) -> None:
     found = sorted(result.differences, key=lambda each: (each.by is not None, -each.calls, each.key))
-    shown = found if everything else found[:_SOME]
-    if not shown:
-        return
     rows = [
         [
             f"{each.differences:,}",
@@ -107,22 +185,23 @@ def _tell_differences(result: CheckResult, everything: bool) -> None:
             plain(each.field or ""),
             plain(": ".join(filter(None, (_BY[each.by], each.reason)))),
         ]
-        for each in shown
+        for each in found
     ]
-    _tell_table(DIFFERENCES, rows)
-    if len(found) > len(shown):
-        say(f"and {len(found) - len(shown):,} rows more: --more")
+    if rows:
+        _tell_table(DIFFERENCES, rows)
 
 
 def _tell_latency(latency: Iterable[Latency], confidence: float) -> None:
     for each in latency:
         say()
-        say(f"Time of {each.route}, {several(each.calls, 'call')}: {each.verdict}{', too slow' * each.too_slow}.")
+        say_folded(
+            f"Time of {each.route}, {several(each.calls, 'call')}: {each.verdict}{', too slow' * each.too_slow}."
+        )
         for of in each.quantiles:
             part = f"{share(of.part)} within: "
             say(f"  {part}old {_interval(of.old)}")
             say(f"  {' ' * len(part)}new {_interval(of.new)}")
-        say(f"In parentheses: between which values each lies, as sure as {share(confidence)}.")
+        say_folded(f"In parentheses: between which values each lies, as sure as {share(confidence)}.")
 
 
 def _interval(interval: Sequence[float]) -> str:
@@ -130,29 +209,27 @@ def _interval(interval: Sequence[float]) -> str:
     return f"{value} ({low} to {high})"
 
 
-def _tell_callers(left: Sequence[CallerLeft]) -> None:
-    say()
-    if left:
-        show_table(("caller that is left", "score"), [[plain(each.name), sentence(each)] for each in left])
-    else:
-        say("No caller is left, by the inventory.")
-
-
 def _tell_sample(sample: Sample) -> None:
+    """A call that differs: where its recording has it, what differs, and how to make it again."""
     asked = " ".join(f"{name}={text}" for name, text in sample.parameters.items())
+    told = f"{sample.route} of exam {sample.exam}, {sample.caller or 'caller not known'}: {asked}".rstrip(": ")
     say()
-    say_folded(f"{sample.route} of exam {sample.exam}, {sample.caller or 'caller not known'}: {asked}".rstrip(": "))
+    if sample.place:
+        show_lines([Text.assemble((plain(sample.place), "bold"), ": ", plain(told))])
+    else:
+        say_folded(told)
     rows = [
         [f"{each.kind}{' (once)' * each.once}", *map(plain, (each.record or "", each.field or "", each.old, each.new))]
         for each in sample.differences
     ]
-    show_table(("kind", "record", "field", "old", "new"), rows, widest=LINE)
+    columns = (Column("kind"), Column("record", whole=True), Column("field", rank=1), Column("old"), Column("new"))
+    show_table(columns, rows, widest=LINE)
     if any(each.once for each in sample.differences):
-        say("Once: seen once, and not when the call was made again.")
+        say_folded("Once: seen once, and not when the call was made again.")
     if sample.more:
         say(f"and {sample.more:,} more in this call")
     if not sample.repeatable:
-        say("It compares with what speaks of a person, which is not kept: it cannot be made again from here.")
+        say_folded("It compares with what speaks of a person, which is not kept: it cannot be made again from here.")
         return
     if sample.route == INDEX_STUDENTS.action:
         given = [(f"--{name}", sample.parameters[name]) for name in _OPTIONS if name in sample.parameters]
@@ -161,7 +238,7 @@ def _tell_sample(sample: Sample) -> None:
 
 
 def write_reports(
-    files: Mapping[str, Path], result: CheckResult, judged: Judgement, callers_left: Sequence[CallerLeft] = ()
+    files: Mapping[str, Path], result: CheckResult, judged: Judgement, callers_left: Sequence[CallerLeft] | None = None
 ) -> None:
     """Write reports: form ("html", "markdown", "junit") to file; an old one is replaced when the new one is whole.
 

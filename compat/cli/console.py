@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from compat.cli.tables import line_width
 from compat.text.json import dumps
 
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
 
 __all__ = [
-    "LINE",
     "address_options",
     "cell",
     "complain",
@@ -38,19 +29,15 @@ __all__ = [
     "configuration",
     "configuration_if_any",
     "counting",
+    "folded",
     "measuring",
     "named_config",
     "note",
     "plain",
     "say",
     "say_folded",
-    "show_lines",
-    "show_table",
 ]
 
-_WIDEST = 10_000
-LINE = 80
-"""Columns of a terminal that everybody has."""
 _JOINER = "\u200d"
 _BARE_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -89,66 +76,68 @@ def complain(text: str) -> None:
 
 
 def say_folded(text: str) -> None:
-    """Write a text of sentences to the standard output, in lines of at most 80 columns."""
-    say(textwrap.fill(plain(text), LINE, break_long_words=False, break_on_hyphens=False))
+    """Write a text of sentences to the standard output, in lines of at most 80 columns, or the terminal's."""
+    say("\n".join(folded(text)))
 
 
-def show_table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False, widest: int = _WIDEST
-) -> None:
-    """Write a table, whose texts are printed as they are, to the standard output or the standard error.
-
-    It is as wide as the terminal; where there is none, as its content, up to ``widest`` columns.
-    """
-    table = Table(header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    _draw(lambda console: console.print(table), widest, err=err)
-
-
-def show_lines(lines: Iterable[tuple[str, str]]) -> None:
-    """Write lines, each in its style, such as "green", where the standard output is a terminal."""
-
-    def draw(console: Console) -> None:
-        for text, style in lines:
-            console.print(Text(text, style=style), soft_wrap=True)
-
-    _draw(draw, _WIDEST)
-
-
-def _draw(draw: Callable[[Console], object], widest: int, *, err: bool = False) -> None:
-    stream = sys.stderr if err else sys.stdout
-    terminal = stream.isatty()
-    # Drawn first and written afterwards, so that a closed pipe is met in one place, for tables and all else.
-    drawing = io.StringIO()
-    width = None if terminal else widest
-    draw(Console(file=drawing, force_terminal=terminal, width=width, emoji=False, highlight=False))
-    click.echo(drawing.getvalue(), nl=False, err=err)
+def folded(text: str) -> list[str]:
+    """The lines of a text of sentences; blanks before it stand before each."""
+    indent = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(
+        plain(text.lstrip()),
+        line_width(),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def counting(what: str, *, quiet: bool = False) -> Progress:
     """A progress bar in steps of a unit such as "pages"."""
-    return _progress(MofNCompleteColumn(), TextColumn(what), quiet=quiet)
+    return _progress(_Pace(lambda number: f"{number:,}", what), quiet=quiet)
 
 
 def measuring(*, quiet: bool = False) -> Progress:
     """A progress bar in bytes."""
-    return _progress(DownloadColumn(), quiet=quiet)
+    return _progress(_Pace(decimal), quiet=quiet)
 
 
-def _progress(*columns: ProgressColumn, quiet: bool) -> Progress:
+class _Pace(ProgressColumn):
+    """How many are done, how many a second, and how long it still takes, or has taken where nobody can tell."""
+
+    def __init__(self, shown: Callable[[int], str], what: str = "") -> None:
+        super().__init__()
+        self._shown = shown
+        self._what = f" {what}" if what else ""
+
+    def render(self, task: Task) -> Text:
+        """The text behind the bar."""
+        done, left = self._shown(int(task.completed)), task.time_remaining
+        of = "" if task.total is None else f"/{self._shown(int(task.total))}"
+        parts = [f"{done}{of}{self._what}"] if task.completed or of else []
+        parts += [] if task.speed is None else [f"{self._shown(round(task.speed))}/s"]
+        parts += [f"{_clock(task.elapsed or 0)} so far" if left is None else f"{_clock(left)} left"]
+        return Text(", ".join(parts), no_wrap=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _progress(pace: _Pace, *, quiet: bool) -> Progress:
     """A bar on the standard error where that is a terminal; nothing elsewhere, or where it is to be quiet."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        *columns,
-        TimeElapsedColumn(),
+        # What the text needs comes first.
+        BarColumn(bar_width=max(5, min(40, console.width - 55))),
+        pace,
         console=console,
         transient=True,
-        disable=quiet or not console.is_terminal,
+        disable=quiet or not sys.stderr.isatty() or console.is_dumb_terminal,
         redirect_stdout=False,
     )
 
@@ -190,9 +179,9 @@ def address_options(what_for: str, port: int, prefix: str = "") -> Callable[[_Co
     return add
 
 
-def named_config() -> Path | None:
-    """The file that ``--config`` named, or None."""
-    return click.get_current_context().meta.get(_KEY)
+def named_config(context: click.Context | None = None) -> Path | None:
+    """The file that ``--config`` named in a context, else in the current one; None where it was not given."""
+    return (context or click.get_current_context()).meta.get(_KEY)
 
 
 def configuration() -> Configuration:

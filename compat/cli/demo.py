@@ -18,8 +18,10 @@ from typing import Any
 import click
 import requests
 
-from compat.cli.console import cell, note, plain, say, show_table
+from compat.cli.console import cell, note, plain, say
 from compat.cli.example import LEGACY_REPORT
+from compat.cli.get import columns_of
+from compat.cli.tables import show_table
 from compat.config.file import read_config
 from compat.deprecation import LegacyApiWarning
 from compat.entrances.install import install, uninstall
@@ -232,7 +234,7 @@ def _show_records(run: ScriptRun) -> None:
     records = [record for answer in run.answers for record in loads(answer.body)["students"]]
     rows = [[cell(record.get(name)) for name in SUMMARY_COLUMNS] for record in records[:_SHOWN]]
     say(f"The first {len(rows)} of {len(records)} records:")
-    show_table(SUMMARY_COLUMNS, rows)
+    show_table(columns_of(SUMMARY_COLUMNS), rows)
 
 
 def _judge(old: ScriptRun, new: ScriptRun, title: str) -> bool:

@@ -9,7 +9,9 @@ from datetime import datetime, timezone
 
 import click
 
-from compat.cli.console import config_option, configuration, named_config, plain, say, show_table
+from compat.cli.completion import offering_callers
+from compat.cli.console import config_option, configuration, named_config, plain, say
+from compat.cli.tables import Column, show_table
 from compat.config.file import find_config
 from compat.config.settings import Configuration
 from compat.doctor import (
@@ -47,7 +49,8 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
 
 @click.command(short_help="Say why the gateway refused a call.")
 @click.argument("call", required=False)
-@click.option("--caller", "name", metavar="NAME", help="Whose call it is; else its token says it.")
+@click.option("--caller", "name", metavar="NAME", shell_complete=offering_callers,
+              help="Whose call it is; else its token says it.")  # fmt: skip
 @click.option("--prompt", is_flag=True, help="Ask for the secret key, hidden, instead of the configuration.")
 @click.option("--at", "sent_at", callback=_moment, metavar="TIME", help="When it was sent; else its age is no fault.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
@@ -139,7 +142,8 @@ def _caller(given: Configuration, request: SeenRequest, name: str | None) -> Cal
 def _tell(diagnosis: Diagnosis) -> None:
     if diagnosis.findings:
         rows = [(each.name, each.says, each.fix) for each in diagnosis.findings]
-        show_table(("finding", "what is the matter", "what to change"), rows)
+        columns = (Column("finding"), Column("what is the matter", least=16), Column("what to change", least=16))
+        show_table(columns, rows)
     if diagnosis.signed is not None and diagnosis.signed != diagnosis.to_sign:
         say(f"Signed:   {plain(diagnosis.signed)}")
     if diagnosis.to_sign is not None and not diagnosis.accepted:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from compat._version import __version__
-from compat.cli.console import config_option, configuration_if_any, note, say, show_table
+from compat.cli.console import config_option, configuration_if_any, note, say
 from compat.cli.counted import counted_in, moment_of, now_option, shown_day
+from compat.cli.tables import Column, show_table
 from compat.text.json import several
 
 if TYPE_CHECKING:
@@ -66,7 +67,14 @@ def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bo
         say(json.dumps({**content, "removals": [_as_json(each) for each in found]}, indent=2, ensure_ascii=False))
     else:
         show_table(
-            ("name", "gone from", "state", f"calls in {days} days", "last call", "instead"),
+            (
+                Column("name", least=20),
+                Column("gone from", whole=True),
+                Column("state", whole=True, styles={"due": "red", "soon": "yellow"}),
+                Column(f"calls in {days} days", rank=1, number=True),
+                Column("last call", rank=3, whole=True),
+                Column("instead", rank=2, least=20),
+            ),
             (
                 (each.name, each.goes, each.verdict, str(each.calls), shown_day(each.last, timezone.utc), each.instead)
                 for each in found

@@ -6,12 +6,20 @@ import json
 
 import click
 
-from compat.cli.console import say, show_table
+from compat.cli.console import say
+from compat.cli.tables import Column, show_table
 from compat.mapping.tables import CATEGORIES, mapping_rows, markdown_tables
 
 __all__ = ["fields"]
 
-_HEADINGS = ("field", "type", "class", "old from new", "way back", "loss")
+_COLUMNS = (
+    Column("field", whole=True),
+    Column("type", rank=4, whole=True),
+    Column("class", rank=2, whole=True),
+    Column("old from new", least=16),
+    Column("way back", rank=3, least=16),
+    Column("loss", rank=1, least=16),
+)
 
 
 # A shell would want quotes around a blank.
@@ -45,4 +53,4 @@ def fields(category: str | None, form: str | None) -> None:
         say(json.dumps([row.as_dict() for row in mapping_rows(category)], indent=2, ensure_ascii=False))
     else:
         rows = [tuple(text.replace("`", "") for text in row.as_dict().values()) for row in mapping_rows(category)]
-        show_table(_HEADINGS, rows)
+        show_table(_COLUMNS, rows)

@@ -5,24 +5,29 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import click
 import msgspec
+from rich.progress import Progress
 
-from compat.cli.console import cell, config_option, configuration, counting, note, show_table
+from compat.cli.completion import offering, offering_exams
+from compat.cli.console import cell, config_option, configuration, counting, note
 from compat.cli.files import Form, csv_form, json_form, ndjson_form
+from compat.cli.tables import Column, show_table
 from compat.config.settings import Configuration
 from compat.core.call import Shim
 from compat.legacy.answer import Answer, pagination_of
+from compat.legacy.query import STATUSES
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.mapping.tables import SUMMARY_COLUMNS
-from compat.schemas import STUDENT_FIELDS
+from compat.schemas import COLUMNS, STUDENT_FIELDS
 from compat.text.json import loads
 
-__all__ = ["get"]
+__all__ = ["columns_of", "get"]
 
 
 class _Body(msgspec.Struct):
@@ -62,10 +67,11 @@ def _asker(given: Configuration, exam_id: str, parameters: Mapping[str, str | No
     return ask
 
 
-def _all_pages(ask: _Ask, *, quiet: bool) -> Iterator[_ListPage]:
+def _all_pages(given: Configuration, ask: _Ask, *, quiet: bool) -> Iterator[_ListPage]:
     """Every page, from the first; with a progress bar unless it is to be quiet."""
     with counting("pages", quiet=quiet) as progress:
-        page = ask(1)
+        with _walk_shown(given, progress):
+            page = ask(1)
         task = progress.add_task("Reading", total=page.page_count, completed=1)
         yield page
         while page.page < page.page_count:
@@ -74,9 +80,33 @@ def _all_pages(ask: _Ask, *, quiet: bool) -> Iterator[_ListPage]:
             yield page
 
 
+def _one_page(given: Configuration, ask: _Ask, *, quiet: bool) -> Iterator[_ListPage]:
+    """The page that the parameters name; a filter may have the whole list read for it."""
+    with counting("pages", quiet=quiet) as progress, _walk_shown(given, progress):
+        page = ask(None)
+    yield page
+
+
+@contextmanager
+def _walk_shown(given: Configuration, progress: Progress) -> Iterator[None]:
+    """Show how far the upstream's whole list is read, where a first page takes that."""
+    task = progress.add_task("Reading", total=None)
+    walk = given.upstream.walk
+    given.upstream.walk = replace(
+        walk, watch=lambda read, expected: progress.update(task, completed=read, total=expected)
+    )
+    try:
+        yield
+    finally:
+        given.upstream.walk = walk
+        progress.remove_task(task)
+
+
 @click.command(short_help="List the students of an exam.")
-@click.argument("exam_id")
-@click.option("--status", metavar="STATUS", help="Only this status, such as exam_finished.")
+@click.argument("exam_id", shell_complete=offering_exams)
+@click.option(
+    "--status", metavar="STATUS", shell_complete=offering(STATUSES), help="Only this status, such as exam_finished."
+)
 @click.option("--page", metavar="N", help="Which page, from 1.")
 @click.option("--limit", metavar="N", help="Students a page; 300 at most and by default.")
 @click.option("--sort", metavar="JSON", help="As the old call takes it: an array of objects column -> asc or desc.")
@@ -120,9 +150,9 @@ def get(
     ask = _asker(given, exam_id, parameters)
     # A bar that is drawn anew would tear records that go to the same terminal meanwhile.
     quiet = form is not None and sys.stdout.isatty()
-    pages = _all_pages(ask, quiet=quiet) if everything else iter([ask(None)])
+    pages = (_all_pages if everything else _one_page)(given, ask, quiet=quiet)
     if form is None:
-        _tabulate(pages, shown)
+        _tabulate(pages, columns_of(shown, chosen=columns is not None))
     else:
         _write(pages, _form(form, shown))
 
@@ -152,14 +182,28 @@ def _columns(given: Configuration, chosen: str | None, *, everything: bool) -> t
     return columns
 
 
-def _tabulate(pages: Iterator[_ListPage], columns: Sequence[str]) -> None:
+_RANKS = {"email": 1, "start_time": 2, "end_time": 3}
+
+
+def columns_of(names: Sequence[str], *, chosen: bool = False) -> list[Column]:
+    """The columns of a table of students; those that somebody chose are all shown, however narrow the terminal is."""
+    found = []
+    for name in names:
+        of = COLUMNS.get(name)
+        whole = of is not None and (of.is_time or of.json != "string" or name == "status")
+        number = of is not None and of.json == "integer"
+        found.append(Column(name, 0 if chosen else _RANKS.get(name, 0), whole=whole, number=number))
+    return found
+
+
+def _tabulate(pages: Iterator[_ListPage], columns: Sequence[Column]) -> None:
     rows = []
     totals = _Totals()
     for page in pages:
         totals.add(page)
         for text in page.records:
             record: dict[str, Any] = loads(text)
-            rows.append([cell(record.get(name)) for name in columns])
+            rows.append([cell(record.get(each.heading)) for each in columns])
     show_table(columns, rows)
     totals.tell()
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
-from compat.cli.console import config_option, counting, note, plain, say, show_lines
+from compat.cli.console import config_option, counting, note, plain, say
 from compat.cli.files import whole_file
 from compat.cli.program import require_extra
 from compat.cli.scan import exclude_option, kind_of_upstream, paths_argument
+from compat.cli.tables import show_lines
 
 if TYPE_CHECKING:
     from compat.migration.codemod import Left, MigratedFile
@@ -104,7 +106,8 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
             except OSError as error:
                 run.problems.append(Problem(str(source.path), error.strerror or str(error)))
             except (SyntaxError, ValueError, RecursionError, RewriteFailed) as error:
-                run.problems.append(Problem(str(source.path), getattr(error, "msg", None) or str(error)))
+                reason, line = getattr(error, "msg", None) or str(error), getattr(error, "lineno", 0) or 0
+                run.problems.append(Problem(str(source.path), reason, line=line))
     # Only now, since what one file becomes depends on what the others are.
     if write:
         run.problems += [problem for each in run.changed if (problem := _written(each)) is not None]
@@ -206,11 +209,18 @@ def _tell(run: _Run, form: str, *, explain: bool) -> None:
             show_lines(_coloured(_diff(each)))
     left = [(each, item) for each in run.files for item in each.left]
     for each, item in left:
+<<<<<<< HEAD
         say(plain(f"{each.place(item.line)}: {'left' if item.needed else 'note'}: {item.reason}: {item.by_hand}"))
         for line in _explanation(item) if explain else ():
+=======
+        kind, style = ("left", "yellow") if item.needed else ("note", "")
+        rest = plain(f": {item.reason}: {item.by_hand}")
+        show_lines([Text.assemble((plain(each.linked(item.line)), "bold"), ": ", (kind, style), rest)])
+        for line in explanation(item) if explain else ():
+>>>>>>> 05f6f67 (Fit tables to the terminal, list finds as places, complete in the shell, and let a check answer at one glance)
             say(plain_line(line))
     for problem in run.problems:
-        note(f"{problem.path}: not looked at: {problem.reason}")
+        note(problem.told)
     verb = "rewritten" if form in ("write", "interactive") else "to rewrite"
     calls = sum(len(each.changes) for each in run.files)
     by_hand = sum(item.needed for _, item in left)
@@ -227,10 +237,10 @@ def _diff(each: MigratedFile) -> Iterator[str]:
     return difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", lineterm="")
 
 
-def _coloured(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+def _coloured(lines: Iterator[str]) -> Iterator[Text]:
     for line in lines:
         style = next((style for begin, style in _COLOURS.items() if line.startswith(begin)), "")
-        yield plain_line(line), style
+        yield Text(plain_line(line), style)
 
 
 def plain_line(line: str) -> str:

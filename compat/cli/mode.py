@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compat.cli.console import config_option, configuration, note, plain, say, show_table
+from compat.cli.completion import offering, offering_callers, offering_exams
+from compat.cli.console import config_option, configuration, note, plain, say
+from compat.cli.tables import Column, show_table
 
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["mode"]
 
+_OFFERED = ("legacy", "shadow", "canary:5", "canary:25", "canary:50", "new", "new+fallback")
 _SOON = "Whatever runs follows within 2 seconds."
 
 
 @click.command(short_help="Show or switch which endpoint answers whom.")
-@click.argument("mode_", metavar="[MODE]", required=False)
-@click.option("--caller", metavar="NAME", help="Only this caller's calls, by its name in [[callers]].")
-@click.option("--exam", metavar="ID", help="Only calls for this exam.")
+@click.argument("mode_", metavar="[MODE]", required=False, shell_complete=offering(_OFFERED))
+@click.option("--caller", metavar="NAME", shell_complete=offering_callers,
+              help="Only this caller's calls, by its name in [[callers]].")  # fmt: skip
+@click.option("--exam", metavar="ID", shell_complete=offering_exams, help="Only calls for this exam.")
 @click.option("--clear", is_flag=True, help="Take the switch away: what the configuration says counts again.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @config_option
@@ -106,7 +110,7 @@ def _show(given: Configuration, ledger: Ledger, within: Scope, *, as_json: bool)
         say(json.dumps([_as_json(scope, chosen) for scope, chosen in rows], ensure_ascii=False))
         return
     show_table(
-        ("Caller", "Exam", "Mode", "Because of"),
+        ("Caller", Column("Exam", whole=True), Column("Mode", whole=True), Column("Because of", rank=1)),
         [
             (plain(scope.caller or "all others"), scope.exam or "all others", str(chosen.mode), _reason(chosen))
             for scope, chosen in rows

@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from typing import Any, NoReturn
 
@@ -24,7 +25,7 @@ __all__ = [
 
 COMMANDS = (
     *("demo", "get", "fields", "translate", "sandbox", "scan", "migrate"),
-    *("run", "serve", "mode", "callers", "brownouts", "due", "openapi", "record", "check", "doctor"),
+    *("run", "serve", "mode", "callers", "brownouts", "due", "openapi", "record", "check", "doctor", "completion"),
 )
 """In the order in which a newcomer meets them; each is a module of that name, and a command in it."""
 
@@ -37,6 +38,10 @@ PIPE_CLOSED = 141
 
 class _PipeClosed(Exception):
     """Nobody reads the output any more."""
+
+
+class _Interrupted(Exception):
+    """Somebody pressed Ctrl-C, or a supervisor ends the process."""
 
 
 class _Program(click.Group):
@@ -74,17 +79,24 @@ class _Program(click.Group):
         except BrokenPipeError:
             # Click would make it the status of a failure.
             raise _PipeClosed from None
+        except KeyboardInterrupt:
+            # Click would write an empty line.
+            raise _Interrupted from None
 
     def _status(self, *args: Any, **options: Any) -> int:
         try:
-            return super().main(*args, **options) or 0
+            status: int = super().main(*args, **options) or 0
+            if status == INTERRUPTED:
+                _say_interrupted()
+            return status
         except _PipeClosed:
             _discard_output()
             return PIPE_CLOSED
         except click.ClickException as error:
             error.show()
             return error.exit_code
-        except (click.Abort, KeyboardInterrupt):
+        except (click.Abort, _Interrupted, KeyboardInterrupt):
+            _say_interrupted()
             return INTERRUPTED
         except CompatError as error:
             complain(str(error))
@@ -98,6 +110,12 @@ class _Program(click.Group):
             return MISUSED
         except OSError as error:
             return _failed_writing(error)
+
+
+def _say_interrupted() -> None:
+    with suppress(OSError):
+        # Over the ^C of a terminal.
+        sys.stderr.write("\rInterrupted.\n" if sys.stderr.isatty() else "Interrupted.\n")
 
 
 def _failed_writing(error: OSError) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
+from compat.cli.completion import offering_callers, offering_exams
 from compat.cli.console import config_option, configuration, counting, note, say
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
@@ -16,10 +18,18 @@ from compat.legacy.query import STATUSES
 from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import Caller
 from compat.regression.comparing.pairs import Answered
-from compat.regression.recordings.call_lists import Asker, NewEndpoint, OldEndpoint, calls_in, listing, pages_of
+from compat.regression.recordings.call_lists import (
+    Asker,
+    NewEndpoint,
+    OldEndpoint,
+    calls_in,
+    further_pages,
+    listing,
+    pages_of,
+)
 from compat.regression.recordings.format import SecretFound
 from compat.regression.recordings.har import HarCalls
-from compat.regression.recordings.har_entry import base_of
+from compat.regression.recordings.har_entry import SeenCall, base_of
 from compat.regression.recordings.pseudonyms import key_of
 from compat.regression.recordings.traffic import Accounts
 from compat.regression.recordings.writer import Recorder
@@ -34,7 +44,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(short_help="Record old calls and answers, for checks, without anybody's data.")
 @click.argument("output", type=click.Path(path_type=Path), required=False)
-@click.option("--exam", "exams", multiple=True, metavar="ID", help="List an exam's students; may be given again.")
+@click.option("--exam", "exams", multiple=True, metavar="ID", shell_complete=offering_exams,
+              help="List an exam's students; may be given again.")  # fmt: skip
 @click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help="Only students of that status.")
 @click.option("--filter", "filter_", metavar="JSON", help="Only students that match, as the old parameter has it.")
 @click.option("--sort", metavar="JSON", help="In that order, as the old parameter has it.")
@@ -48,6 +59,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--as",
     "name",
     metavar="CALLER",
+    shell_complete=offering_callers,
     help="Whose account of [[callers]] asks the old endpoint, or whose the calls of --har are where neither token nor "
     "signature tells it.  [default: that of [legacy]; with --har, nobody's]",
 )
@@ -189,16 +201,19 @@ class _LiveRecording:
             return next(iter(answers.values()))
 
         with counting("calls") as progress:
-            bar = progress.add_task("Recording", total=len(self._calls))
+            expected = len(self._calls)
+            bar = progress.add_task("Recording", total=expected)
             for call in self._calls:
                 for page in pages_of(call, ask):
                     asked += 1
+                    if page is call:
+                        expected += further_pages(call, next(iter(answers.values())))
                     try:
                         recorder.keep(page, old=answers.get("old"), new=answers.get("new"), caller=self._name)
                     except SecretFound as error:
                         note(str(error))
                         self._left_out += 1
-                    progress.update(bar, advance=1 if page is call else 0)
+                    progress.update(bar, advance=1, total=expected)
         return asked - self._left_out, self._left_out
 
     def tell(self) -> None:
@@ -234,7 +249,7 @@ class _HarRecording:
             RecordingError: it is no HAR file, or the recording cannot be written.
         """
         kept = 0
-        for seen in self._calls:
+        for seen in self._seen():
             old, new = (None, seen.answered) if seen.by_shim else (seen.answered, None)
             caller = self._accounts.owner(seen.call, self._otherwise)
             try:
@@ -245,6 +260,14 @@ class _HarRecording:
             kept += 1
             self._strangers += caller is None
         return kept, sum(self._calls.left_out.values()) + sum(self._calls.elsewhere.values())
+
+    def _seen(self) -> Iterator[SeenCall]:
+        """The calls, under a progress bar of the entries."""
+        with counting("entries") as progress:
+            bar = progress.add_task("Recording", total=self._calls.entries)
+            for seen in self._calls:
+                progress.update(bar, completed=self._calls.looked_at)
+                yield seen
 
     def tell(self) -> None:
         """Say what became of the entries, and of how many calls the caller is not known."""

@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 import exam_compat_startup
+from compat.cli.completion import offering_files
 from compat.cli.console import config_option, named_config
 
 __all__ = ["STARTUP_NAME", "run", "startup_file"]
@@ -40,8 +41,8 @@ def startup_file() -> Path | None:
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module or package, as for python -m.")
-@click.argument("script")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.argument("script", shell_complete=offering_files)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=offering_files)
 @config_option
 def run(module: bool, script: str, arguments: tuple[str, ...]) -> NoReturn:
     """Run an old Python script as it is, its deprecated calls answered by the shim.

@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from compat.cli.console import address_options, say, show_table
+from compat.cli.console import address_options, say
 from compat.cli.files import whole_file
 from compat.cli.program import INTERRUPTED
+from compat.cli.tables import Column, show_table
 from compat.errors import ConfigurationError
 from compat.settings_checks import checked_url
 from compat.testing.sandbox import Fault, Sandbox
@@ -172,7 +173,13 @@ def _introduce(served: Sandbox, ends: str, toml: str, write_config: Path | None)
     say(f"Serving at {served.base_url} until {ends}\n")
     sizes = Counter(entry.exam.id for entry in served.dataset.entries())
     rows = [(str(exam.id), exam.kind, exam.application_id, str(sizes[exam.id])) for exam in served.dataset.exams]
-    show_table(("exam", "kind", "applicationId", "students"), rows)
+    columns = (
+        Column("exam", number=True),
+        Column("kind", rank=1, whole=True),
+        Column("applicationId", whole=True),
+        Column("students", number=True),
+    )
+    show_table(columns, rows)
     say(f"Old endpoint:        GET {served.base_url}/api/v3/exams/{rows[0][0]}/index_students  (signed)")
     say(f"Student sessions:    GET {served.base_url}/api/v3/student_sessions  (signed)")
     say(f"Paginated sessions:  GET {served.base_url}/insights/1.0/sessions?limit=100&offset=0  (bearer token)\n")

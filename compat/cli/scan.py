@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
-from compat.cli.console import config_option, configuration, counting, named_config, note, plain, say, show_table
+from compat.cli.console import config_option, configuration, counting, named_config, note, plain, say
 from compat.cli.counted import counted_in, day_of
 from compat.cli.files import whole_file
 from compat.cli.program import require_extra
+from compat.cli.tables import show_lines
 from compat.errors import ConfigurationError
 from compat.text.json import several
 
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["exclude_option", "found_below", "kind_of_upstream", "paths_argument", "scan"]
 
-_HEADINGS = ("where", "grade", "uses", "by", "instead", "migrate")
 _GRADES = ("certain", "likely", "mention")
+_STYLES = {"certain": "red", "likely": "yellow"}
 _NONE, _FOUND = 0, 1
 
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -127,6 +129,7 @@ def _missed(scanned: Scanned) -> list[Problem]:
             f"line {each.line} was seen calling {', '.join(each.routes)} ({several(each.calls, 'call')}, the last on "
             f"{day_of(each.last, given.settings.zone)}), and no use is found there: look at it by hand",
             read=True,
+            line=each.line,
         )
         for each in scanned.missed(calling_lines(counted_in(given).usages))
     ]
@@ -206,19 +209,7 @@ def _as_json(scanned: Scanned) -> dict[str, object]:
 
 
 def _tell(scanned: Scanned, least: Grade) -> None:
-    if scanned.finds:
-        rows = [
-            (
-                plain(each.place),
-                each.grade if each.of.level == "warning" else "note",
-                _told(each),
-                each.library,
-                each.of.instead,
-                "yes" if each.rewritable else each.why_not,
-            )
-            for each in scanned.finds
-        ]
-        show_table(_HEADINGS, rows)
+    show_lines(map(_line, scanned.finds))
     for problem in scanned.problems:
         note(problem.told)
     if scanned.unread():
@@ -226,10 +217,15 @@ def _tell(scanned: Scanned, least: Grade) -> None:
     say(_summary(scanned, least))
 
 
-def _told(find: Find) -> str:
-    """What is used, and where its address is written, if that is in other lines than the call."""
-    written = ", ".join(map(str, find.addresses))
-    return f"{find.of.title} (address: line {written})" if written else find.of.title
+def _line(find: Find) -> Text:
+    """A find in one line, which editors and terminals lead from to the place."""
+    grade = find.grade if find.of.level == "warning" else "note"
+    written = f"address: line {', '.join(map(str, find.addresses))}" if find.addresses else ""
+    beside = ", ".join(filter(None, (find.library and f"by {find.library}", written)))
+    told = f"{find.of.title} ({beside})" if beside else find.of.title
+    then = "exam-compat migrate rewrites it" if find.rewritable else find.why_not
+    rest = "; ".join(filter(None, (f"{told}: use {find.of.instead}", then)))
+    return Text.assemble((plain(find.linked), "bold"), ": ", (grade, _STYLES.get(grade, "")), f": {plain(rest)}")
 
 
 def _summary(scanned: Scanned, least: Grade) -> str:

@@ -19,10 +19,10 @@ from compat.cli.console import (
     measuring,
     note,
     plain,
-    show_table,
 )
 from compat.cli.files import Form, json_form, ndjson_form, whole_file
 from compat.cli.records import FORMATS, Found, MalformedError, RecordFile
+from compat.cli.tables import Column, show_table
 from compat.config.file import time_zone
 from compat.errors import ConfigurationError, MappingError
 from compat.mapping import Loss, SessionLens, losses_of_record, losses_of_session
@@ -189,7 +189,12 @@ class _Translation:
         """Say what was lost, and how many were translated and refused."""
         if self.losses:
             rows = [(loss.field, loss.reason, str(count)) for loss, count in sorted(self.losses.items())]
-            show_table(("field", "what is lost", "records"), [tuple(map(plain, row)) for row in rows], err=True)
+            columns = (
+                Column("field", whole=True),
+                Column("what is lost", rank=1, least=16),
+                Column("records", number=True),
+            )
+            show_table(columns, [tuple(map(plain, row)) for row in rows], err=True)
         lost = "nothing lost" if not self.losses else f"{len(self.losses)} kinds of loss"
         kept = f", kept in {refused_file}" if refused_file and self.refused else ""
         note(f"{self.translated} translated, {lost}; {self.refused} refused{kept}.")

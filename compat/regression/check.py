@@ -92,7 +92,8 @@ class RecordingCheck:
         totals.note_recording(path.name, head.made_at, compared=None)
         recording = Recording((path,), self.unfinished)
         for recorded in recording:
-            totals.note_recording(path.name, head.made_at, compared=checked.add(recorded))
+            place = f"{path}:{recording.files[-1].line}:1"
+            totals.note_recording(path.name, head.made_at, compared=checked.add(recorded, place))
             if watch is not None:
                 watch()
         for read in recording.files:
@@ -113,8 +114,8 @@ class _Checked:
         self._rereads = check.rereads
         self.totals = Totals(check.known, pseudonymised=True)
 
-    def add(self, recorded: RecordedCall) -> bool:
-        """Check a call; whether it was compared."""
+    def add(self, recorded: RecordedCall, place: str) -> bool:
+        """Check a call that stands at a place of its file; whether it was compared."""
         again = None
         pair = recorded.pair()
         if self._replay is not None and recorded.old is not None:
@@ -129,7 +130,7 @@ class _Checked:
         outcome = self._explainer.outcome(pair, again)
         self._rereads -= outcome.reread and bool(outcome.unexplained)
         withheld = again is None and self._replay is not None
-        self.totals.add(outcome, repeatable=recorded.exact, withheld=withheld)
+        self.totals.add(outcome, repeatable=recorded.exact, withheld=withheld, place=place)
         return outcome.not_comparable is None
 
 

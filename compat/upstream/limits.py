@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -238,6 +238,8 @@ class WalkSettings:
         bytes: bytes of records that one may read, all its attempts together.
         rate: calls a second that walks of small pages make, all walks of an upstream in a process together.
         pace: sees to the rate.
+        watch: is told after each page of a walk how many were read, and how many there will have been by its end as
+            far as that is known.
     """
 
     deadline: float = 900.0
@@ -246,6 +248,7 @@ class WalkSettings:
     bytes: int = 8 << 30
     rate: float = 100.0
     pace: RateLimit = field(init=False, repr=False, compare=False)
+    watch: Callable[[int, int], object] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.deadline, int | float) or not self.deadline > 0:
@@ -284,6 +287,7 @@ class WalkMeter:
     def __init__(self, settings: WalkSettings) -> None:
         self._settings = settings
         self._pages = 0
+        self._expected = 0
         self._bytes = 0
         self._small = 0
 
@@ -312,6 +316,9 @@ class WalkMeter:
             raise UpstreamError(
                 f"The upstream's list is too long: a walk may read walk_pages = {self._settings.pages} pages."
             )
+        if self._settings.watch is not None:
+            self._expected = max(self._expected, self._pages + pages)
+            self._settings.watch(self._pages, self._expected)
 
     def wait(self, rows_before: int, deadline: Deadline) -> None:
         """Wait before a page whose list had so few records on the page before; from any thread.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import os
 import re
@@ -70,11 +71,17 @@ def test_a_fault_is_found_shown_and_can_be_repeated(
     result = invoke("check", recorded)
     assert result.exit_code == 1, result.output
     assert result.output.startswith("NOT READY. No: 1 field is wrong in ")
-    # A command is one line, however long.
-    assert max(len(line) for line in result.output.splitlines() if not line.startswith("  ")) <= 80
-    assert (
-        result.output.index("UNEXPLAINED") < result.output.index("exam-compat get") < result.output.index("Questions")
-    )
+    # A command and a place are one line, however long.
+    places = re.findall(r"^.*old\.ndjson\.gz:(\d+):1: index_students of exam .*$", result.output, re.MULTILINE)
+    long = re.compile(r"  |.*old\.ndjson\.gz:")
+    assert max(len(line) for line in result.output.splitlines() if not long.match(line)) <= 80
+    assert result.output.index("1. text in status: unexplained, ") < result.output.index("exam-compat get")
+    assert result.output.index("exam-compat get") < result.output.index("Questions")
+    # The first line of a recording is its head.
+    content = gzip.decompress(recorded.read_bytes()).splitlines()
+    assert len(places) == 3
+    assert all(b'"line":"call"' in content[int(number) - 1] for number in places)
+    assert all(b'"exam_finished"' in content[int(number) - 1] for number in places)
     row = re.search(r'│ text +│ (\d+) +│ status +│ "exam_finished" +│ "exam_started" +│', result.output)
     assert row is not None, result.output
     command = re.search(r"^  (exam-compat get .*)$", result.output, re.MULTILINE)
@@ -229,7 +236,9 @@ def test_a_caller_has_one_score_of_inventory_rewrite_and_verdict(
     ran = subprocess.run([sys.executable, "-m", "compat.cli", "run", script], cwd=tmp_path, check=False, timeout=60)
     assert ran.returncode == 0
     result = invoke("check", recorded, "--callers", "--scripts", "jobs")
-    assert re.search(r"jobs/export.py:3 +│ .* a day, 1 of 1 place by hand, not checked", result.output), result.output
+    line = r"^\S+/jobs/export.py:3:1: left: .* a day, 1 of 1 place by hand, not checked$"
+    assert re.search(line, result.output, re.MULTILINE), result.output
+    assert "1 caller is left, with 1.0 calls a day." in result.output
     told = json.loads(invoke("check", recorded, "--callers", "--json").stdout)
     assert told["callers_left"][0]["rewritable"] == "script not seen"
     assert invoke("check", recorded, "--offline", "--callers", "--config", "nowhere.toml").exit_code == 2

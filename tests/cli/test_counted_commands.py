@@ -80,9 +80,14 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def counted(tmp_path: Path, config: Path) -> Path:
+    count_calls(tmp_path)
+    return config
+
+
+def count_calls(folder: Path) -> None:
     """What four weeks of calls have left: a nightly job, one that stopped, a new script, and a stranger."""
     # Kept by the hour only as long as the clock of whoever counts says.
-    inventory = Inventory(f"sqlite:///{tmp_path}/calls.db", clock=lambda: at("2027-03-01T08:00"))
+    inventory = Inventory(f"sqlite:///{folder}/calls.db", clock=lambda: at("2027-03-01T08:00"))
 
     def note(moment: float, **more: Any) -> None:
         given = {"entrance": "gateway", "route": "index_students", "status": 200, **more}
@@ -97,7 +102,6 @@ def counted(tmp_path: Path, config: Path) -> Path:
     note(at("2027-02-28T19:00"), caller="unknown", answered_by="gateway", status=403)
     assert inventory.flush()
     inventory.end()
-    return config
 
 
 def rows_of(output: str) -> dict[str, list[str]]:

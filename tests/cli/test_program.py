@@ -175,7 +175,7 @@ def test_a_full_disk_is_said(run: Run) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_an_interrupt_is_quiet(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_an_interrupt_is_one_line(tmp_path: Path, environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
         base_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -196,4 +196,4 @@ def test_an_interrupt_is_quiet(tmp_path: Path, environment: dict[str, str]) -> N
             out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == b""
-    assert err.strip() == b""
+    assert err == b"Interrupted.\n"

@@ -276,7 +276,7 @@ def test_an_interrupt_leaves_nothing_behind(
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.strip() == b""
+    assert err == b"Interrupted.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["out.ndjson"]
     assert (tmp_path / "out.ndjson").read_text(encoding="utf-8") == "as it was"
 

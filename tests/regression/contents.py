@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compat.regression.evidence.callers_left import CallerLeft
 from compat.regression.evidence.verdict import Latency, PartVerdict, Quantiles, Score
-from compat.regression.report.content import Bound, Bucket, Content, DifferenceShown, Group
+from compat.regression.report.content import Bound, Bucket, Content, DifferenceShown, Group, Largest
 
 NASTY = '</pre><script>document.title = "taken"</script><b onclick="x()">&"\''
 _BEGAN = 1_790_000_000.0
@@ -16,20 +16,20 @@ _KINDS = [
 ]
 
 
-def _score(
+def score(
     name: str, verdict: PartVerdict, calls: int, explained: int, unexplained: int, at_most: float, questions: int
 ) -> Score:
     return Score(name, calls, unexplained, explained, 0, questions, unexplained, 0, at_most, verdict, 0)
 
 
 _FIELDS = [
-    _score("start_time", "not ready", 5000, 12, 4, 0.0018, 4100),
-    _score("status", "seen once", 5000, 0, 1, 0.00094, 4990),
-    _score("name", "ready", 5000, 0, 0, 0.0006, 4990),
-    _score("browser", "ready", 4000, 0, 0, 0.00075, 3990),
-    _score("email", "not compared", 0, 0, 0, 1.0, 0),
+    score("start_time", "not ready", 5000, 12, 4, 0.0018, 4100),
+    score("status", "seen once", 5000, 0, 1, 0.00094, 4990),
+    score("name", "ready", 5000, 0, 0, 0.0006, 4990),
+    score("browser", "ready", 4000, 0, 0, 0.00075, 3990),
+    score("email", "not compared", 0, 0, 0, 1.0, 0),
 ]
-_CALLERS = [_score(NASTY, "no difference seen", 9, 0, 0, 0.3, 9)]
+_CALLERS = [score(NASTY, "no difference seen", 9, 0, 0, 0.3, 9)]
 
 
 def content(differences: int = 40, *, verdict: str = "not ready") -> Content:
@@ -66,6 +66,12 @@ def content(differences: int = 40, *, verdict: str = "not ready") -> Content:
         callers_left=[
             CallerLeft("registrar", 214.3, _BEGAN, "rewritable", "0 unexplained in 1,900"),
             CallerLeft("/srv/export.py:12", 3.2, None, "2 places by hand", "none compared"),
+        ],
+        largest=[
+            Largest("field value in start_time", "unexplained", 14, 4, "", "Compare both values."),
+            Largest("field value in email", "explained", 3_000, 1_500, NASTY, "Nothing, until its rule expires."),
+            Largest("order", "explained", 900, 450, "ties may come in any order", "Nothing, until its rule expires."),
+            Largest("membership", "drift", 98, 7, "the old answers differ", "Nothing: the data moved."),
         ],
         differences=[_difference(number) for number in range(differences)],
         differences_in_all=4012,

@@ -109,6 +109,35 @@ def test_what_was_seen_once_is_told_apart(capsys: pytest.CaptureFixture[str]) ->
         assert ("text (once)" in told) == ("differed once, and not when" in told) == (state == "seen once")
 
 
+def test_the_terminal_answers_first_and_folds_what_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    def pairs() -> Iterator[Pair]:
+        for number in range(58):
+            old, new = Page.of(records(30)), Page.of(records(30))
+            if not number:
+                new.records[0]["name"] = "somebody else"
+            pair = pair_of(call_of({"page": 1, "limit": 10}), old.answered(), new.answered())
+            yield replace(pair, caller=f"caller {number}", at=AT + number)
+
+    found = check_pairs(pairs())
+    left = [CallerLeft("/srv/export.py:12" if n == 0 else f"caller {n}", 2.0, AT, "rewritable", "") for n in range(57)]
+    tell(found, judge(found), everything=False, left=left)
+    out = capsys.readouterr().out
+    told = [
+        *("NOT READY. No: ", "Next: ", " may differ, at most  █", "0.6 % is allowed  █", "57 callers are left, with "),
+        *("\n/srv/export.py:12:1: left: 2 calls a day, ", "\nand 52 more callers: --more\n"),
+        *("1. text in name: unexplained, 1 difference in 1 call.", "   Compare both values.", "│ caller caller 0"),
+        "57 callers alike (57 with too few questions for a verdict of their own).",
+    ]
+    places = [out.index(each) for each in told]
+    assert places == sorted(places)
+    assert "caller 9" not in out
+    tell(found, judge(found), everything=True, left=left)
+    whole = capsys.readouterr().out
+    assert whole.count("│ caller caller ") == 58
+    assert "caller 56: left: " in whole
+    assert "--more" not in whole
+
+
 def test_no_name_gets_into_a_report(result: CheckResult) -> None:
     made = content_of(result, judge(result), LEFT)
     for text in (as_html(made), as_markdown(made)):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from contents import NASTY, content
+from contents import NASTY, content, score
 from playwright.sync_api import Browser, Page
 
+from compat.regression.evidence.callers_left import CallerLeft
 from compat.regression.evidence.statistics import percent
-from compat.regression.report.forms import as_html
+from compat.regression.report.content import Group
+from compat.regression.report.forms import as_html, as_markdown
 
 
 @pytest.fixture
@@ -100,7 +102,10 @@ def test_the_bound_stands_beside_what_is_allowed(open_page: Callable[[str], Page
 
 def test_differences_stand_before_tables_and_rows_that_say_nothing_fold(page: Page) -> None:
     headings = page.locator("main h2").all_inner_texts()
-    assert headings[:4] == ["All calls", "Differences", "Not comparable", "Parity over time"]
+    assert headings == [
+        *("Evidence", "The largest differences", "Callers left", "All calls", "Differences", "Not comparable"),
+        *("Parity over time", "By field", "By caller", "Latency", "Also to know"),
+    ]
     fields = page.locator("section[data-group=by-field]")
     assert fields.locator("summary").all_inner_texts() == ["2 fields alike", "1 field not compared"]
     assert not fields.get_by_text("browser").is_visible()
@@ -108,6 +113,51 @@ def test_differences_stand_before_tables_and_rows_that_say_nothing_fold(page: Pa
     fields.locator("summary").first.focus()
     page.keyboard.press("Enter")
     assert fields.get_by_text("browser").is_visible()
+
+
+def test_the_first_screen_answers_whether_to_switch(page: Page) -> None:
+    page.set_viewport_size({"width": 1200, "height": 800})
+    seen = [page.locator(".verdict"), page.get_by_role("img", name="At most"), *page.locator(".largest li").all()]
+    seen.append(page.locator("[data-group=callers-left] li").last)
+    boxes = [each.bounding_box() for each in seen]
+    assert len(boxes) == 6
+    assert all(box is not None and box["y"] + box["height"] <= 800 for box in boxes)
+    first = page.locator(".largest li").first.inner_text().split("\n")
+    assert [line for line in first if line] == [
+        "field value in start_time unexplained",
+        "14 differences in 4 calls",
+        "Compare both values.",
+    ]
+
+
+def test_what_is_many_and_says_nothing_folds(open_page: Callable[[str], Page]) -> None:
+    callers = [score(f"caller {number}", "no difference seen", 9, 0, 0, 0.3, 9) for number in range(57)]
+    left = [CallerLeft(each.name, 2.0, None, "rewritable", "0 unexplained in 9") for each in callers]
+    wrong = score("lms", "not ready", 9, 0, 2, 0.5, 9)
+    group = Group("By caller", "Calls of the caller", "Caller", [*callers, wrong])
+    made = replace(content(), groups=[group], callers_left=left)
+    opened = open_page(as_html(made))
+    by_caller = opened.locator("[data-group=by-caller]")
+    folded = "57 callers alike (57 with too few questions for a verdict of their own)"
+    assert by_caller.locator("summary").all_inner_texts() == [folded]
+    assert [each.get_attribute("data-name") for each in by_caller.locator("tr[data-name]:visible").all()] == ["lms"]
+    callers_left = opened.locator("[data-group=callers-left]")
+    assert "57 callers are left, with 114 calls a day." in callers_left.inner_text()
+    assert (callers_left.locator("li:visible").count(), callers_left.locator("li").count()) == (5, 57)
+    assert callers_left.locator("summary").inner_text() == "52 more callers"
+    text = as_markdown(made)
+    assert f"\n\n{folded}.\n\n" in text
+    assert "<details><summary>52 more callers</summary>\n\n| caller |" in text
+
+
+def test_it_says_where_nobody_asked_who_is_left(open_page: Callable[[str], Page]) -> None:
+    for left, told in (
+        (None, "Who still calls the old interface was not asked: check with --callers."),
+        ([], "No caller is left, by the inventory."),
+    ):
+        made = replace(content(), callers_left=left)
+        assert told in open_page(as_html(made)).locator("[data-group=callers-left]").inner_text()
+        assert ("## Callers left" in as_markdown(made)) == (left is not None)
 
 
 def test_every_column_is_explained_where_it_stands(page: Page) -> None:
@@ -128,6 +178,7 @@ def test_a_printed_page_has_nothing_cut_off(page: Page) -> None:
 
 def test_a_report_without_anything_to_show(open_page: Callable[[str], Page]) -> None:
     nothing = {"groups": [], "buckets": [], "latency": [], "callers_left": [], "differences": [], "notices": []}
+    nothing["largest"] = []
     opened = open_page(as_html(replace(content(), began_at=None, **nothing)))
     assert "None was found." in opened.locator("main").inner_text()
     assert Axe().run(opened).violations_count == 0

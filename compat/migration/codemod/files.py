@@ -17,7 +17,7 @@ from compat.migration.codemod.responses import names_route
 from compat.migration.codemod.rewrite import RewriteFailed, Rewritten, rewritten
 from compat.migration.notebooks import Notebook, read_notebook
 from compat.migration.program.module import Module
-from compat.migration.scan.files import Source
+from compat.migration.scan.files import Source, lines_of
 from compat.migration.scan.uses import may_use
 
 __all__ = ["Importers", "MigratedFile", "migrate_source", "refused_lines"]
@@ -69,6 +69,14 @@ class MigratedFile:
             return f"{self.source.path}:{line}"
         cell, inner = self.places[line]
         return f"{self.source.path}:cell {cell}:{inner}"
+
+    def linked(self, line: int) -> str:
+        """Where a line begins, as editors and terminals follow it; a notebook's cells have no lines of its file."""
+        if self.places is not None:
+            cell, inner = self.places[line]
+            return f"{self.source.path}:1:1: cell {cell}, line {inner}"
+        text = "".join(lines_of(self.before)[line - 1 : line])
+        return f"{self.source.path}:{line}:{len(text) - len(text.lstrip()) + 1}"
 
 
 def migrate_source(source: Source, configured: str = "", importers: Importers | None = None) -> MigratedFile | None:

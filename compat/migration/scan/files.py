@@ -44,16 +44,20 @@ class Problem:
         path: the file.
         reason: why.
         read: whether its lines were read all the same.
+        line: where it is, from 1; 0 where it is of the whole file.
     """
 
     path: str
     reason: str
     read: bool = False
+    line: int = 0
 
     @property
     def told(self) -> str:
-        """The sentence for people."""
-        return f"{self.path}: {self.reason}" if self.read else f"{self.path}: not looked at: {self.reason}"
+        """The sentence for people, behind the place as editors read it."""
+        place = f"{self.path}:{self.line}:1" if self.line else self.path
+        reason = self.reason.removeprefix(f"line {self.line}").lstrip(": ") if self.line else self.reason
+        return f"{place}: {reason}" if self.read else f"{place}: not looked at: {reason}"
 
 
 @dataclass(frozen=True)

@@ -157,9 +157,14 @@ class Find:
 
     @property
     def place(self) -> str:
-        """File, cell, line and column, as editors and people read them."""
+        """File, cell, line and column, as people read them."""
         cell = f":cell {self.cell}" if self.cell else ""
         return f"{self.path}{cell}:{self.line}:{self.column}"
+
+    @property
+    def linked(self) -> str:
+        """File, line and column, as editors and terminals follow them; a notebook's cells have no lines of its file."""
+        return f"{self.path}:1:1: cell {self.cell}, line {self.line}" if self.cell else self.place
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -99,7 +99,7 @@ def _in_file(
         uses = graded_uses(tree, text, modules.shared(source.path, tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         # Its lines can be read all the same.
-        yield Problem(path, _why_by_lines(text, error), read=True)
+        yield Problem(path, _why_by_lines(text, error), read=True, line=getattr(error, "lineno", 0) or 0)
         yield from _as_finds(path, lines, text_uses(text, path), by_hand=_NOT_READ)
         return
     if is_python_2:
@@ -178,7 +178,12 @@ def _as_finds(
     for number in marks.unused():
         cell, line = places[number - 1] if places else (0, number)
         where = f"cell {cell}, line {line}" if cell else f"line {line}"
-        yield Problem(path, f"{where}: the mark exam-compat: ignore lets nothing pass; remove it", read=True)
+        yield Problem(
+            path,
+            f"{where}: the mark exam-compat: ignore lets nothing pass; remove it",
+            read=True,
+            line=1 if cell else number,
+        )
 
 
 def _spans(use: Use) -> Iterator[tuple[int, int]]:

@@ -23,6 +23,7 @@ __all__ = [
     "next_step",
     "remedy",
     "told_as_json",
+    "what_to_do",
 ]
 
 _ASK = "let exam-compat record ask the old endpoint itself"
@@ -69,6 +70,31 @@ _ASPECT_WORDS = {
 }
 
 
+_TO_DO: Mapping[str, str] = {
+    "access": "Find out first whether the new endpoint shows somebody what is not theirs, or hides what is.",
+    "status": "Make such a call again, and read what the new endpoint answers.",
+    "error": "Where a script reads this text, let the new endpoint say the same; else write a rule (--known).",
+    "body": "Make such a call again, and look at the body: something else may have answered.",
+    "headers": "Scripts that read page by page need these headers: let the new endpoint send the same.",
+    "membership": "Look for such a record at both endpoints: its exam, its status or a filter tells them apart.",
+    "page boundary": "Let the new endpoint sort as the old one does; else scripts have to read all pages.",
+    "order": "Let the new endpoint sort as the old one does; where no script minds, write a rule (--known).",
+    "fields": "Let the new endpoint send the same fields in the same order; see extra_fields.",
+    "values": "Compare both values. Mend what is wrong, or write a rule for this field (--known).",
+}
+"""By aspect, where nothing explains a difference."""
+_EXPLAINED_BY: Mapping[str, str] = {
+    "loss": "Nothing, if no script needs this value: the mapping declares that it is lost.",
+    "known": "Nothing, until its rule expires.",
+    "drift": "Nothing: the data moved between two readings.",
+}
+
+
+def what_to_do(aspect: str, by: str | None) -> str:
+    """What to do about a difference of an aspect, explained by something or by nothing."""
+    return _TO_DO[aspect] if by is None else _EXPLAINED_BY[by]
+
+
 def headline(judged: Judgement) -> str:
     """One sentence: may the old endpoint be turned off for these calls?
 
@@ -108,11 +134,15 @@ def next_step(judged: Judgement) -> str:
 
 def told_as_json(result: CheckResult, judged: Judgement) -> dict[str, Any]:
     """What programs are told of a check; what each single question showed is for adding results up alone."""
+    told = msgspec.to_builtins(msgspec.structs.replace(result, questions={}))
+    for sample in told["samples"]:
+        # For people at a terminal, who have the file.
+        del sample["place"]
     return {
         "headline": headline(judged),
         "next_step": next_step(judged),
         "judgement": judged,
-        "result": msgspec.structs.replace(result, questions={}),
+        "result": told,
     }
 
 

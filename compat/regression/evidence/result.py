@@ -118,6 +118,7 @@ class Sample(msgspec.Struct, frozen=True):
         differences: the first of them.
         more: how many there are beyond these.
         repeatable: whether the parameters ask what the call asked; a value of a person does not stand there.
+        place: file and line of the recording that it stands in, or empty.
     """
 
     at: float
@@ -129,6 +130,7 @@ class Sample(msgspec.Struct, frozen=True):
     differences: tuple[ShownDifference, ...]
     more: int = 0
     repeatable: bool = True
+    place: str = ""
 
     @property
     def key(self) -> tuple[Any, ...]:

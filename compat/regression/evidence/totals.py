@@ -160,13 +160,14 @@ class Totals:
             counts[0] += 1
             counts[1] += compared
 
-    def add(self, outcome: Outcome, *, repeatable: bool = True, withheld: bool = False) -> None:
+    def add(self, outcome: Outcome, *, repeatable: bool = True, withheld: bool = False, place: str = "") -> None:
         """Count what came of a pair.
 
         Args:
             outcome: what came of it.
             repeatable: whether its parameters, as they are shown, ask what it asked.
             withheld: whether it was not to be made again, since enough others were in vain.
+            place: file and line of its recording.
         """
         pair, left = outcome.pair, outcome.unexplained
         if outcome.not_comparable is not None:
@@ -185,7 +186,7 @@ class Totals:
         if outcome.differences:
             self._add_differences(outcome)
         if left:
-            self._add_sample(outcome, left, label, repeatable)
+            self._add_sample(outcome, left, label, repeatable, place)
 
     def _counts_of(self, call: LegacyCall, caller: str | None) -> tuple[list[int], ...]:
         return (
@@ -238,7 +239,9 @@ class Totals:
         self._kinds += kind not in rows
         return rows.setdefault(kind, [0, 0])
 
-    def _add_sample(self, outcome: Outcome, left: list[Difference], label: CallLabel, repeatable: bool) -> None:
+    def _add_sample(
+        self, outcome: Outcome, left: list[Difference], label: CallLabel, repeatable: bool, place: str
+    ) -> None:
         pair = outcome.pair
         if len(self._samples) == MOST_SAMPLES and pair.at > self._samples[-1].at:
             return
@@ -253,6 +256,7 @@ class Totals:
             tuple(self._shown(each) for each in left[:_SHOWN_OF_A_CALL]),
             max(0, len(left) - _SHOWN_OF_A_CALL),
             repeatable and WITHHELD not in parameters.get("filter", ""),
+            place,
         )
         self._samples = list(smallest([*self._samples, sample]))
 

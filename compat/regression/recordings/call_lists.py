@@ -28,6 +28,7 @@ __all__ = [
     "NewEndpoint",
     "OldEndpoint",
     "calls_in",
+    "further_pages",
     "listing",
     "pages_of",
 ]
@@ -162,12 +163,19 @@ def pages_of(call: LegacyCall, ask: Callable[[LegacyCall], Answered]) -> Iterato
         each call once it was asked.
     """
     given = dict(parse_qsl(call.query, keep_blank_values=True))
-    headers = {name.lower(): value for name, value in ask(call).headers.items()}
+    further = further_pages(call, ask(call))
     yield call
-    text = headers.get("x-pagination-page-count", "")
-    if call.route.gives != "page" or "page" in given or not (text.isascii() and text.isdigit() and len(text) < 10):
-        return
-    for number in range(2, int(text) + 1):
+    for number in range(2, further + 2):
         following = replace(call, query=urlencode({**given, "page": str(number)}))
         ask(following)
         yield following
+
+
+def further_pages(call: LegacyCall, first: Answered) -> int:
+    """How many pages there are behind the first answer; none of a call that names its page, or lists nothing."""
+    headers = {name.lower(): value for name, value in first.headers.items()}
+    text = headers.get("x-pagination-page-count", "")
+    named = "page" in dict(parse_qsl(call.query, keep_blank_values=True))
+    if call.route.gives != "page" or named or not (text.isascii() and text.isdigit() and len(text) < 10):
+        return 0
+    return max(0, int(text) - 1)

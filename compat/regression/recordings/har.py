@@ -56,7 +56,8 @@ class HarCalls:
         RecordingError: it is no HAR file; the text says where it is none, without its content.
 
     Attributes:
-        entries: how many entries were read.
+        entries: how many entries there are.
+        looked_at: how many of them were looked at.
         others: entries that are nothing to record, such as requests to other sites and writes, by kind.
         elsewhere: calls of addresses that are none of those given, by host.
         left_out: entries that are calls, or may be, and cannot be read, by reason.
@@ -67,6 +68,7 @@ class HarCalls:
         self._bases = frozenset(map(base_of, base_urls))
         self._listed, self._attached = _read(path)
         self.entries = len(self._listed)
+        self.looked_at = 0
         self.others: Counter[str] = Counter()
         self.elsewhere: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
@@ -74,7 +76,7 @@ class HarCalls:
 
     def __iter__(self) -> Iterator[SeenCall]:
         """The calls."""
-        for entry in self._listed:
+        for self.looked_at, entry in enumerate(self._listed, 1):  # noqa: B020
             seen = self._seen(entry)
             if seen is not None:
                 self.odd.update(seen.odd)

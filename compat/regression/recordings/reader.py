@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,7 @@ from compat.regression.recordings.format import (
 )
 from compat.text.json import several
 
-__all__ = ["SUFFIX", "FileRead", "Recording", "open_recording", "read_head"]
+__all__ = ["SUFFIX", "FileRead", "Recording", "calls_in_file", "open_recording", "read_head"]
 
 SUFFIX = ".ndjson.gz"
 _Line = RecordingHead | NewOrder | RecordedCall | RecordingEnd
@@ -36,7 +37,8 @@ _DECODER: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 class FileRead:
     """A file of a recording, as far as it was read.
 
-    ``lost`` is how many calls its writer could not write, ``finished`` whether it closed the file.
+    ``lost`` is how many calls its writer could not write, ``finished`` whether it closed the file, ``line`` the line
+    that was read last.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class FileRead:
     calls: int = 0
     lost: int = 0
     finished: bool = False
+    line: int = 0
 
 
 @dataclass
@@ -125,11 +128,21 @@ def read_head(path: Path) -> RecordingHead:
     return line
 
 
+def calls_in_file(path: Path) -> int:
+    """How many calls a file has, counted without reading them; of one that is damaged, those that come before."""
+    calls = 0
+    with suppress(CutOff, Damaged, OSError):
+        for frame in frames_of(path):
+            calls += frame.count(b'{"line":"call",')
+    return calls
+
+
 def _calls(read: FileRead, refuse_unfinished: bool) -> Iterator[RecordedCall]:
     read.head = read_head(read.path)
     try:
         for frame in frames_of(read.path):
             for line in _DECODER.decode_lines(frame):
+                read.line += 1
                 if read.finished:
                     raise Damaged("something stands behind its end")
                 if isinstance(line, RecordedCall):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from compat._version import __version__
 from compat.regression.comparing.known import KINDS
 from compat.regression.evidence.callers_left import CallerLeft
-from compat.regression.evidence.headline import grounds, headline, next_step, remedy
+from compat.regression.evidence.headline import grounds, headline, next_step, remedy, what_to_do
 from compat.regression.evidence.result import CheckResult, Count, DifferenceCount, Sample
 from compat.regression.evidence.verdict import Judgement, Latency, Score, quantiles
 from compat.regression.replay import command_of
@@ -25,12 +25,17 @@ __all__ = [
     "Content",
     "DifferenceShown",
     "Group",
+    "Largest",
     "content_of",
 ]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 _UNKNOWN = "not known"
 _WORST_FIRST = ("not ready", "seen once", "no difference seen", "ready", "not compared")
+_FEW = 3
+"""So many rows without a difference are shown one by one, and so many differences are told first."""
+_MOST_LEFT = 5
+"""So many callers that are left are shown one by one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Group:
         caption: what it counts, in a sentence.
         column: the heading of the names: Field, Route, Caller or Aspect.
         scores: one a row, in any order.
-        folds: whether rows without any difference fold.
+        folds: whether rows without any difference always fold; else where there are many.
         counts_calls: whether it is known how many calls could show it; of a field or an aspect the questions are.
     """
 
@@ -67,7 +72,8 @@ class Group:
     @cached_property
     def alike(self) -> list[Score]:
         """Those that fold."""
-        return [each for each in self.compared if self.folds and not (each.unexplained or each.explained or each.wrong)]
+        found = [each for each in self.compared if not (each.unexplained or each.explained or each.wrong)]
+        return found if self.folds or len(found) > _FEW else []
 
     @property
     def not_compared(self) -> list[Score]:
@@ -81,8 +87,10 @@ class Group:
 
     @property
     def alike_in_words(self) -> str:
-        """How many rows fold, such as "57 fields alike"."""
-        return f"{several(len(self.alike), self.column.lower())} alike"
+        """How many rows fold, such as "57 fields alike", and how many of them are too few questions for more."""
+        unsure = sum(each.verdict == "no difference seen" for each in self.alike)
+        told = f"{several(len(self.alike), self.column.lower())} alike"
+        return f"{told} ({unsure:,} with too few questions for a verdict of their own)" if unsure else told
 
     @property
     def not_compared_in_words(self) -> str:
@@ -136,6 +144,27 @@ class DifferenceShown:
 
 
 @dataclass(frozen=True)
+class Largest:
+    """A kind of difference, of all routes and callers together.
+
+    Attributes:
+        what: kind and field, such as "text in status".
+        state: "unexplained", "explained" or "drift".
+        differences: how many.
+        calls: in how many calls.
+        reason: why it is explained, or empty.
+        to_do: what to do about it.
+    """
+
+    what: str
+    state: str
+    differences: int
+    calls: int
+    reason: str
+    to_do: str
+
+
+@dataclass(frozen=True)
 class Bound:
     """What share of the questions may differ, at most, beside what is allowed; from 0 to 1, and in a sentence."""
 
@@ -164,7 +193,8 @@ class Content:
         buckets: parity over time.
         confidence: of every bound and interval.
         latency: by route.
-        callers_left: who still calls, busiest first.
+        callers_left: who still calls, busiest first; None where nobody asked.
+        largest: the differences by kind, the unexplained ones first, then by calls.
         differences: the first ones.
         differences_in_all: how many there are.
         notices: rules and recordings that were not used, and what else is to be known.
@@ -186,16 +216,39 @@ class Content:
     buckets: Sequence[Bucket]
     confidence: float
     latency: Sequence[Latency]
-    callers_left: Sequence[CallerLeft]
+    callers_left: Sequence[CallerLeft] | None
+    largest: Sequence[Largest]
     differences: Sequence[DifferenceShown]
     differences_in_all: int
     notices: Sequence[str]
     not_comparable: Sequence[tuple[str, int, str]] = ()
 
     @property
-    def busiest(self) -> float:
-        """The most calls a day, for bars."""
-        return max((each.calls_a_day for each in self.callers_left), default=0)
+    def left_first(self) -> Sequence[CallerLeft]:
+        """The callers that are left and shown one by one."""
+        return (self.callers_left or ())[:_MOST_LEFT]
+
+    @property
+    def left_folded(self) -> Sequence[CallerLeft]:
+        """Those that fold."""
+        return (self.callers_left or ())[_MOST_LEFT:]
+
+    @property
+    def left_in_words(self) -> str:
+        """How many callers are left."""
+        if self.callers_left is None:
+            return "Who still calls the old interface was not asked: check with --callers."
+        if not self.callers_left:
+            return "No caller is left, by the inventory."
+        number = len(self.callers_left)
+        often = sum(each.calls_a_day for each in self.callers_left)
+        calls = f"{often:,.0f}" if often >= 10 else f"{often:,.1f}"
+        return f"{several(number, 'caller')} {'is' if number == 1 else 'are'} left, with {calls} calls a day."
+
+    @property
+    def largest_first(self) -> Sequence[Largest]:
+        """The three that weigh most."""
+        return self.largest[:_FEW]
 
     @property
     def choices(self) -> list[tuple[str, str, list[str]]]:
@@ -205,9 +258,12 @@ class Content:
 
 
 def content_of(
-    result: CheckResult, judgement: Judgement, callers_left: Sequence[CallerLeft] = (), made_at: float | None = None
+    result: CheckResult,
+    judgement: Judgement,
+    callers_left: Sequence[CallerLeft] | None = None,
+    made_at: float | None = None,
 ) -> Content:
-    """What a report says of a check, and of who still calls by the inventory."""
+    """What a report says of a check, and of who still calls by the inventory, where somebody asked."""
     confidence = judgement.thresholds.confidence
     return Content(
         verdict=judgement.verdict,
@@ -229,6 +285,7 @@ def content_of(
             for each in judgement.latency
         ],
         callers_left=callers_left,
+        largest=_largest(result.differences),
         differences=[*_unexplained(result.samples), *_explained(result.differences)],
         differences_in_all=sum(each.differences for each in result.differences),
         notices=judgement.notes,
@@ -280,6 +337,27 @@ def _groups(judgement: Judgement) -> list[Group]:
 def _bucket(day: str, count: Count) -> Bucket:
     starts = datetime.fromisoformat(day).replace(tzinfo=timezone.utc).timestamp()
     return Bucket(starts, count.calls - count.explained - count.unexplained, count.explained, count.unexplained)
+
+
+def _largest(counts: Iterable[DifferenceCount]) -> list[Largest]:
+    """The differences by kind, field and explanation, whoever made the calls."""
+    sums: dict[tuple[str, str, str | None, str], list[int]] = {}
+    for each in counts:
+        total = sums.setdefault((each.kind, each.field or "", each.by, each.reason), [0, 0])
+        total[0] += each.differences
+        total[1] += each.calls
+    ordered = sorted(sums.items(), key=lambda each: (each[0][2] is not None, -each[1][1], -each[1][0], each[0][:2]))
+    return [
+        Largest(
+            f"{kind} in {field}" if field else kind,
+            "unexplained" if by is None else "drift" if by == "drift" else "explained",
+            differences,
+            calls,
+            reason,
+            what_to_do(KINDS[kind], by),
+        )
+        for (kind, field, by, reason), (differences, calls) in ordered
+    ]
 
 
 def _unexplained(samples: Iterable[Sample]) -> Iterable[DifferenceShown]:

@@ -12,8 +12,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from compat.regression.evidence.callers_left import sentence
 from compat.regression.evidence.headline import NOT_COMPARABLE, SCORES, explained
 from compat.regression.evidence.statistics import milliseconds, moment, percent, share
 from compat.regression.evidence.verdict import Quantiles, Score
@@ -36,8 +37,8 @@ _Drawing = dict[str, Any]
 
 
 def _gauge(bound: Bound) -> _Drawing:
-    """How far the bound is from what is allowed; the axis begins at 0 and ends a little beyond both."""
-    end = 1.15 * max(bound.at_most, bound.allowed)
+    """How far the bound is from what is allowed; the axis begins at 0 and ends beyond both, at 100 % at most."""
+    end = min(1.0, 1.15 * max(bound.at_most, bound.allowed))
     width, threshold = (round(_GAUGE * value / end, 2) for value in (bound.at_most, bound.allowed))
     return {"width": width, "threshold": threshold, "enough": bound.at_most <= bound.allowed}
 
@@ -173,12 +174,16 @@ def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", escaped)
 
 
+_OPTION = re.compile(r"--[a-z-]+")
 _FILTERS: Mapping[str, Callable[..., str]] = {
     "cell": _cell,
     "milliseconds": _milliseconds,
     "moment": moment,
     "number": "{:,}".format,
+    "options_whole": lambda text: Markup(_OPTION.sub(r'<span class="option">\g<0></span>', str(escape(text)))),  # noqa: S704
     "percent": percent,
+    "sentence": sentence,
+    "several": several,
     "rate": lambda value: f"{value:,.1f}" if value < 10 else f"{value:,.0f}",
     "share": share,
     "slug": lambda text: re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-"),
