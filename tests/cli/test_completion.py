@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -68,7 +69,8 @@ def completed(folder: Path, shell: list[str], setup: str) -> list[str]:
     """The line after each that was typed and completed."""
     running = AtTerminal(shell, 200, cwd=folder, env=environment(folder))
     running.press(f"{setup}\necho re''ady\n")
-    running.wait_for("\r\nready\r\n")
+    # Not before the prompt is there does a shell read key by key.
+    running.wait_until(lambda: re.search(r"[\r\n]ready\r\n.*\$ ", running.shown, re.DOTALL) is not None)
     for number, typed in enumerate(TYPED, 1):
         running.press(f"{typed}{TAB}{SHOW}")
         running.wait_until(lambda number=number: len(lines(folder)) >= number)
