@@ -165,7 +165,7 @@ def _walk_left(files: Sequence[MigratedFile]) -> None:
     """Show each place that is left to do by hand, one at a time."""
     places = [(each, item) for each in files for item in each.left if item.needed]
     for number, (each, item) in enumerate(places, 1):
-        say(plain(f"{number} of {len(places)}: {each.place(item.line)}: {item.reason}"))
+        say(plain(f"{number} of {len(places)}: {each.linked(item.line)}: {item.reason}"))
         say(plain(f"  {item.by_hand}"))
         for line in _explanation(item):
             say(plain(line))
@@ -209,15 +209,10 @@ def _tell(run: _Run, form: str, *, explain: bool) -> None:
             show_lines(_coloured(_diff(each)))
     left = [(each, item) for each in run.files for item in each.left]
     for each, item in left:
-<<<<<<< HEAD
-        say(plain(f"{each.place(item.line)}: {'left' if item.needed else 'note'}: {item.reason}: {item.by_hand}"))
-        for line in _explanation(item) if explain else ():
-=======
         kind, style = ("left", "yellow") if item.needed else ("note", "")
         rest = plain(f": {item.reason}: {item.by_hand}")
         show_lines([Text.assemble((plain(each.linked(item.line)), "bold"), ": ", (kind, style), rest)])
-        for line in explanation(item) if explain else ():
->>>>>>> 05f6f67 (Fit tables to the terminal, list finds as places, complete in the shell, and let a check answer at one glance)
+        for line in _explanation(item) if explain else ():
             say(plain_line(line))
     for problem in run.problems:
         note(problem.told)
