@@ -46,7 +46,7 @@ def test_the_lines_and_the_status(invoke: Invoke, scripts: Path) -> None:
     assert result.exit_code == 1
     assert result.stdout.splitlines()[:2] == [
         "left.py:2:1: certain: GET exams/:id/index_students (by requests): use StudentSessionsClient.sessions, or GET "
-        "student_sessions; line 2: the secret key cannot be told: there is no hmac.new",
+        "student_sessions; the secret key cannot be told: there is no hmac.new",
         "old.py:12:9: certain: GET exams/:id/index_students (by requests): use StudentSessionsClient.sessions, or GET "
         "student_sessions; exam-compat migrate rewrites it",
     ]
