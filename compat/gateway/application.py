@@ -51,7 +51,6 @@ from compat.migration.inventory.recorder import inventory_of
 from compat.migration.modes.router import ONLY_NEW, Identity, ModeRouter
 from compat.stores import Store, open_store
 from compat.stores.walks import walks_of
-from compat.upstream import StudentSessions
 from compat.upstream.retries import Cancelled
 from compat.upstream.transport import CallOptions
 
@@ -109,7 +108,7 @@ class Gateway:
         upstream = configuration.upstream
         self._new: PassThrough | None = None
         silence = self.settings.body_silence
-        if isinstance(upstream, StudentSessions) and self.settings.pass_through:
+        if upstream.takes_other_calls and self.settings.pass_through:
             self._new = PassThrough(upstream.base_url, "new", silence, upstream.keep_alive)
         # Where there is no old endpoint, no caller has a mode that leads there.
         self._legacy = PassThrough(configuration.legacy_base_url or "", "legacy", silence)

@@ -341,6 +341,7 @@ class Upstream(ABC):
 
     Attributes:
         kind: its name in the configuration, by which :data:`compat.upstream.kinds.KINDS` has more of it.
+        takes_other_calls: it is the old endpoint's own host, which takes the caller's other calls as they are.
         base_url: scheme and host.
         walk: how a reading of the whole list is bounded.
         pushdown: what it is trusted to do by itself.
@@ -352,6 +353,7 @@ class Upstream(ABC):
     """
 
     kind: ClassVar[str]
+    takes_other_calls: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -165,6 +165,7 @@ class StudentSessions(Upstream):
     """
 
     kind = "student_sessions"
+    takes_other_calls = True
 
     def __init__(
         self,

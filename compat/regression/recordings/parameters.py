@@ -9,7 +9,7 @@ from typing import Any
 
 from compat.legacy.parameters import gather
 from compat.legacy.query import OPERATORS, STATUSES
-from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.legacy.routes import LegacyCall
 from compat.regression.comparing.pairs import Answered
 from compat.regression.recordings.format import RecordedAnswer, RecordedCall
 from compat.regression.recordings.pseudonyms import Names, OrderedNames, PseudonymKey
@@ -54,7 +54,7 @@ class RedactedParameters:
             if name in parameters.problems:
                 continue
             if name == "filter":
-                found.comparisons = _read_filter(value, zone) if call.route is INDEX_STUDENTS else None
+                found.comparisons = _read_filter(value, zone) if name in call.route.json else None
                 kept = None if found.comparisons is None else ""
             elif name in _READERS:
                 kept = _READERS[name](value)
