@@ -19,11 +19,12 @@ _ARENAS = 2
 """Arenas that all threads share. Each keeps what is free in it, and one interpreter has few threads that take memory at
 once: with an arena a thread, large answers in turn leave hundreds of MiB behind."""
 
-_KEPT = 16 << 20
+_KEPT = 8 << 20
 """Free bytes at the end of an arena that are kept. benchmarks/warm_memory.py: more saves no faults of pages of 300."""
 
-_ONE_BLOCK = 16 << 20
-"""Bytes from which a block is mapped by itself: as large as an answer may be. glibc takes 32 MiB at most."""
+_ONE_BLOCK = 4 << 20
+"""Bytes from which a block is mapped by itself, and given back at once: eight honest pages. What is larger may be an
+answer of 16 MiB that is refused, several of which in an arena left 315 MiB behind."""
 
 
 def keep_memory_warm(kept: int = _KEPT, one_block: int = _ONE_BLOCK) -> bool:
