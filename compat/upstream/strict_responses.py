@@ -33,9 +33,15 @@ _LONGEST_LINE = 1 << 16
 _MOST_LINES = 100
 """Of one head; ``http.client`` reads no more either."""
 
+_INFORMATIONAL_BYTES = 1 << 11
+"""Of the limit of a head, for each informational answer before it: reading one costs as much as reading so many."""
+
 _FRAMING = frozenset(("connection", "content-length", "transfer-encoding"))
 _USUAL_HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9]{2}) ([ -~]*)\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n){1,99})\r\n"
+)
+_INFORMATIONAL = re.compile(
+    rb"HTTP/1\.1 1(?!01)[0-9]{2} [ -~]*\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n){0,99}\r\n"
 )
 _LINE = re.compile(r"([^:\r]+):[\t ]*([^\r]*)\r\n")
 _BUFFER = 1 << 15
@@ -158,12 +164,31 @@ class _Head:
         self._stream = stream
         self._left = self._most = limits.answer_head_bytes
         self._lines = 0
+        self._informational = 0
         self.close = stream.close
 
     @property
     def size(self) -> int:
         """Bytes that were read of it."""
         return self._most - self._left
+
+    def read_past_usual(self) -> bool:
+        """Read past informational answers that are written as nearly all are; gives whether there were any."""
+        before = self._informational
+        while found := _INFORMATIONAL.match(self._stream.peek(1)):
+            self._left -= len(self._stream.read(found.end()))
+            self.count_informational()
+        return self._informational > before
+
+    def count_informational(self) -> None:
+        """One more answer that is none yet has ended."""
+        self._informational += 1
+        most = max(1, self._most // _INFORMATIONAL_BYTES)
+        if self._informational > most:
+            raise UpstreamError(
+                f"The upstream sent more than {most} informational answers (1xx) before its answer: "
+                f"one for each {_INFORMATIONAL_BYTES:,} bytes of answer_head_bytes."
+            )
 
     def readline(self, limit: int) -> bytes:
         line: bytes = self._stream.readline(min(limit, self._left + 1))
@@ -192,6 +217,7 @@ class StrictResponse(http.client.HTTPResponse):
     """
 
     fp: Any
+    _head: _Head
     pairs: list[tuple[str, str]]
 
     def __init__(self, sock: Any, *args: Any, connection: Any, **kwargs: Any) -> None:
@@ -200,17 +226,22 @@ class StrictResponse(http.client.HTTPResponse):
         self._limits = self._attempt.limits if self._attempt is not None else USUAL_LIMITS
 
     def begin(self) -> None:
-        if not self._begin_usual():
-            self._begin()
+        if not self._begin_usual(0):
+            self._head = head = _Head(self.fp, self._limits)
+            if not (head.read_past_usual() and self._begin_usual(head.size)):
+                self._begin(head)
 
-    def _begin_usual(self) -> bool:
+    def _begin_usual(self, before: int) -> bool:
         """Read a head that is written as nearly all are: ``http.client`` takes a parser of mail for it.
+
+        Args:
+            before: bytes of informational answers that were read past.
 
         Returns:
             False for any other, of which nothing is read then: whatever is wrong with it is told by the other way.
         """
         found = _USUAL_HEAD.match(self.fp.peek(1))
-        if found is None or found.end() > self._limits.answer_head_bytes:
+        if found is None or before + found.end() > self._limits.answer_head_bytes:
             return False
         message = http.client.HTTPMessage()
         framing: dict[str, str] = {}
@@ -229,7 +260,7 @@ class StrictResponse(http.client.HTTPResponse):
             return False
         self.fp.read(found.end())
         if self._attempt is not None:
-            self._attempt.head = found.end()
+            self._attempt.head = before + found.end()
         self.version, self.reason, self.headers = 11, found[2].decode("ascii").strip(), message
         self.code = self.status = int(found[1])
         self.msg, self.pairs = message, pairs
@@ -248,9 +279,10 @@ class StrictResponse(http.client.HTTPResponse):
             if status != HTTPStatus.CONTINUE:
                 return version, status, reason
             _read_past(self.fp)
+            self._head.count_informational()
 
-    def _begin(self) -> None:
-        stream, head = self.fp, _Head(self.fp, self._limits)
+    def _begin(self, head: _Head) -> None:
+        stream = self.fp
         while True:
             self.fp = head
             try:
@@ -262,6 +294,7 @@ class StrictResponse(http.client.HTTPResponse):
                 raise FramingError("another protocol, which nobody asked for")
             if self.status >= 200:
                 break
+            head.count_informational()
             # With headers, the next call would take this for the answer.
             self.headers = self.msg = None  # type: ignore[assignment]
         if self._attempt is not None:

@@ -94,6 +94,7 @@ RIGHT: dict[str, Script] = {
     "103 late": lambda body: [HINTS, 0.1, whole(body)],
     "several": lambda body: [CONTINUE + PROCESSING + HINTS, 0.05, HINTS + HINTS + whole(body)],
     "several, byte by byte": lambda body: each_byte(PROCESSING + HINTS + CONTINUE + HINTS + whole(body)),
+    "as many as may come": lambda body: [HINTS * 31 + CONTINUE + whole(body)],
     "103 with lines of LF": lambda body: [HINTS.replace(b"\r", b"") + whole(body)],
     "lines of LF": lambda body: [head(length(body)).replace(b"\r", b"") + body],
     "chunked": lambda body: [chunked(body)],
