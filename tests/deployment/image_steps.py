@@ -3,7 +3,7 @@
 In the place of the base image stands this machine's system: each stage is an overlay over its root, in which the steps
 run by chroot, as the user and in the folder that the Dockerfile names. All of it goes with the process. Three things
 are not proved: that the base image has what this machine has, that apt has the packages which a step names (such steps
-are left out, and counted), and what pip would fetch from an index (dependencies are linked from where the tests run).
+are left out, and counted), and what pip would fetch from an index (dependencies are copied from where the tests run).
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Build:
         _mount("proc", root / "proc", "-t", "proc")
         _mount("/dev", root / "dev", "--rbind")
         # The tests' Python may lie where only root can look.
-        for place in {*Path(sys.prefix).parents, *Path(sys.base_prefix).parents}:
+        for place in Path(sys.base_prefix).parents:
             (root / place.relative_to("/")).chmod(0o755)
         environment = {"PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8"}
         self.stages[name or base] = Stage(root, environment, said={"base": base})
@@ -147,6 +147,15 @@ class Build:
 
     def _cmd(self, rest: str) -> None:
         self.last.said["CMD"] = json.loads(rest)
+
+
+def _lay_in(place: Environment) -> None:
+    """Lay what the gateway needs into an environment; copied, since in a container nothing else is there."""
+    place.link(needed_by(place.packages, ("gateway",)))
+    for link in [each for each in place.packages.iterdir() if each.is_symlink()]:
+        target = link.resolve()
+        link.unlink()
+        (shutil.copytree if target.is_dir() else shutil.copy)(target, link)
 
 
 def _mount(what: str, where: Path, *options: str) -> None:
@@ -195,9 +204,8 @@ def main(file: str, context: str, work: str, packages: str, config: str) -> None
     build = Build(Path(work), Path(context), packages)
     for name, rest in instructions(Path(file).read_text()):
         build.step(name, rest)
-        place = Environment(build.last.root / VENV) if build.stages else None
-        if place and "pip install" in rest:
-            place.link(needed_by(place.packages, ("gateway",)))
+        if "pip install" in rest:
+            _lay_in(Environment(build.last.root / VENV))
     names = ("UPSTREAM_URL", "UPSTREAM_TOKEN", "UPSTREAM_SECRET", "REGISTRAR_TOKEN", "REGISTRAR_SECRET", "STORE_URL")
     found = tried(build.last, Path(config).read_text(), {name: os.environ[name] for name in names})
     print(json.dumps({**found, "left_out": build.left_out}))  # noqa: T201  # read by the test
