@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compat.migration.codemod import refused_lines
-from compat.migration.scan import scan_files, sources
+from compat.migration.codemod import Importers, migrate_source, refused_lines
+from compat.migration.scan import Source, scan_files, sources
 
 ROUTE = "/api/v3/exams/17/index_students"
 SETTINGS = (
@@ -98,3 +98,26 @@ def test_a_notebook_uses_a_constant_and_nothing_is_said_to_be_rewritten(tmp_path
     (find,) = [each for each in scan_files(sources([tmp_path]), refused_lines).finds if each.cell]
     assert (find.line, find.grade, find.rewritable) == (2, "certain", False)
     assert "another module" in find.why_not
+
+
+@pytest.mark.parametrize(
+    ("imported", "constant"),
+    [
+        ("from settings import STUDENTS_PATH", "STUDENTS_PATH"),
+        ("import settings", "settings.STUDENTS_PATH"),
+        ("from django.conf import settings", "settings.STUDENTS_PATH"),
+    ],
+)
+def test_scan_says_of_a_constant_elsewhere_what_migrate_does(tmp_path: Path, imported: str, constant: str) -> None:
+    report = (
+        f"import hashlib\nimport hmac\n\nimport requests\n{imported}\n\nparams = {{}}\n"
+        "params['signature'] = hmac.new(b'key', b'text', hashlib.sha256).hexdigest()\n"
+        f"print(requests.get('https://a.example' + {constant}, params=params).status_code)\n"
+    )
+    written(tmp_path, {"settings.py": SETTINGS, "report.py": report})
+    scanned = scan_files(sources([tmp_path]), refused_lines).finds
+    (find,) = [each for each in scanned if each.path.endswith("report.py") and each.grade == "certain"]
+    made = migrate_source(Source(tmp_path / "report.py"), importers=Importers())
+    assert made is not None
+    assert "StudentSessionsHTTP(" in made.after
+    assert (find.rewritable, find.why_not) == (True, "")
