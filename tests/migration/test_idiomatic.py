@@ -291,6 +291,31 @@ def test_signing_that_is_seen_or_needed_stays(body: str) -> None:
     assert '"signature"' in code or "signature=" in code
 
 
+def test_functions_that_go_leave_no_gap() -> None:
+    two = """
+        def nonce():
+            return random.getrandbits(60)
+
+
+        # by hand
+        def sign(params):
+            text = "?".join(f"{k}={v}" for k, v in sorted({**params, "id": 17}.items()))
+            return hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+        def count():
+            params = {"timestamp": int(time.time() * 1000), "nonce": nonce()}
+            params["signature"] = sign(params)
+            r = requests.get(f"{URL}/api/v3/exams/17/index_students", params=params, headers=HEADERS)
+            return r.status_code
+
+
+        print(count())
+        """
+    code = settled(whole(two)).code
+    assert 'Token token=" + TOKEN}\n\n\n# by hand\ndef count():\n    params = {}\n    r = StudentSessionsHTTP(' in code
+
+
 def test_a_name_is_not_given_to_itself() -> None:
     body = """
         params = {"limit": 3}

@@ -134,7 +134,7 @@ class _Editor(cst.CSTTransformer):
             small = before.body if isinstance(before, cst.SimpleStatementLine) else [before]
             lines = list(getattr(after, "leading_lines", ()))
             if all(each in self._edits.removed for each in small):
-                held += [*_leading_blanks(lines), *map(_comment_line, _comments(before))]
+                held = _together(held, [*_leading_blanks(lines), *map(_comment_line, _comments(before))])
                 continue
             above = _together(held, lines) if held else lines
             if before in self._edits.inserted:
