@@ -204,6 +204,14 @@ def test_comments_and_the_docstring_stay() -> None:
 
 
 KEPT = {
+    "a nonce that is asked for": """
+        with requests.Session() as session:
+            session.headers.update(HEADERS)
+            params = {"timestamp": int(time.time() * 1000), "nonce": session.get(URL + "/nonce").status_code}
+            text = "?".join(f"{k}={v}" for k, v in sorted({**params, "id": 17}.items()))
+            params["signature"] = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+            print(session.get(f"{URL}/api/v3/exams/17/index_students", params=params).status_code)
+        """,
     "a variable that must be there": """
         def sign(params):
             text = os.environ["HOME"][:0] + "?".join(f"{k}={v}" for k, v in sorted({**params, "id": 17}.items()))

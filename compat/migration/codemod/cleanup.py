@@ -27,7 +27,7 @@ _SENDING = m.OneOf(*map(m.Name, ("post", "put", "patch", "request", "send")))
 _MAKING = (
     *("compat.StudentSessions", "compat.PaginatedSessions", "compat.load_config"),
     *("requests.Session", "requests.session", "requests.adapters.", "urllib3.util.", "urllib3.Retry"),
-    *("os.environ", "os.getenv", "os.urandom", "json.dumps", "json.loads", "urllib.parse.", "datetime.", "math."),
+    *("os.environ.get", "os.getenv", "os.urandom", "json.dumps", "json.loads", "urllib.parse.", "datetime.", "math."),
     *("time.time", "time.monotonic", "time.perf_counter", "hmac.", "hashlib.", "base64.", "uuid.", "secrets."),
     *("random.rand", "random.getrandbits", "random.choice", "random.sample", "random.uniform", "string."),
 )
@@ -36,9 +36,10 @@ _MAKING_BUILTINS = frozenset(
     ("str", "int", "dict", "bytes", "float", "hash", "len", "list", "map", "round", "set", "sorted", "tuple", "zip")
 )
 _METHODS = frozenset(
-    ("get", "strip", "rstrip", "lstrip", "format", "join", "encode", "decode", "lower", "upper", "replace", "items")
+    ("strip", "rstrip", "lstrip", "format", "join", "encode", "decode", "lower", "upper", "replace", "items")
 ) | {"keys", "values", "copy", "digest", "hexdigest", "hex", "isoformat", "timestamp", "total_seconds"}
 _DEEPEST = 4
+_ITEM = m.Arg(m.SimpleString(m.MatchRegex(r"[\"'][^/:]*[\"']")))
 _HEAD = m.SimpleStatementLine(
     [m.OneOf(m.Expr(m.SimpleString()), m.Import(), m.ImportFrom()), m.ZeroOrMore(m.OneOf(m.Import(), m.ImportFrom()))]
 )
@@ -160,7 +161,9 @@ def _only_makes(module: Module, call: cst.Call, depth: int) -> bool:
     function = module.called(call)
     if function is not None:
         return is_idle(module, function, depth + 1)
-    return isinstance(call.func, cst.Attribute) and call.func.attr.value in _METHODS
+    # A session, too, has a get.
+    is_item = m.matches(call, m.Call(m.Attribute(attr=m.Name("get")), [_ITEM, m.ZeroOrOne(m.Arg())]))
+    return is_item or (isinstance(call.func, cst.Attribute) and call.func.attr.value in _METHODS)
 
 
 def with_imports(tree: cst.Module, imported: Collection[str], others: Collection[tuple[str, str]] = ()) -> cst.Module:
