@@ -112,8 +112,11 @@ def _proxies_said(
     script: ScriptSession, url: str, given: dict[str, str], of_session: dict[str, Any]
 ) -> tuple[bool, dict[str, str | None]]:
     """Whether the environment counts, and the proxies that the call itself named."""
-    environment = get_environ_proxies(url, no_proxy=given.get("no_proxy"))
     trusted = script.session is None or script.session.trust_env
+    if not (given or script.said or script.said is None):
+        # Nobody named one, the environment neither: to go through all of its variables again takes a tenth of a call.
+        return trusted, {}
+    environment = get_environ_proxies(url, no_proxy=given.get("no_proxy"))
     if script.said is None and select_proxy(url, environment):
         # Given to the session or the adapter ready made: the environment's were mixed in, or are not wanted.
         trusted = trusted and select_proxy(url, given) is not None
