@@ -103,6 +103,7 @@ LIBRARIES = (
         {"AbstractHTTPHandler.do_open": "do_open"},
         at_import=False,
     ),
+    Library("aiohttp", "aiohttp", "compat.entrances.aiohttp_middlewares", {"ClientSession._request": "request"}),
 )
 
 _by_module = {library.module: library for library in LIBRARIES}

@@ -81,7 +81,9 @@ class _WithImports:
         others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
         found = (finder.find_spec(name, path, target) for finder in others)
         spec = next((each for each in found if each is not None), None)
-        return None if spec is None else _watched_curl(spec)
+        if spec is not None:
+            _without_failing(_watch_curl, spec)
+        return spec
 
 
 def _listen() -> None:
@@ -321,7 +323,7 @@ def _thread_origin() -> str | None:
     return None if origin is None else f"{origin.filename}:{origin.line}"
 
 
-def _watched_curl(spec: ModuleSpec) -> ModuleSpec:
+def _watch_curl(spec: ModuleSpec) -> None:
     """Have handles of ``pycurl`` tell their URL: libcurl resolves and connects by itself."""
     loader: Any = spec.loader
     execute = loader.exec_module
@@ -331,7 +333,6 @@ def _watched_curl(spec: ModuleSpec) -> ModuleSpec:
         _without_failing(_stand_before_curl, module)
 
     loader.exec_module = exec_module
-    return spec
 
 
 def _stand_before_curl(module: Any) -> None:

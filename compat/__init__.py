@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from compat.config.file import load_config
     from compat.deprecation import LegacyApiWarning
     from compat.entrances.client import ExamStudentsClient, StudentsPage
-    from compat.entrances.library_calls import httpx_async_transport, httpx_transport, urllib_handler
+    from compat.entrances.library_calls import (
+        aiohttp_middleware,
+        httpx_async_transport,
+        httpx_transport,
+        urllib_handler,
+    )
     from compat.entrances.sessions_client import SessionsPage, StudentSessionsClient
     from compat.entrances.sessions_http import StudentSessionsHTTP
     from compat.legacy.signature import Caller
@@ -53,6 +58,7 @@ else:
             "StudentsPage": "compat.entrances.client",
             "Translation": "compat.mapping",
             "Verifier": "compat.legacy.verifier",
+            "aiohttp_middleware": "compat.entrances.library_calls",
             "httpx_async_transport": "compat.entrances.library_calls",
             "httpx_transport": "compat.entrances.library_calls",
             "load_config": "compat.config.file",
@@ -91,6 +97,7 @@ __all__ = [
     "UpstreamUnreachable",
     "Verifier",
     "__version__",
+    "aiohttp_middleware",
     "httpx_async_transport",
     "httpx_transport",
     "install",

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx
 import requests
 from support import OLD
@@ -229,7 +230,45 @@ for query in QUERIES:
             return list(iter(lambda: answer.read(100), b""))
 
 
-DIALECTS: tuple[Dialect, ...] = (Requests(), Httpx(), AsyncHttpx(), Urllib())
+class Aiohttp(Dialect):
+    name = "aiohttp"
+    too_slow, unreachable = aiohttp.ServerTimeoutError, aiohttp.ClientConnectorError
+    untrusted = aiohttp.ClientConnectorCertificateError
+    script = """
+import asyncio, aiohttp
+async def main():
+    async with aiohttp.ClientSession() as session:
+        for query in QUERIES:
+            async with session.get(LIST + query, timeout=30) as answer:
+                show(answer.status, answer.headers, await answer.read())
+asyncio.run(main())
+"""
+
+    def _session(self, by: By | None) -> aiohttp.ClientSession:
+        middlewares = () if by is None else (compat.aiohttp_middleware(*by),)
+        return aiohttp.ClientSession(middlewares=middlewares, trust_env=True)
+
+    def ask(self, url: str, **how: Any) -> Got:
+        method, by, ca = how.pop("method", "GET"), how.pop("by", None), how.pop("ca", None)
+        how["data"] = how.pop("body", None)
+        how["timeout"] = aiohttp.ClientTimeout(sock_read=how.pop("timeout", 20.0))
+        how["ssl"] = ssl.create_default_context(cafile=ca) if ca else True
+
+        async def ask() -> Got:
+            async with self._session(by) as session, session.request(method, url, **how) as answer:  # the call
+                return Got(answer.status, str(answer.reason), answer.headers, await answer.read())
+
+        return asyncio.run(ask())
+
+    def stream(self, url: str, by: By | None = None) -> list[bytes]:
+        async def parts() -> list[bytes]:
+            async with self._session(by) as session, session.get(url) as answer:
+                return [part async for part in answer.content.iter_chunked(100)]
+
+        return asyncio.run(parts())
+
+
+DIALECTS: tuple[Dialect, ...] = (Requests(), Httpx(), AsyncHttpx(), Urllib(), Aiohttp())
 
 
 class Shimmed:

@@ -28,7 +28,7 @@ from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments are linked, as POSIX has it")
 
-EXTRAS = ("all", "cli", "gateway", "httpx", "migration", "regression", "testing")
+EXTRAS = ("aiohttp", "all", "cli", "gateway", "httpx", "migration", "regression", "testing")
 OFTEN = ((), ("cli", "gateway"))
 """Nothing, and what the README installs; all others take longer than a commit can wait."""
 SELDOM = tuple(each for number in (1, 2) for each in combinations(EXTRAS, number) if each not in OFTEN)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 import threading
 import weakref
@@ -20,7 +21,8 @@ from urllib.request import BaseHandler, getproxies
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3 import Timeout
+from urllib3 import HTTPResponse, Timeout
+from urllib3.exceptions import DecodeError
 
 from compat.call_site import call_site, led_by, note_thread_origins
 from compat.config.settings import Configuration, thread_origins_of
@@ -37,10 +39,12 @@ from exam_compat_libraries import PASSING_ON
 
 if TYPE_CHECKING:
     import httpx
+    from aiohttp import ClientMiddlewareType
 
 __all__ = [
     "Failure",
     "LibraryCall",
+    "aiohttp_middleware",
     "answer",
     "checks_of",
     "failure_of",
@@ -50,6 +54,7 @@ __all__ = [
     "passing_on",
     "proxies_of",
     "takes",
+    "unpacked",
     "urllib_handler",
     "work_for",
 ]
@@ -199,6 +204,16 @@ def proxies_of(proxy: str | None, authorization: str | None = None) -> dict[str,
         place = f"{quote(name, safe='')}:{quote(password, safe='')}@{place}"
     whole = f"{scheme}{found}{place}" if found else f"http://{place}"
     return {"http": whole, "https": whole}
+
+
+def unpacked(coding: str | None, body: bytes) -> bytes:
+    """A body without its ``Content-Encoding``."""
+    headers = {"Content-Encoding": coding} if coding else {}
+    try:
+        return HTTPResponse(io.BytesIO(body), headers, preload_content=False).read(decode_content=True)
+    except DecodeError:
+        # The script finds that out by itself, if it looks.
+        return body
 
 
 def _place_of(proxy: str) -> str:
@@ -388,6 +403,25 @@ def urllib_handler(
     from compat.entrances.urllib_handlers import ExamStudentsHandler
 
     return ExamStudentsHandler(_adapter_of(legacy_base_url, upstream, verifier))
+
+
+def aiohttp_middleware(
+    legacy_base_url: str, upstream: Upstream | Configuration, *, verifier: Verifier | None = None
+) -> ClientMiddlewareType:
+    """A middleware for one ``aiohttp.ClientSession(middlewares=(…,))``, behind others. Its loop is not held up.
+
+    Args:
+        legacy_base_url: the old endpoint's base.
+        upstream: an upstream or a configuration.
+        verifier: checks the signatures of the old calls; without one they are not looked at.
+
+    Raises:
+        ConfigurationError: the base URL cannot be used.
+        ImportError: there is no ``aiohttp``.
+    """
+    from compat.entrances.aiohttp_middlewares import ExamStudentsMiddleware
+
+    return ExamStudentsMiddleware(_adapter_of(legacy_base_url, upstream, verifier))
 
 
 def _adapter_of(

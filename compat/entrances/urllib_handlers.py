@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import io
 import socket
 import ssl
 import urllib.error
@@ -12,8 +11,6 @@ from typing import Any
 from urllib.request import AbstractHTTPHandler, BaseHandler, OpenerDirector, Request
 
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPResponse
-from urllib3.exceptions import DecodeError
 
 from compat.entrances.adapter import ExamStudentsAdapter
 from compat.entrances.install import answering
@@ -26,6 +23,7 @@ from compat.entrances.library_calls import (
     passing_on,
     proxies_of,
     takes,
+    unpacked,
 )
 from compat.upstream.responses import received
 from compat.upstream.senders import CallOptions
@@ -123,7 +121,7 @@ class _Call(LibraryCall[Any]):
         given.close()
         again = self.respond(given.status, given.reason, dict(given.headers.items()), body)
         again.headers = given.headers
-        return again, _unpacked(given.headers.get("Content-Encoding"), body)
+        return again, unpacked(given.headers.get("Content-Encoding"), body)
 
     def mark(self, given: Any, name: str, value: str) -> None:
         given.headers[name] = value
@@ -196,12 +194,3 @@ def _proxy_of(request: Request) -> str | None:
     """The proxy that a request goes by, as a ``ProxyHandler`` left it."""
     tunnelled = getattr(request, "_tunnel_host", None) is not None
     return request.host if tunnelled or request.has_proxy() else None
-
-
-def _unpacked(coding: str | None, body: bytes) -> bytes:
-    headers = {"Content-Encoding": coding} if coding else {}
-    try:
-        return HTTPResponse(io.BytesIO(body), headers, preload_content=False).read(decode_content=True)
-    except DecodeError:
-        # The script finds that out by itself, if it looks.
-        return body

@@ -7,11 +7,12 @@ import json
 import ssl
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 from forked import in_child, needs_fork
@@ -143,7 +144,24 @@ def waiting() -> Iterator[tuple[str, threading.Event, threading.Event]]:
             may.set()
 
 
-def test_a_loop_runs_on_while_a_call_waits(waiting: tuple[str, threading.Event, threading.Event]) -> None:
+async def _by_httpx(upstream: Any) -> int:
+    async with httpx.AsyncClient(transport=compat.httpx_async_transport(OLD, upstream)) as client:
+        return (await client.get(OLD + PATH, timeout=WAIT)).status_code
+
+
+async def _by_aiohttp(upstream: Any) -> int:
+    middlewares = (compat.aiohttp_middleware(OLD, upstream),)
+    async with aiohttp.ClientSession(middlewares=middlewares) as session, session.get(OLD + PATH) as answer:
+        return answer.status
+
+
+in_a_loop = pytest.mark.parametrize("call", [_by_httpx, _by_aiohttp])
+
+
+@in_a_loop
+def test_a_loop_runs_on_while_a_call_waits(
+    waiting: tuple[str, threading.Event, threading.Event], call: Callable[[Any], Any]
+) -> None:
     base, asked, may = waiting
     upstream = compat.StudentSessions(base, api_token="t", secret_key="s")
 
@@ -153,27 +171,29 @@ def test_a_loop_runs_on_while_a_call_waits(waiting: tuple[str, threading.Event, 
         may.set()
 
     async def main() -> int:
-        async with httpx.AsyncClient(transport=compat.httpx_async_transport(OLD, upstream)) as client:
-            answer, _ = await asyncio.gather(client.get(OLD + PATH, timeout=WAIT), let_answer())
-            return answer.status_code
+        status: int
+        status, _ = await asyncio.gather(call(upstream), let_answer())
+        return status
 
     assert asyncio.run(main()) == 200
 
 
-def test_a_task_that_is_cancelled_waits_for_nothing(waiting: tuple[str, threading.Event, threading.Event]) -> None:
+@in_a_loop
+def test_a_task_that_is_cancelled_waits_for_nothing(
+    waiting: tuple[str, threading.Event, threading.Event], call: Callable[[Any], Any]
+) -> None:
     base, asked, may = waiting
     upstream = compat.StudentSessions(base, api_token="t", secret_key="s")
 
     async def main() -> bool:
-        async with httpx.AsyncClient(transport=compat.httpx_async_transport(OLD, upstream)) as client:
-            task = asyncio.ensure_future(client.get(OLD + PATH, timeout=WAIT))
-            while not asked.is_set():
-                await asyncio.sleep(0.001)
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            ended = task.cancelled() and not may.is_set()
-            may.set()
-            return ended
+        task = asyncio.ensure_future(call(upstream))
+        while not asked.is_set():
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        ended: bool = task.cancelled() and not may.is_set()
+        may.set()
+        return ended
 
     assert asyncio.run(main())

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="a configuration that is
 NEWS = "exam-compat: "
 NOT_CAUGHT = (
     "{line} reaches the old endpoint's host by {library}, which is not caught (docs/run.md): send it by requests, "
-    "httpx or urllib, or let the gateway answer it (exam-compat serve); deprecated calls go out as they were"
+    "httpx, urllib or aiohttp, or let the gateway answer it (exam-compat serve); deprecated calls go out as they were"
 )
 CAUGHT_ELSE = (
     "{line} reaches the old endpoint's host by {library}, in a way that is not caught (docs/run.md): let exam-compat "
@@ -121,15 +121,17 @@ async def main():
 asyncio.run(main())
 """,
     ),
-    "a task that waits in a library's own tasks": (
-        "aiohttp",
+    "a task that waits for a library's own tasks": (
+        "anyio",
         """
-import asyncio, aiohttp
+import anyio
+async def fetch():
+    async with await anyio.connect_tcp(HOST, PORT):  # here
+        pass
 async def main():
-    async with aiohttp.ClientSession(headers=HEADERS) as session:
-        async with session.get(URL) as answer:  # here
-            print(answer.status)
-asyncio.run(main())
+    async with anyio.create_task_group() as group:
+        group.start_soon(fetch)
+anyio.run(main)
 """,
     ),
     "a socket and a name": (
@@ -297,6 +299,50 @@ print(*found)
 def test_calls_that_are_caught_are_told_nothing_of(place: Place, mode: str, answered: str) -> None:
     done = place.run(CAUGHT, EXAM_COMPAT_MODE=mode)
     assert done.stdout == f"{answered} 404 {answered} 404\n"
+    assert news(done) == []
+
+
+BY_LIBRARIES: dict[str, str] = {
+    "httpx": """
+import httpx
+with httpx.Client(headers=HEADERS) as client:
+    for url in URLS:
+        print(client.get(url).headers.get("X-Compat-Answered-By"))
+""",
+    "httpx in a loop": """
+import asyncio, httpx
+async def main():
+    async with httpx.AsyncClient(headers=HEADERS) as client:
+        for url in URLS:
+            print((await client.get(url)).headers.get("X-Compat-Answered-By"))
+asyncio.run(main())
+""",
+    "urllib": """
+import urllib.error, urllib.request
+for url in URLS:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=HEADERS)) as answer:
+            print(answer.headers.get("X-Compat-Answered-By"))
+    except urllib.error.HTTPError as error:
+        print(error.headers.get("X-Compat-Answered-By"))
+        error.close()
+""",
+    "aiohttp": """
+import asyncio, aiohttp
+async def main():
+    async with aiohttp.ClientSession(headers=HEADERS) as session:
+        for url in URLS:
+            async with session.get(url) as answer:
+                print(answer.headers.get("X-Compat-Answered-By"))
+asyncio.run(main())
+""",
+}
+
+
+@pytest.mark.parametrize("name", BY_LIBRARIES)
+def test_calls_of_other_libraries_that_are_caught(place: Place, name: str) -> None:
+    done = place.run(f"URLS = [URL.partition('index_students')[0], URL]\n{BY_LIBRARIES[name]}")
+    assert done.stdout == "None\nnew\n"
     assert news(done) == []
 
 
