@@ -277,7 +277,8 @@ class _Call(LibraryCall[Any]):
 
     def _checks(self, request: ClientRequest, connector: object) -> dict[str, Any]:
         """How certificates are checked: as the call says, else as the connector does, else as aiohttp does."""
-        said, owner = request.ssl, self
+        said: Any = request.ssl
+        owner: object = self
         if said is True and connector is not None:
             said, owner = getattr(connector, "_ssl", True), connector
         if said is False:
