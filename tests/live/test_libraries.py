@@ -45,7 +45,9 @@ def test_the_answer_is_the_old_one(shared: Sandbox, shimmed: Shimmed, parameters
     old = shimmed.dialect.ask(shared.base_url + path, headers=shared.headers)
     shimmed.begin(upstream_of(shared, "student_sessions"))
     new = shimmed.ask(OLD + path, headers=shared.headers)
-    assert (new.status, new.reason, json.loads(new.body)) == (old.status, old.reason, json.loads(old.body))
+    assert (new.status, json.loads(new.body)) == (old.status, json.loads(old.body))
+    # What Python 3.13 calls "Unprocessable Content" keeps the name that old servers give it.
+    assert new.reason == {200: "OK", 422: "Unprocessable Entity"}[old.status]
     names = [name for name in old.headers if name.lower().startswith("x-pagination-")] + ["Content-Type"]
     assert named(new, *names) == named(old, *names)
     assert (new.headers["X-Compat-Answered-By"], int(new.headers["Content-Length"])) == ("new", len(new.body))
