@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,11 +136,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _children(process: int) -> list[int]:
     """The processes that a process started; none where it is gone."""
-    try:
-        tasks = list(Path(f"/proc/{process}/task").iterdir())
-        return [int(each) for task in tasks for each in (task / "children").read_text().split()]
-    except OSError:
-        return []
+    found: list[int] = []
+    with suppress(OSError):
+        for task in list(Path(f"/proc/{process}/task").iterdir()):
+            # A thread may end meanwhile; those of the others count all the same.
+            with suppress(OSError):
+                found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _command_line(process: int) -> bytes:

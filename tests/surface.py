@@ -72,7 +72,8 @@ def _described(value: Any) -> Any:
     if inspect.isclass(value):
         members = {name for name in dir(value) if not name.startswith("_")}
         return {"parameters": _parameters(value), "members": sorted(members)}
-    return _parameters(value) if callable(value) else type(value).__name__
+    # From 3.14 on, one type stands for both ways of writing a union.
+    return _parameters(value) if callable(value) else type(value).__name__.replace("UnionType", "Union")
 
 
 def _parameters(value: Any) -> list[str]:

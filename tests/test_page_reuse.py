@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from forked import in_child, needs_fork
 from support import OLD, edited, listed, rows_of
 
 import compat
@@ -105,18 +105,19 @@ def test_pages_go_even_if_nobody_calls_again() -> None:
     assert pages.size == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@needs_fork
 def test_nothing_crosses_a_fork() -> None:
     pages = kept()
     pages.decoder("a", Reader())(b"one")
     held = pages._lock
+    reader = Reader()
+
+    def read_anew() -> bool:
+        pages.decoder("a", reader)(b"one")
+        return reader.read == [b"one"]
+
     with held:
-        child = os.fork()
-        if not child:
-            reader = Reader()
-            pages.decoder("a", reader)(b"one")
-            os._exit(0 if reader.read == [b"one"] else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert in_child(read_anew)
     assert pages.size > 0
 
 

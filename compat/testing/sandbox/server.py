@@ -240,9 +240,13 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
 
+_REASONS = {422: "Unprocessable Entity"}
+"""As a Rails of its time says it; Python has RFC 9110's words for it from 3.13 on."""
+
+
 def _head(answer: SandboxAnswer, framing: str) -> bytes:
     try:
-        phrase = HTTPStatus(answer.status).phrase
+        phrase = _REASONS.get(answer.status) or HTTPStatus(answer.status).phrase
     except ValueError:
         phrase = "Unknown"
     lines = [f"HTTP/1.1 {answer.status} {phrase}"]
