@@ -36,6 +36,7 @@ include_patterns = [
     "examples/clients/README.md",
     "examples/legacy/README.md",
 ]
+smartquotes = False  # an option's two hyphens are no dash
 nitpicky = False  # names of the standard library lead nowhere: the site is built without a network
 
 myst_enable_extensions = ["attrs_inline"]
