@@ -56,6 +56,12 @@ class TryAgain(Exception):
         self.error = error
         self.retry_after = _seconds(retry_after)
 
+    def without_frames(self) -> TryAgain:
+        """The same, holding nothing of what the attempt held: its answer would stay while the next is waited for."""
+        for each in (self, self.error):
+            each.__traceback__ = each.__context__ = None
+        return self
+
 
 def _seconds(header: str | None) -> float | None:
     if header is None:
@@ -148,7 +154,7 @@ class RetryPolicy:
         try:
             return attempt()
         except TryAgain as error:
-            failed = error
+            failed = error.without_frames()
         return self._run_on(attempt, failed, deadline, enough)
 
     def _run_on(
@@ -163,7 +169,11 @@ class RetryPolicy:
         def again() -> _T:
             if failures:
                 raise failures.pop()
-            return attempt()
+            try:
+                return attempt()
+            except TryAgain as error:
+                failed = error.without_frames()
+            raise failed
 
         growing = tenacity.wait_exponential(multiplier=self.first_wait, max=self.longest_wait)
 

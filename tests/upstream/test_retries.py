@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import re
 import socket
 import threading
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from support import FAST, KINDS, OLD, RawServer, Received, closed_port, http, li
 
 import compat
 from compat.testing.sandbox import Fault, Sandbox, SandboxAnswer
+from compat.upstream.retries import Deadline, TryAgain
+from compat.upstream.transport import Unreadable
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -241,3 +245,38 @@ def test_a_signed_request_has_the_documented_form() -> None:
         "nonce",
         "signature",
     ]
+
+
+def test_nothing_of_a_failed_attempt_is_held_while_the_next_one_is_waited_for() -> None:
+    """A page of students would stay for as long as the upstream fails, in each call that waits."""
+
+    class Answer:
+        """Stands for a body; bytes themselves cannot be watched."""
+
+    watched: list[weakref.ref[Answer]] = []
+    held: list[int] = []
+
+    def read(answer: Answer) -> None:
+        try:
+            raise ValueError(answer)
+        except ValueError:
+            raise Unreadable("cut off") from None
+
+    def attempt() -> None:
+        answer = Answer()
+        watched.append(weakref.ref(answer))
+        try:
+            read(answer)
+        except Unreadable as error:
+            raise TryAgain(error) from None
+
+    def enough() -> bool:
+        gc.collect()
+        held.append(sum(each() is not None for each in watched))
+        return False
+
+    with pytest.raises(Unreadable, match="cut off"):
+        FAST.run(attempt, Deadline.after(30, "the test's limit"), enough)
+    assert len(watched) == FAST.attempts
+    assert held
+    assert not any(held)
