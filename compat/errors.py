@@ -119,12 +119,21 @@ class InvalidParameter(LegacyError):
 
 
 class NotAuthorized(LegacyError):
-    """Not authorised, here or upstream: 403, always with the one documented text (seeds 001 and 002)."""
+    """Not authorised, here or upstream: 403, always with the one documented text (seeds 001 and 002).
+
+    Attributes:
+        hint: what may be the reason, for whoever runs the program or reads the log; never for a caller. Empty where
+            nothing is known.
+    """
 
     status = 403
 
-    def __init__(self, message: str = "You are not authorized to access this page.") -> None:
+    def __init__(self, message: str = "You are not authorized to access this page.", hint: str = "") -> None:
         super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
 
 
 class StudentSessionNotFound(LegacyError):
@@ -182,9 +191,17 @@ class UpstreamUnreachable(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """A limit in time was reached; the text says which: 504."""
+    """A limit in time was reached; the text says which: 504.
+
+    Attributes:
+        limit: what that limit is called, or empty.
+    """
 
     status = 504
+
+    def __init__(self, message: str, limit: str = "") -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class UpstreamThrottled(UpstreamError):

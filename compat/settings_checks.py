@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from compat.errors import ConfigurationError
 from compat.legacy.parameters import number as exam_number
 
-__all__ = ["checked_bytes", "checked_exams", "checked_key", "checked_token", "checked_url", "needed", "sendable"]
+__all__ = [
+    "checked_bytes",
+    "checked_exams",
+    "checked_key",
+    "checked_token",
+    "checked_url",
+    "nearest",
+    "needed",
+    "reason_of",
+    "sendable",
+]
 
 
 def checked_url(name: str, url: str) -> str:
@@ -28,6 +39,24 @@ def checked_url(name: str, url: str) -> str:
         shown = name if "@" in url else f"{name} = {url!r}"
         raise ConfigurationError(f"{shown}: must be an http or https URL such as https://acme.proctorexam.com")
     return url.rstrip("/")
+
+
+def nearest(text: str, known: Iterable[str], *, near: float = 0.6) -> str | None:
+    """The known word that is most like a mistyped one; None where none is like it.
+
+    Args:
+        text: what was typed.
+        known: the words that there are.
+        near: how like it has to be, from 0 to 1; 0 takes the nearest whatever it is.
+    """
+    found = difflib.get_close_matches(text, list(known), n=1, cutoff=near)
+    return found[0] if found else None
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, for a message that names the file: the system's errors would name it once more."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return f"{told[:1].lower()}{told[1:]}" if told else str(error)
 
 
 def sendable(token: Any) -> bool:

@@ -23,6 +23,7 @@ from compat.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.gateway.refusals import BAD_REQUEST
 from compat.gateway.request import Headers, Receive, Scope, Send, StreamedBody, by_name, disconnected, may_have_body
 from compat.processes import renew_after_fork
+from compat.upstream.failures import connection_failure, place_of
 from compat.upstream.limits import AnswerLimits
 
 __all__ = ["AnswerCutOff", "PassThrough", "proxy_to", "trusted_by"]
@@ -118,12 +119,17 @@ class PassThrough:
             data = await incoming.opened()
         try:
             response = await self._request(scope, data)
-        except asyncio.TimeoutError:
-            raise UpstreamTimeout(f"The {self._name} was too slow: nothing came for {_SILENCE:g} seconds.") from None
-        except (aiohttp.ClientError, OSError) as error:
+        except aiohttp.SocketTimeoutError:
+            where = place_of(self._base_url)
+            raise UpstreamTimeout(
+                f"The {self._name} at {where} was too slow: nothing came for {_SILENCE:g} seconds."
+            ) from None
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             if incoming.failure is not None:
                 raise incoming.failure from None
-            raise UpstreamUnreachable(f"The {self._name} could not be reached: {type(error).__name__}.") from None
+            # In a thread: it may look at the certificate.
+            failure = await asyncio.to_thread(connection_failure, error, self._base_url, self._proxy, _CONNECT)
+            raise UpstreamUnreachable(failure.told(self._name)) from None
         async with response:
             self._check_framing(response)
             await _send_back(response, receive, send, further)
@@ -219,7 +225,10 @@ async def _send_back(response: aiohttp.ClientResponse, receive: Receive, send: S
                 return
         await send({"type": "http.response.body", "body": b""})
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-        raise AnswerCutOff(f"the answer broke off: {type(error).__name__}") from None
+        if isinstance(error, asyncio.TimeoutError):
+            raise AnswerCutOff(f"the answer broke off: nothing came for {_SILENCE:g} seconds") from None
+        reason = connection_failure(error, str(response.url.origin()), began=True).reason
+        raise AnswerCutOff(f"the answer broke off: {reason}") from None
     finally:
         if leaving is not None:
             leaving.cancel()

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from typing import Any
 
-from compat.errors import LegacyError
+from compat.errors import LegacyError, NotAuthorized
 from compat.gateway.refusals import BODY_TOO_LARGE, BODY_TOO_SLOW, TOO_MANY_BODIES
 from compat.gateway.settings import GatewaySettings
 from compat.legacy.answer import Answer
@@ -100,6 +100,8 @@ def note_failure(exchange: Exchange, error: LegacyError) -> None:
     """Note an error for the log, unless it is the call's own."""
     if error.status >= 500:
         exchange.failure = error.message
+    elif isinstance(error, NotAuthorized) and error.hint:
+        exchange.failure = error.hint
 
 
 Observer = Callable[[Sequence[Exchange]], None]

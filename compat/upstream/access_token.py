@@ -48,12 +48,15 @@ class ClientCredentials(FixedToken):
         client_secret: the proof of it.
         scope: the scope asked for, or None.
         transport: what to call with.
+
+    Attributes:
+        url: where tokens are given out.
     """
 
     def __init__(
         self, token_url: str, client_id: str, client_secret: str, scope: str | None, transport: Transport
     ) -> None:
-        self._token_url = token_url
+        self.url = token_url
         self._basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
         self._client_id = client_id
         self._scope = scope
@@ -116,7 +119,7 @@ class ClientCredentials(FixedToken):
                 "Accept": "application/json",
                 "Content-Type": "application/x-www-form-urlencoded",
             }
-            return Outgoing("POST", self._token_url, headers=headers, data=body.encode())
+            return Outgoing("POST", self.url, headers=headers, data=body.encode())
 
         # Asking for a token changes nothing: it may be sent again.
         asked = time.monotonic()

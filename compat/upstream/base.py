@@ -437,6 +437,16 @@ class Upstream(ABC):
         """Where the new list is: a path of the gateway, which passes it through, or a URL."""
 
     @property
+    def signed_with(self) -> tuple[str, ...]:
+        """The keys of ``[upstream]`` that its requests are signed with."""
+        return ()
+
+    @property
+    def beside(self) -> Mapping[str, str]:
+        """What it calls beside its base URL: what that is called, and the URL."""
+        return {}
+
+    @property
     def account(self) -> Caller | None:
         """What its requests are signed with, where the old endpoint takes that too."""
         return None

@@ -18,7 +18,7 @@ from compat.errors import ConfigurationError, InvalidParameter, NotAuthorized, U
 from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.fast.types import looked_up_names
 from compat.schemas import COLUMNS, PaginatedSessionsOutputSchema
-from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed
+from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed, reason_of
 from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.access_token import ClientCredentials, FixedToken
 from compat.upstream.base import (
@@ -155,7 +155,7 @@ def read_roster(path: str | Path) -> list[Person]:
         with open(path, encoding="utf-8-sig", newline="") as file:
             return _people(str(path), csv.DictReader(file, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"roster {path}: {error}") from None
+        raise ConfigurationError(f"roster {path}: {reason_of(error)}") from None
 
 
 def _people(path: str, reader: csv.DictReader[str]) -> list[Person]:
@@ -248,6 +248,14 @@ class PaginatedSessions(Upstream):
     @property
     def successor_path(self) -> str:
         return self.base_url + self.path
+
+    @property
+    def signed_with(self) -> tuple[str, ...]:
+        return ("client_id", "client_secret") if self.beside else ("bearer_token",)
+
+    @property
+    def beside(self) -> Mapping[str, str]:
+        return {"token endpoint": self._tokens.url} if isinstance(self._tokens, ClientCredentials) else {}
 
     def _read_people(self, roster: str | Path | None) -> list[Person]:
         by_user = "{user_id}" in self.path

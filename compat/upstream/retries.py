@@ -19,12 +19,22 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from compat.errors import ConfigurationError, LegacyError, UpstreamThrottled, UpstreamTimeout
-from compat.processes import MadeAnew, cached_property, renew_after_fork
+from compat.processes import ForkLock, MadeAnew, cached_property, renew_after_fork
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["BREAKER_FAILURES", "Cancelled", "CircuitBreaker", "Deadline", "RetryPolicy", "TryAgain", "never"]
+__all__ = [
+    "BREAKER_FAILURES",
+    "RETRY_NOTICE",
+    "Cancelled",
+    "CircuitBreaker",
+    "Deadline",
+    "RetryPolicy",
+    "TryAgain",
+    "never",
+    "too_slow",
+]
 
 _T = TypeVar("_T")
 _HEADERS = Retry()
@@ -32,6 +42,8 @@ _SPREAD = secrets.SystemRandom()
 """Not the ``random`` module: its state is the script's, which may have set it to draw the same numbers each time."""
 _NAP = 0.25
 """Seconds between two looks at whether a further attempt is still wanted."""
+_LONG = 1.0
+"""Seconds of further attempts after which somebody who waits at a terminal is told of them."""
 
 
 class Cancelled(Exception):
@@ -63,6 +75,38 @@ class TryAgain(Exception):
         return self
 
 
+class RetryNotice:
+    """Tells somebody once that an upstream is being tried again, where that takes longer than a second."""
+
+    def __init__(self) -> None:
+        self._lock = ForkLock()
+        self._listener: Callable[[LegacyError, float], object] | None = None
+
+    def listen(self, listener: Callable[[LegacyError, float], object] | None) -> None:
+        """Have somebody told what failed, and the seconds that are left for further attempts; None for nobody."""
+        self._listener = listener
+
+    def waiting(self, error: LegacyError, since: float, deadline: Deadline) -> None:
+        """A call waits for its next attempt.
+
+        Args:
+            error: what the last one failed with.
+            since: when the first one failed, on the monotonic clock.
+            deadline: the end of all attempts.
+        """
+        now = time.monotonic()
+        if self._listener is None or now - since < _LONG:
+            return
+        with self._lock:
+            listener, self._listener = self._listener, None
+        if listener is not None:
+            listener(error, max(0.0, deadline.at - now))
+
+
+RETRY_NOTICE = RetryNotice()
+"""The process's own."""
+
+
 def _seconds(header: str | None) -> float | None:
     if header is None:
         return None
@@ -70,6 +114,19 @@ def _seconds(header: str | None) -> float | None:
         return _HEADERS.parse_retry_after(header)
     except (InvalidHeader, ValueError, OverflowError):
         return None
+
+
+_RAISE_IT = "Raise that limit, or try again later."
+
+
+def too_slow(limit: str, called: str = "The upstream") -> UpstreamTimeout:
+    """The error that names the limit in time that was reached.
+
+    Args:
+        limit: what the limit is called.
+        called: what was too slow, which begins a sentence.
+    """
+    return UpstreamTimeout(f"{called} was too slow: {limit} was reached. {_RAISE_IT}", limit)
 
 
 @dataclass(frozen=True)
@@ -102,7 +159,7 @@ class Deadline:
 
     def passed(self) -> UpstreamTimeout:
         """The error that says so."""
-        return UpstreamTimeout(f"The upstream was too slow: {self.name} was reached.")
+        return too_slow(self.name)
 
     def sooner(self, other: Deadline | None) -> Deadline:
         """The one of the two that ends first."""
@@ -164,7 +221,7 @@ class RetryPolicy:
         # Imported here: tenacity brings asyncio, and most calls never fail.
         import tenacity
 
-        failures = [failed]
+        failures, last, since = [failed], failed.error, time.monotonic()
 
         def again() -> _T:
             if failures:
@@ -178,8 +235,11 @@ class RetryPolicy:
         growing = tenacity.wait_exponential(multiplier=self.first_wait, max=self.longest_wait)
 
         def wait(state: RetryCallState) -> float:
+            nonlocal last
             failed = state.outcome.exception() if state.outcome else None
-            asked = failed.retry_after if isinstance(failed, TryAgain) else None
+            asked = None
+            if isinstance(failed, TryAgain):
+                asked, last = failed.retry_after, failed.error
             waiting = growing(state) + _SPREAD.uniform(0, self.first_wait)
             return max(min(waiting, self.longest_wait), asked or 0.0)
 
@@ -188,21 +248,22 @@ class RetryPolicy:
         )
         retrying = tenacity.Retrying(
             stop=lambda state: bounds(state) or enough(),
-            sleep=lambda seconds: _sleep(seconds, enough),
+            sleep=lambda seconds: _sleep(seconds, enough, lambda: RETRY_NOTICE.waiting(last, since, deadline)),
             wait=wait,
             retry=tenacity.retry_if_exception_type(TryAgain),
             reraise=True,
         )
         try:
             return retrying(again)
-        except TryAgain as last:
-            raise last.error from None
+        except TryAgain as given_up:
+            raise given_up.error from None
 
 
-def _sleep(seconds: float, enough: Callable[[], bool]) -> None:
-    """Sleep, in short naps: what nobody waits for any more is not slept for."""
+def _sleep(seconds: float, enough: Callable[[], bool], tell: Callable[[], object]) -> None:
+    """Sleep, in short naps, and tell before each: what nobody waits for any more is not slept for."""
     ends = time.monotonic() + seconds
     while (left := ends - time.monotonic()) > 0 and not enough():
+        tell()
         time.sleep(min(left, _NAP))
 
 

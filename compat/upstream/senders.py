@@ -238,6 +238,10 @@ class GivenSession(MadeAnew):
             lambda: self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings),
         )
 
+    def proxy_to(self, url: str, options: CallOptions) -> str | None:
+        """The proxy by which a request to a URL goes, or None."""
+        return select_proxy(url, self._session.merge_environment_settings(url, {}, True, None, None)["proxies"])
+
     def close(self) -> None:
         """Nothing: the session is the user's."""
 
@@ -358,6 +362,10 @@ class OwnPool(MadeAnew):
             )
         check_encoding(response)
         return response
+
+    def proxy_to(self, url: str, options: CallOptions) -> str | None:
+        """The proxy by which a request to a URL goes, or None."""
+        return select_proxy(url, options.settings_for(url).proxies)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

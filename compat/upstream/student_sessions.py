@@ -11,7 +11,7 @@ import msgspec
 
 from compat.errors import ConfigurationError, LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
-from compat.settings_checks import checked_key, checked_token
+from compat.settings_checks import checked_key, checked_token, nearest
 from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.base import (
     AskedPage,
@@ -140,7 +140,7 @@ def _plain_text_of_one(reply: Reply) -> bytes:
 def _refused(reply: Reply) -> LegacyError:
     """The error that another status than success stands for."""
     if reply.status in (401, 403):
-        return NotAuthorized()
+        return NotAuthorized(hint=reply.hint)
     return refused_parameters(reply) if reply.status == 422 else unexpected(reply)
 
 
@@ -187,6 +187,10 @@ class StudentSessions(Upstream):
 
     def __repr__(self) -> str:
         return f"StudentSessions({self.base_url!r}, scope={self.scope!r})"
+
+    @property
+    def signed_with(self) -> tuple[str, ...]:
+        return "api_token", "secret_key"
 
     @property
     def account(self) -> Caller:
@@ -342,5 +346,7 @@ def _checked_pushdown(pushdown: Iterable[str]) -> frozenset[Capability]:
     chosen = tuple(pushdown) if not isinstance(pushdown, str) else (pushdown,)
     for name in chosen:
         if name not in _PUSHABLE:
-            raise ConfigurationError(f"pushdown: {name!r} is none of {', '.join(_PUSHABLE)}")
+            near = nearest(str(name), _PUSHABLE)
+            told = f"; the nearest is {near}" if near else ""
+            raise ConfigurationError(f"pushdown: {name!r} is none of {', '.join(_PUSHABLE)}{told}")
     return frozenset(name for name in get_args(Capability) if name in chosen)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from compat.upstream.retries import (
     RetryPolicy,
     TryAgain,
     throttled,
+    too_slow,
 )
 from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool
 from compat.upstream.strict_responses import Attempt, FramingError
@@ -44,12 +45,17 @@ class Unreadable(UpstreamError):
 
 @dataclass(frozen=True)
 class Reply:
-    """An upstream's answer, read to its end."""
+    """An upstream's answer, read to its end.
+
+    Attributes:
+        hint: where it refused a request that is signed with the time, that the clocks differ; else empty.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     limits: AnswerLimits = USUAL_LIMITS
+    hint: str = ""
 
 
 class Transport:
@@ -185,10 +191,18 @@ class Transport:
         limits = self._limits
         attempt = Attempt(limits.within(deadline), limits, fresh=request.method != "GET")
         try:
-            return self._send(request, options, attempt, room)
-        except _DiedWhileIdle:
-            # Signed anew: the upstream may have seen the nonce.
-            return self._send(build(), options, Attempt(limits.within(deadline), limits, fresh=True), room)
+            try:
+                reply = self._send(request, options, attempt, room)
+            except _DiedWhileIdle:
+                # Signed anew: the upstream may have seen the nonce.
+                reply = self._send(build(), options, Attempt(limits.within(deadline), limits, fresh=True), room)
+            return reply if reply.status not in (401, 403) else replace(reply, hint=_clock_hint(request, reply))
+        except UpstreamTimeout as error:
+            # Imported here, as below: most calls never fail.
+            from compat.upstream.failures import place_of
+
+            called = f"The {self._name} upstream at {place_of(request.url)}"
+            raise too_slow(error.limit, called) if error.limit else error from None
 
     def _send(self, request: Outgoing, options: CallOptions, attempt: Attempt, room: LargeAnswer) -> Reply:
         deadline = attempt.deadline
@@ -201,21 +215,42 @@ class Transport:
             answered = reply.status
             return reply
         except (requests.ConnectTimeout, ConnectTimeoutError) as error:
-            raise TryAgain(_unreachable(self._name, error)) from None
+            raise TryAgain(self._unreachable(error, request, options, attempt, connect)) from None
         except (requests.Timeout, ReadTimeoutError):
-            raise _too_slow(limit, deadline) from None
+            raise too_slow(limit or deadline.name) from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
             # The script's proxy is none, or needs another package: no attempt mends that.
             raise
         except (requests.RequestException, HTTPError) as error:
             if _timed_out(error):
-                raise _too_slow(limit, deadline) from None
+                raise too_slow(limit or deadline.name) from None
+            unreachable = self._unreachable(error, request, options, attempt, connect)
             if attempt.reused and not attempt.received and not attempt.fresh:
-                raise _DiedWhileIdle(_unreachable(self._name, error)) from None
-            raise TryAgain(_unreachable(self._name, error)) from None
+                raise _DiedWhileIdle(unreachable) from None
+            raise TryAgain(unreachable) from None
         finally:
             if options.attempted is not None:
                 options.attempted(answered)
+
+    def _unreachable(
+        self, error: BaseException, request: Outgoing, options: CallOptions, attempt: Attempt, seconds: float
+    ) -> UpstreamUnreachable:
+        cause = _cause(error)
+        for each in cause.args:
+            if isinstance(each, FramingError):
+                return UpstreamUnreachable(
+                    f"The {self._name} upstream's answer is not HTTP/1.1 that can be read: it has {each}."
+                )
+        if isinstance(cause, DecodeError):
+            return UpstreamUnreachable(
+                f"The {self._name} upstream's answer is not encoded as its Content-Encoding says."
+            )
+        from compat.upstream.failures import connection_failure
+
+        proxy = self._sender.proxy_to(request.url, options)
+        failure = connection_failure(error, request.url, proxy, seconds, began=attempt.received > 0)
+        kind = _NothingSent if isinstance(cause, NewConnectionError | ConnectTimeoutError) else UpstreamUnreachable
+        return kind(failure.told(f"{self._name} upstream"), type(cause).__name__)
 
 
 class _NothingSent(UpstreamUnreachable):
@@ -258,8 +293,12 @@ def _body(incoming: Incoming | WholeAnswer, attempt: Attempt, room: LargeAnswer)
     return body
 
 
-def _too_slow(limit: str, deadline: Deadline) -> UpstreamTimeout:
-    return UpstreamTimeout(f"The upstream was too slow: {limit} was reached.") if limit else deadline.passed()
+def _clock_hint(request: Outgoing, reply: Reply) -> str:
+    """That this machine's clock is off, where a request says the time and the answer does too; else nothing."""
+    from compat.upstream.failures import clock_hint
+
+    timed = "timestamp" in (request.params or ()) or b'"timestamp"' in (request.data or b"")
+    return clock_hint(reply.headers.get("Date"), request.url) if timed else ""
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -272,24 +311,13 @@ def _timed_out(error: BaseException) -> bool:
     return type(_cause(error)).__name__ == "ReadTimeoutError"
 
 
-def _unreachable(name: str, error: BaseException) -> UpstreamUnreachable:
-    cause = _cause(error)
-    for each in cause.args:
-        if isinstance(each, FramingError):
-            return UpstreamUnreachable(f"The {name} upstream's answer is not HTTP/1.1 that can be read: it has {each}.")
-    if isinstance(cause, DecodeError):
-        return UpstreamUnreachable(f"The {name} upstream's answer is not encoded as its Content-Encoding says.")
-    kind = _NothingSent if isinstance(cause, NewConnectionError | ConnectTimeoutError) else UpstreamUnreachable
-    return kind(f"The {name} upstream could not be reached: {type(cause).__name__}.", type(cause).__name__)
-
-
 def _raise_for_retry(reply: Reply) -> None:
     if reply.status in (429, 503):
         raise throttled(reply.status, reply.headers.get("Retry-After"))
     if reply.status in (502, 504):
         raise TryAgain(unexpected(reply))
     if reply.status == 403:
-        raise NotAuthorized
+        raise NotAuthorized(hint=reply.hint)
 
 
 def unexpected(reply: Reply) -> UpstreamError:

@@ -162,9 +162,11 @@ def test_the_budget_spans_all_attempts() -> None:
         except requests.ReadTimeout as error:
             # The last attempt began within the budget and was cut off by its end.
             said = str(error)
+        where = server.base_url.removeprefix("http://")
         assert said in (
             "502 The upstream answered with status 502.",
-            "The upstream was too slow: the limit of 0.3 seconds a request was reached.",
+            f"The student sessions upstream at {where} was too slow: the limit of 0.3 seconds a request was reached. "
+            "Raise that limit, or try again later.",
         )
         assert 2 <= len(server.received) <= 7
 
@@ -191,7 +193,11 @@ def test_a_body_that_drips_ends_with_the_budget(chunked: bool) -> None:
             listed(mounted(upstream))
         waited = time.monotonic() - began
         ended.set()
-    assert str(raised.value) == "The upstream was too slow: the limit of 0.4 seconds a request was reached."
+    where = server.base_url.removeprefix("http://")
+    assert str(raised.value) == (
+        f"The student sessions upstream at {where} was too slow: the limit of 0.4 seconds a request was reached. "
+        "Raise that limit, or try again later."
+    )
     # Not a benchmark: the server would drip for eight seconds.
     assert waited < 5
 
@@ -208,7 +214,10 @@ def test_a_walk_has_a_deadline_of_its_own() -> None:
 def test_the_callers_timeout_is_followed_and_named(limit: Any) -> None:
     with Sandbox(students=3, latency=0.3) as sandbox:
         session = mounted(upstream_of(sandbox, "student_sessions"))
-        with pytest.raises(requests.ReadTimeout, match=r"the caller's timeout of 0\.1 seconds was reached\.$"):
+        with pytest.raises(
+            requests.ReadTimeout,
+            match=r"the caller's timeout of 0\.1 seconds was reached\. Raise that limit, or try again later\.$",
+        ):
             session.get(f"{OLD}/api/v3/exams/17/index_students", timeout=limit)
         assert session.get(f"{OLD}/api/v3/exams/17/index_students", timeout=(5, None)).status_code == 200
         assert session.get(f"{OLD}/api/v3/exams/17/index_students", timeout=9).status_code == 200

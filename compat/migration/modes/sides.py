@@ -160,7 +160,7 @@ class LegacyEndpoint:
 
 def _accepted(reply: Reply, values: dict[str, str]) -> Answer:
     if reply.status == 401:
-        raise NotAuthorized
+        raise NotAuthorized(hint=reply.hint)
     if reply.status == 404 and values.get("student_session_id", "").isdecimal():
         raise StudentSessionNotFound(int(values["student_session_id"]))
     if reply.status == 422:
