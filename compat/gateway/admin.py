@@ -8,11 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
@@ -22,6 +21,8 @@ from compat.gateway.live_report import LiveReport, NoReport
 from compat.gateway.metrics import UpstreamSeen
 from compat.gateway.passing import proxy_to
 from compat.gateway.workers import ANSWERING, OK
+from compat.upstream.certificates import certificate_at, renewal_due
+from compat.upstream.failures import address_of, connection_failure
 
 __all__ = ["AdminApplication", "Readiness", "ReadinessCheck", "serving_admin"]
 
@@ -33,15 +34,19 @@ _RECENT = 30.0
 _WAIT = 2.0
 """Seconds to wait for a connection, and for the workers to answer."""
 
-_PORTS = {"http": 80, "https": 443}
-
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether calls should come, and each thing that was checked with ``ok`` or what is wrong with it; no secrets."""
+    """Whether calls should come; nothing in it is secret.
+
+    Attributes:
+        checks: each thing that was checked, with ``ok`` or what is wrong with it.
+        warnings: what is to be seen to, and keeps no call away.
+    """
 
     ready: bool
     checks: Mapping[str, str]
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Pinged(Protocol):
@@ -61,6 +66,8 @@ class ReadinessCheck:
         seen: when calls last heard of it.
         store: where nonces are recorded.
         stopping: set as soon as the gateway is told to stop.
+        served: host and port at which the gateway shows its certificate; None where it serves plain HTTP. Clients may
+            well not look at it, so one that has expired keeps no call away.
     """
 
     asked: Callable[[str, float], Mapping[str, str | None]]
@@ -68,6 +75,7 @@ class ReadinessCheck:
     seen: Callable[[], UpstreamSeen]
     store: _Pinged
     stopping: threading.Event
+    served: tuple[str, int] | None = None
 
     def __call__(self) -> Readiness:
         if self.stopping.is_set():
@@ -79,7 +87,9 @@ class ReadinessCheck:
             "store": self._stored(),
             "upstream": self._reached(),
         }
-        return Readiness(all(each == OK for each in found.values()), found)
+        due = None if self.served is None else renewal_due(certificate_at(*self.served, _WAIT))
+        warnings = {} if due is None else {"certificate": due}
+        return Readiness(all(each == OK for each in found.values()), found, warnings)
 
     def _workers(self) -> str:
         answers = self.asked(ANSWERING, _WAIT)
@@ -102,19 +112,14 @@ class ReadinessCheck:
             return OK
         if seen.failure > since:
             return f"every request of the last {_RECENT:g} seconds failed"
-        host, port = _first_stop(self.upstream)
+        proxy = proxy_to(self.upstream)
+        stop = proxy or self.upstream
         try:
-            socket.create_connection((host, port), timeout=_WAIT).close()
-        except OSError:
-            return f"{host}:{port} takes no connection"
+            socket.create_connection(address_of(stop), timeout=_WAIT).close()
+        except OSError as error:
+            name = "proxy before the upstream" if proxy else "upstream"
+            return connection_failure(error, stop, seconds=_WAIT).told(name)
         return OK
-
-
-def _first_stop(url: str) -> tuple[str, int]:
-    """Where a request to a URL connects to: its host, or the proxy that the environment names for it."""
-    proxy = proxy_to(url)
-    parts = urlsplit(proxy if proxy is None or "://" in proxy else f"http://{proxy}") if proxy else urlsplit(url)
-    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80)
 
 
 _HTML = "text/html; charset=utf-8"
@@ -181,7 +186,8 @@ def _made(page: Callable[[], _Page]) -> _Page:
 
 def _readiness(found: Readiness) -> _Page:
     status = HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return _json(status, {"ready": found.ready, "checks": found.checks})
+    told = {"ready": found.ready, "checks": found.checks}
+    return _json(status, told | ({"warnings": found.warnings} if found.warnings else {}))
 
 
 def _error(status: HTTPStatus, message: str) -> _Page:

@@ -31,8 +31,11 @@ from compat.gateway.openapi import document
 from compat.gateway.settings import GatewaySettings
 from compat.gateway.workers import Workers, WorkerSettings
 from compat.stores import Store, StoreUnavailable, open_store
+from compat.upstream.certificates import certificate_in, renewal_due
 
 __all__ = ["ServerSettings", "serve"]
+
+_log = logging.getLogger("compat.gateway")
 
 _LETTING_GO = 3.0
 """Seconds within which the workers of a gateway that was killed let go of its port."""
@@ -88,6 +91,9 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
     configuration = _configuration(settings)
     gateway = GatewaySettings.of(configuration)
     certificate, key = _tls_files(gateway)
+    due = None if certificate is None else renewal_due(certificate_in(certificate))
+    if due is not None:
+        _log.warning("the certificate in %s: %s", certificate, due)
     with ExitStack() as stack:
         store = stack.enter_context(closing(_store(configuration, gateway)))
         _check(settings, store)
@@ -103,7 +109,10 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
             stopping=stopping,
         )
         metrics = MetricsReader(directory)
-        ready = ReadinessCheck(workers.asked, configuration.upstream.base_url, metrics.upstream_seen, store, stopping)
+        served = None if certificate is None else _reachable(listener)
+        ready = ReadinessCheck(
+            workers.asked, configuration.upstream.base_url, metrics.upstream_seen, store, stopping, served
+        )
         admin = _admin_pages(configuration, ready, metrics)
         admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
         announce(
@@ -225,6 +234,12 @@ def _bind(listener: socket.socket, address: tuple[Any, ...]) -> None:
             time.sleep(0.05)
         else:
             return
+
+
+def _reachable(listener: socket.socket) -> tuple[str, int]:
+    """Host and port by which a listener is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - nothing is bound
 
 
 def _url(scheme: str, host: str, port: int) -> str:

@@ -12,14 +12,17 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 import requests
+import trustme
 from gateways import settings_for, written
 from serving import COMMAND, HEADERS, Gateway, query, serving, starting, until
-from support import program
+from support import RawServer, Received, http, program
 
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 
@@ -353,6 +356,56 @@ def test_it_speaks_tls(config: Path, tmp_path: Path) -> None:
         ):
             assert it.version() == "TLSv1.2"
         assert gateway.stop() == 0
+
+
+def test_a_failed_upstream_is_said_in_words_and_a_clock_that_is_off_in_the_log(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def refuse(number: int, received: Received, connection: socket.socket) -> bytes:
+        theirs = datetime.now(timezone.utc) + timedelta(minutes=7)
+        return http(403, headers={"Date": format_datetime(theirs, usegmt=True)})
+
+    with ExitStack() as running:
+        server = running.enter_context(RawServer(refuse))
+        settings = settings_for(sandbox, store={"url": f"sqlite:///{tmp_path}/spent.db"})
+        settings["upstream"]["base_url"] = server.base_url
+        with serving(written(tmp_path, settings)) as gateway:
+            refused = gateway.listed()
+            running.close()
+            failed = gateway.listed()
+            assert gateway.stop() == 0
+    where = server.base_url.removeprefix("http://")
+    assert (refused.status_code, refused.json()["error"]) == (403, "You are not authorized to access this page.")
+    told = (
+        f"The student sessions upstream at {where} could not be reached: connection refused. "
+        "Look whether it runs there, and whether the port is right."
+    )
+    assert (failed.status_code, failed.json()["error"]) == (502, told)
+    assert [each["failure"] for each in gateway.entries() if each["event"] == "call"] == [
+        f"The clock of this machine is 7 minutes behind by that of {where}, and calls are signed with the time: set it "
+        "right.",
+        told,
+    ]
+
+
+@pytest.mark.parametrize(("days", "said"), [(9, "it ends on {day}, in 9 days"), (-2, "it has expired on {day}")])
+def test_a_certificate_that_ends_is_said_at_start_and_to_operators(
+    config: Path, tmp_path: Path, days: int, said: str
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    ends = datetime.now(timezone.utc) + timedelta(days=days, hours=1)
+    leaf = trustme.CA().issue_cert("127.0.0.1", not_before=ends - timedelta(days=30), not_after=ends)
+    leaf.cert_chain_pems[0].write_to_path(str(certificate))
+    leaf.private_key_pem.write_to_path(str(key))
+    told = said.format(day=f"{ends:%Y-%m-%d}") + ": have it renewed"
+    with serving(config, "--tls-certificate", str(certificate), "--tls-key", str(key)) as gateway:
+        found = gateway.ready()
+        # Clients may well not look at it: calls still come.
+        assert found["ready"] is True
+        assert found["warnings"] == {"certificate": told}
+        assert gateway.stop() == 0
+    messages = [each["message"] for each in gateway.entries() if each["event"] == "message"]
+    assert f"the certificate in {certificate}: {told}" in messages
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
