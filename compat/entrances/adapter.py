@@ -45,24 +45,29 @@ class ExamStudentsAdapter(BaseAdapter):
     Mount it with :func:`mount`, which also keeps the adapters that were there.
 
     Args:
-        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``.
+        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``; None to take that of a
+            configuration.
         upstream: an upstream or a configuration.
         previous: URL prefix to adapter, for what goes on untouched; None for a plain ``HTTPAdapter``.
         verifier: checks the signatures of the old calls; without one they are not looked at.
 
     Raises:
-        ConfigurationError: the base URL cannot be used.
+        ConfigurationError: the base URL cannot be used, or nothing says which it is.
     """
 
     def __init__(
         self,
-        legacy_base_url: str,
+        legacy_base_url: str | None,
         upstream: Upstream | Configuration,
         *,
         previous: Mapping[str, BaseAdapter] | None = None,
         verifier: Verifier | None = None,
     ) -> None:
         super().__init__()
+        if legacy_base_url is None and isinstance(upstream, Configuration):
+            legacy_base_url = upstream.legacy_base_url
+        if legacy_base_url is None:
+            raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
         self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
         parts = urlsplit(_as_sent(self.legacy_base_url))
         self._origin, self._base_path = _origin_of(parts), parts.path.rstrip("/")
@@ -272,7 +277,7 @@ class ExamStudentsAdapter(BaseAdapter):
 
 def mount(
     session: requests.Session,
-    legacy_base_url: str,
+    legacy_base_url: str | None,
     upstream: Upstream | Configuration,
     *,
     verifier: Verifier | None = None,
@@ -281,7 +286,8 @@ def mount(
 
     Args:
         session: the script's session; its other calls stay as they are.
-        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``.
+        legacy_base_url: the old endpoint's base, such as ``https://acme.proctorexam.com``; None to take that of a
+            configuration, which may itself say None.
         upstream: an upstream or a configuration.
         verifier: checks the signatures of the old calls; without one they are not looked at.
 
@@ -289,7 +295,7 @@ def mount(
         the adapter, mounted.
 
     Raises:
-        ConfigurationError: the base URL cannot be used.
+        ConfigurationError: the base URL cannot be used, or nothing says which it is; the text names the key.
     """
     adapter = ExamStudentsAdapter(legacy_base_url, upstream, previous=session.adapters, verifier=verifier)
     adapter._follows_session = True

@@ -15,7 +15,6 @@ from requests.adapters import BaseAdapter
 import exam_compat_libraries
 from compat.config.settings import Configuration, thread_origins_of
 from compat.entrances.adapter import ExamStudentsAdapter
-from compat.errors import ConfigurationError
 from compat.processes import ForkLock
 from compat.upstream.base import Upstream
 from compat.upstream.connections import leave_in_children
@@ -51,10 +50,6 @@ def install(
     """
     global _installed, _awaited
     given = _configured() if upstream is None else upstream
-    if legacy_base_url is None and isinstance(given, Configuration):
-        legacy_base_url = given.legacy_base_url
-    if legacy_base_url is None:
-        raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
     adapter = ExamStudentsAdapter(legacy_base_url, given)
     with _lock:
         _installed, _awaited = adapter, None
