@@ -1,4 +1,4 @@
-"""Start-up code: an old script is answered by the shim without an edit, where ``EXAM_COMPAT`` asks for it.
+"""What runs before the package: the start-up code of a script that the shim answers, and of the command itself.
 
 ``exam-students-compat.pth`` in site-packages imports this module while Python starts, before the script and beside the
 user's own ``sitecustomize``, and only where that variable is set. It lies beside the package and not in it: importing
@@ -14,7 +14,23 @@ import sys
 import exam_compat_libraries
 import exam_compat_uncaught
 
-__all__ = ["DIRECTORY_VARIABLE", "RUN_VARIABLE", "SWITCH", "UNCAUGHT", "begin", "caught", "say", "switched_on"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
+    from types import FrameType
+    from typing import NoReturn
+
+__all__ = [
+    "DIRECTORY_VARIABLE",
+    "RUN_VARIABLE",
+    "SWITCH",
+    "UNCAUGHT",
+    "begin",
+    "caught",
+    "command",
+    "leave",
+    "say",
+    "switched_on",
+]
 
 SWITCH = "EXAM_COMPAT"
 RUN_VARIABLE = "EXAM_COMPAT_RUN"
@@ -60,6 +76,30 @@ def caught() -> None:
     if _still_uncaught is not None:
         path, _still_uncaught = _still_uncaught, None
         _remove(path)
+
+
+def command() -> NoReturn:
+    """The command ``exam-compat``; Ctrl-C while it is being imported leaves one line, and no traceback.
+
+    An interrupt that is raised within an import may end up as another error, or be lost: there is nothing to clean up
+    yet, so the process ends at once. :mod:`compat.cli.program` puts Python's own way back once a command is loaded.
+    """
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)
+    from compat.cli import main
+
+    main()
+
+
+def leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process where it is, as one that was interrupted."""
+    try:
+        # Over the ^C of a terminal, as the command says it later.
+        os.write(2, b"\rInterrupted.\n" if os.isatty(2) else b"Interrupted.\n")
+    finally:
+        os._exit(130)
 
 
 def begin() -> None:

@@ -11,6 +11,7 @@ from support import listed, mounted
 
 import compat
 from compat.config.file import find_config, load_config, read_config
+from compat.regression.comparing.known import load_known
 from compat.testing.sandbox import Sandbox
 
 APPLICATION = "5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11"
@@ -246,13 +247,24 @@ def test_a_rosters_path_is_relative_to_the_file(tmp_path: Path, monkeypatch: pyt
 
 def test_finding_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(compat.ConfigurationError, match=r"^no configuration: exam-compat\.toml in .* is no file"):
+    with pytest.raises(compat.ConfigurationError) as raised:
         find_config()
+    assert str(raised.value) == (
+        f"no configuration: no exam-compat.toml in {tmp_path}; go to its folder, or name one by --config or "
+        "EXAM_COMPAT_CONFIG"
+    )
     (tmp_path / "exam-compat.toml").write_text(WHOLE)
     assert find_config() == Path("exam-compat.toml")
     monkeypatch.setenv("EXAM_COMPAT_CONFIG", str(tmp_path / "other.toml"))
-    with pytest.raises(compat.ConfigurationError, match=r"EXAM_COMPAT_CONFIG names .*other\.toml is no file"):
+    with pytest.raises(compat.ConfigurationError) as raised:
         load_config()
+    assert str(raised.value) == (
+        f"no configuration: EXAM_COMPAT_CONFIG names {tmp_path / 'other.toml'}, which is no file; correct the name, "
+        "or leave it out to use exam-compat.toml where you are"
+    )
+    with pytest.raises(compat.ConfigurationError) as named:
+        load_config(tmp_path / "other.toml")
+    assert str(named.value) == f"{tmp_path / 'other.toml'}: no such file or directory"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -331,3 +343,18 @@ def test_what_cannot_be_asked_of_checks_is_named(table: dict[str, Any], message:
     with pytest.raises(compat.ConfigurationError) as raised:
         read_config({"upstream": STUDENT_SESSIONS, "regression": table})
     assert str(raised.value) == message
+
+
+def test_a_file_that_is_not_there_is_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "exam-compat.toml"
+    path.write_text(
+        '[upstream]\nkind = "paginated_sessions"\nbase_url = "http://h"\npath = "/u/{user_id}/s"\nbearer_token = "x"\n'
+        'roster = "people.csv"\n'
+    )
+    with pytest.raises(compat.ConfigurationError) as raised:
+        load_config(path)
+    roster = tmp_path / "people.csv"
+    assert str(raised.value) == f"{path}: [upstream] roster {roster}: no such file or directory"
+    with pytest.raises(compat.ConfigurationError) as known:
+        load_known(tmp_path / "known.toml")
+    assert str(known.value) == f"{tmp_path / 'known.toml'}: no such file or directory"

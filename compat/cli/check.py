@@ -19,7 +19,7 @@ import click
 import msgspec
 
 from compat.cli.check_report import tell, write_reports
-from compat.cli.console import config_option, configuration_if_any, counting, note, say
+from compat.cli.console import ExistingPath, NewFile, config_option, configuration_if_any, counting, note, say
 from compat.cli.counted import counted_in
 from compat.cli.program import require_extra
 from compat.cli.scan import found_below
@@ -46,7 +46,7 @@ __all__ = [
 STATUSES = {"ready": 0, "not ready": 1, "not enough evidence": 3}
 """The exit status of each verdict; 2 is that of wrong usage."""
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+_FILE = ExistingPath(folder=False)
 _AGE = re.compile(r"(\d{1,6})([dh])", re.ASCII)
 
 
@@ -59,7 +59,7 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 
 
 @click.command(short_help="Compare what both endpoints answered, and say how sure one can be.")
-@click.argument("recordings", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("recordings", nargs=-1, type=ExistingPath())
 @click.option("--live", is_flag=True, help="What shadow and canary have recorded so far.")
 @click.option("--known", type=_FILE, help="A file of known differences, each with its reason and its end.")
 @click.option("--max-age", callback=_age, metavar="AGE", help="Refuse older recordings: 30d, 12h.")
@@ -73,13 +73,11 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option("--key-file", type=_FILE, help="The key of the recordings' pseudonyms.")
 @click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Files that are checked at once.")
 @click.option("--callers", is_flag=True, help="A score for each caller that is left, by the inventory.")
-@click.option(
-    "--scripts", multiple=True, type=click.Path(path_type=Path), help="Where their scripts are; may be given again."
-)
+@click.option("--scripts", multiple=True, type=ExistingPath(), help="Where their scripts are; may be given again.")
 @click.option("--more", is_flag=True, help="Every route, caller, field and difference.")
-@click.option("--html", type=_FILE, help="Write a page that stands by itself.")
-@click.option("--markdown", type=_FILE, help="Write a report for a pull request or a ticket.")
-@click.option("--junit", type=_FILE, help="Write JUnit's XML, which CI systems show.")
+@click.option("--html", type=NewFile(), help="Write a page that stands by itself.")
+@click.option("--markdown", type=NewFile(), help="Write a report for a pull request or a ticket.")
+@click.option("--junit", type=NewFile(), help="Write JUnit's XML, which CI systems show.")
 @click.option("--json", "as_json", is_flag=True, help="The verdict and all counts, for programs.")
 @config_option
 def check(**options: Any) -> int:

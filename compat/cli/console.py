@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from compat.config.settings import Configuration
 
 __all__ = [
+    "ExistingPath",
+    "NewFile",
     "address_options",
     "cell",
     "complain",
@@ -146,6 +148,55 @@ def _escaped(char: str) -> str:
     return _BARE_ESCAPES.get(char) or json.dumps(char)[1:-1]
 
 
+class ExistingPath(click.Path):
+    """A path that has to be there already; one line says so where it is not.
+
+    Args:
+        folder: whether it may be a folder.
+        dash: whether ``-`` stands for the standard input; the value is a text then.
+    """
+
+    def __init__(self, *, folder: bool = True, dash: bool = False) -> None:
+        super().__init__(dir_okay=folder, allow_dash=dash, path_type=str if dash else Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; ConfigurationError where there is nothing, or a folder that it may not be."""
+        if value == "-" and self.allow_dash:
+            return value
+        path = Path(value)
+        if not path.exists():
+            raise _misused(path, f"no such {'file or folder' if self.dir_okay else 'file'}{_where(path)}")
+        if path.is_dir() and not self.dir_okay:
+            raise _misused(path, "a folder, and a file is needed")
+        return super().convert(value, param, ctx)
+
+
+class NewFile(click.Path):
+    """A file that is written, in a folder that has to be there already; one line says so where it is not."""
+
+    def __init__(self, *, dash: bool = False) -> None:
+        super().__init__(dir_okay=False, allow_dash=dash, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; ConfigurationError where it is a folder, or lies in one that is not there."""
+        path = Path(value)
+        if path.is_dir():
+            raise _misused(path, "a folder, and a file is to be written")
+        if not path.parent.is_dir():
+            raise _misused(path, f"no folder {path.parent}{_where(path)} to write it in")
+        return super().convert(value, param, ctx)
+
+
+def _where(path: Path) -> str:
+    return "" if path.is_absolute() else f" in {Path.cwd()}"
+
+
+def _misused(path: Path, told: str) -> Exception:
+    from compat.errors import ConfigurationError
+
+    return ConfigurationError(f"{path}: {told}")
+
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KEY = "compat.cli.config"
 
@@ -179,9 +230,23 @@ def address_options(what_for: str, port: int, prefix: str = "") -> Callable[[_Co
     return add
 
 
-def named_config(context: click.Context | None = None) -> Path | None:
-    """The file that ``--config`` named in a context, else in the current one; None where it was not given."""
-    return (context or click.get_current_context()).meta.get(_KEY)
+def named_config(context: click.Context | None = None, *, there: bool = True) -> Path | None:
+    """The file that ``--config`` named in a context, else in the current one; None where it was not given.
+
+    Args:
+        context: of a command line that is not run but completed.
+        there: refuse one that is not there, where it is run.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    named: Path | None = (context or click.get_current_context()).meta.get(_KEY)
+    if there and context is None and named is not None and not named.is_file():
+        from compat.config.file import nothing_at
+        from compat.errors import ConfigurationError
+
+        raise ConfigurationError(f"no configuration: {nothing_at(named, '--config')}")
+    return named
 
 
 def configuration() -> Configuration:

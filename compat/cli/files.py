@@ -43,7 +43,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             with _replacing(target) as file:
                 yield file
     except OSError as error:
-        if error.filename is None:
+        # The name beside it is none that anybody gave.
+        if error.filename is None or _UNFINISHED.fullmatch(os.path.basename(str(error.filename))):
             error.filename = str(path)
         raise
 

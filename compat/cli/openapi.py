@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from compat.cli.console import config_option, configuration, note, say
+from compat.cli.console import NewFile, config_option, configuration, note, say
 from compat.cli.files import whole_file
 
 __all__ = ["openapi"]
 
 
 @click.command(short_help="Write the OpenAPI document of the old interface.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it to a file.")
+@click.option("--output", type=NewFile(), metavar="FILE", help="Write it to a file.")
 @config_option
 def openapi(output: Path | None) -> None:
     """Write the old interface as an OpenAPI 3.1 document, in JSON.

@@ -6,6 +6,7 @@ import errno
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,9 +15,12 @@ from typing import Any, NoReturn
 
 import click
 
+import exam_compat_startup
 from compat._version import __version__
-from compat.cli.console import complain, config_option
-from compat.errors import CompatError, ConfigurationError, InvalidParameter
+from compat.cli.console import complain, config_option, note
+from compat.errors import CompatError, ConfigurationError, InvalidParameter, LegacyError
+from compat.settings_checks import nearest
+from compat.upstream.retries import RETRY_NOTICE
 
 __all__ = [
     "program",
@@ -25,7 +29,8 @@ __all__ = [
 
 COMMANDS = (
     *("demo", "get", "fields", "translate", "sandbox", "scan", "migrate"),
-    *("run", "serve", "mode", "callers", "brownouts", "due", "openapi", "record", "check", "doctor", "completion"),
+    *("run", "serve", "mode", "callers", "brownouts", "due", "openapi", "record", "check", "doctor", "config"),
+    "completion",
 )
 """In the order in which a newcomer meets them; each is a module of that name, and a command in it."""
 
@@ -56,11 +61,25 @@ class _Program(click.Group):
         if cmd_name not in COMMANDS:
             return None
         found: click.Command = getattr(importlib.import_module(f"compat.cli.{cmd_name}"), cmd_name)
+        if signal.getsignal(signal.SIGINT) is exam_compat_startup.leave:
+            # From here on there may be something to clean up.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names; a mistyped one is told the nearest."""
+        name = str(args[0])
+        near = nearest(name, COMMANDS)
+        if near is not None and name not in COMMANDS and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {name!r}. Did you mean {near!r}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run, report and end with the exit status."""
         options["standalone_mode"] = False
+        RETRY_NOTICE.listen(_tell_retry if sys.stderr.isatty() else None)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # A terminal that cannot show a name still shows the rest.
@@ -116,6 +135,11 @@ def _say_interrupted() -> None:
     with suppress(OSError):
         # Over the ^C of a terminal.
         sys.stderr.write("\rInterrupted.\n" if sys.stderr.isatty() else "Interrupted.\n")
+
+
+def _tell_retry(error: LegacyError, seconds: float) -> None:
+    """Tell whoever waits at a terminal why it takes so long."""
+    note(f"{error.message} It is tried again, for {seconds:.0f} more seconds at most.")
 
 
 def _failed_writing(error: OSError) -> int:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import click
 
 from compat.cli.completion import offering_callers, offering_exams
-from compat.cli.console import config_option, configuration, counting, note, say
+from compat.cli.console import ExistingPath, NewFile, config_option, configuration, counting, note, say
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.query import STATUSES
@@ -31,6 +31,7 @@ from compat.regression.recordings.format import SecretFound
 from compat.regression.recordings.har import HarCalls
 from compat.regression.recordings.har_entry import SeenCall, base_of
 from compat.regression.recordings.pseudonyms import key_of
+from compat.regression.recordings.reader import SUFFIX
 from compat.regression.recordings.traffic import Accounts
 from compat.regression.recordings.writer import Recorder
 from compat.text.json import several
@@ -39,7 +40,6 @@ __all__ = ["record"]
 
 _NOT_WRITTEN = "a secret in what would have been written"
 _MOST_HOSTS = 5
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(short_help="Record old calls and answers, for checks, without anybody's data.")
@@ -51,7 +51,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--sort", metavar="JSON", help="In that order, as the old parameter has it.")
 @click.option("--limit", metavar="N", help="Students a page.")
 @click.option("--queries", type=click.File(encoding="utf-8"), help="Calls, one a line; - for the standard input.")
-@click.option("--har", type=_FILE, help="What a browser or proxy saw, instead of asking.")
+@click.option("--har", type=ExistingPath(folder=False), help="What a browser or proxy saw, instead of asking.")
 @click.option(
     "--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True, help="Which endpoint to ask."
 )
@@ -70,7 +70,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="URL",
     help="Where the calls of --har went; may be given again.  [default: base_url of [legacy]]",
 )
-@click.option("--key-file", type=_FILE, help="The key of the pseudonyms; made where it is not there.")
+@click.option("--key-file", type=NewFile(), help="The key of the pseudonyms; made where it is not there.")
 @click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that must not get in, in any form.")
 @config_option
 def record(**options: Any) -> int:
@@ -117,6 +117,7 @@ class _Options:
 
 
 def _record(options: _Options) -> int:
+    _check_output(options.output)
     given = configuration()
     calls = _calls(options)
     if (options.har is not None) == bool(calls):
@@ -141,6 +142,16 @@ def _record(options: _Options) -> int:
     say(f"Recorded {several(kept, 'call')} in {recorder.path}; pseudonyms by the key {recorder.key_id}.")
     source.tell()
     return 0 if kept and not left_out else 1
+
+
+def _check_output(output: Path | None) -> None:
+    """Refuse what looks like a file of another kind, and would become a folder of that name."""
+    if output is None or output.is_dir() or output.name.endswith(SUFFIX) or not output.suffix[1:2].isalpha():
+        return
+    raise ConfigurationError(
+        f"{output}: a recording is a file that ends with {SUFFIX}, or a folder: write "
+        f"{output.with_name(output.name.partition('.')[0] + SUFFIX)}, or a name without an ending"
+    )
 
 
 def _calls(options: _Options) -> list[LegacyCall]:

@@ -18,6 +18,8 @@ import click
 import exam_compat_startup
 from compat.cli.completion import offering_files
 from compat.cli.console import config_option, named_config
+from compat.config.file import CONFIG_VARIABLE, OPTION_VARIABLE
+from compat.errors import ConfigurationError
 
 __all__ = ["STARTUP_NAME", "run", "startup_file"]
 
@@ -62,9 +64,12 @@ def run(module: bool, script: str, arguments: tuple[str, ...]) -> NoReturn:
     """
     environment = os.environ
     environment[exam_compat_startup.SWITCH] = "1"
-    named = named_config()
+    if not module and script != "-" and not os.path.exists(script):
+        raise ConfigurationError(f"{script}: no such script in {os.getcwd()}")
+    # The script runs without one too, and what is missing is said then.
+    named = named_config(there=False)
     if named is not None:
-        environment["EXAM_COMPAT_CONFIG"] = str(named.absolute())
+        environment[CONFIG_VARIABLE] = environment[OPTION_VARIABLE] = str(named.absolute())
     if startup_file() is None:
         exam_compat_startup.say(
             "the start-up file is not where this Python reads it, so calls go out as they were; "

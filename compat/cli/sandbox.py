@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from compat.cli.console import address_options, say
+from compat.cli.console import NewFile, address_options, say
 from compat.cli.files import whole_file
 from compat.cli.program import INTERRUPTED
 from compat.cli.tables import Column, show_table
@@ -71,7 +71,7 @@ def _read_url(context: click.Context, parameter: click.Parameter, value: str | N
 @click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], show_default=True, help="Of the configuration.")
 @click.option("--fan-out", is_flag=True, help="Paginated sessions are read user by user, from a roster.")
 @click.option("--legacy-url", metavar="URL", callback=_read_url, help="The address that your scripts call.")
-@click.option("--write-config", type=click.Path(path_type=Path, dir_okay=False), help="Write the configuration.")
+@click.option("--write-config", type=NewFile(), help="Write the configuration.")
 @click.option("--background", is_flag=True, help="Return as soon as it serves; not on Windows.")
 def sandbox(
     kind: str, fan_out: bool, legacy_url: str | None, write_config: Path | None, background: bool, **options: Any

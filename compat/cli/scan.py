@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from compat.cli.console import config_option, configuration, counting, named_config, note, plain, say
+from compat.cli.console import (
+    ExistingPath,
+    NewFile,
+    config_option,
+    configuration,
+    counting,
+    named_config,
+    note,
+    plain,
+    say,
+)
 from compat.cli.counted import counted_in, day_of
 from compat.cli.files import whole_file
 from compat.cli.program import require_extra
 from compat.cli.tables import show_lines
 from compat.errors import ConfigurationError
+from compat.settings_checks import reason_of
 from compat.text.json import several
 
 if TYPE_CHECKING:
@@ -29,23 +40,20 @@ _GRADES = ("certain", "likely", "mention")
 _STYLES = {"certain": "red", "likely": "yellow"}
 _NONE, _FOUND = 0, 1
 
-paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+paths_argument = click.argument("paths", nargs=-1, required=True, type=ExistingPath())
 exclude_option = click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="Leave these files out, as a .gitignore would; repeatable."
 )
 
 
-_existing = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-
-
 @click.command(short_help="Find uses of the old interface in files.")
-@_existing
+@paths_argument
 @exclude_option
 @click.option("--json", "form", flag_value="json", help="As a JSON object.")
 @click.option("--sarif", "form", flag_value="sarif", help="As SARIF 2.1.0, for code hosts and editors.")
 @click.option("--fail-on", "least", type=click.Choice(_GRADES), default="likely", show_default=True,
               help="The lowest grade that makes the exit status 1.")  # fmt: skip
-@click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+@click.option("--baseline", type=NewFile(), metavar="FILE",
               help="Let the finds pass that this file has.")  # fmt: skip
 @click.option("--seen", is_flag=True, help="Name the lines too that were counted as calling and are not found.")
 @click.option("--write-baseline", is_flag=True, help="Write all that is found to the file of --baseline.")
@@ -154,7 +162,7 @@ def _baseline(file: Path | None, *, write: bool) -> Baseline | None:
     try:
         return Baseline.read(file)
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"The baseline {file} cannot be used: {error}.") from None
+        raise click.UsageError(f"The baseline {file} cannot be used: {reason_of(error)}.") from None
 
 
 def _write(kept: Baseline, uses: Sequence[Find], paths: Sequence[Path]) -> int:

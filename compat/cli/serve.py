@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from compat.cli.console import address_options, config_option, named_config, say
+from compat.cli.console import ExistingPath, address_options, config_option, named_config, say
 from compat.cli.program import require_extra
 from compat.config.file import find_config
 
 __all__ = ["serve"]
 
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_FILE = ExistingPath(folder=False)
 
 
 @click.command(short_help="Answer old calls over HTTP, for callers in any language.")

@@ -13,6 +13,8 @@ from typing import BinaryIO
 import click
 
 from compat.cli.console import (
+    ExistingPath,
+    NewFile,
     config_option,
     configuration,
     configuration_if_any,
@@ -45,16 +47,14 @@ def _read_exams(context: click.Context, parameter: click.Parameter, values: tupl
 
 
 @click.command(short_help="Translate files of records, old to new and back.")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.argument("files", nargs=-1, required=True, type=ExistingPath(folder=False, dash=True))
 @click.option("--to", "target", required=True, type=click.Choice(("sessions", "legacy")), help="What to make.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=_STANDARD, help="Instead of -.")
+@click.option("--output", type=NewFile(dash=True), default=_STANDARD, help="Instead of -.")
 @click.option(
     "--format", "form", type=click.Choice(("ndjson", "json")), default="ndjson", help="A line each, or an array."
 )
 @click.option("--input-format", type=click.Choice(FORMATS), default="auto", help="Default: by name and content.")
-@click.option(
-    "--refused", "refused_file", type=click.Path(path_type=Path, dir_okay=False), help="Keep them, as NDJSON."
-)
+@click.option("--refused", "refused_file", type=NewFile(), help="Keep them, as NDJSON.")
 @click.option(
     "--exam", "exams", metavar="ID=APPLICATION", multiple=True, callback=_read_exams, help="Instead of [exams]."
 )

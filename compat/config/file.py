@@ -16,7 +16,7 @@ from compat.config.schemas import checked_table, checked_upstream
 from compat.config.settings import CallerSettings, Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
-from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url
+from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, reason_of
 from compat.upstream import Upstream
 from compat.upstream.base import LegacySettings
 
@@ -27,19 +27,25 @@ else:
 
 __all__ = [
     "CONFIG_NAME",
+    "CONFIG_VARIABLE",
+    "OPTION_VARIABLE",
     "RECORDING_KEY_NAME",
     "config_of_file",
     "configured_kind",
     "content_of",
     "find_config",
     "load_config",
+    "nothing_at",
+    "nothing_in",
     "read_config",
     "time_zone",
 ]
 
 CONFIG_NAME = "exam-compat.toml"
 RECORDING_KEY_NAME = "exam-compat-recording.key"
-_CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
+OPTION_VARIABLE = "EXAM_COMPAT_CONFIG_OPTION"
+"""What ``exam-compat run --config`` sets beside it, so that a message names what its user wrote."""
 _SECRET = frozenset(("api_token", "bearer_token", "client_secret", "key", "secret_key"))
 
 
@@ -49,12 +55,28 @@ def find_config() -> Path:
     Raises:
         ConfigurationError: there is none.
     """
-    named = os.environ.get(_CONFIG_VARIABLE)
+    named = os.environ.get(CONFIG_VARIABLE)
     path = Path(named or CONFIG_NAME)
     if not path.is_file():
-        where = f"{_CONFIG_VARIABLE} names {path}" if named else f"{path} in {Path.cwd()}"
-        raise ConfigurationError(f"no configuration: {where} is no file: name one by --config or {_CONFIG_VARIABLE}")
+        raise ConfigurationError(f"no configuration: {nothing_at(path) if named else nothing_in(Path.cwd())}")
     return path
+
+
+def nothing_at(path: Path, by: str | None = None) -> str:
+    """That a named configuration is not there, and what to do.
+
+    Args:
+        path: where it was said to be.
+        by: what named it; None for the environment, in which ``exam-compat run`` may have put it.
+    """
+    by = by or ("--config" if os.environ.get(OPTION_VARIABLE) == str(path) else CONFIG_VARIABLE)
+    what = "a folder and no file" if path.is_dir() else "no file"
+    return f"{by} names {path}, which is {what}; correct the name, or leave it out to use {CONFIG_NAME} where you are"
+
+
+def nothing_in(folder: Path) -> str:
+    """That nobody named a configuration and that there is none to find, and what to do."""
+    return f"no {CONFIG_NAME} in {folder}; go to its folder, or name one by --config or {CONFIG_VARIABLE}"
 
 
 def load_config(path: str | Path | None = None) -> Configuration:
@@ -117,7 +139,7 @@ def content_of(path: Path, read: Callable[[], str]) -> dict[str, Any]:
     try:
         content: dict[str, Any] = tomllib.loads(read())
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+        raise ConfigurationError(f"{path}: {reason_of(error)}") from None
     return content
 
 

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from compat.errors import ConfigurationError
+from compat.settings_checks import nearest
 from compat.upstream.kinds import KINDS, SHARED, Kind, SettingType
 
 __all__ = ["checked", "checked_table", "checked_upstream"]
 
 Make = Callable[..., fields.Field[Any]]
+_Rule = validate.Validator | Callable[[str], None]
 
 
-def _of(kind: Make, *arguments: Any, rule: validate.Validator | None = None, **more: Any) -> Make:
+def _of(kind: Make, *arguments: Any, rule: _Rule | None = None, **more: Any) -> Make:
     """What makes a field; each key needs one of its own."""
     return partial(kind, *arguments, **more) if rule is None else partial(kind, *arguments, validate=rule, **more)
 
 
+def _known(words: Iterable[str], legal: Callable[[str], object], error: str) -> _Rule:
+    """Lets pass what is legal; the error names the nearest word where one is like it."""
+
+    def check(text: str) -> None:
+        if not legal(text):
+            near = nearest(text, words)
+            raise ValidationError(f"{error} The nearest is {near}." if near else error)
+
+    return check
+
+
 def _one_of(*words: str) -> Make:
-    return _of(fields.String, rule=validate.OneOf(words, error=f"Must be {' or '.join(words)}."))
+    return _of(fields.String, rule=_known(words, words.__contains__, f"Must be {' or '.join(words)}."))
 
 
 def _each(make: Make) -> Make:
@@ -45,9 +58,10 @@ _rate = _of(
 )
 _mode = _of(
     fields.String,
-    rule=validate.Regexp(
-        r"\A(legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2}))\Z",
-        error="Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
+    rule=_known(
+        ("legacy", "shadow", "new", "new+fallback", "canary:25"),
+        re.compile(r"legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2})").fullmatch,
+        "Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
     ),
 )
 _exam = fields.String(validate=validate.Regexp(r"\A[0-9]+\Z", error="Must be an exam id, which is digits."))
@@ -200,8 +214,7 @@ def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:
 
 
 def _unknown(name: str, schema: Schema) -> str:
-    near = difflib.get_close_matches(name, schema.fields, n=1, cutoff=0.0)
-    return f"no such key; the nearest known one is {near[0]}"
+    return f"no such key; the nearest known one is {nearest(name, schema.fields, near=0.0)}"
 
 
 def _first(messages: Any) -> tuple[str, str]:

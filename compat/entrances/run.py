@@ -30,7 +30,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from compat.call_site import note_thread_origins
-from compat.config.file import CONFIG_NAME, config_of_file, content_of
+from compat.config.file import CONFIG_NAME, CONFIG_VARIABLE, config_of_file, content_of, nothing_at, nothing_in
 from compat.config.settings import Configuration
 from compat.core.call import Shim
 from compat.deprecation import notices
@@ -79,8 +79,6 @@ def begin(say: Callable[[str], object], caught: Callable[[], object], ended: Cal
 def _configured() -> ExamStudentsAdapter | None:
     try:
         configuration = startup_configuration()
-        if configuration.legacy_base_url is None:
-            raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
         return ForgivingAdapter(configuration.legacy_base_url, configuration)
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
         if notices.ended is not None:
@@ -323,7 +321,6 @@ def _read_only(descriptor: int) -> bool:
     return bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
 
 
-_CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
 _DIRECTORY_VARIABLE = "EXAM_COMPAT_DIRECTORY"
 _READ_LATER = ("key_file", "known")
 
@@ -351,7 +348,7 @@ def startup_configuration() -> Configuration:
 
 
 def _path() -> Path:
-    named = os.environ.get(_CONFIG_VARIABLE)
+    named = os.environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
     found = Path(os.environ.get(_DIRECTORY_VARIABLE) or Path.cwd(), CONFIG_NAME)
@@ -362,10 +359,9 @@ def _path() -> Path:
         reason = "on Windows nothing tells who could have written it"
     if reason is None or not os.path.lexists(found):
         return found
-    raise ConfigurationError(f"{found} was left alone: {reason}; name it by {_CONFIG_VARIABLE}")
+    raise ConfigurationError(f"{found} was left alone: {reason}; name it by {CONFIG_VARIABLE}")
 
 
 def _nothing_at(path: Path) -> str:
-    if os.environ.get(_CONFIG_VARIABLE):
-        return f"no configuration: {_CONFIG_VARIABLE} names {path}, which is no file"
-    return f"no configuration: no {path.name} in {path.parent}; name one by --config or {_CONFIG_VARIABLE}"
+    named = os.environ.get(CONFIG_VARIABLE)
+    return f"no configuration: {nothing_at(path) if named else nothing_in(path.parent)}"

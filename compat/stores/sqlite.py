@@ -18,6 +18,7 @@ from typing import Any
 
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.processes import lock_alone, lock_shared, renew_after_fork
+from compat.settings_checks import reason_of
 from compat.stores.base import Store, digests
 from compat.stores.sqlite_file import SqliteFile, Transaction
 from compat.stores.walk_files import WalkFiles
@@ -149,7 +150,7 @@ class SqliteStore(Store):
             with self._file as database:
                 self._look_at(database)
         except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"[store] url: {self._file.path} cannot be used: {error}") from None
+            raise ConfigurationError(f"[store] url: {self._file.path} cannot be used: {reason_of(error)}") from None
         self.walks = self._walk_files = WalkFiles(Path(f"{self._file.path}-walks"))
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:

@@ -1,4 +1,4 @@
-"""What README.md shows passes the type checkers that people use, at their strictest."""
+"""What the pages for Python programs show passes the type checkers that people use, at their strictest."""
 
 from __future__ import annotations
 
@@ -11,42 +11,46 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "docs/python.md")
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
-    """The Python blocks of the document as one script, in a folder of its own."""
-    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    path = tmp_path / "script.py"
-    path.write_text("\n".join(blocks), encoding="utf-8")
-    assert "legacy_base_url" in path.read_text(encoding="utf-8")
-    return path
+def scripts(tmp_path: Path) -> Path:
+    """A folder with each Python block of the pages as a script: a reader may paste it alone."""
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)):
+            (tmp_path / f"{Path(page).stem.lower()}_{number}.py").write_text(block, encoding="utf-8")
+    assert any("legacy_base_url" in each.read_text(encoding="utf-8") for each in tmp_path.iterdir())
+    return tmp_path
 
 
-def checked(script: Path, *command: str) -> str:
-    """What a checker says of it, and of a call that is wrong on purpose."""
-    sound = subprocess.run([*command, script.name], cwd=script.parent, capture_output=True, text=True, check=False)
+def checked(scripts: Path, *command: str) -> str:
+    """What a checker says of a call that is wrong on purpose, after it found the scripts to be right."""
+    names = sorted(each.name for each in scripts.glob("*.py"))
+    sound = subprocess.run([*command, *names], cwd=scripts, capture_output=True, text=True, check=False)
     assert sound.returncode == 0, sound.stdout + sound.stderr
     # What it cannot see it takes for Any, and finds nothing to say.
-    script.write_text("import requests\nimport compat\ncompat.mount(requests.Session(), 17, None)\n", encoding="utf-8")
-    wrong = subprocess.run([*command, script.name], cwd=script.parent, capture_output=True, text=True, check=False)
-    assert wrong.returncode == 1
-    return wrong.stdout
+    wrong = scripts / "wrong.py"
+    wrong.write_text("import requests\nimport compat\ncompat.mount(requests.Session(), 17, None)\n", encoding="utf-8")
+    told = subprocess.run([*command, wrong.name], cwd=scripts, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    return told.stdout
 
 
-def test_mypy(script: Path) -> None:
+def test_mypy(scripts: Path) -> None:
     pytest.importorskip("mypy", reason="the extra typing is not installed")
-    told = checked(script, sys.executable, "-m", "mypy", "--strict", "--python-executable", sys.executable)
+    told = checked(scripts, sys.executable, "-m", "mypy", "--strict", "--python-executable", sys.executable)
     assert "Found 2 errors" in told
 
 
-def test_pyright(script: Path) -> None:
+def test_pyright(scripts: Path) -> None:
     """Both forms of it bring a JavaScript engine of sixty megabytes, so that no extra asks for them."""
     name = next((name for name in ("pyright", "basedpyright") if find_spec(name) and shutil.which(name)), None)
     if name is None:
         pytest.skip("no pyright here: pip install basedpyright")
     # One of them fails for warnings too, of which "the result is not used" is one.
-    script.with_name("pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}', encoding="utf-8")
-    told = checked(script, name, "--pythonpath", sys.executable)
+    (scripts / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}', encoding="utf-8")
+    told = checked(scripts, name, "--pythonpath", sys.executable)
     assert "2 errors" in told

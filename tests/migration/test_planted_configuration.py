@@ -236,7 +236,7 @@ def test_pythons_that_a_script_starts_take_the_first_ones_folder(
 
 def test_a_folder_without_a_configuration_is_named(sandbox: Sandbox, folder: Path) -> None:
     line = news(started(folder, script(sandbox)))
-    assert line.startswith(f"no configuration: no exam-compat.toml in {folder}; name one by ")
+    assert line.startswith(f"no configuration: no exam-compat.toml in {folder}; go to its folder, or name one by ")
     missing = news(started(folder, script(sandbox), EXAM_COMPAT_CONFIG="other.toml"))
     assert missing.startswith(f"no configuration: EXAM_COMPAT_CONFIG names {folder / 'other.toml'}, which is no file;")
 

@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
+from compat.settings_checks import nearest
 
 __all__ = [
     "LACKING",
@@ -70,7 +71,7 @@ class Mode:
             return cls(name)
         canary = _CANARY.fullmatch(text)
         if canary is None:
-            raise ConfigurationError(f"{where} = {text!r}: must be {LEGAL}")
+            raise _no_mode(f"{where} = {text!r}", text)
         return cls("canary", int(canary[1]))
 
     @property
@@ -230,4 +231,9 @@ def _parsed(text: str) -> Mode:
     try:
         return Mode.parse(text, MODE_VARIABLE)
     except ConfigurationError:
-        raise ConfigurationError(f"{MODE_VARIABLE}={text}: must be {LEGAL}") from None
+        raise _no_mode(f"{MODE_VARIABLE}={text}", text) from None
+
+
+def _no_mode(said: str, text: str) -> ConfigurationError:
+    near = nearest(text, (*_PLAIN, "canary:25"))
+    return ConfigurationError(f"{said}: must be {LEGAL}{f'; the nearest is {near}' if near else ''}")

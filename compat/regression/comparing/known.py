@@ -23,6 +23,7 @@ from compat.errors import ConfigurationError
 from compat.mapping.fast import Times
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Constant, Default, Rule
+from compat.settings_checks import reason_of
 from compat.text.json import dumps
 from compat.upstream.kinds import maps_records
 
@@ -211,7 +212,7 @@ def load_known(path: Path, today: date | None = None) -> KnownDifferences:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+        raise ConfigurationError(f"{path}: {reason_of(error)}") from None
     try:
         entries = checked(_FILE(), content, "")["known"]
         rules = [_rule(entry, f"[[known]] {number}: ") for number, entry in enumerate(entries, 1)]
