@@ -181,8 +181,10 @@ def _certificate(error: BaseException, asked: _Asked) -> _Words:
         begins = f" before {day_of(shown.begins)}" if shown is not None and shown.begins > now else " yet"
         return f"its certificate is not good{begins}", _CLOCK, False
     if code in _WRONG_NAMES:
-        names = shown.names[:_SHOWN_NAMES] if shown is not None else ()
-        others = f"for {' and '.join(name[:_LONGEST_NAME] for name in names)}" if names else "for another name"
+        # Whoever answers there writes them as they like.
+        shown_names = shown.names[:_SHOWN_NAMES] if shown is not None else ()
+        names = [name[:_LONGEST_NAME] for name in shown_names if name.isprintable()]
+        others = f"for {' and '.join(names)}" if names else "for another name"
         return f"its certificate is {others}, and not for {asked.host}", _NAME, False
     if code == _SELF_SIGNED:
         return "its certificate is signed by itself, and not known here", _TRUST, False
