@@ -143,6 +143,7 @@ LACKING = {
 def test_a_command_says_which_extra_it_lacks(wheel: Path, tmp_path: Path) -> None:
     place = installed(wheel, tmp_path / "venv", ())
     (tmp_path / "script.py").write_text("import requests\n")
+    (tmp_path / "recordings").mkdir()
 
     def said(*command: str) -> str:
         done = place.run("python", "-m", "compat.cli", *command, cwd=tmp_path)

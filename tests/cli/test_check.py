@@ -213,7 +213,7 @@ def test_a_filter_by_a_name_is_made_again_with_the_key(
     ("arguments", "status", "message"),
     [
         ((), 2, "Say what to check"),
-        (("nowhere.ndjson.gz",), 1, "no such file"),
+        (("nowhere.ndjson.gz",), 2, "nowhere.ndjson.gz: no such file"),
         (("--live",), 2, "[regression] record names no folder"),
         (("old.ndjson.gz", "--max-age", "soon"), 2, "must be days or hours"),
         (("old.ndjson.gz", "--max-age", "0h"), 1, "days old; --max-age allows 0"),
@@ -266,5 +266,5 @@ def test_reports_are_written_and_the_verdict_stays(
 
 def test_a_report_that_cannot_be_written_is_said(recorded: Path, invoke: Invoke, tmp_path: Path) -> None:
     result = invoke("check", recorded, "--html", tmp_path / "no such folder" / "check.html")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no such folder" in result.output
