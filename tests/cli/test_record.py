@@ -183,7 +183,10 @@ def test_a_canary_is_left_out_and_said(invoke: Invoke, sandbox: Sandbox, tmp_pat
         ((), "Say what to record: --exam or --queries, or else --har."),
         (("--exam", 17, "--har", "exam-compat.toml"), "Say what to record: --exam or --queries, or else --har."),
         (("--exam", 17, "--base-url", "https://acme.example"), "--base-url goes with --har."),
-        (("--har", "exam-compat.toml", "--base-url", "acme.example"), "--base-url 'acme.example': no http or https URL"),
+        (
+            ("--har", "exam-compat.toml", "--base-url", "acme.example"),
+            "--base-url 'acme.example': no http or https URL",
+        ),
         (("--har", "exam-compat.toml", "--as", "nobody"), "--as 'nobody': [[callers]] has no such name"),
         (("--limit", 5), "--status, --filter, --sort and --limit go with --exam."),
         (("--exam", 17, "--as", "nobody"), "--as 'nobody': [[callers]] has no such name"),
