@@ -230,7 +230,7 @@ def test_the_source_distribution_has_what_a_gateway_is_deployed_with(tmp_path: P
     assert Path("deploy/.env") not in names
 
 
-@pytest.mark.parametrize("form", ["editable", pytest.param("wheel", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("form", ["editable", "wheel"])
 def test_a_type_checker_sees_what_is_installed(wheel: Path, tmp_path: Path, form: str) -> None:
     pytest.importorskip("mypy", reason="the extra typing is not installed")
     place = environment(tmp_path / "venv")
