@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -226,6 +227,8 @@ def _in_processes(paths: Sequence[Path], how: RecordingCheck, jobs: int) -> Iter
         with _interrupts_waiting():
             results = pool.map(how, paths)
         yield from results
+    except BrokenProcessPool:
+        raise click.ClickException("a process that checked a file was ended from outside: try fewer --jobs") from None
     except BaseException:
         # Whoever interrupts this process alone, as a supervisor does, waits for none of the others either.
         for child in active_children():

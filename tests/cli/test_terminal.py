@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -241,17 +242,43 @@ def said(shown: str) -> list[str]:
     return [line for line in lines_of(shown) if line not in ("", "^C") and "━" not in line]
 
 
-def test_ctrl_c_ends_every_process_of_a_check(slow: Path) -> None:
+@pytest.fixture
+def checking(slow: Path) -> AtTerminal:
+    """A check of two files at once, in processes of their own, which takes its time."""
     for name in ("a", "b"):
-        subprocess.run(
-            [*COMMAND, "record", f"{name}.ndjson.gz", "--exam", "17", "--limit", "20"], cwd=slow, check=True, timeout=60
-        )
+        words = ["record", f"{name}.ndjson.gz", "--exam", "17", "--limit", "20"]
+        if not (slow / words[1]).exists():
+            subprocess.run([*COMMAND, *words], cwd=slow, check=True, timeout=60, stdout=subprocess.DEVNULL)
     running = AtTerminal(command(["check", "a.ndjson.gz", "b.ndjson.gz", "--jobs", "2"]), 80, cwd=slow)
-    running.wait_for("Checking")
-    time.sleep(0.3)
-    running.press("\x03")
-    assert running.end() == 130
-    assert said(running.shown) == ["Interrupted."]
+    running.wait_until(lambda: len(workers(running)) == 2)
+    return running
+
+
+def workers(running: AtTerminal) -> list[int]:
+    """The processes that it has started for files."""
+    words = ["ps", "-o", "pid=,args=", "--ppid", str(running.process.pid)]
+    listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+    return [int(line.split()[0]) for line in listed if "spawn_main" in line]
+
+
+def test_ctrl_c_ends_every_process_of_a_check(checking: AtTerminal) -> None:
+    left = workers(checking)
+    checking.press("\x03")
+    assert checking.end() == 130
+    assert said(checking.shown) == ["Interrupted."]
+    checking.wait_until(lambda: not any(map(runs, left)))
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there, and is no more than a name that nobody has asked after yet."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def test_a_process_of_a_check_that_is_killed_is_told(checking: AtTerminal) -> None:
+    os.kill(workers(checking)[0], signal.SIGKILL)
+    assert checking.end() == 1
+    assert said(checking.shown) == ["Error: a process that checked a file was ended from outside: try fewer --jobs"]
 
 
 def test_ctrl_c_ends_a_sandbox(tmp_path: Path) -> None:
