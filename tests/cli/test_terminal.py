@@ -256,7 +256,7 @@ def checking(slow: Path) -> AtTerminal:
 
 def workers(running: AtTerminal) -> list[int]:
     """The processes that it has started for files."""
-    words = ["ps", "-o", "pid=,args=", "--ppid", str(running.process.pid)]
+    words = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(running.process.pid)]
     listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
     return [int(line.split()[0]) for line in listed if "spawn_main" in line]
 
