@@ -256,9 +256,8 @@ def checking(slow: Path) -> AtTerminal:
 
 def workers(running: AtTerminal) -> list[int]:
     """The processes that it has started for files."""
-    words = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(running.process.pid)]
-    listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [int(line.split()[0]) for line in listed if "spawn_main" in line]
+    words = ["pgrep", "-P", str(running.process.pid), "-f", "spawn_main"]
+    return [int(pid) for pid in subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()]
 
 
 def test_ctrl_c_ends_every_process_of_a_check(checking: AtTerminal) -> None:
