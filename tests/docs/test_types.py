@@ -52,7 +52,7 @@ def test_pyright(scripts: Path) -> None:
     if name is None:
         pytest.skip("no pyright here: pip install basedpyright")
     # One of them fails for warnings too. What a page asserts after a loop is unbound where nothing was looped over.
-    settings = {"typeCheckingMode": "standard", "reportPossiblyUnbound": False}
+    settings = {"typeCheckingMode": "standard", "reportPossiblyUnboundVariable": False}
     (scripts / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
     told = checked(scripts, name, "--pythonpath", sys.executable)
     assert "2 errors" in told
