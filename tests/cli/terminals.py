@@ -41,15 +41,13 @@ class AtTerminal:
 
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-        known = {name: text for name, text in os.environ.items() if not name.startswith(("EXAM_COMPAT_CONFIG", "NO_C"))}
-        known.pop("COLUMNS", None)
         self.process = subprocess.Popen(
             arguments,
             stdin=theirs,
             stdout=theirs if stdout is None else stdout,
             stderr=theirs,
             cwd=cwd,
-            env={**known, "TERM": "xterm-256color", **(env or {})},
+            env={**own_environment(), "TERM": "xterm-256color", **(env or {})},
             start_new_session=True,
         )
         os.close(theirs)
@@ -94,6 +92,12 @@ class AtTerminal:
         self._reader.join(timeout=60)
         os.close(self._ours)
         return status
+
+
+def own_environment() -> dict[str, str]:
+    """The variables of this process, without those that other tests have left and a person would not have set."""
+    left = ("EXAM_COMPAT", "_EXAM_COMPAT", "NO_COLOR", "COLUMNS")
+    return {name: text for name, text in os.environ.items() if not name.startswith(left)}
 
 
 def command(*commands: Sequence[object]) -> list[str]:

@@ -19,7 +19,7 @@ from compat.cli.program import program
 from compat.testing import Sandbox
 
 from .conftest import COMMAND, Run
-from .terminals import AtTerminal, at_terminal, command, lines_of
+from .terminals import AtTerminal, at_terminal, command, lines_of, own_environment
 from .test_check import too_early
 from .test_counted_commands import CONFIG, NOW, WINDOWS, count_calls
 from .test_doctor import CONFIG as CALLERS
@@ -248,7 +248,9 @@ def checking(slow: Path) -> AtTerminal:
     for name in ("a", "b"):
         words = ["record", f"{name}.ndjson.gz", "--exam", "17", "--limit", "20"]
         if not (slow / words[1]).exists():
-            subprocess.run([*COMMAND, *words], cwd=slow, check=True, timeout=60, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [*COMMAND, *words], cwd=slow, env=own_environment(), check=True, timeout=60, stdout=subprocess.DEVNULL
+            )
     running = AtTerminal(command(["check", "a.ndjson.gz", "b.ndjson.gz", "--jobs", "2"]), 80, cwd=slow)
     running.wait_until(lambda: len(workers(running)) == 2)
     return running
