@@ -30,15 +30,26 @@ ends = 2027-03-01T09:15:00"""
 
 @click.command(short_help="Show, rehearse and pause planned failures of the old interface.")
 @click.argument("action", type=click.Choice(("show", "pause", "resume")), default="show")
-@click.option("--dry-run", is_flag=True, help="Who would fail, told from who called at that time in the last 4 weeks.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show who would fail: who called at that weekday and time in the last 4 weeks."
+)
 @now_option
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_option
 def brownouts(action: str, dry_run: bool, now: datetime | None, as_json: bool) -> None:
-    """Show the planned brownouts, or pause and resume all of them without a restart.
+    """Show the planned brownouts, or pause and resume all of them.
 
     A brownout is a planned window in which deprecated calls get a 410. The answer says until when, and what to use
     instead. --dry-run names the callers that each coming window would meet.
+
+    Without a word, or with show, the brownouts are shown. After pause, no brownout happens. After resume, they happen
+    again. No restart is needed: whatever runs follows within 2 seconds.
+
+    \b
+    Exit status:
+      0  done
+      1  the store cannot be read or written
+      2  wrong usage or configuration
 
     \b
     Examples:

@@ -46,16 +46,22 @@ _LONGEST = 60
 
 
 @click.command(short_help="Show who still makes deprecated calls.")
-@click.option("--caller", metavar="NAME", shell_complete=offering_callers, help="Only that caller.")
-@click.option("--since", type=click.DateTime(("%Y-%m-%d",)), help="Only calls from that day on, UTC.")
-@click.option("--left", is_flag=True, help="Only those that still have to move: the new and the active ones.")
-@click.option("--new-days", type=click.FloatRange(min=0), default=7, show_default=True, help="How long one is new.")
+@click.option("--caller", metavar="NAME", shell_complete=offering_callers, help="Show only this caller.")
+@click.option("--since", type=click.DateTime(("%Y-%m-%d",)), help="Count only calls from this day on, in UTC.")
+@click.option("--left", is_flag=True, help="Show only callers that still have to move: the new and the active ones.")
 @click.option(
-    "--quiet-days", type=click.FloatRange(min=0), default=30, show_default=True, help="Without a call, one is quiet."
+    "--new-days", type=click.FloatRange(min=0), default=7, show_default=True, help="A caller is new for so many days."
+)
+@click.option(
+    "--quiet-days",
+    type=click.FloatRange(min=0),
+    default=30,
+    show_default=True,
+    help="A caller is quiet after so many days without a call.",
 )
 @now_option
-@click.option("--json", "form", flag_value="json", help="As a JSON object.")
-@click.option("--csv", "form", flag_value="csv", help="As CSV.")
+@click.option("--json", "form", flag_value="json", help="Print a JSON object.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @config_option
 def callers(
     caller: str | None,
@@ -71,6 +77,12 @@ def callers(
     A caller is an entry of [[callers]], known by its token. Without a known token it is the line of the script that
     calls, else the user agent. A caller is quiet after --quiet-days without a call, or after more than three times its
     usual gap.
+
+    \b
+    Exit status:
+      0  shown
+      1  the store cannot be read
+      2  wrong usage or configuration
 
     \b
     Examples:

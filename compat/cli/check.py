@@ -59,30 +59,34 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
     return None if matched is None else int(matched[1]) * {"d": 86400, "h": 3600}[matched[2]]
 
 
-@click.command(short_help="Compare what both endpoints answered, and say how sure one can be.")
+@click.command(short_help="Compare the answers of both endpoints, and say how sure the result is.")
 @click.argument("recordings", nargs=-1, type=ExistingPath())
-@click.option("--live", is_flag=True, help="What shadow and canary have recorded so far.")
-@click.option("--known", type=_FILE, help="A file of known differences, each with its reason and its end.")
-@click.option("--max-age", callback=_age, metavar="AGE", help="Refuse older recordings: 30d, 12h.")
+@click.option("--live", is_flag=True, help="Check what the modes shadow and canary have recorded so far.")
+@click.option("--known", type=_FILE, help="The file of known differences, each with its reason and its end.")
+@click.option("--max-age", callback=_age, metavar="AGE", help="Refuse recordings that are older, such as 30d or 12h.")
 @click.option("--max-unexplained", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="RATE",
-              help="The rate of calls that the bound has to reach, such as 0.006.")  # fmt: skip
+              help="The highest bound on the rate of unexplained differences, such as 0.006.")  # fmt: skip
 @click.option("--max-not-comparable", type=click.FloatRange(0, 1), metavar="SHARE",
-              help="The share of calls that may be such that nothing can be compared, such as 0.05.")  # fmt: skip
-@click.option("--offline", is_flag=True, help="Ask neither endpoint: only what was recorded of both.")
+              help="The largest share of calls that may be impossible to compare, such as 0.05.")  # fmt: skip
+@click.option(
+    "--offline", is_flag=True, help="Ask no endpoint. Compare only calls of which both answers were recorded."
+)
 @click.option("--rereads", type=click.IntRange(0), default=RecordingCheck.rereads, show_default=True, metavar="N",
-              help="Make no call again once the differences of N others of its recording stayed.")  # fmt: skip
-@click.option("--key-file", type=_FILE, help="The key of the recordings' pseudonyms.")
-@click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Files that are checked at once.")
-@click.option("--callers", is_flag=True, help="A score for each caller that is left, by the inventory.")
-@click.option("--scripts", multiple=True, type=ExistingPath(), help="Where their scripts are; may be given again.")
-@click.option("--more", is_flag=True, help="Every route, caller, field and difference.")
-@click.option("--html", type=NewFile(), help="Write a page that stands by itself.")
-@click.option("--markdown", type=NewFile(), help="Write a report for a pull request or a ticket.")
-@click.option("--junit", type=NewFile(), help="Write JUnit's XML, which CI systems show.")
-@click.option("--json", "as_json", is_flag=True, help="The verdict and all counts, for programs.")
+              help="Stop reading differences again once N calls of a file kept theirs.")  # fmt: skip
+@click.option("--key-file", type=_FILE, help="The file with the key of the recordings' pseudonyms.")
+@click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="How many files are checked at once.")
+@click.option("--callers", is_flag=True, help="Show a score for each caller that still makes deprecated calls.")
+@click.option(
+    "--scripts", multiple=True, type=ExistingPath(), help="Where the scripts of these callers are; may be given again."
+)
+@click.option("--more", is_flag=True, help="Show every route, caller, field and difference.")
+@click.option("--html", type=NewFile(), help="Write the report as one HTML page.")
+@click.option("--markdown", type=NewFile(), help="Write the report as Markdown, for a pull request or a ticket.")
+@click.option("--junit", type=NewFile(), help="Write the report as JUnit XML, which CI systems show.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict and all counts as JSON.")
 @config_option
 def check(**options: Any) -> int:
-    """Compare what the old endpoint answered with what the new one does, and say how sure one can be.
+    """Compare what both endpoints answered, and say how sure the result is.
 
     RECORDINGS are files and folders that exam-compat record has made. If both answers are recorded, they are compared.
     If only the old one is, the new endpoint is asked now. Lists are compared by id.
@@ -93,7 +97,13 @@ def check(**options: Any) -> int:
 
     Without a configuration, or with --offline, no endpoint is asked.
 
-    Exit status: 0 ready; 1 not ready, or it cannot be read; 3 not enough evidence; 2 wrong usage or configuration.
+    \b
+    Exit status:
+      0  ready: the evidence is enough
+      1  not ready: a difference is unexplained;
+         or a recording cannot be read, or is older than --max-age
+      2  wrong usage or configuration
+      3  not enough evidence yet
 
     \b
     Examples:

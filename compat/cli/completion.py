@@ -21,13 +21,18 @@ _VARIABLE = "_EXAM_COMPAT_COMPLETE"
 _Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-@click.command(short_help="Print the completion for bash, zsh or fish.")
+@click.command(short_help="Print a script for the Tab key in bash, zsh or fish.")
 @click.argument("shell", type=click.Choice(tuple(_SHELLS)))
 def completion(shell: str) -> None:
-    """Print a script that lets a shell complete commands, options, modes, kinds, callers, exams and paths.
+    """Print a script for your shell, so that the Tab key completes exam-compat commands.
 
-    It asks exam-compat itself, so it stays as it is when exam-compat changes. Callers and exams are those of the
-    configuration; no endpoint is asked.
+    It completes commands, options and their values, callers, exams and paths. The script asks exam-compat each time. So
+    it stays right when exam-compat is updated. Callers and exams are those of the configuration. No endpoint is asked.
+
+    \b
+    Exit status:
+      0  printed
+      2  wrong usage
 
     \b
     Examples:

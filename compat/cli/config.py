@@ -51,9 +51,9 @@ _NEEDED = {"name": "the look-up of the name", "connection": "the connection", "T
 _STEPS = ("name", "connection", "TLS", "signed call", "clock")
 
 
-@click.group(short_help="Try the configuration, and say what to do.")
+@click.group(short_help="Test the configuration, and say what to do.")
 def config() -> None:
-    """See to the configuration that the other commands find.
+    """Test the configuration that the other commands use.
 
     \b
     Examples:
@@ -61,17 +61,24 @@ def config() -> None:
     """
 
 
-@config.command(short_help="Try the configuration step by step.")
-@click.option("--exam", metavar="ID", help="The exam to ask for.  [default: the first one of [exams]]")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@config.command(short_help="Test the configuration, step by step.")
+@click.option("--exam", metavar="ID", help="The exam to ask for.  [default: the first of the configuration]")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_option
 def check(exam: str | None, as_json: bool) -> int:
-    """Read the configuration, reach each endpoint that it names, sign one call, and compare the clocks.
+    """Test the configuration, and each endpoint that it names, step by step.
 
-    Each step is fine, or says what to do. One that cannot be tried says so, and which earlier one it waits for. A call
-    asks for one record, changes nothing, and none of its answer is shown; nor is a token, a key or a signature.
+    The steps are: read the configuration, look up the name of the server, connect, check TLS, make one signed call, and
+    compare the clocks. Each step is fine, or it says what to do. If a step cannot be tried, it says why.
 
-    Exit status: 0 nothing is wrong; 1 a step failed; 2 there is no configuration, or wrong usage.
+    A signed call asks for one record and changes nothing. No record is shown. No token, key or signature is shown
+    either.
+
+    \b
+    Exit status:
+      0  nothing is wrong
+      1  a step failed
+      2  there is no configuration, or wrong usage
 
     \b
     Examples:

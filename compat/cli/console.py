@@ -215,7 +215,7 @@ def config_option(command: _Command) -> _Command:
         metavar="FILE",
         expose_value=False,
         callback=remember,
-        help="The configuration, instead of exam-compat.toml; before or after the command.",
+        help="Use this configuration file. The option may stand before or after the command.",
     )(command)
 
 
@@ -224,7 +224,9 @@ def address_options(what_for: str, port: int, prefix: str = "") -> Callable[[_Co
 
     def add(command: _Command) -> _Command:
         ports = click.IntRange(0, 65535)
-        free = click.option(f"--{prefix}port", type=ports, default=port, show_default=True, help="0 for any free one.")
+        free = click.option(
+            f"--{prefix}port", type=ports, default=port, show_default=True, help="The port; 0 takes any free one."
+        )
         return click.option(f"--{prefix}host", default="127.0.0.1", show_default=True, help=what_for)(free(command))
 
     return add

@@ -42,7 +42,7 @@ def now_option(command: _Command) -> _Command:
         envvar=CLOCK_VARIABLE,
         callback=_moment,
         metavar="TIME",
-        help=f"As if it were that day or time; else {CLOCK_VARIABLE}, else the clock.",
+        help=f"Act as if it were this day or time.  [default: {CLOCK_VARIABLE}, else the clock]",
     )(command)
 
 

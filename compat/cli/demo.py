@@ -150,14 +150,23 @@ _UPSTREAMS: Mapping[str, Mapping[str, Any]] = {
 
 
 @click.command(short_help="See an old script answered from each successor.")
-@click.option("--students", type=click.IntRange(min=0), default=120, show_default=True, help="Over three exams.")
-@click.option("--seed", type=int, default=2018, show_default=True, help="Another seed, other data.")
+@click.option(
+    "--students", type=click.IntRange(min=0), default=120, show_default=True, help="How many students, in three exams."
+)
+@click.option("--seed", type=int, default=2018, show_default=True, help="Another seed gives other data.")
 def demo(students: int, seed: int) -> int:
-    """Run an old script against the old endpoint, then, unedited, through the shim.
+    """Run an old script twice: against the old endpoint, then, unedited, through the shim.
 
-    A sandbox on this machine serves the old endpoint and both successors over HTTP. For each successor the demo
-    shows what was called, what the script was answered and warned of, and whether its answers equal the old
-    endpoint's. The exit status is 1 if they do not.
+    The demo needs no configuration. A sandbox on this machine serves the old endpoint and both successors over HTTP.
+
+    For each successor the demo shows the calls, the answers that the script got, and the warnings. It then says whether
+    the answers equal those of the old endpoint.
+
+    \b
+    Exit status:
+      0  all answers are equal
+      1  an answer differs, or the script failed
+      2  wrong usage
 
     \b
     Examples:

@@ -50,25 +50,38 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.command(short_help="Say why the gateway refused a call.")
 @click.argument("call", required=False)
 @click.option("--caller", "name", metavar="NAME", shell_complete=offering_callers,
-              help="Whose call it is; else its token says it.")  # fmt: skip
-@click.option("--prompt", is_flag=True, help="Ask for the secret key, hidden, instead of the configuration.")
-@click.option("--at", "sent_at", callback=_moment, metavar="TIME", help="When it was sent; else its age is no fault.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+              help="Who made the call.  [default: who has its token]")  # fmt: skip
+@click.option(
+    "--prompt", is_flag=True, help="Ask for the secret key, without showing it. The configuration is not used."
+)
+@click.option(
+    "--at",
+    "sent_at",
+    callback=_moment,
+    metavar="TIME",
+    help="When the call was sent. Without it, an old call is no fault.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_option
 def doctor(call: str | None, name: str | None, prompt: bool, sent_at: float | None, as_json: bool) -> int:
     """Say why a call was refused: how the client signed it, and the smallest change that helps.
 
-    CALL is a curl line, a URL, or the line of the gateway's log. Without it, the standard input is read; the call then
-    shows in no list of processes. The secret key comes from [[callers]] of the configuration or from a prompt, never
-    from an argument. Personal data is masked in all that is printed.
+    CALL is a curl line, a URL, or the line of the gateway's log. Without CALL, the standard input is read. Then no list
+    of processes shows the call.
 
-    Exit status: 0 the call would be accepted; 1 it would not, and this says why; 2 nothing explains its signature,
-    or wrong usage.
+    The secret key comes from [[callers]] of the configuration or from a prompt, never from an argument. Personal data
+    is masked in all that is printed.
+
+    \b
+    Exit status:
+      0  the call would be accepted
+      1  it would be refused, and the output says why
+      2  nothing explains its signature; or wrong usage or configuration
 
     \b
     Examples:
       exam-compat doctor < refused-call.txt
-      exam-compat doctor --caller 'registrar nightly export' --json < refused-call.txt
+      exam-compat doctor --caller 'registrar export' --json < refused-call.txt
       exam-compat doctor --prompt --at 2024-01-15T09:30:00Z < refused-call.txt
     """
     text = (call if call is not None else sys.stdin.read()).strip()

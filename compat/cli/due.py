@@ -37,19 +37,34 @@ def _version(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 @click.command(short_help="Fail if something deprecated has come to its end.")
 @click.option(
-    "--days", type=click.IntRange(min=0), default=30, show_default=True, help="Before the sunset that warn; and of use."
+    "--days",
+    type=click.IntRange(min=0),
+    default=30,
+    show_default=True,
+    help="Warn so many days before the sunset; count calls of so many past days.",
 )
-@click.option("--strict", is_flag=True, help="Fail on a warning too.")
-@click.option("--against", default=__version__, callback=_version, metavar="VERSION", help="As if that were installed.")
+@click.option("--strict", is_flag=True, help="A warning makes the exit status 1 too.")
+@click.option(
+    "--against",
+    default=__version__,
+    callback=_version,
+    metavar="VERSION",
+    help="Act as if this version were installed.",
+)
 @now_option
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_option
 def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bool) -> int:
-    """Say what has come to its end: names that this version no longer has, and the old interface after its sunset.
+    """Say what has come to its end.
 
-    The counts of the store show whether anybody still uses it. Without a configuration, only the names are looked at.
+    Two things can end: names that this version no longer has, and the old interface after its sunset. The counts of the
+    store show whether anybody still uses them. Without a configuration, only the names are looked at.
 
-    Exit status: 0 nothing is due; 1 something is, or with --strict soon will be; 2 wrong usage or configuration.
+    \b
+    Exit status:
+      0  nothing is due
+      1  something is due, or with --strict soon will be
+      2  wrong usage or configuration
 
     \b
     Examples:

@@ -31,14 +31,25 @@ def _category(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 @click.command(short_help="Show the mapping, field by field.")
-@click.option("--class", "category", type=click.Choice(tuple(_BY_OPTION)), callback=_category, help="Only this class.")
-@click.option("--markdown", "form", flag_value="markdown", help="As Markdown, as in MIGRATION.md.")
-@click.option("--json", "form", flag_value="json", help="As a JSON array of objects.")
+@click.option(
+    "--class",
+    "category",
+    type=click.Choice(tuple(_BY_OPTION)),
+    callback=_category,
+    help="Show only the fields of this class.",
+)
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, as in MIGRATION.md.")
+@click.option("--json", "form", flag_value="json", help="Print a JSON array of objects.")
 def fields(category: str | None, form: str | None) -> None:
-    """Show which old field comes from where, where it goes, and what is lost.
+    """Show for each old field where it comes from, where it goes, and what is lost.
 
-    A loss is a value that a session cannot hold. A session that was made from a legacy record carries such values, so
-    they are lost only in a session that never was one.
+    A loss is a value that a session cannot hold by itself. A session that was made from an old record carries such
+    values along. So they are lost only if a session was never an old record.
+
+    \b
+    Exit status:
+      0  shown
+      2  wrong usage
 
     \b
     Examples:

@@ -105,17 +105,22 @@ def _walk_shown(given: Configuration, progress: Progress) -> Iterator[None]:
 @click.command(short_help="List the students of an exam.")
 @click.argument("exam_id", shell_complete=offering_exams)
 @click.option(
-    "--status", metavar="STATUS", shell_complete=offering(STATUSES), help="Only this status, such as exam_finished."
+    "--status",
+    metavar="STATUS",
+    shell_complete=offering(STATUSES),
+    help="Only students with this status, such as exam_finished.",
 )
-@click.option("--page", metavar="N", help="Which page, from 1.")
-@click.option("--limit", metavar="N", help="Students a page; 300 at most and by default.")
-@click.option("--sort", metavar="JSON", help="As the old call takes it: an array of objects column -> asc or desc.")
-@click.option("--filter", "filter_", metavar="JSON", help="As the old call takes it: column -> operator -> value.")
-@click.option("--all", "everything", is_flag=True, help="All pages.")
-@click.option("--columns", metavar="A,B,...", help="The fields to show, in the table or the CSV.")
-@click.option("--json", "form", flag_value="json", help="The old answer's body.")
-@click.option("--ndjson", "form", flag_value="ndjson", help="A record a line, as JSON.")
-@click.option("--csv", "form", flag_value="csv", help="All fields in their order; nested values as JSON.")
+@click.option("--page", metavar="N", help="The number of the page. The first is 1.")
+@click.option("--limit", metavar="N", help="Students on a page, 300 at most.  [default: 300]")
+@click.option("--sort", metavar="JSON", help='The order, as in the old call, such as [{"name": "asc"}].')
+@click.option("--filter", "filter_", metavar="JSON", help='A condition, as in the old call, such as {"id": {"gt": 5}}.')
+@click.option("--all", "everything", is_flag=True, help="List all pages.")
+@click.option("--columns", metavar="A,B,...", help="The fields to show in the table or the CSV.")
+@click.option("--json", "form", flag_value="json", help="Print the body of the old answer.")
+@click.option("--ndjson", "form", flag_value="ndjson", help="Print each record as a line of JSON.")
+@click.option(
+    "--csv", "form", flag_value="csv", help="Print CSV with all fields, or those of --columns. Nested values are JSON."
+)
 @config_option
 def get(
     exam_id: str,
@@ -130,14 +135,23 @@ def get(
 ) -> None:
     """List the students of an exam, as the old call would.
 
-    A table for people, or --json, --ndjson or --csv for programs. The count of pages goes to the standard error.
-    A parameter that the old call refuses is refused in its words.
+    The list is a table. For programs use --json, --ndjson or --csv. One page is listed; --all lists all pages. The
+    standard error says how many students and pages there are.
+
+    The parameters are those of the old call. What the old call refuses is refused here in the same words.
+
+    \b
+    Exit status:
+      0  listed
+      1  the call failed
+      2  wrong usage or configuration, or a refused parameter
 
     \b
     Examples:
       exam-compat get 17
       exam-compat get 17 --status exam_finished --all --csv > finished.csv
-      exam-compat get 17 --filter '{"start_time": {"gte": "2018-10-28"}}' --sort '[{"start_time": "desc"}]'
+      exam-compat get 17 --filter '{"start_time": {"gte": "2018-10-28"}}'
+      exam-compat get 17 --sort '[{"start_time": "desc"}]'
       exam-compat get 17 --limit 50 --page 2 --columns id,email,attempt
     """
     if everything and page is not None:

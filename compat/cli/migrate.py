@@ -43,25 +43,38 @@ class _Run:
 @click.command(short_help="Rewrite old scripts to the new client.")
 @paths_argument
 @exclude_option
-@click.option("--diff", "form", flag_value="diff", default="diff", help="Show what would change. The default.")
-@click.option("--write", "form", flag_value="write", help="Change the files.")
-@click.option("--check", "form", flag_value="check", help="Change nothing; status 1 if there is anything to do.")
-@click.option("--interactive", "form", flag_value="interactive", help="Ask before each change, and show what is left.")
-@click.option("--explain", is_flag=True, help="Show the way of each route that is not rewritten, and what to write.")
-@click.option("--json", "as_json", is_flag=True, help="Report as a JSON object.")
+@click.option("--diff", "form", flag_value="diff", default="diff", help="Show what would change. This is the default.")
+@click.option("--write", "form", flag_value="write", help="Write the changes to the files.")
+@click.option(
+    "--check", "form", flag_value="check", help="Write nothing. The exit status is 1 if there is anything to do."
+)
+@click.option("--interactive", "form", flag_value="interactive", help="Ask before each change, then show what is left.")
+@click.option(
+    "--explain", is_flag=True, help="For each place that is left, show the way of its route, and the code to write."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_option
 def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, explain: bool, as_json: bool) -> int:
     """Rewrite Python scripts and notebooks from the old interface to StudentSessionsClient.
 
-    What is certain to give the same output is rewritten. Where a script reads an answer in a simple way, its call
-    becomes one of StudentSessionsClient; else only what sends is replaced, by StudentSessionsHTTP, which answers with
-    a response of requests, httpx or urllib. All else stays as it is, and is listed with the line, the reason, and
-    what to write instead. Comments and formatting stay. A file takes its new content at once or not at
-    all; a file that cannot be read is reported and stops nothing. The rewritten scripts call student sessions; a
-    client that a script makes of its configuration file is rewritten where exam-compat's configuration is of these.
+    Without an option the files stay as they are: what would change is shown. A place is rewritten only if it is certain
+    that the output stays the same. Comments and formatting stay.
 
-    Exit status: 0 fine; 1 a file could not be read or written, and with --check also if anything would change or is
-    left to do by hand; 2 wrong usage.
+    If a script reads an answer in a simple way, its call becomes a call of StudentSessionsClient. Otherwise only the
+    sending is replaced, by StudentSessionsHTTP. Its answer is a response of requests, httpx or urllib.
+
+    All other places stay as they are. Each is listed with its line, the reason, and what to write instead. A file is
+    written whole or not at all. A file that cannot be read is reported; the other files are still rewritten.
+
+    The rewritten scripts call student sessions. If a script makes its client from a configuration file, the client is
+    rewritten only if the configuration of exam-compat is for student sessions.
+
+    \b
+    Exit status:
+      0  fine
+      1  a file could not be read or written;
+         with --check also: something would change, or a place is listed
+      2  wrong usage or configuration
 
     \b
     Examples:

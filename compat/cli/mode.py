@@ -27,19 +27,32 @@ _SOON = "Whatever runs follows within 2 seconds."
 @click.command(short_help="Show or switch which endpoint answers whom.")
 @click.argument("mode_", metavar="[MODE]", required=False, shell_complete=offering(_OFFERED))
 @click.option("--caller", metavar="NAME", shell_complete=offering_callers,
-              help="Only this caller's calls, by its name in [[callers]].")  # fmt: skip
-@click.option("--exam", metavar="ID", shell_complete=offering_exams, help="Only calls for this exam.")
-@click.option("--clear", is_flag=True, help="Take the switch away: what the configuration says counts again.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+              help="Only for calls of this caller, by its name in [[callers]].")  # fmt: skip
+@click.option("--exam", metavar="ID", shell_complete=offering_exams, help="Only for calls for this exam.")
+@click.option("--clear", is_flag=True, help="Remove the switch. The configuration counts again.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_option
 def mode(mode_: str | None, caller: str | None, exam: str | None, clear: bool, as_json: bool) -> None:
     """Show which endpoint answers whom and why, or switch it without a restart.
 
-    MODE is legacy, shadow, canary:25 (a percentage), new or new+fallback.
+    \b
+    MODE is one of:
+      legacy        the old endpoint answers
+      shadow        the old one answers; the new one is asked too, to compare
+      canary:25     the new one answers 25 callers in a hundred, the old one
+                    the others; the other endpoint is asked too, to compare
+      new+fallback  the new one answers; if it fails, the old one
+      new           the new one answers; this is the default
 
     EXAM_COMPAT_MODE in the environment of a process counts first, then a switch, then the configuration. Within a
-    switch or the configuration, a rule for a caller and an exam counts first, then one for the caller, then one for
-    the exam, then the one for everyone.
+    switch or the configuration, a rule for a caller and an exam counts first, then one for the caller, then one for the
+    exam, then the one for everyone.
+
+    \b
+    Exit status:
+      0  done
+      1  the store cannot be read or written
+      2  wrong usage or configuration
 
     \b
     Examples:

@@ -14,14 +14,22 @@ __all__ = ["openapi"]
 
 
 @click.command(short_help="Write the OpenAPI document of the old interface.")
-@click.option("--output", type=NewFile(), metavar="FILE", help="Write it to a file.")
+@click.option("--output", type=NewFile(), metavar="FILE", help="Write to this file.  [default: the standard output]")
 @config_option
 def openapi(output: Path | None) -> None:
-    """Write the old interface as an OpenAPI 3.1 document, in JSON.
+    """Write a description of the old interface: an OpenAPI 3.1 document, in JSON.
 
-    It is read off the declarations that answer the calls: routes, parameters, the record, and every status with its
-    headers. The configuration says which upstream answers, so whether students can be added, which fields beyond the
-    record are let through, and since when the interface is deprecated. Nothing secret is in it.
+    It comes from the same declarations that answer the calls. It has the routes, the parameters, the record, and every
+    status with its headers.
+
+    The configuration says which endpoint answers. So it decides whether students can be added, which fields beyond the
+    record are let through, and since when the interface is deprecated. Nothing secret is in the document.
+
+    \b
+    Exit status:
+      0  written
+      1  the file cannot be written
+      2  wrong usage or configuration
 
     \b
     Examples:

@@ -171,30 +171,44 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         context.exit()
 
 
+_STATUSES = """
+\b
+Exit status:
+  0    fine
+  1    the call or the check failed
+  2    wrong usage or configuration
+  130  interrupted, by Ctrl-C or SIGTERM
+  141  nobody reads the output any more
+The help of a command says more about its own.
+"""
+
+
 @click.group(
     cls=_Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit status: 0 fine; 1 the call or the check failed; 2 wrong usage or configuration; 130 interrupted.",
+    epilog=_STATUSES,
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
 )
 @config_option
 def program() -> None:
-    """Keeps calls of the retired exam students list working, answered from its successors.
+    """Keep calls of the retired exam students list working.
 
-    The deprecated GET /api/v3/exams/:id/index_students is answered from student sessions or from paginated
-    sessions, in the old form. This command shows that at work, asks for lists, and translates files of records.
+    The old call is GET /api/v3/exams/:id/index_students. It is deprecated, and has two successors: student sessions and
+    paginated sessions. Here the old call is answered from one of them, in the old form. The commands show how this
+    works, list students, translate files, and help to move old scripts.
 
     \b
     First steps:
-      exam-compat demo                          see an old script answered from both successors
+      exam-compat demo                see an old script at work
       exam-compat sandbox --background --write-config exam-compat.toml
-      exam-compat get 17 --limit 5              ask that sandbox
-      exam-compat fields                        which old field comes from where
+                                      start a sandbox on this machine
+      exam-compat get 17 --limit 5    list students from that sandbox
+      exam-compat fields              see where each old field comes from
 
-    The configuration is exam-compat.toml in the working directory, or the file that EXAM_COMPAT_CONFIG or
-    --config names.
+    The configuration is a file. --config names it, else EXAM_COMPAT_CONFIG does. If neither does, it is
+    exam-compat.toml in the working directory.
     """
 
 

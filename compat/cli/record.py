@@ -45,40 +45,54 @@ _MOST_HOSTS = 5
 @click.command(short_help="Record old calls and answers, for checks, without anybody's data.")
 @click.argument("output", type=click.Path(path_type=Path), required=False)
 @click.option("--exam", "exams", multiple=True, metavar="ID", shell_complete=offering_exams,
-              help="List an exam's students; may be given again.")  # fmt: skip
-@click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help="Only students of that status.")
-@click.option("--filter", "filter_", metavar="JSON", help="Only students that match, as the old parameter has it.")
-@click.option("--sort", metavar="JSON", help="In that order, as the old parameter has it.")
-@click.option("--limit", metavar="N", help="Students a page.")
-@click.option("--queries", type=click.File(encoding="utf-8"), help="Calls, one a line; - for the standard input.")
-@click.option("--har", type=ExistingPath(folder=False), help="What a browser or proxy saw, instead of asking.")
+              help="Record the list of this exam's students; may be given again.")  # fmt: skip
+@click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help="Only students with this status.")
+@click.option("--filter", "filter_", metavar="JSON", help="Only students that match this filter, as in the old call.")
+@click.option("--sort", metavar="JSON", help="In this order, as in the old call.")
+@click.option("--limit", metavar="N", help="Students on a page.")
 @click.option(
-    "--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True, help="Which endpoint to ask."
+    "--queries", type=click.File(encoding="utf-8"), help="A file with one call on each line; - is the standard input."
+)
+@click.option(
+    "--har", type=ExistingPath(folder=False), help="Record what a browser or a proxy saw. No endpoint is asked."
+)
+@click.option(
+    "--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True, help="The endpoint to ask."
 )
 @click.option(
     "--as",
     "name",
     metavar="CALLER",
     shell_complete=offering_callers,
-    help="Whose account of [[callers]] asks the old endpoint, or whose the calls of --har are where neither token nor "
-    "signature tells it.  [default: that of [legacy]; with --har, nobody's]",
+    help="The caller of [[callers]] whose account asks the old endpoint. With --har: whose the calls are if neither "
+    "token nor signature says it.  [default: that of [legacy]; with --har, nobody's]",
 )
 @click.option(
     "--base-url",
     "base_urls",
     multiple=True,
     metavar="URL",
-    help="Where the calls of --har went; may be given again.  [default: base_url of [legacy]]",
+    help="The address of the calls of --har; may be given again.  [default: base_url of [legacy]]",
 )
-@click.option("--key-file", type=NewFile(), help="The key of the pseudonyms; made where it is not there.")
-@click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that must not get in, in any form.")
+@click.option(
+    "--key-file", type=NewFile(), help="The file with the key of the pseudonyms. It is made if there is none."
+)
+@click.option(
+    "--canary",
+    "canaries",
+    multiple=True,
+    metavar="TEXT",
+    help="A text that must not get into the recording, in any form; may be given again.",
+)
 @config_option
 def record(**options: Any) -> int:
     """Record calls of the old interface and their answers, without personal data.
 
     OUTPUT is a new file that ends with .ndjson.gz, or a folder. The default is the folder that [regression] names, else
-    recordings. Names, email addresses, ids of persons and free text become pseudonyms, which select and sort as the
-    values do. Tokens, secrets and signatures are left out, and searched for in every byte before it is written.
+    recordings.
+
+    Names, email addresses, ids of persons and free text become pseudonyms. Pseudonyms select and sort as the values do.
+    Tokens, secrets and signatures are left out. Every byte is searched for them before it is written.
 
     A list is read page by page to its end, unless the call names its page. A line of --queries is a call such as
     17?status=exam_finished, the URL of one, or a JSON object such as {"exam": 17, "sort": [{"name": "asc"}]}.
@@ -86,12 +100,16 @@ def record(**options: Any) -> int:
     From a --har file, the deprecated reads of --base-url are recorded. At the end it says how many other entries were
     left out, and why.
 
-    Exit status: 0 recorded; 1 a call was left out, or nothing was recorded.
+    \b
+    Exit status:
+      0  recorded
+      1  a call was left out, or nothing was recorded
+      2  wrong usage or configuration
 
     \b
     Examples:
       exam-compat record --exam 17 --exam 18 --ask both
-      exam-compat record monday.ndjson.gz --queries calls.txt --as 'registrar nightly export'
+      exam-compat record monday.ndjson.gz --queries calls.txt --as 'night export'
       exam-compat record --har saved-by-the-browser.har
     """
     return _record(_Options(**options))

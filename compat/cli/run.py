@@ -39,22 +39,29 @@ def startup_file() -> Path | None:
 
 
 @click.command(
-    short_help="Run an old script, unedited, through the shim.",
+    short_help="Run an old script, unedited; the shim answers its calls.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
-@click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module or package, as for python -m.")
+@click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module or a package, as in python -m.")
 @click.argument("script", shell_complete=offering_files)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=offering_files)
 @config_option
 def run(module: bool, script: str, arguments: tuple[str, ...]) -> NoReturn:
-    """Run an old Python script as it is, its deprecated calls answered by the shim.
+    """Run an old Python script as it is; the shim answers its deprecated calls.
 
-    The script runs in this process, by the same Python as this command: its arguments, standard input, exit status
-    and signals are its own, and the Pythons that it starts are answered alike. What goes wrong with the shim is said
-    on standard error, and the call goes to the old endpoint as it was.
+    The script runs in this process, with the same Python as this command. Its arguments, standard input, exit status
+    and signals are its own. If it starts other Python processes, their calls are answered too.
 
-    For cron lines and containers, the same without this command: EXAM_COMPAT=1 in the environment, and
-    EXAM_COMPAT_CONFIG where the configuration is not in the working directory.
+    If the shim fails, the standard error says so, and the script goes on. The call then goes to the old endpoint as it
+    was. Only a write that was already sent is never sent again: the script gets a connection error.
+
+    Cron lines and containers need no such command. Set EXAM_COMPAT=1 in the environment. If the configuration is not in
+    the working directory, set EXAM_COMPAT_CONFIG too.
+
+    \b
+    Exit status:
+      that of the script; or
+      2  there is no such script, or wrong usage
 
     \b
     Examples:

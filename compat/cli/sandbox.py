@@ -50,15 +50,34 @@ def _read_url(context: click.Context, parameter: click.Parameter, value: str | N
         raise click.BadParameter(str(error)) from None
 
 
-@click.command()
-@click.option("--students", type=click.IntRange(min=0), default=120, show_default=True, help="Over all exams.")
-@click.option("--exams", type=click.IntRange(min=1), default=3, show_default=True, help="How many.")
-@click.option("--first-exam", type=click.IntRange(min=1), default=17, show_default=True, help="The first exam's id.")
-@click.option("--seed", type=int, default=2018, show_default=True, help="The same seed, the same data.")
+@click.command(short_help="Serve the old endpoint and both successors until Ctrl-C.")
+@click.option(
+    "--students", type=click.IntRange(min=0), default=120, show_default=True, help="How many students, in all exams."
+)
+@click.option("--exams", type=click.IntRange(min=1), default=3, show_default=True, help="How many exams.")
+@click.option(
+    "--first-exam", type=click.IntRange(min=1), default=17, show_default=True, help="The id of the first exam."
+)
+@click.option("--seed", type=int, default=2018, show_default=True, help="The same seed gives the same data.")
 @address_options("The address to listen at.", 9300)
-@click.option("--latency", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Before every answer.")
-@click.option("--clamp", type=click.IntRange(min=1), default=300, show_default=True, help="Records a page at most.")
-@click.option("--fault", "faults", multiple=True, metavar="KIND:RATE", callback=_read_faults, help="Repeatable.")
+@click.option(
+    "--latency", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait before every answer."
+)
+@click.option(
+    "--clamp",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="The most records on a page of a successor.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND:RATE",
+    callback=_read_faults,
+    help="Let requests fail; may be given again.",
+)
 @click.option(
     "--pushdown",
     default="status",
@@ -66,31 +85,60 @@ def _read_url(context: click.Context, parameter: click.Parameter, value: str | N
     flag_value=",".join(PUSHDOWNS),
     metavar="NAMES",
     callback=_read_pushdown,
-    help="What student sessions do by themselves: status, filter, sort, or none. Default: status; bare: all.",
+    help="What student sessions do by themselves: status, filter, sort (with commas between), or none. "
+    "Without NAMES: all.  [default: status]",
 )
-@click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], show_default=True, help="Of the configuration.")
-@click.option("--fan-out", is_flag=True, help="Paginated sessions are read user by user, from a roster.")
-@click.option("--legacy-url", metavar="URL", callback=_read_url, help="The address that your scripts call.")
-@click.option("--write-config", type=NewFile(), help="Write the configuration.")
-@click.option("--background", is_flag=True, help="Return as soon as it serves; not on Windows.")
+@click.option(
+    "--kind",
+    type=click.Choice(_KINDS),
+    default=_KINDS[0],
+    show_default=True,
+    help="The successor in the configuration.",
+)
+@click.option("--fan-out", is_flag=True, help="The configuration reads paginated sessions user by user, from a roster.")
+@click.option(
+    "--legacy-url", metavar="URL", callback=_read_url, help="The address that your scripts call, for the configuration."
+)
+@click.option("--write-config", type=NewFile(), help="Write the configuration to this file.")
+@click.option("--background", is_flag=True, help="Return as soon as it serves. Not on Windows.")
 def sandbox(
     kind: str, fan_out: bool, legacy_url: str | None, write_config: Path | None, background: bool, **options: Any
 ) -> int:
-    """Serve the old endpoint and both successors until Ctrl-C.
+    """Serve the old endpoint and both successors on this machine, until Ctrl-C.
 
-    All three serve the same generated students. The successors can be slow (--latency), give short pages (--clamp)
-    and fail: --fault 503:0.1 lets one request in ten fail. A KIND is a status from 400 to 599, cut, cut-chunked,
-    truncated, html, reset or slow. The credentials are drawn anew at each start.
+    All three serve the same generated students, and all can be slow (--latency). The credentials are new at each start.
+    --write-config writes a configuration; with it the other commands use the sandbox.
 
-    To try a script of yours, give the address that it calls (--legacy-url) and the exam that it asks for
-    (--first-exam). exam-compat run then answers its calls from here.
+    The successors can give short pages (--clamp) and fail (--fault). With --fault 503:0.1, one
+    request in ten fails with status 503.
+
+    \b
+    The KIND of a fault:
+      400 to 599   this status
+      cut          the answer ends before its announced length
+      cut-chunked  the last chunk of the answer never comes
+      truncated    the answer is complete as HTTP, but half as JSON
+      html         the answer is HTML
+      reset        the connection is reset
+      slow         the answer comes late
+
+    You can try a script of yours. Give the address that it calls (--legacy-url) and the exam that it asks for
+    (--first-exam). Then exam-compat run answers its calls from the sandbox.
+
+    \b
+    Exit status:
+      0    it serves in the background
+      1    it cannot serve, such as at a port that is taken
+      2    wrong usage
+      130  ended by Ctrl-C
 
     \b
     Examples:
       exam-compat sandbox
-      exam-compat sandbox --background --write-config exam-compat.toml --legacy-url https://acme.proctorexam.com
-      exam-compat sandbox --write-config exam-compat.toml --kind paginated_sessions
-      exam-compat sandbox --students 5000 --clamp 50 --fault 503:0.05 --fault cut:0.05 --latency 0.1
+      exam-compat sandbox --background --write-config exam-compat.toml
+      exam-compat sandbox --legacy-url https://acme.proctorexam.com
+      exam-compat sandbox --kind paginated_sessions --write-config other.toml
+      exam-compat sandbox --clamp 50 --fault 503:0.05 --latency 0.1
     """
     if fan_out and kind != "paginated_sessions":
         raise click.UsageError("--fan-out is a way to read paginated sessions: add --kind paginated_sessions.")

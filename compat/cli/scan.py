@@ -42,21 +42,24 @@ _NONE, _FOUND = 0, 1
 
 paths_argument = click.argument("paths", nargs=-1, required=True, type=ExistingPath())
 exclude_option = click.option(
-    "--exclude", multiple=True, metavar="PATTERN", help="Leave these files out, as a .gitignore would; repeatable."
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out the files of this pattern, as in a .gitignore; may be given again.",
 )
 
 
 @click.command(short_help="Find uses of the old interface in files.")
 @paths_argument
 @exclude_option
-@click.option("--json", "form", flag_value="json", help="As a JSON object.")
-@click.option("--sarif", "form", flag_value="sarif", help="As SARIF 2.1.0, for code hosts and editors.")
+@click.option("--json", "form", flag_value="json", help="Print a JSON object.")
+@click.option("--sarif", "form", flag_value="sarif", help="Print SARIF 2.1.0, for code hosts and editors.")
 @click.option("--fail-on", "least", type=click.Choice(_GRADES), default="likely", show_default=True,
-              help="The lowest grade that makes the exit status 1.")  # fmt: skip
+              help="The least sure grade that makes the exit status 1.")  # fmt: skip
 @click.option("--baseline", type=NewFile(), metavar="FILE",
-              help="Let the finds pass that this file has.")  # fmt: skip
-@click.option("--seen", is_flag=True, help="Name the lines too that were counted as calling and are not found.")
-@click.option("--write-baseline", is_flag=True, help="Write all that is found to the file of --baseline.")
+              help="Let the finds in this file pass.")  # fmt: skip
+@click.option("--seen", is_flag=True, help="Also name lines that were counted as calling and are not found.")
+@click.option("--write-baseline", is_flag=True, help="Write the finds to the file of --baseline, and end.")
 @config_option
 def scan(
     paths: tuple[Path, ...],
@@ -67,24 +70,38 @@ def scan(
     seen: bool,
     write_baseline: bool,
 ) -> int:
-    """Find the deprecated routes and names in files and trees.
+    """Find the deprecated routes and names in files and folders.
 
-    Python and its notebooks are read by their syntax: addresses in any string form, the old client's names and
-    methods, whatever library sends the call. All other files that hold text are searched by their lines, with or
-    without an ending. What a .gitignore names is left out, as are virtual environments and node_modules. A file that
-    is not read is reported.
+    Python files and notebooks are read by their syntax. So an address is found in any form of string, whatever library
+    sends the call. The names and methods of the old client are found too. All other text files are searched line by
+    line.
 
-    A find is certain (the route, or a name of the old client), likely (the route's name without its address) or a
-    mention (a comment, prose, a route or a template of the program's own). Mentions are listed and are no use, and so
-    is what only keeps old calls working (compat.install and compat.mount).
+    Left out are: what a .gitignore names, virtual environments and node_modules. A file that is not read is reported.
 
-    A comment "exam-compat: ignore" with a reason lets its line pass, or the next one where it stands alone. A
-    baseline lets many pass: it keeps a digest of each line and no text, and a find that moves stays known.
+    \b
+    A find has one of three grades:
+      certain  the route, or a name of the old client
+      likely   the name of the route without its address
+      mention  a comment, prose, or a route or template of the program's own
 
-    --seen compares with what exam-compat callers counts: a line that was seen calling is among the finds, or is named.
+    A mention is listed, but is no use of the old interface. The same holds for compat.install and compat.mount, which
+    only keep old calls working.
 
-    Exit status: 0 no use; 1 at least one of the grade of --fail-on, or a surer one, or a line that --seen names;
-    2 wrong usage.
+    To let one line pass, write a comment "exam-compat: ignore" with a reason. The comment counts for its own line. If
+    it stands alone, it counts for the next line.
+
+    To let many lines pass, use a baseline. This file keeps a digest of each line, and no text. A find that moves stays
+    known.
+
+    --seen compares with the calls that exam-compat callers counts. A line that was seen calling, and is not among the
+    finds, is named.
+
+    \b
+    Exit status:
+      0  no use was found, or the baseline was written
+      1  a use of the grade of --fail-on, or a surer one, was found;
+         or --seen named a line
+      2  wrong usage or configuration
 
     \b
     Examples:

@@ -19,33 +19,48 @@ _FILE = ExistingPath(folder=False)
 @config_option
 @address_options("The address for calls.", 8080)
 @address_options("The address for operators.", 8081, prefix="admin-")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: as in [gateway], else 1]")
-@click.option("--threads", type=click.IntRange(min=1), help="Calls that each answers at once.  [default: 32]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="How many processes answer.  [default: as in [gateway], else 1]"
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="How many calls each process answers at once.  [default: as in [gateway], else 32]",
+)
 @click.option(
     "--stop-within",
     type=click.IntRange(min=1),
     default=30,
     show_default=True,
     metavar="SECONDS",
-    help="How long calls may still run when it is told to stop.",
+    help="How long running calls may go on after it is told to stop.",
 )
-@click.option("--tls-certificate", type=_FILE, help="A certificate chain, PEM: serve HTTPS.")
-@click.option("--tls-key", type=_FILE, help="Its key, PEM.")
+@click.option("--tls-certificate", type=_FILE, help="Serve HTTPS, with this certificate chain in PEM.")
+@click.option("--tls-key", type=_FILE, help="The key of the certificate, in PEM.")
 def serve(**options: Any) -> int:
-    """Serve the deprecated interface until it is told to stop.
+    """Answer old calls over HTTP, for callers in any language, until it is told to stop.
 
-    The configuration says who may call and which successor answers. With student sessions, every other path passes
-    through to them, so that a caller changes its base URL and nothing else. Health, readiness and numbers are at
-    the address for operators: /healthz, /readyz, /metrics.
+    The configuration says who may call and which successor answers. A caller changes its base URL. With student
+    sessions it changes nothing else, since every other path is passed through to them.
 
-    SIGTERM or Ctrl-C lets the calls that run end; a second one ends at once. SIGHUP reads the configuration anew.
-    Each call is one line of JSON on the standard error.
+    A second address is for operators: /healthz for health, /readyz for readiness, and /metrics for numbers.
+
+    SIGTERM or Ctrl-C stops it: running calls may end first. A second one ends it at once. SIGHUP reads the
+    configuration again. Each call is one line of JSON on the standard error.
+
+    \b
+    Exit status:
+      0    it was told to stop
+      1    an address is taken, or the processes that answer keep ending
+      2    wrong usage or configuration
+      130  a second signal ended it at once
 
     \b
     Examples:
       exam-compat serve
       exam-compat serve --port 0 --admin-port 0
-      exam-compat serve --host 0.0.0.0 --workers 4 --tls-certificate chain.pem --tls-key key.pem
+      exam-compat serve --tls-certificate chain.pem --tls-key key.pem
+      exam-compat serve --host 0.0.0.0 --workers 4
     """
     require_extra("gateway")
     from compat.gateway.server import ServerSettings

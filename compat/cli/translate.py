@@ -48,17 +48,30 @@ def _read_exams(context: click.Context, parameter: click.Parameter, values: tupl
 
 @click.command(short_help="Translate files of records, old to new and back.")
 @click.argument("files", nargs=-1, required=True, type=ExistingPath(folder=False, dash=True))
-@click.option("--to", "target", required=True, type=click.Choice(("sessions", "legacy")), help="What to make.")
-@click.option("--output", type=NewFile(dash=True), default=_STANDARD, help="Instead of -.")
+@click.option("--to", "target", required=True, type=click.Choice(("sessions", "legacy")), help="What to translate to.")
 @click.option(
-    "--format", "form", type=click.Choice(("ndjson", "json")), default="ndjson", help="A line each, or an array."
+    "--output", type=NewFile(dash=True), default=_STANDARD, help="The file to write.  [default: the standard output]"
 )
-@click.option("--input-format", type=click.Choice(FORMATS), default="auto", help="Default: by name and content.")
-@click.option("--refused", "refused_file", type=NewFile(), help="Keep them, as NDJSON.")
 @click.option(
-    "--exam", "exams", metavar="ID=APPLICATION", multiple=True, callback=_read_exams, help="Instead of [exams]."
+    "--format",
+    "form",
+    type=click.Choice(("ndjson", "json")),
+    default="ndjson",
+    help="ndjson is a record on each line, json an array.  [default: ndjson]",
 )
-@click.option("--time-zone", "zone", metavar="NAME", help="Instead of [legacy] time_zone.")
+@click.option(
+    "--input-format", type=click.Choice(FORMATS), default="auto", help="auto goes by name and content.  [default: auto]"
+)
+@click.option("--refused", "refused_file", type=NewFile(), help="Write the refused records to this file, as NDJSON.")
+@click.option(
+    "--exam",
+    "exams",
+    metavar="ID=APPLICATION",
+    multiple=True,
+    callback=_read_exams,
+    help="Use these instead of [exams]; may be given again.",
+)
+@click.option("--time-zone", "zone", metavar="NAME", help="Use this instead of time_zone in [legacy].")
 @config_option
 def translate(
     files: tuple[str, ...],
@@ -70,21 +83,31 @@ def translate(
     exams: dict[int, str],
     zone: str | None,
 ) -> int:
-    """Translate records: students to sessions, or sessions to students.
+    """Translate files of records: students to sessions, or sessions to students.
 
     FILES are JSON (an array, an answer with "students" or "sessions", or one record) or NDJSON; - is the standard
     input. Files are read a record at a time. The output replaces an older file only when it is whole.
 
-    A record that cannot be translated is listed with its line (or index) and the reason, and the exit status is 1.
-    --refused keeps those records. The losses of the others are summed up at the end. A record of the old system goes
-    to a session and back without a loss. A session's own values are lost on the way to a student.
+    A record that cannot be translated is refused. It is listed with its line (or index) and the reason. --refused keeps
+    the refused records in a file.
+
+    The end says what the other records have lost. A record of the old system goes to a session and back without a loss.
+    A session's own values are lost on the way to a student.
+
+    \b
+    Exit status:
+      0  all records were translated
+      1  a record was refused, or a file cannot be read or written
+      2  wrong usage or configuration
 
     \b
     Examples:
       exam-compat translate students.json --to sessions --output sessions.ndjson
-      exam-compat translate sessions.ndjson --to legacy --format json --output students.json
-      exam-compat get 17 --all --ndjson | exam-compat translate - --to sessions --refused refused.ndjson
-      exam-compat translate old.json --to sessions --exam 17=5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11
+      exam-compat translate sessions.ndjson --to legacy --format json
+      exam-compat translate old.json --to sessions --refused refused.ndjson
+      exam-compat get 17 --all --ndjson | exam-compat translate - --to sessions
+      exam-compat translate old.json --to sessions \\
+          --exam 17=5b1f0c2e-3c1e-4c86-9d0e-0f6c3c1d2a11
     """
     if refused_file is not None and os.path.realpath(refused_file) == os.path.realpath(output):
         raise click.BadParameter(f"{refused_file} is the output too: name another file.", param_hint="--refused")
