@@ -59,7 +59,7 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
     return None if matched is None else int(matched[1]) * {"d": 86400, "h": 3600}[matched[2]]
 
 
-@click.command(short_help="Compare the answers of both endpoints, and say how sure the result is.")
+@click.command(short_help="Compare the answers of both endpoints, and say how sure that is.")
 @click.argument("recordings", nargs=-1, type=ExistingPath())
 @click.option("--live", is_flag=True, help="Check what the modes shadow and canary have recorded so far.")
 @click.option("--known", type=_FILE, help="The file of known differences, each with its reason and its end.")

@@ -50,7 +50,7 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.command(short_help="Say why the gateway refused a call.")
 @click.argument("call", required=False)
 @click.option("--caller", "name", metavar="NAME", shell_complete=offering_callers,
-              help="Who made the call.  [default: who has its token]")  # fmt: skip
+              help="Who made the call.  [default: the caller with its token]")  # fmt: skip
 @click.option(
     "--prompt", is_flag=True, help="Ask for the secret key, without showing it. The configuration is not used."
 )

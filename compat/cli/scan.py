@@ -59,7 +59,7 @@ exclude_option = click.option(
 @click.option("--baseline", type=NewFile(), metavar="FILE",
               help="Let the finds in this file pass.")  # fmt: skip
 @click.option("--seen", is_flag=True, help="Also name lines that were counted as calling and are not found.")
-@click.option("--write-baseline", is_flag=True, help="Write the finds to the file of --baseline, and end.")
+@click.option("--write-baseline", is_flag=True, help="Write the finds that --fail-on counts to the file of --baseline.")
 @config_option
 def scan(
     paths: tuple[Path, ...],

@@ -38,6 +38,17 @@ def test_every_command_has_examples(invoke: Invoke, name: str) -> None:
     assert f"Examples:\n    exam-compat {name}" in result.output
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_fits_into_80_columns(name: str) -> None:
+    command = program.get_command(click.Context(program), name)
+    assert command is not None
+    parts = list(command.commands.values()) if isinstance(command, click.Group) else [command]
+    for each in parts:
+        told = each.get_help(click.Context(each, info_name=f"exam-compat {name}", terminal_width=80))
+        assert "\n  Exit status:\n" in told
+        assert max(map(len, told.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(("module", "name"), [("compat", "python -m compat"), ("compat.cli", "exam-compat")])
 def test_the_help_says_what_to_type(module: str, name: str) -> None:
     for words in ((), ("get",)):
