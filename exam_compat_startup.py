@@ -27,6 +27,7 @@ __all__ = [
     "begin",
     "caught",
     "command",
+    "end",
     "leave",
     "say",
     "switched_on",
@@ -110,6 +111,13 @@ def begin() -> None:
     _watch_run()
     exam_compat_uncaught.watch(say)
     exam_compat_libraries.cover(say, _begin_shim)
+
+
+def end() -> None:
+    """Leave the calls of this process, and of those that it starts, as they are."""
+    os.environ.pop(SWITCH, None)
+    exam_compat_uncaught.end()
+    exam_compat_libraries.uncover()
 
 
 def _keep_configuration() -> None:

@@ -10,6 +10,8 @@ from threading import Timer
 from types import FrameType
 from typing import NoReturn
 
+import exam_compat_startup
+
 __all__ = ["main"]
 
 _NEEDED = ("click", "rich")
@@ -22,6 +24,8 @@ def main(name: str = "exam-compat") -> NoReturn:
     Args:
         name: what its help says to type.
     """
+    # A command asks the old endpoint for itself, whatever its environment says of scripts; run has it said again.
+    exam_compat_startup.end()
     try:
         from compat.cli.program import program
     except ModuleNotFoundError as error:

@@ -69,10 +69,10 @@ def run(module: bool, script: str, arguments: tuple[str, ...]) -> NoReturn:
       exam-compat run --config /etc/exam-compat.toml -m reports.nightly
       EXAM_COMPAT=1 python -X dev export.py 17
     """
-    environment = os.environ
-    environment[exam_compat_startup.SWITCH] = "1"
     if not module and script != "-" and not os.path.exists(script):
         raise ConfigurationError(f"{script}: no such script in {os.getcwd()}")
+    environment = os.environ
+    environment[exam_compat_startup.SWITCH] = "1"
     # The script runs without one too, and what is missing is said then.
     named = named_config(there=False)
     if named is not None:

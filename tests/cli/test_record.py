@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +18,7 @@ from compat.regression.recordings.format import RecordedCall
 from compat.regression.recordings.reader import open_recording
 from compat.testing import Sandbox
 
-from .conftest import Invoke
+from .conftest import COMMAND, Invoke
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -226,3 +228,26 @@ def test_what_does_not_answer_is_recorded_as_such(invoke: Invoke, sandbox: Sandb
     (call,) = read(tmp_path / "out")
     assert call.old is not None
     assert (call.old.status, call.old.failure) == (0, "unreachable")
+
+
+def test_a_command_asks_the_old_endpoint_itself_where_scripts_are_answered_by_the_shim(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Otherwise the shim would be recorded in the place of what it is compared with."""
+    (tmp_path / "exam-compat.toml").write_text(sandbox.toml("paginated_sessions"), encoding="utf-8")
+    sandbox.clear_calls()
+    done = subprocess.run(
+        [*COMMAND, "record", "old.ndjson.gz", "--exam", "18", "--limit", "20"],
+        cwd=tmp_path,
+        env={**os.environ, "EXAM_COMPAT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {call.interface for call in sandbox.calls} == {"legacy"}
+
+
+def test_a_script_that_is_not_there_leaves_the_environment_as_it_was(invoke: Invoke) -> None:
+    assert invoke("run", "nowhere.py").exit_code == 2
+    assert "EXAM_COMPAT" not in os.environ

@@ -19,6 +19,7 @@ from serving import serving, until
 from support import QUERIES, closed_port, upstream_of
 from wires import Sent, Wire, whole
 
+import compat
 from compat.config.file import read_config
 from compat.gateway import make_application
 from compat.gateway.application import Gateway
@@ -294,3 +295,15 @@ def test_a_switch_takes_effect_in_every_worker(sandbox: Sandbox, tmp_path: Path)
         ledger.set_switch("mode caller=registrar", None)
         until(lambda: answered_by(gateway) == {"new"}, gateway)
         ledger.close()
+
+
+def test_a_gateway_beside_an_installed_shim_asks_the_old_endpoint_itself(sandbox: Sandbox) -> None:
+    async def work(calls: Calls) -> str:
+        return (await calls.call()).by
+
+    compat.install(sandbox.base_url, upstream_of(sandbox, "student_sessions"))
+    try:
+        assert during(sandbox, "legacy", work) == "legacy"
+    finally:
+        compat.uninstall()
+    assert {call.interface for call in sandbox.calls} == {"legacy"}
