@@ -157,4 +157,4 @@ def test_a_gateway_in_shadow_shows_its_own_traffic(tmp_path: Path) -> None:
             assert told["judgement"]["callers"][0]["name"] == "registrar"
             # The inventory is written behind the calls, and a page is shown for half a minute.
             until(lambda: "Callers left" in page(), gateway, within=100)
-            assert page().count('data-name="registrar"') == 1
+            assert page().count('<li data-name="registrar"><strong>') == 1
