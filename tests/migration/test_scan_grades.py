@@ -198,7 +198,7 @@ def test_python_2_is_named(tmp_path: Path, line: str) -> None:
 def test_python_2_that_cannot_be_parsed_is_searched_by_lines(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(f"def f(a, (b, c)):\n    print a\nget('{URL}')\n")
     found = scanned(tmp_path)
-    assert found.problems == [Problem(str(tmp_path / "a.py"), "Python 2: read by lines", read=True)]
+    assert found.problems == [Problem(str(tmp_path / "a.py"), "Python 2: read by lines", read=True, line=1)]
     assert [(each.line, each.grade) for each in found.finds] == [(3, "certain")]
 
 
