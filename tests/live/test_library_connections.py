@@ -32,7 +32,10 @@ WAIT = 60.0
 
 def test_an_upstream_that_nobody_reaches(shimmed: Shimmed) -> None:
     shimmed.begin(compat.StudentSessions(closed_port(), api_token="t", secret_key="s", retries=FAST))
-    with pytest.raises(shimmed.dialect.unreachable, match=r"The student sessions upstream at .* could not be reached: connection refused"):
+    with pytest.raises(
+        shimmed.dialect.unreachable,
+        match=r"The student sessions upstream at .* could not be reached: connection refused",
+    ):
         shimmed.ask(OLD + PATH)
 
 
@@ -106,7 +109,10 @@ def test_certificates_of_the_scripts_own(shimmed: Shimmed, secured: World, by_pr
         {secured.server.base_url.removeprefix("https://")} if by_proxy else set()
     )
     for ca in (secured.path("other.pem"), None):
-        with pytest.raises(shimmed.dialect.untrusted, match=r"The student sessions upstream at .* could not be reached: its certificate is signed by an authority"):
+        with pytest.raises(
+            shimmed.dialect.untrusted,
+            match=r"The student sessions upstream at .* could not be reached: its certificate is signed by an authority",
+        ):
             shimmed.ask("https://old.example" + PATH, ca=ca, proxy=proxy)
 
 
