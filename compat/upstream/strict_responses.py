@@ -176,7 +176,7 @@ class _Head:
         """Read past informational answers that are written as nearly all are; gives whether there were any."""
         before = self._informational
         while found := _INFORMATIONAL.match(self._stream.peek(1)):
-            self._left -= len(self._stream.read(found.end()))
+            self._count(self._stream.read(found.end()))
             self.count_informational()
         return self._informational > before
 
@@ -192,15 +192,18 @@ class _Head:
 
     def readline(self, limit: int) -> bytes:
         line: bytes = self._stream.readline(min(limit, self._left + 1))
-        self._left -= len(line)
-        if self._left < 0:
-            raise too_large("head", self._most, "answer_head_bytes")
+        self._count(line)
         self._lines = self._lines + 1 if line.strip() else 0
         if self._lines > _MOST_LINES:
             raise UpstreamError(f"The upstream's answer has a head of more than {_MOST_LINES} lines.")
         if b"\r" in line.removesuffix(b"\r\n"):
             raise FramingError("a head with a bare carriage return")
         return _TRAILING.sub(b"", line.translate(_LINE_ENDS))
+
+    def _count(self, part: bytes) -> None:
+        self._left -= len(part)
+        if self._left < 0:
+            raise too_large("head", self._most, "answer_head_bytes")
 
 
 def _read_past(lines: Any) -> None:

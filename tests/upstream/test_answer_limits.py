@@ -67,6 +67,23 @@ def test_an_error_names_the_limit(name: str) -> None:
     assert raised.value.status == (504 if "dripping" in name else 502)
 
 
+def test_an_informational_answer_counts_before_a_line_that_has_no_end() -> None:
+    """Past its limit, the line would be read as far as a body may be long."""
+
+    def answer(sent: Sent, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 ")
+        for _ in range(pieces):
+            connection.sendall(b"y" * 65536)
+            taken.append(65536)
+
+    pieces, taken = 1024, list[int]()
+    with Wire(answer) as wire:
+        upstream = upstream_at(wire.base_url, answer_head_bytes=30, answer_body_bytes=1 << 30)
+        with pytest.raises(compat.UpstreamError, match=r"head .*answer_head_bytes"):
+            list(compat.StudentSessionsClient(upstream).sessions(17))
+    assert len(taken) < pieces
+
+
 @pytest.mark.parametrize("entrance", ["adapter", "gateway"])
 @pytest.mark.parametrize("name", ["gzip bomb", "endless chunks", "dripping head", "endless 103", "a million records"])
 def test_every_entrance_ends_it(name: str, entrance: str) -> None:
