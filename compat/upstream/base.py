@@ -15,7 +15,7 @@ import requests
 from compat.errors import InvalidParameter
 from compat.legacy.answer import students
 from compat.settings_checks import checked_bytes, checked_url
-from compat.upstream.limits import AnswerLimits, LimitKeys, WalkSettings
+from compat.upstream.limits import AnswerLimits, LimitKeys, SharedKeys, WalkSettings
 from compat.upstream.pushdown import Capability, PushdownTrust
 from compat.upstream.retries import BREAKER_FAILURES, Deadline, RetryPolicy
 from compat.upstream.transport import CallOptions, Reply, Transport
@@ -301,20 +301,6 @@ class Codec(ABC):
     @abstractmethod
     def plain(self, text: Any, person: Mapping[str, Any]) -> bytes:
         """One record as :meth:`render` shows it, by the marshmallow schemas alone."""
-
-
-class SharedKeys(LimitKeys, total=False):
-    """The settings that every kind of upstream has, for signatures; :class:`Upstream` describes them."""
-
-    walk_deadline: float
-    walk_pages: int
-    walk_bytes: int
-    walk_rate: float
-    unsettled: Literal["serve", "refuse"]
-    breaker_failures: int
-    reuse_bytes: int
-    session: requests.Session | None
-    retries: RetryPolicy
 
 
 class Upstream(ABC):

@@ -24,7 +24,9 @@ from compat.processes import MadeAnew, renew_after_fork
 from compat.upstream.retries import Deadline
 
 if TYPE_CHECKING:
-    pass
+    import requests
+
+    from compat.upstream.retries import RetryPolicy
 
 __all__ = [
     "FREE_PAGES",
@@ -34,6 +36,7 @@ __all__ = [
     "LargeAnswer",
     "LimitKeys",
     "RateLimit",
+    "SharedKeys",
     "WalkMeter",
     "WalkSettings",
     "too_large",
@@ -53,6 +56,21 @@ class LimitKeys(TypedDict, total=False):
     answer_body_bytes: int
     answer_decoded_bytes: int
     page_records: int
+
+
+class SharedKeys(LimitKeys, total=False):
+    """The settings that every kind of upstream has, for signatures; :class:`compat.upstream.base.Upstream`
+    describes them."""
+
+    walk_deadline: float
+    walk_pages: int
+    walk_bytes: int
+    walk_rate: float
+    unsettled: Literal["serve", "refuse"]
+    breaker_failures: int
+    reuse_bytes: int
+    session: requests.Session | None
+    retries: RetryPolicy
 
 
 @dataclass(frozen=True)
