@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import entrances
+import entrance_calls
 import pytest
 from attacked import MIB, attacked_gateway, resident
 from gateways import written
@@ -89,7 +89,7 @@ def test_an_informational_answer_counts_before_a_line_that_has_no_end() -> None:
 def test_every_entrance_ends_it(name: str, entrance: str) -> None:
     with (
         hostile(name) as wire,
-        getattr(entrances, entrance)(
+        getattr(entrance_calls, entrance)(
             upstream_at(wire.base_url, answer_seconds=SECONDS if "dripping" in name else 30)
         ) as call,
     ):

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import brotli
-import entrances
+import entrance_calls
 import pytest
 import requests
 import trustme
@@ -221,12 +221,12 @@ class Upstream:
     sessions: StudentSessions = field(init=False)
 
     @contextmanager
-    def through(self, entrance: str, **settings: Any) -> Iterator[entrances.Call]:
+    def through(self, entrance: str, **settings: Any) -> Iterator[entrance_calls.Call]:
         with Wire(self.answer) as self.wire:
             if entrance == "session":
                 settings["session"] = requests.Session()
             self.sessions = self.made(**settings)
-            way = entrances.adapter if entrance == "session" else getattr(entrances, entrance)
+            way = entrance_calls.adapter if entrance == "session" else getattr(entrance_calls, entrance)
             with way(self.sessions) as call:
                 yield call
             self.sessions.close()
@@ -344,7 +344,7 @@ def test_a_session_whose_adapter_opens_its_own_connections_is_not_left_out_of_st
     upstream = Upstream(RIGHT["103 late"], odd=2)
     with Wire(upstream.answer) as upstream.wire, requests.Session() as session:
         session.mount("http://", Own())
-        with entrances.adapter(upstream.made(session=session)) as call:
+        with entrance_calls.adapter(upstream.made(session=session)) as call:
             assert call() == ["answer 1"]
             assert call() == 502
             assert [call(), call()] == [["answer 3"], ["answer 4"]]
@@ -381,6 +381,6 @@ def test_the_same_over_tls(name: str, tmp_path: Path) -> None:
         base = upstream.wire.base_url.replace("http://127.0.0.1", "https://localhost")
         once = compat.RetryPolicy(attempts=1)
         sessions = StudentSessions(base, api_token="a", secret_key="b", scope="exam", retries=once, session=session)
-        with entrances.client(sessions) as call:
+        with entrance_calls.client(sessions) as call:
             for _ in range(4):
                 assert call() == upstream.last
