@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
 from ipaddress import ip_address
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -21,12 +24,10 @@ from compat.settings_checks import checked_url
 from compat.upstream.base import Upstream
 from compat.upstream.connections import leave_to_parent
 from compat.upstream.responses import Sending, answer_behind_mocks, network_is_mocked, response_of
-from compat.upstream.senders import SendOptions
+from compat.upstream.senders import CallOptions, SendOptions
 
 if TYPE_CHECKING:
     from compat.legacy.verifier import Verifier
-    from compat.migration.modes.router import Identity
-    from compat.migration.modes.sides import AnswerSide, OldSide
 
 __all__ = ["UNREACHABLE", "ExamStudentsAdapter", "mount", "read_body"]
 
@@ -70,7 +71,7 @@ class ExamStudentsAdapter(BaseAdapter):
             raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
         self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
         parts = urlsplit(_as_sent(self.legacy_base_url))
-        self._origin, self._base_path = _origin_of(parts), parts.path.rstrip("/")
+        self._origin, self._base_path = _origin_of(parts.scheme, parts.netloc), parts.path.rstrip("/")
         self._sunset = sunset_of(upstream)
         # Imported here: an adapter is what needs the way through, and importing this package makes none.
         from compat.core.call import Shim
@@ -147,8 +148,12 @@ class ExamStudentsAdapter(BaseAdapter):
             requests.ConnectionError: the upstream cannot be reached.
             requests.ReadTimeout: the upstream is too slow.
         """
-        how = SendOptions(stream, timeout, verify, cert, proxies)
-        return self.send_behind_mocks(self._before(request), request, how)
+        session = ScriptSession.waiting().session if self._follows_session else None
+        adapters = session.adapters if session is not None else {}
+        if not any(each is self for each in adapters.values()):
+            adapters = self._previous
+        previous = self._first_of(adapters, request.url or "") or self._plain
+        return self.send_behind_mocks(previous, request, SendOptions(stream, timeout, verify, cert, proxies))
 
     def send_behind_mocks(
         self, previous: BaseAdapter, request: requests.PreparedRequest, how: SendOptions
@@ -175,41 +180,55 @@ class ExamStudentsAdapter(BaseAdapter):
         if call is None:
             # By name, as requests does it: some adapters take it in no other way.
             return previous.send(request, **how._asdict())
-        # Imported here: only a deprecated call warns, and can have two sides.
+        # Imported here: only a deprecated call warns, and has a mode.
         from compat.deprecation import warn_of
-        from compat.migration.modes.sides import AnswerSide, OldSide
+        from compat.migration.modes.rules import MODE_VARIABLE
 
         warn_of(f"{call.route.methods[0]} exams/:id/{call.route.action}", self._sunset)
         # Another library than requests says by itself how its call was to be sent.
         options = getattr(previous, "call_options", None) or options_of(ScriptSession.waiting(), previous, request, how)
+        if self.router.configured or self._recorder is not None or os.environ.get(MODE_VARIABLE):
+            return self._by_mode(call, previous, request, how, options)
+        try:
+            return response_of(request, self._shim.answer(call, options), how.stream, self)
+        except LegacyError as error:
+            return self._failed(error, request, how.stream)
+
+    def _by_mode(
+        self,
+        call: LegacyCall,
+        previous: BaseAdapter,
+        request: requests.PreparedRequest,
+        how: SendOptions,
+        options: CallOptions,
+    ) -> requests.Response:
+        """The answer of the endpoint that the caller's mode names, counted where that is wanted."""
+        from compat.migration.modes.sides import AnswerSide, OldSide
+
         old = OldSide(previous, request, how)
         new = AnswerSide(
             lambda: self._shim.answer(call, options), lambda answer: response_of(request, answer, how.stream, self)
         )
         who = self._callers.of(call.authorization)
-        if self._recorder is None:
-            return self._answered(call, who, old, new)
-        return self._recorder.request(
-            call,
-            request,
-            who.caller,
-            lambda: self._answered(call, who, old, new),
-            # The old one is asked alone, or after the new one has failed.
-            lambda: "legacy" if old.begun else "new",
-        )
 
-    def _answered(
-        self, call: LegacyCall, who: Identity, old: OldSide, new: AnswerSide[requests.Response]
-    ) -> requests.Response:
-        request = old.request
-        try:
-            return self.router.answer(call, who, old, new)
-        except UpstreamTimeout as error:
+        def answered() -> requests.Response:
+            try:
+                return self.router.answer(call, who, old, new)
+            except LegacyError as error:
+                return self._failed(error, request, how.stream)
+
+        if self._recorder is None:
+            return answered()
+        # The old one is asked alone, or after the new one has failed.
+        return self._recorder.request(call, request, who.caller, answered, lambda: "legacy" if old.begun else "new")
+
+    def _failed(self, error: LegacyError, request: requests.PreparedRequest, stream: bool) -> requests.Response:
+        """What the old call would have met: an exception of ``requests``, or the answer that an error stands for."""
+        if isinstance(error, UpstreamTimeout):
             raise requests.ReadTimeout(error.message, request=request) from None
-        except UpstreamUnreachable as error:
+        if isinstance(error, UpstreamUnreachable):
             raise UNREACHABLE.get(error.cause, requests.ConnectionError)(error.message, request=request) from None
-        except LegacyError as error:
-            return response_of(request, failure(error), old.how.stream, self)
+        return response_of(request, failure(error), stream, self)
 
     def close(self) -> None:
         """Close what the adapter opened, and what it passes on to."""
@@ -227,7 +246,7 @@ class ExamStudentsAdapter(BaseAdapter):
             parts = urlsplit(url)
         except ValueError:
             return None
-        if _origin_of(parts) != self._origin:
+        if _origin_of(parts.scheme, parts.netloc) != self._origin:
             return None
         return f"{self.origin}{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
 
@@ -236,16 +255,16 @@ class ExamStudentsAdapter(BaseAdapter):
         matched = self.matched(request.method or "", request.url or "")
         if matched is None:
             return None
-        route, exam_id = matched
+        given = map(request.headers.get, ("Content-Type", "Authorization", "Content-Encoding"))
+        kind, authorization, encoding = (each.decode("latin-1") if isinstance(each, bytes) else each for each in given)
         return LegacyCall(
-            route=route,
-            exam_id=exam_id,
+            *matched,
             query=urlsplit(request.url or "").query,
-            content_type=_text(request.headers.get("Content-Type")),
+            content_type=kind,
             body=read_body(request),
-            authorization=_text(request.headers.get("Authorization")),
+            authorization=authorization,
             method=(request.method or "GET").upper(),
-            content_encoding=_text(request.headers.get("Content-Encoding")),
+            content_encoding=encoding,
         )
 
     def matched(self, method: str, url: str) -> tuple[Route, str] | None:
@@ -255,16 +274,9 @@ class ExamStudentsAdapter(BaseAdapter):
             ValueError: the URL is none.
         """
         parts = urlsplit(url)
-        if _origin_of(parts) != self._origin or not parts.path.startswith(self._base_path):
+        if _origin_of(parts.scheme, parts.netloc) != self._origin or not parts.path.startswith(self._base_path):
             return None
         return match_route(method, parts.path[len(self._base_path) :])
-
-    def _before(self, request: requests.PreparedRequest) -> BaseAdapter:
-        """The adapter that the session would have used, by what is mounted there now."""
-        adapters: Mapping[str, BaseAdapter] = ScriptSession.waiting().adapters if self._follows_session else {}
-        if not any(each is self for each in adapters.values()):
-            adapters = self._previous
-        return self._first_of(adapters, request.url or "") or self._plain
 
     def _first_of(self, adapters: Mapping[str, BaseAdapter], url: str) -> BaseAdapter | None:
         for prefix, mounted in adapters.items():
@@ -347,38 +359,32 @@ def _as_sent(url: str) -> str:
         raise ConfigurationError(f"legacy_base_url: {error}") from None
 
 
-def _origin_of(parts: SplitResult) -> tuple[str, str, int | None]:
+@lru_cache(maxsize=64)
+def _origin_of(scheme: str, netloc: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port as they compare, for what ``urlsplit`` found of a URL."""
+    parts = SplitResult(scheme, netloc, "", "", "")
+    host = parts.hostname or ""
+    with suppress(ValueError):
+        host = ip_address(host).compressed
     try:
-        port = parts.port
+        port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         port = -1
-    scheme = parts.scheme.lower()
-    return scheme, _host(parts.hostname or ""), port or _PORTS.get(scheme)
-
-
-def _host(name: str) -> str:
-    try:
-        return ip_address(name).compressed
-    except ValueError:
-        return name.rstrip(".")
-
-
-def _text(header: str | bytes | None) -> str | None:
-    return header.decode("latin-1") if isinstance(header, bytes) else header
+    return parts.scheme, host.rstrip("."), port
 
 
 def read_body(request: requests.PreparedRequest) -> bytes:
     """The body, which stays there for the old endpoint."""
+    if request.body is None:
+        return b""
     body = _body(request.body)
-    if request.body is not None and not isinstance(request.body, bytes | str):
+    if not isinstance(request.body, bytes | str):
         # A file or a generator can be read once.
         request.body = body
     return body
 
 
 def _body(body: Any) -> bytes:
-    if body is None:
-        return b""
     if isinstance(body, bytes):
         return body
     if isinstance(body, str):

@@ -50,7 +50,8 @@ class ScriptSession:
             if frame.f_code.co_varnames[:1] == ("self",):
                 own = frame.f_locals.get("self")
                 session = own if session is None and isinstance(own, requests.Session) else session
-                if own is session is not None and _is_request(frame):
+                of_requests = frame.f_code.co_name == "request" and frame.f_globals is vars(sessions)
+                if own is session is not None and of_requests:
                     said = frame.f_locals.get("proxies")
                     return cls(session, said if isinstance(said, Mapping) else None)
             frame = frame.f_back
@@ -59,12 +60,12 @@ class ScriptSession:
     def own_adapter(self, url: str) -> HTTPAdapter | None:
         """The session's adapter for a URL, where somebody made one that is more than a plain one: with certificates,
         an address or a pace of its own, say. A test's mock would take that one's requests for the script's."""
-        if network_is_mocked():
+        if self.session is None or network_is_mocked():
             return None
         found = next(
             (
                 each if isinstance(each, HTTPAdapter) and type(each) is not HTTPAdapter else None
-                for prefix, each in self.adapters.items()
+                for prefix, each in self.session.adapters.items()
                 if url.lower().startswith(prefix.lower())
             ),
             None,
@@ -72,11 +73,6 @@ class ScriptSession:
         if found is not None:
             leave_in_children(found)
         return found
-
-    @property
-    def adapters(self) -> Mapping[str, BaseAdapter]:
-        """The session's adapters as they are now, in the order in which it asks."""
-        return self.session.adapters if self.session is not None else {}
 
 
 def options_of(
@@ -135,10 +131,6 @@ def _apart(given: Mapping[str, str], environment: Mapping[str, str], of_session:
         for scheme, proxy in given.items()
         if proxy != (environment[scheme] if scheme in environment else of_session.get(scheme))
     }
-
-
-def _is_request(frame: FrameType) -> bool:
-    return frame.f_code.co_name == "request" and frame.f_globals is vars(sessions)
 
 
 def _retries_of(adapter: BaseAdapter) -> Retry | None:

@@ -20,6 +20,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any, cast
@@ -77,6 +78,7 @@ def response_of(
     return response
 
 
+@lru_cache(maxsize=64)
 def reason_of(status: int) -> str:
     """The words of a status, as old servers write them."""
     return _REASONS.get(status) or HTTPStatus(status).phrase
@@ -158,7 +160,7 @@ class Sending:
 
 def network_is_mocked(adapter: BaseAdapter | None = None) -> bool:
     """Whether one of them is answering at this moment, for all or as the adapter that is given."""
-    return _send_is_replaced() or cassette_in_use() is not None or _is_of(adapter, *_ADAPTERS)
+    return _send_is_replaced() or cassette_in_use() is not None or _library_of(type(adapter).__mro__) is not None
 
 
 def every_session_is_mocked() -> bool:
@@ -176,13 +178,14 @@ def answer_behind_mocks(previous: BaseAdapter, sending: Sending) -> requests.Res
     Raises:
         Exception: what they refuse it with.
     """
-    if _is_of(previous, "betamax"):
+    library = _library_of(type(previous).__mro__)
+    if library == "betamax":
         # What it was handed stays as it is: it passes on to this copy's adapters, which are us.
         copy: Any = _copy_of(previous)
         onward = previous.find_adapter(sending.request.url)  # type: ignore[attr-defined]
         copy.old_adapters = {"": _Onward(lambda stream: _below_session(onward, sending, stream))}
         return sending.by(copy.send)
-    if _is_of(previous, *_ADAPTERS):
+    if library is not None:
         return sending.by(previous.send)
     return _below_session(previous, sending, bool(sending.told["stream"]))
 
@@ -275,8 +278,11 @@ class _Answered:
         return self._response
 
 
-def _is_of(found: object, *libraries: str) -> bool:
-    return any(each.__module__.partition(".")[0] in libraries for each in type(found).__mro__)
+@lru_cache(maxsize=64)
+def _library_of(classes: tuple[type, ...]) -> str | None:
+    """Which of the libraries that answer as an adapter made one of these classes."""
+    packages = [each.__module__.partition(".")[0] for each in classes]
+    return next((name for name in _ADAPTERS if name in packages), None)
 
 
 def _send_is_replaced() -> bool:

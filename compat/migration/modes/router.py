@@ -136,6 +136,9 @@ class ModeRouter:
         bounds: of the background queue.
         configuration: says whether pairs are recorded too.
         lacking: what has to be configured where there is no old endpoint.
+
+    Attributes:
+        configured: whether more than the environment's variable may send a call elsewhere than to the new endpoint.
     """
 
     def __init__(
@@ -159,6 +162,7 @@ class ModeRouter:
         self._configuration = configuration
         self._recorder: TrafficRecorder | None = None
         self.brownouts = brownouts
+        self.configured = bool(rules.modes) or switched is not None or brownouts is not None
         self.background = BackgroundQueue(bounds)
         self.background.ended = self._close_recorder
 
