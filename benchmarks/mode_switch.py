@@ -13,7 +13,7 @@ from benchmarks.gateway_load import Server, free_port, old_calls, one, serving
 from benchmarks.gateway_peers.signing import EXAM, KEY, TOKEN
 from benchmarks.harness import Figure, Report, command_line
 from benchmarks.upstream import serving as answering
-from compat.migration.ledger import open_ledger
+from compat.stores.ledger import open_ledger
 
 _WORKERS = 4
 _WATCHED = 3.0

@@ -351,7 +351,7 @@ def test_a_kind_without_a_successor_is_refused_when_it_is_made(copy: Copy) -> No
 STORE = """
 from compat.config.file import read_config
 from compat.errors import ConfigurationError
-from compat.migration.ledger import open_ledger
+from compat.stores.ledger import open_ledger
 from compat.migration.modes.router import ModeRouter
 from compat.stores import open_store
 from compat.stores.url import parse_store_url

@@ -67,8 +67,8 @@ def brownouts(action: str, dry_run: bool, now: datetime | None, as_json: bool) -
 
 
 def _switch(given: Configuration, *, pause: bool, moment: datetime) -> None:
-    from compat.migration.ledger import open_ledger
     from compat.migration.modes.brownouts import PAUSED
+    from compat.stores.ledger import open_ledger
 
     kept_elsewhere(given)
     with open_ledger(given.store) as ledger:
@@ -124,8 +124,8 @@ def _show(given: Configuration, moment: datetime, *, dry_run: bool, as_json: boo
 
 
 def _paused(given: Configuration) -> str | None:
-    from compat.migration.ledger import open_ledger
     from compat.migration.modes.brownouts import PAUSED
+    from compat.stores.ledger import open_ledger
 
     with open_ledger(given.store) as ledger:
         return ledger.switches().get(PAUSED)

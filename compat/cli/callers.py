@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from compat.config.settings import Configuration
-    from compat.migration.inventory.counts import Usage
     from compat.migration.inventory.report import CallerUsage
+    from compat.stores.ledger import Usage
 
 __all__ = ["callers"]
 

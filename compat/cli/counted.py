@@ -13,7 +13,7 @@ from compat.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
-    from compat.migration.inventory.counts import AllCounts
+    from compat.stores.ledger import AllCounts
 
 __all__ = ["CLOCK_VARIABLE", "counted_in", "day_of", "kept_elsewhere", "moment_of", "now_option", "shown_day"]
 
@@ -72,7 +72,7 @@ def counted_in(given: Configuration) -> AllCounts:
         ConfigurationError: no other process could have counted there.
         StoreUnavailable: it cannot be read.
     """
-    from compat.migration.ledger import open_ledger
+    from compat.stores.ledger import open_ledger
 
     kept_elsewhere(given)
     with open_ledger(given.store) as ledger:

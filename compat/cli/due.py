@@ -19,7 +19,7 @@ from compat.text.json import several
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
     from compat.deprecation import Deprecation
-    from compat.migration.inventory.counts import Usage
+    from compat.stores.ledger import Usage
 
 __all__ = ["due"]
 

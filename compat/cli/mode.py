@@ -15,8 +15,8 @@ from compat.cli.tables import Column, show_table
 
 if TYPE_CHECKING:
     from compat.config.settings import Configuration
-    from compat.migration.ledger import Ledger
     from compat.migration.modes.rules import Chosen, Scope
+    from compat.stores.ledger import Ledger
 
 __all__ = ["mode"]
 
@@ -67,7 +67,7 @@ def mode(mode_: str | None, caller: str | None, exam: str | None, clear: bool, a
     given = configuration()
     scope = _scope(given, caller, exam)
     # Imported here, as in all that follows: the help needs none of it.
-    from compat.migration.ledger import open_ledger
+    from compat.stores.ledger import open_ledger
 
     with open_ledger(given.store) as ledger:
         if clear or mode_ is not None:

@@ -136,8 +136,8 @@ class LiveReport:
 
     def _left(self, judged: Judgement) -> list[CallerLeft]:
         from compat.migration.inventory.report import caller_report
-        from compat.migration.ledger import open_ledger
         from compat.regression.evidence.callers_left import callers_left
+        from compat.stores.ledger import open_ledger
 
         given = self._configuration
         if given.store.startswith("memory:"):

@@ -17,9 +17,9 @@ from compat.gateway.request import OTHER_ROUTE, Exchange, Observer
 from compat.legacy.routes import LegacyCall
 from compat.legacy.verifier import STRANGER
 from compat.migration.inventory.calls import Inventory
-from compat.migration.inventory.counts import CallRecord
 from compat.migration.inventory.recorder import dialect_of, names_of
 from compat.processes import renew_after_fork
+from compat.stores.ledger import CallRecord
 
 __all__ = ["InventoryObserver", "ObserverQueue", "describe"]
 

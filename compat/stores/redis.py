@@ -1,11 +1,11 @@
-"""A store in Redis, for replicas on several machines: nonces, walks, and how a Redis that is away is asked again.
+"""A store in Redis, for replicas on several machines: nonces, walks, ledger, and when a Redis that is away is asked.
 
 A walk is two keys: its pages, under a name of their own, and the head, which says that name. The pages come first, so
 that whoever finds the head finds all of them; both expire by themselves.
 
 A call is recorded by one script, in one round trip. Redis keeps what was spent in sets of four hours each, which takes
 half of what a key of its own for each would, and expires a set a day after the last call could be recorded there. The
-time is Redis's, so that replicas need not agree on it.
+time is Redis's, so that replicas need not agree on it. A batch of counts is one script too.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
+import msgspec
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
@@ -26,18 +28,28 @@ from redis.retry import Retry
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.processes import ForkLock, renew_after_fork
 from compat.stores.base import KEPT_FOR, Store, StoredPage, WalkKeeper, digests, walk_unavailable
+from compat.stores.ledger import (
+    HOURS_KEPT,
+    MOST_NAMES,
+    OTHER,
+    AllCounts,
+    Batch,
+    CallGroup,
+    Ledger,
+    unreadable,
+    usages_of,
+)
 
-__all__ = ["PREFIX", "WAIT", "RedisBackoff", "RedisStore", "RedisWalks", "connected"]
+__all__ = ["RedisBackoff", "RedisLedger", "RedisStore"]
 
-PREFIX = "{exam-compat}:"
+_PREFIX = "{exam-compat}:"
 """What all its keys begin with, so that a cluster has them in one place."""
 
-_HEADS, _PAGES = f"{PREFIX}walk:", f"{PREFIX}pages:"
+_log = logging.getLogger("compat.stores")
+_HEADS, _PAGES = f"{_PREFIX}walk:", f"{_PREFIX}pages:"
 _KEPT_FOR = int(KEPT_FOR)
-
-WAIT = 2.0
+_WAIT = 2.0
 """Seconds that one request waits for Redis."""
-
 _REST = 1.0
 """Seconds after a request that Redis did not answer in time, until it is asked again."""
 
@@ -66,13 +78,20 @@ class RedisBackoff:
             if now < self._rests_until:
                 return False
             # Whoever comes before this one knows more need not wait for it: connecting and asking may take two waits.
-            self._rests_until = now + 2 * WAIT + _REST
+            self._rests_until = now + 2 * _WAIT + _REST
             return True
 
 
-_BATCH = 4 * 1024 * 1024
-_log = logging.getLogger("compat.stores")
+@contextmanager
+def _asking(failure: Callable[[Exception], Exception]) -> Iterator[None]:
+    """Stands around requests: what Redis fails with is raised as ``failure`` makes it."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise failure(error) from None
 
+
+_BATCH = 4 * 1024 * 1024
 _NAME = 32
 _PUT = f"""
 local before = redis.call('GET', KEYS[1])
@@ -106,7 +125,7 @@ class RedisWalks(WalkKeeper):
 
     def put(self, digest: str, head: bytes, pages: Iterable[bytes]) -> None:
         name = secrets.token_hex(_NAME // 2)
-        with self._asking("kept"):
+        with _asking(partial(walk_unavailable, "kept")), self._backoff:
             try:
                 self._put_pages(_PAGES + name, pages)
                 self._put(keys=[_HEADS + digest], args=[name.encode() + head, _PAGES, _KEPT_FOR])
@@ -115,21 +134,13 @@ class RedisWalks(WalkKeeper):
                 raise
 
     def get(self, digest: str, number: int, unless: bytes | None = None) -> StoredPage | None:
-        with self._asking("read"):
+        with _asking(partial(walk_unavailable, "read")), self._backoff:
             found = self._get(keys=[_HEADS + digest], args=[_PAGES, _KEPT_FOR, number, unless or b""])
         return None if found is None else StoredPage(found[0], found[1] if len(found) > 1 else None)
 
     def drop(self, digest: str) -> None:
-        with self._asking("dropped"):
+        with _asking(partial(walk_unavailable, "dropped")), self._backoff:
             self._drop(keys=[_HEADS + digest], args=[_PAGES])
-
-    @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
-        try:
-            with self._backoff:
-                yield
-        except redis.RedisError as error:
-            raise walk_unavailable(what, error) from None
 
     def _put_pages(self, key: str, pages: Iterable[bytes]) -> None:
         batch: dict[int, bytes] = {}
@@ -140,21 +151,20 @@ class RedisWalks(WalkKeeper):
             if size >= _BATCH:
                 self._put_batch(key, batch)
                 batch, size = {}, 0
-        self._put_batch(key, batch)
+        if batch:
+            self._put_batch(key, batch)
 
     def _put_batch(self, key: str, batch: dict[int, bytes]) -> None:
-        if batch:
-            with self._client.pipeline(transaction=True) as pipeline:
-                pipeline.hset(key, mapping=batch)
-                # From the first batch on, in case that there is never a head.
-                pipeline.expire(key, _KEPT_FOR)
-                pipeline.execute()
+        with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.hset(key, mapping=batch)
+            # From the first batch on, in case that there is never a head.
+            pipeline.expire(key, _KEPT_FOR)
+            pipeline.execute()
 
 
 _BYTES = 16
 _LOOK_EVERY = 5.0
 """Seconds after which a call looks whether Redis evicts."""
-
 _LOST_FOR = 600
 
 # Asked where Redis does not know the script below, since a new process never does. Such a process has all calls only
@@ -210,15 +220,11 @@ class _Connections(redis.ConnectionPool):
         self.reset()
 
 
-def connected(url: str) -> Any:
-    """A client that sends nothing twice: once a call may have been recorded, it would be taken for a replay.
-
-    Raises:
-        ConfigurationError: the URL cannot be used.
-    """
+def _connected(url: str) -> Any:
+    """A client that sends nothing twice: once a call may have been recorded, it would be taken for a replay."""
     try:
         return redis.Redis.from_pool(
-            _Connections.from_url(url, socket_timeout=WAIT, socket_connect_timeout=WAIT, retry=Retry(NoBackoff(), 0))
+            _Connections.from_url(url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT, retry=Retry(NoBackoff(), 0))
         )
     except (ValueError, TypeError):
         raise ConfigurationError("[store] url: must read redis://host:6379/0") from None
@@ -234,7 +240,7 @@ class RedisStore(Store):
     """
 
     def __init__(self, url: str) -> None:
-        self._client: Any = connected(url)
+        self._client: Any = _connected(url)
         self._spend = self._client.register_script(_SPEND).sha
         self._generation = b""
         self._warned = False
@@ -247,7 +253,7 @@ class RedisStore(Store):
 
     def spend(self, token_digest: bytes, nonce: str | None, signature: str) -> bool:
         keys = digests(token_digest, nonce, signature, _BYTES)
-        with self._asking():
+        with _asking(_unrecorded), self._backoff:
             self._see_fit()
             self._see_generation()
             answer = self._ask(keys)
@@ -259,20 +265,18 @@ class RedisStore(Store):
         raise StoreUnavailable(retry_after=60)
 
     def born(self) -> int:
-        with self._asking():
+        with _asking(_unrecorded), self._backoff:
             self._see_generation()
         return int(self._generation.partition(b".")[0]) * 1000
 
     def ping(self) -> None:
-        try:
+        with _asking(_unrecorded):
             # Writes, since a Redis that is full, or a copy of another, can still be read.
-            self._client.set(PREFIX + "pinged", "", ex=60)
+            self._client.set(_PREFIX + "pinged", "", ex=60)
             self._look()
             found = self._client.info("persistence")
             # Before the first call, which would be older than what it makes.
             self._see_generation()
-        except redis.RedisError as error:
-            self._fail(error)
         if self._evicts:
             raise ConfigurationError(
                 f"[store] url: Redis has maxmemory-policy {self._evicts} and may forget calls before their day is "
@@ -284,14 +288,6 @@ class RedisStore(Store):
 
     def close(self) -> None:
         self._client.close()
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        try:
-            with self._backoff:
-                yield
-        except redis.RedisError as error:
-            self._fail(error)
 
     def _see_generation(self) -> None:
         if not self._generation:
@@ -315,17 +311,152 @@ class RedisStore(Store):
         if before is not None and evicted > before:
             # What it evicted may be what was spent: every replica has to learn of it.
             _log.error("Redis has evicted keys: what it had recorded counts as lost")
-            self._client.delete(PREFIX + "generation")
+            self._client.delete(_PREFIX + "generation")
 
     def _ask(self, keys: list[bytes]) -> Any:
-        asked = [self._spend, 1, PREFIX, self._generation, _LOST_FOR, *keys]
+        asked = [self._spend, 1, _PREFIX, self._generation, _LOST_FOR, *keys]
         try:
             return self._client.evalsha(*asked)
         except NoScriptError:
-            self._client.eval(_SEE_RUN, 1, PREFIX)
+            self._client.eval(_SEE_RUN, 1, _PREFIX)
             self._client.script_load(_SPEND)
             return self._client.evalsha(*asked)
 
-    def _fail(self, error: Exception) -> NoReturn:
-        _log.error("Redis cannot record calls: %s: %s", type(error).__name__, error)
-        raise StoreUnavailable from None
+
+def _unrecorded(error: Exception) -> StoreUnavailable:
+    _log.error("Redis cannot record calls: %s: %s", type(error).__name__, error)
+    return StoreUnavailable()
+
+
+_SWITCHES = _PREFIX + "switches"
+_CALLS = _PREFIX + "calls:"
+_BETWEEN = "\x1f"
+_WRITER_FOR = 24 * 60 * 60
+
+# Numbers come as texts where they are not whole, since Lua would write them shorter than they are.
+_ADD = """
+local calls = KEYS[1]
+local batch = cjson.decode(ARGV[1])
+local writer = calls .. 'writer:' .. batch.writer
+local before = redis.call('GET', writer)
+if before and tonumber(before) >= batch.number then return 0 end
+redis.call('SET', writer, batch.number, 'EX', batch.writer_for)
+
+local function known(kind, name)
+  local names = calls .. 'names:' .. kind
+  if name == '' or redis.call('SISMEMBER', names, name) == 1 then return name end
+  if redis.call('SCARD', names) >= batch.most[kind] then return batch.other end
+  redis.call('SADD', names, name)
+  return name
+end
+
+local function keep(key, call, value, further)
+  local kept = redis.call('HGET', key, call)
+  if not kept or further(tonumber(value), tonumber(kept)) then redis.call('HSET', key, call, value) end
+end
+
+for _, group in ipairs(batch.groups) do
+  local call = known('call_site', group.call_site) .. '\\31' .. known('user_agent', group.user_agent)
+  call = call .. '\\31' .. group.rest
+  redis.call('HINCRBY', calls .. 'number', call, group.number)
+  keep(calls .. 'first', call, group.first, function (a, b) return a < b end)
+  keep(calls .. 'last', call, group.last, function (a, b) return a > b end)
+  for _, each in ipairs(group.hours) do
+    local hour, number = each[1], each[2]
+    local day = math.floor(hour / 24)
+    redis.call('HINCRBY', calls .. 'days', call .. '\\31' .. day, number)
+    redis.call('HINCRBY', calls .. 'hours:' .. day, call .. '\\31' .. hour, number)
+    redis.call('EXPIREAT', calls .. 'hours:' .. day, (day + 1) * 86400 + batch.hours_for)
+    redis.call('SADD', calls .. 'hours', day)
+  end
+  for _, field in ipairs(group.fields) do redis.call('SADD', calls .. 'fields', call .. '\\31' .. field) end
+end
+if batch.dropped > 0 then
+  redis.call('HINCRBY', calls .. 'dropped', 'number', batch.dropped)
+  redis.call('HSET', calls .. 'dropped', 'last', batch.at)
+end
+return 1
+"""
+
+
+class RedisLedger(Ledger):
+    """Switches and counts in hashes."""
+
+    def __init__(self, url: str) -> None:
+        self._client: Any = _connected(url)
+        self._add = self._client.register_script(_ADD)
+
+    def switches(self) -> Mapping[str, str]:
+        with _asking(unreadable):
+            found = self._client.hgetall(_SWITCHES)
+        return {name.decode(): value.decode() for name, value in found.items()}
+
+    def set_switch(self, name: str, value: str | None) -> None:
+        with _asking(unreadable):
+            if value is None:
+                self._client.hdel(_SWITCHES, name)
+            else:
+                self._client.hset(_SWITCHES, name, value)
+
+    def add(self, batch: Batch) -> None:
+        content = {
+            "writer": batch.writer,
+            "number": batch.number,
+            "writer_for": _WRITER_FOR,
+            "hours_for": HOURS_KEPT * 3600,
+            "most": MOST_NAMES,
+            "other": OTHER,
+            "dropped": batch.dropped,
+            "at": repr(batch.at),
+            "groups": [
+                {
+                    "call_site": group.call_site,
+                    "user_agent": group.user_agent,
+                    "rest": group.rest(),
+                    "number": counts.number,
+                    "first": repr(counts.first),
+                    "last": repr(counts.last),
+                    "hours": list(counts.hours.items()),
+                    "fields": sorted(counts.fields),
+                }
+                for group, counts in batch.groups.items()
+            ],
+        }
+        with _asking(unreadable):
+            self._add(keys=[_CALLS], args=[msgspec.json.encode(content)])
+
+    def counted(self) -> AllCounts:
+        with _asking(unreadable):
+            hours_of = sorted(self._client.smembers(_CALLS + "hours"))
+            with self._client.pipeline() as together:
+                for name in ("number", "first", "last", "days", "dropped"):
+                    together.hgetall(_CALLS + name)
+                together.smembers(_CALLS + "fields")
+                for day in hours_of:
+                    together.hgetall(f"{_CALLS}hours:{int(day)}")
+                number, first, last, days, dropped, fields, *hours = together.execute()
+            gone = [day for day, found in zip(hours_of, hours, strict=True) if not found]
+            if gone:
+                self._client.srem(_CALLS + "hours", *gone)
+        groups = [
+            (key, CallGroup.from_texts(*key.split(_BETWEEN, 2)), int(told), float(first[call]), float(last[call]))
+            for call, told in number.items()
+            for key in [call.decode()]
+        ]
+        usages = usages_of(
+            groups,
+            _by_time(days),
+            [row for each in hours for row in _by_time(each)],
+            [(call, name) for each in fields for call, _, name in [each.decode().rpartition(_BETWEEN)]],
+        )
+        return AllCounts(usages, int(dropped.get(b"number", 0)), float(dropped[b"last"]) if dropped else None)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _by_time(found: Mapping[bytes, bytes]) -> Iterator[tuple[str, int, int]]:
+    """The call, the day or hour, and the number of each key of a hash."""
+    for key, number in found.items():
+        call, _, when = key.decode().rpartition(_BETWEEN)
+        yield call, int(when), int(number)

@@ -3,86 +3,40 @@
 A call is recorded by one statement, which is a transaction of its own, so that it was recorded once the answer is
 known, whatever becomes of the process. The write-ahead log is handed to the operating system by then; that it is on
 the disk too costs a wait at every call, and is had by ``?synchronous=full``.
+
+The ledger has a file beside the store's, so that counting never makes a call's nonce wait.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from compat.errors import ConfigurationError, StoreUnavailable
-from compat.processes import lock_alone, lock_shared, renew_after_fork
 from compat.settings_checks import reason_of
 from compat.stores.base import Store, digests
-from compat.stores.sqlite_file import SqliteFile, Transaction
-from compat.stores.walk_files import WalkFiles
+from compat.stores.ledger import (
+    HOURS_KEPT,
+    MOST_NAMES,
+    OTHER,
+    AllCounts,
+    Batch,
+    Busy,
+    CallGroup,
+    Counts,
+    Ledger,
+    unreadable,
+    usages_of,
+)
+from compat.stores.sqlite_file import FileSeal, SqliteFile, transaction
+from compat.stores.walks import WalkFiles
 
-__all__ = ["FileSeal", "SqliteStore"]
-
-_WAIT = 2.0
-
-
-class FileSeal:
-    """Notes beside a file what the file system says of it when its last user leaves it.
-
-    A copy put in the place of the file has other times, and mostly another number. The file system's time of the last
-    change cannot be set by who copies. Every process that uses the file holds a shared lock of the note, which is
-    empty meanwhile; so after a crash the file counts as changed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path
-        self._note = Path(f"{path}-seal")
-        self._held: int | None = None
-        # The lock is the parent's.
-        renew_after_fork(self._let_go)
-
-    def take(self) -> bool:
-        """Begin to use the file, and say whether it is as its last user left it, or others use it.
-
-        Where the system has no locks, it counts as such.
-
-        Raises:
-            OSError: the note cannot be made.
-        """
-        if self._held is not None:
-            return True
-        self._held = os.open(self._note, os.O_RDWR | os.O_CREAT, 0o600)
-        ends = time.monotonic() + _WAIT
-        # Alone first: of two who begin at once, one has to look.
-        while not lock_alone(self._held):
-            if lock_shared(self._held) or time.monotonic() > ends:
-                return True
-            # Somebody who is alone looks at the note, or writes it.
-            time.sleep(0.01)
-        whole = os.pread(self._held, 1000, 0) == self._fingerprint()
-        os.ftruncate(self._held, 0)
-        lock_shared(self._held)
-        return whole
-
-    def leave(self) -> None:
-        """Stop using the file, which is closed; the last one to do so notes its fingerprint."""
-        with suppress(OSError):
-            if self._held is not None and lock_alone(self._held):
-                os.ftruncate(self._held, 0)
-                os.pwrite(self._held, self._fingerprint(), 0)
-        self._let_go()
-
-    def _fingerprint(self) -> bytes:
-        found = self._file.stat()
-        return f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n".encode()
-
-    def _let_go(self) -> None:
-        held, self._held = self._held, None
-        if held is not None:
-            os.close(held)
-
+__all__ = ["SqliteLedger", "SqliteStore"]
 
 _BUSY_FOR = 5.0
 _SPAN = 12 * 60 * 60
@@ -174,12 +128,6 @@ class SqliteStore(Store):
             # Writes, since a full disk can still be read.
             database.execute("INSERT OR REPLACE INTO pinged VALUES (1, ?)", (self._clock(),))
 
-    def setting(self, name: str) -> Any:
-        """What SQLite says of one of its settings here."""
-        with self._file as database:
-            [(value,)] = database.execute(f"PRAGMA {name}")
-        return value
-
     def close(self) -> None:
         self._file.close()
         self._seal.leave()
@@ -187,7 +135,6 @@ class SqliteStore(Store):
 
     @contextmanager
     def _ready(self) -> Iterator[sqlite3.Connection]:
-        """The file, looked at; StoreUnavailable where it or the use that is made of it fails."""
         try:
             with self._file as database:
                 self._look_at(database)
@@ -205,7 +152,7 @@ class SqliteStore(Store):
     def _turn_to(self, database: sqlite3.Connection, span: int) -> None:
         """Record in the table of that half day from now on, and empty the tables of those before their turn."""
         self._left_whole = self._seal.take() and self._left_whole
-        with Transaction(database):
+        with transaction(database):
             self._begin_anew(database)
             turns = dict(database.execute("SELECT slot, span FROM turns").fetchall())
             for due in range(span - _TABLES + 1, span + 1):
@@ -277,3 +224,136 @@ def _recording(slot: int, keys: int) -> str:
     )
     whole = "AND (SELECT at FROM birth) IS ?"
     return f"INSERT OR ROLLBACK INTO spent_{slot} SELECT column1 FROM (VALUES {rows}) WHERE {unknown} {whole}"  # noqa: S608
+
+
+_LEDGER_VERSION = 1
+_LEDGER_BUSY_FOR = 0.5
+_LEDGER_TABLES = tuple(
+    f"CREATE TABLE IF NOT EXISTS {each}"
+    for each in (
+        "switches (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        "calls (id INTEGER PRIMARY KEY, call_site TEXT NOT NULL, user_agent TEXT NOT NULL, rest TEXT NOT NULL, "
+        "number INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL, UNIQUE (call_site, user_agent, rest))",
+        "days (call INTEGER, day INTEGER, number INTEGER NOT NULL, PRIMARY KEY (call, day)) WITHOUT ROWID",
+        "hours (call INTEGER, hour INTEGER, number INTEGER NOT NULL, PRIMARY KEY (call, hour)) WITHOUT ROWID",
+        "fields (call INTEGER, field TEXT, PRIMARY KEY (call, field)) WITHOUT ROWID",
+        "names (kind TEXT, name TEXT, PRIMARY KEY (kind, name)) WITHOUT ROWID",
+        "writers (writer TEXT PRIMARY KEY, number INTEGER NOT NULL, at REAL NOT NULL) WITHOUT ROWID",
+        "dropped (one INTEGER PRIMARY KEY, number INTEGER NOT NULL, last REAL NOT NULL)",
+    )
+)
+_ADD = """
+INSERT INTO calls (call_site, user_agent, rest, number, first, last) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (call_site, user_agent, rest) DO UPDATE SET
+  number = number + excluded.number, first = min(first, excluded.first), last = max(last, excluded.last)
+"""
+_ID = "SELECT id FROM calls WHERE call_site = ? AND user_agent = ? AND rest = ?"
+_ADD_DAY = "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT (call, day) DO UPDATE SET number = number + excluded.number"
+_ADD_HOUR = (
+    "INSERT INTO hours VALUES (?, ?, ?) ON CONFLICT (call, hour) DO UPDATE SET number = number + excluded.number"
+)
+
+
+class SqliteLedger(Ledger):
+    """Switches and counts in tables; a batch is one transaction. Whoever finds it busy tries again later."""
+
+    def __init__(self, store: Path, busy_for: float = _LEDGER_BUSY_FOR) -> None:
+        self._file = SqliteFile(
+            Path(f"{store}-migration"),
+            version=_LEDGER_VERSION,
+            tables=_LEDGER_TABLES,
+            pragmas=("synchronous = normal", "journal_size_limit = 4194304"),
+            busy_for=busy_for,
+            followed=True,
+        )
+        self._swept = 0
+
+    def switches(self) -> Mapping[str, str]:
+        if not self._file.path.exists():
+            # Nobody has set one yet, and to look for them makes no file.
+            return {}
+        with self._opened() as database:
+            return dict(database.execute("SELECT name, value FROM switches").fetchall())
+
+    def set_switch(self, name: str, value: str | None) -> None:
+        with self._opened() as database:
+            if value is None:
+                database.execute("DELETE FROM switches WHERE name = ?", (name,))
+            else:
+                database.execute("INSERT OR REPLACE INTO switches VALUES (?, ?)", (name, value))
+
+    def add(self, batch: Batch) -> None:
+        with self._opened() as database, transaction(database):
+            if not self._is_new(database, batch):
+                return
+            for group, counts in batch.groups.items():
+                self._add(database, group, counts)
+            if batch.dropped:
+                database.execute(
+                    "INSERT INTO dropped VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET "
+                    "number = number + excluded.number, last = max(last, excluded.last)",
+                    (batch.dropped, batch.at),
+                )
+            self._sweep(database, int(batch.at // 3600))
+
+    def counted(self) -> AllCounts:
+        if not self._file.path.exists():
+            return AllCounts()
+        with self._opened() as database, transaction(database, "DEFERRED"):
+            calls = database.execute("SELECT id, call_site, user_agent, rest, number, first, last FROM calls")
+            usages = usages_of(
+                [(row[0], CallGroup.from_texts(*row[1:4]), *row[4:]) for row in calls],
+                database.execute("SELECT call, day, number FROM days"),
+                database.execute("SELECT call, hour, number FROM hours"),
+                database.execute("SELECT call, field FROM fields"),
+            )
+            dropped = database.execute("SELECT number, last FROM dropped").fetchone() or (0, None)
+        return AllCounts(usages, *dropped)
+
+    def close(self) -> None:
+        self._file.close()
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._file as database:
+                yield database
+        except (sqlite3.Error, OSError) as error:
+            locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+            raise (Busy("Another process has the store to itself.") if locked else unreadable(error)) from None
+
+    def _is_new(self, database: sqlite3.Connection, batch: Batch) -> bool:
+        """Whether the batch was not taken before; from now on it was."""
+        done = database.execute(
+            "INSERT INTO writers VALUES (?, ?, ?) ON CONFLICT (writer) DO UPDATE SET "
+            "number = excluded.number, at = excluded.at WHERE number < excluded.number",
+            (batch.writer, batch.number, batch.at),
+        )
+        return done.rowcount == 1
+
+    def _add(self, database: sqlite3.Connection, group: CallGroup, counts: Counts) -> None:
+        kept = group.bounded(partial(_known, database))
+        key = (kept.call_site, kept.user_agent, kept.rest())
+        database.execute(_ADD, (*key, counts.number, counts.first, counts.last))
+        [(call,)] = database.execute(_ID, key)
+        for statement, numbers in ((_ADD_DAY, counts.days()), (_ADD_HOUR, counts.hours)):
+            database.executemany(statement, [(call, when, number) for when, number in numbers.items()])
+        database.executemany("INSERT OR IGNORE INTO fields VALUES (?, ?)", [(call, name) for name in counts.fields])
+
+    def _sweep(self, database: sqlite3.Connection, hour: int) -> None:
+        """Forget what is kept for some weeks alone; once a day is enough."""
+        if hour // 24 != self._swept:
+            database.execute("DELETE FROM hours WHERE hour < ?", (hour - HOURS_KEPT,))
+            database.execute("DELETE FROM writers WHERE at < ?", ((hour - 24) * 3600,))
+            self._swept = hour // 24
+
+
+def _known(database: sqlite3.Connection, kind: str, name: str) -> str:
+    """The name, or what stands for all that are too many."""
+    if not name or database.execute("SELECT 1 FROM names WHERE kind = ? AND name = ?", (kind, name)).fetchone():
+        return name
+    [(number,)] = database.execute("SELECT count(*) FROM names WHERE kind = ?", (kind,))
+    if number >= MOST_NAMES[kind]:
+        return OTHER
+    database.execute("INSERT INTO names VALUES (?, ?)", (kind, name))
+    return name

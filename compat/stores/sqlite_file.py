@@ -1,4 +1,4 @@
-"""One SQLite file among threads, processes and forks: what every table that is kept in one needs."""
+"""One SQLite file among threads, processes and forks; and a seal, which shows that it was changed meanwhile."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from compat.processes import pause_around_fork
+from compat.processes import lock_alone, lock_shared, pause_around_fork, renew_after_fork
 
-__all__ = ["SqliteFile", "Transaction"]
+__all__ = ["FileSeal", "SqliteFile", "transaction"]
 
 _AT_EXIT = 1.0
+_WAIT_FOR_SEAL = 2.0
 
 
 class SqliteFile:
@@ -78,23 +80,16 @@ class SqliteFile:
 
     def make(self) -> None:
         """Make the file where there is none, and see that its owner alone may read it."""
-        try:
+        with suppress(FileExistsError):
             if not self.path.exists():
                 # By name alone: to open and close the file of a running connection would release its locks.
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        except FileExistsError:
-            pass
         if self.path.stat().st_mode & 0o077:
             self.path.chmod(0o600)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            self._close()
-
-    def close_at_exit(self) -> None:
-        """Let go of the file, unless a thread that nobody waits for has it."""
-        if self._lock.acquire(timeout=_AT_EXIT):
+    def close(self, within: float = -1) -> None:
+        """Let go of the file, unless another thread has it for longer than so many seconds."""
+        if self._lock.acquire(timeout=within):
             self._close()
             self._lock.release()
 
@@ -140,7 +135,7 @@ class SqliteFile:
             raise sqlite3.DatabaseError(f"it was made by another version of exam-compat ({version})")
         if version == self._version:
             return
-        with Transaction(database):
+        with transaction(database):
             for statement in self._tables:
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {self._version}")
@@ -166,21 +161,19 @@ class SqliteFile:
             self._closing()
 
 
-class Transaction:
+@contextmanager
+def transaction(database: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[None]:
     """One that takes the right to write at once, since two that read first could each wait for the other.
 
     A transaction that only reads is "DEFERRED".
     """
-
-    def __init__(self, database: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> None:
-        self._database = database
-        self._kind = kind
-
-    def __enter__(self) -> None:
-        self._database.execute(f"BEGIN {self._kind}")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._database.execute("COMMIT" if kind is None else "ROLLBACK")
+    database.execute(f"BEGIN {kind}")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
 
 
 _OPEN: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
@@ -188,7 +181,64 @@ _OPEN: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
 
 def _close_all() -> None:
     for file in list(_OPEN):
-        file.close_at_exit()
+        # A thread that nobody waits for may have it.
+        file.close(within=_AT_EXIT)
 
 
 atexit.register(_close_all)
+
+
+class FileSeal:
+    """Notes beside a file what the file system says of it when its last user leaves it.
+
+    A copy put in the place of the file has other times, and mostly another number. The file system's time of the last
+    change cannot be set by who copies. Every process that uses the file holds a shared lock of the note, which is
+    empty meanwhile; so after a crash the file counts as changed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path
+        self._note = Path(f"{path}-seal")
+        self._held: int | None = None
+        # The lock is the parent's.
+        renew_after_fork(self._let_go)
+
+    def take(self) -> bool:
+        """Begin to use the file, and say whether it is as its last user left it, or others use it.
+
+        Where the system has no locks, it counts as such.
+
+        Raises:
+            OSError: the note cannot be made.
+        """
+        if self._held is not None:
+            return True
+        self._held = os.open(self._note, os.O_RDWR | os.O_CREAT, 0o600)
+        ends = time.monotonic() + _WAIT_FOR_SEAL
+        # Alone first: of two who begin at once, one has to look.
+        while not lock_alone(self._held):
+            if lock_shared(self._held) or time.monotonic() > ends:
+                return True
+            # Somebody who is alone looks at the note, or writes it.
+            time.sleep(0.01)
+        whole = os.pread(self._held, 1000, 0) == self._fingerprint()
+        os.ftruncate(self._held, 0)
+        lock_shared(self._held)
+        return whole
+
+    def leave(self) -> None:
+        """Stop using the file, which is closed; the last one to do so notes its fingerprint."""
+        with suppress(OSError):
+            if self._held is not None and lock_alone(self._held):
+                os.ftruncate(self._held, 0)
+                os.pwrite(self._held, self._fingerprint(), 0)
+        self._let_go()
+
+    def _fingerprint(self) -> bytes:
+        found = self._file.stat()
+        return f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n".encode()
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from compat.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from compat.migration.ledger import Ledger
     from compat.stores.base import Store
+    from compat.stores.ledger import Ledger
 
 __all__ = ["BACKENDS", "Backend", "StoreUrl", "parse_store_url"]
 
@@ -106,7 +106,7 @@ def _sqlite_store(url: StoreUrl) -> Store:
 
 
 def _sqlite_ledger(url: StoreUrl) -> Ledger:
-    from compat.migration.sqlite_ledger import SqliteLedger
+    from compat.stores.sqlite import SqliteLedger
 
     return SqliteLedger(url.path)  # type: ignore[arg-type]  # as above
 
@@ -118,7 +118,7 @@ def _redis_store(url: StoreUrl) -> Store:
 
 
 def _redis_ledger(url: StoreUrl) -> Ledger:
-    from compat.migration.redis_ledger import RedisLedger
+    from compat.stores.redis import RedisLedger
 
     return RedisLedger(url.url)
 
@@ -130,7 +130,7 @@ def _memory_store(url: StoreUrl) -> Store:
 
 
 def _memory_ledger(url: StoreUrl) -> Ledger:
-    from compat.migration.ledger import memory_ledger
+    from compat.stores.ledger import memory_ledger
 
     return memory_ledger(url.url)
 

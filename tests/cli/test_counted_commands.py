@@ -14,8 +14,7 @@ import pytest
 from compat._version import __version__
 from compat.deprecation import REGISTRY, due
 from compat.migration.inventory.calls import Inventory
-from compat.migration.inventory.counts import CallRecord
-from compat.migration.ledger import open_ledger
+from compat.stores.ledger import CallRecord, open_ledger
 
 from .conftest import Invoke
 

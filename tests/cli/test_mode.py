@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from compat.migration.ledger import open_ledger
+from compat.stores.ledger import open_ledger
 
 Invoke = Callable[..., Result]
 

@@ -11,7 +11,7 @@ import pytest
 
 from compat.migration.codemod.old_client import OldClientRewrite
 from compat.migration.inventory.calls import Inventory
-from compat.migration.inventory.counts import CallRecord
+from compat.stores.ledger import CallRecord
 
 from .conftest import Invoke
 

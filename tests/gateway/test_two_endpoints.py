@@ -24,9 +24,9 @@ from compat.config.file import read_config
 from compat.gateway import make_application
 from compat.gateway.application import Gateway
 from compat.legacy.signature import signed
-from compat.migration.ledger import open_ledger
 from compat.regression.comparing.pairs import Pair
 from compat.stores import open_store
+from compat.stores.ledger import open_ledger
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 from compat.testing.sandbox.sandbox import as_toml
 

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from compat.migration.inventory.calls import inventory_at
-from compat.migration.inventory.counts import CallRecord
+from compat.stores.ledger import CallRecord
 
 AT = float(int(time.time()) // 86400 * 86400 - 86400 - 2 * 3600)
 """Two hours before a midnight, UTC, of these days: what is older than some weeks is not kept by the hour."""

@@ -19,8 +19,8 @@ from compat.config.file import read_config
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import signed
-from compat.migration.ledger import open_ledger
 from compat.migration.modes.brownouts import PAUSED, Brownout, Brownouts
+from compat.stores.ledger import open_ledger
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

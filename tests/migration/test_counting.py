@@ -20,9 +20,8 @@ import compat
 from compat.config.file import read_config
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import signed
-from compat.migration.inventory.counts import AllCounts, CallGroup
 from compat.migration.inventory.recorder import dialect_of, inventory_of, names_of
-from compat.migration.ledger import open_ledger
+from compat.stores.ledger import AllCounts, CallGroup, open_ledger
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

@@ -24,10 +24,9 @@ import compat
 from compat.config.file import read_config
 from compat.errors import ConfigurationError
 from compat.migration.inventory.calls import Inventory
-from compat.migration.inventory.counts import CallRecord, Usage
 from compat.migration.inventory.fields_read import ALL, FieldObserver, FieldObservers, ObservedRecord, seen
 from compat.migration.inventory.recorder import inventory_of
-from compat.migration.ledger import open_ledger
+from compat.stores.ledger import CallRecord, Usage, open_ledger
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")

@@ -22,8 +22,7 @@ from redis_server import RedisServer
 
 from compat.errors import StoreUnavailable
 from compat.migration.inventory.calls import Inventory, inventory_at
-from compat.migration.inventory.counts import MOST_NAMES, AllCounts, Batch, CallGroup, Counts
-from compat.migration.ledger import Busy, Ledger, open_ledger
+from compat.stores.ledger import MOST_NAMES, AllCounts, Batch, Busy, CallGroup, Counts, Ledger, open_ledger
 
 POSIX = hasattr(os, "fork")
 STARTS = [each for each in ("fork", "spawn") if each in multiprocessing.get_all_start_methods()]
@@ -73,7 +72,7 @@ def test_what_is_kept_of_calls(store_url: str) -> None:
 def test_a_batch_is_added_once(store_url: str) -> None:
     ledger = open_ledger(store_url)
     counts = Counts()
-    counts.add(AT, ("id",))
+    counts.add(seen(0, fields=("id",)))
     for number in (1, 1, 2):
         ledger.add(Batch("a writer", number, {CallGroup("client", "show_student"): counts}, 5, AT))
     ledger.add(Batch("another", 1, {CallGroup("client", "show_student"): counts}, 0, AT))
@@ -89,7 +88,7 @@ def test_texts_that_callers_choose_are_bounded(store_url: str) -> None:
         groups = {}
         for each in range(begin, begin + 100):
             counts = Counts()
-            counts.add(AT, None)
+            counts.add(seen(0))
             groups[CallGroup("gateway", "index_students", user_agent=f"agent {each}")] = counts
         ledger.add(Batch(f"writer {begin}", 1, groups, 0, AT))
     found = {each.group.user_agent: each.number for each in ledger.counted().usages}

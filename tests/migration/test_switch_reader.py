@@ -14,10 +14,10 @@ import pytest
 from serving import until
 
 from compat.errors import StoreUnavailable
-from compat.migration.ledger import open_ledger
 from compat.migration.modes import switches as switched
 from compat.migration.modes.rules import Mode, Scope
 from compat.migration.modes.switches import SwitchReader
+from compat.stores.ledger import open_ledger
 
 THREAD = "exam-compat-switches"
 

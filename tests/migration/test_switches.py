@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from support import closed_port
 
 from compat.errors import ConfigurationError, StoreUnavailable
-from compat.migration.ledger import open_ledger
+from compat.stores.ledger import open_ledger
 
 SETTING = (
-    "import sys; from compat.migration.ledger import open_ledger;"
+    "import sys; from compat.stores.ledger import open_ledger;"
     "ledger = open_ledger(sys.argv[1]); print(sorted(ledger.switches().items()));"
     "ledger.set_switch(sys.argv[2], sys.argv[3]); ledger.close()"
 )

@@ -14,7 +14,7 @@ from compat.errors import ConfigurationError
 from compat.stores import open_store
 from compat.stores.base import KEPT_FOR
 from compat.stores.sqlite import SqliteStore
-from compat.stores.walk_files import WalkFiles
+from compat.stores.walks import WalkFiles
 
 
 def mode_of(path: Path) -> int:
@@ -62,8 +62,9 @@ def test_a_replay_leaves_the_file_open(tmp_path: Path) -> None:
 def test_whether_it_waits_for_the_disk(tmp_path: Path, query: str, level: int) -> None:
     store = open_store(f"sqlite:///{tmp_path}/calls.db{query}")
     assert isinstance(store, SqliteStore)
-    assert store.setting("synchronous") == level
-    assert store.setting("journal_mode") == "wal"
+    with store._file as database:
+        found = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")]
+    assert found == [level, "wal"]
     store.close()
 
 

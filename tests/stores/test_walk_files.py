@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from forked import in_child
 
-from compat.stores.walk_files import WalkFiles
+from compat.stores.walks import WalkFiles
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs locks of files")
 
 _WORKER = """
 import sys
 from pathlib import Path
-from compat.stores.walk_files import WalkFiles
+from compat.stores.walks import WalkFiles
 files = WalkFiles(Path(sys.argv[1]))
 for line in sys.stdin:
     word = line.strip()

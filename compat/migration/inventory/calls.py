@@ -16,10 +16,9 @@ from collections import deque
 from collections.abc import Callable
 
 from compat.errors import CompatError
-from compat.migration.inventory.counts import Batch, CallGroup, CallRecord, Counts
-from compat.migration.ledger import Busy, Ledger, open_ledger
 from compat.migration.modes.background import BackgroundQueue, Bounds, may_be_killed
 from compat.processes import ForkLock, renew_after_fork
+from compat.stores.ledger import Batch, Busy, CallGroup, CallRecord, Counts, Ledger, open_ledger
 from compat.stores.url import parse_store_url
 from compat.text.json import several
 
@@ -211,7 +210,7 @@ class Inventory:
                     self._drop(record)
                     continue
                 counts = self._groups[group] = Counts()
-            (counts.add_fields if record.again else counts.add)(record.at, record.fields)
+            counts.add(record)
 
     def _next_batch(self) -> Batch:
         taken = {group: self._groups.pop(group) for group in list(self._groups)[:_A_BATCH]}

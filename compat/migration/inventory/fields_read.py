@@ -14,8 +14,8 @@ from typing import Any
 
 import requests
 
-from compat.migration.inventory.counts import CallGroup, CallRecord
 from compat.schemas import STUDENT_FIELDS
+from compat.stores.ledger import CallGroup, CallRecord
 
 __all__ = ["ALL", "FieldObserver", "FieldObservers", "ObservedRecord", "seen", "watch"]
 

@@ -20,8 +20,8 @@ from compat.legacy.answer import ANSWERED_BY, Answer
 from compat.legacy.parameters import gather
 from compat.legacy.routes import ROUTES, LegacyCall
 from compat.migration.inventory.calls import Inventory, inventory_at
-from compat.migration.inventory.counts import CallRecord
 from compat.migration.modes.router import Endpoint
+from compat.stores.ledger import CallRecord
 from compat.upstream.base import Upstream
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-from compat.migration.inventory.counts import Usage
+from compat.stores.ledger import Usage
 
 __all__ = ["CallerUsage", "CallingLine", "State", "caller_report", "calling_lines", "who_of"]
 

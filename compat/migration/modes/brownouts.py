@@ -13,9 +13,9 @@ from typing import Any
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError, LegacyError
 from compat.legacy.parameters import number
-from compat.migration.inventory.counts import Usage
 from compat.migration.inventory.report import who_of
 from compat.migration.modes.switches import SwitchReader
+from compat.stores.ledger import Usage
 
 __all__ = [
     "PAUSED",

@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 from compat.errors import CompatError
-from compat.migration.ledger import Ledger, open_ledger
 from compat.migration.modes.rules import Rules, switched_rules
 from compat.processes import renew_after_fork
+from compat.stores.ledger import Ledger, open_ledger
 
 __all__ = ["SwitchReader"]
 
