@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 from compat.core.collected import OnePage, Reading
 from compat.core.plan import Plan, believed, make_plan
 from compat.core.reading import find_one, read_range, read_sources
-from compat.core.reuse import KeptPages
-from compat.core.walks import ASKS_UPSTREAM, ProcessWalks, Steps, WalkKey, Walks
+from compat.core.walks import ASKS_UPSTREAM, KeptPages, ProcessWalks, Steps, WalkKey, Walks
 from compat.errors import StudentSessionNotFound, UpstreamError
 from compat.legacy import answer
 from compat.legacy.answer import Answer
@@ -167,19 +166,17 @@ class Shim:
         chunk = read_range(source, query.start, query.limit, self.upstream.walk, decode)
         if chunk is None:
             return None
-        body = self._at_once(query, chunk) or self._looked_at(plan, chunk, source, options)
+        body = None
+        if not (query.conditions or query.sort):
+            # No more than the records' exams and statuses need be looked at.
+            having: dict[str, Comparable] = {"exam_id": query.exam_id}
+            if query.status is not None:
+                having["status"] = query.status
+            body = self._codec.whole_page(chunk.rows, having)
+        body = body or self._looked_at(plan, chunk, source, options)
         if body is None:
             return None
         return answer.page(body, matches=chunk.total, number=query.page, limit=query.limit)
-
-    def _at_once(self, query: Query, chunk: Chunk) -> bytes | None:
-        """The page's body where no more than the records' exams and statuses need be looked at."""
-        if query.conditions or query.sort:
-            return None
-        having: dict[str, Comparable] = {"exam_id": query.exam_id}
-        if query.status is not None:
-            having["status"] = query.status
-        return self._codec.whole_page(chunk.rows, having)
 
     def _looked_at(self, plan: Plan, chunk: Chunk, source: Source, options: CallOptions) -> bytes | None:
         """The page's body, each record looked at; None where they do not add up, or cannot be believed yet."""

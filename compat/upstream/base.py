@@ -138,9 +138,10 @@ class AskedPage:
         condition: headers that the next attempt is sent with.
     """
 
+    condition = _NO_CONDITION
+
     def __init__(self, decode: Decode | None) -> None:
         self.decode = decode
-        self.condition = _NO_CONDITION
 
     def answer(self, reply: Reply) -> Reply:
         """The answer that a reply stands for."""

@@ -122,11 +122,12 @@ class StrictConnection:
             self._written = data
         super().send(data)  # type: ignore[misc]
 
-    def head_of_get(self, headers: Mapping[str, str]) -> bytes | None:
-        """What the library writes after the first line of a GET with these headers.
+    def get_again(self, target: str, headers: Mapping[str, str], silence: float) -> StrictResponse | None:
+        """The head of the answer to a GET on the open connection, waiting so many seconds for each byte of it.
 
         Returns:
-            None where it did not do so on this connection, or where opening or checking the connection is to be done.
+            None where nothing was sent: the library did not send these headers on this connection before, or opening
+            or checking the connection is to be done.
         """
         open_and_usual = self.sock is not None and self.answered and not self.debuglevel  # type: ignore[attr-defined]
         if not open_and_usual or self._head is None or self._head[0] != headers:
@@ -134,15 +135,11 @@ class StrictConnection:
         if self.proxy is not None or not (self.is_verified or self.default_port == HTTP_PORT):  # type: ignore[attr-defined]
             # urllib3 warns of each request that goes out unverified.
             return None
-        return self._head[1]
-
-    def ask(self, head: bytes, silence: float) -> StrictResponse:
-        """Send a head on the open connection, and wait so many seconds for each byte of that of the answer."""
         self._begin_request()
         self.sock.settimeout(silence)
         with suppress(BrokenPipeError, ConnectionResetError):
             # The answer may have come before, as urllib3 has it.
-            super().send(head)  # type: ignore[misc]
+            super().send(b"GET %b HTTP/1.1\r\n%b" % (target.encode("ascii"), self._head[1]))  # type: ignore[misc]
         answer = StrictResponse(self.sock, method="GET", connection=self)
         try:
             answer.begin()
@@ -300,12 +297,11 @@ def get_on_open_connection(
     if pool.proxy is not None or _TARGET.fullmatch(target) is None or not _unobserved():
         return None
     kept: Any = pool._get_conn()
-    again = kept.head_of_get(headers) if isinstance(kept, StrictConnection) else None
-    if again is None:
-        pool._put_conn(kept)
-        return None
     try:
-        answer = kept.ask(b"GET %b HTTP/1.1\r\n%b" % (target.encode("ascii"), again), silence)
+        answer = kept.get_again(target, headers, silence) if isinstance(kept, StrictConnection) else None
+        if answer is None:
+            pool._put_conn(kept)
+            return None
         if answer.will_close:
             kept.close()
         found = HTTPHeaderDict(answer.pairs)

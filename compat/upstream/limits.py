@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -33,12 +34,12 @@ __all__ = [
     "SMALL",
     "USUAL_LIMITS",
     "AnswerLimits",
-    "LargeAnswer",
     "LimitKeys",
     "RateLimit",
     "SharedKeys",
     "WalkMeter",
     "WalkSettings",
+    "place_of_a_large_answer",
     "too_large",
 ]
 
@@ -102,21 +103,6 @@ class AnswerLimits:
                 least = "of at least 0" if each.name == "keep_alive" else "above 0"
                 raise ConfigurationError(f"{each.name} = {value!r}: must be {what} {least}")
 
-    def within(self, deadline: Deadline) -> Deadline:
-        """When an answer that is asked for now has to be there."""
-        return Deadline.after(
-            self.answer_seconds, f"the limit of {self.answer_seconds:g} seconds an answer (answer_seconds)"
-        ).sooner(deadline)
-
-    def check_decoded(self, size: int) -> None:
-        """Let no body expand without an end.
-
-        Raises:
-            UpstreamError: it has more bytes than a body may have.
-        """
-        if size > self.answer_decoded_bytes:
-            raise too_large("body", self.answer_decoded_bytes, "answer_decoded_bytes", " once decoded")
-
     def check_values(self, body: bytes) -> None:
         """Refuse a body that is all values before each of them is made an object, which takes twenty times its room.
 
@@ -131,17 +117,12 @@ class AnswerLimits:
         if body.count(b"{") > self.page_records * _OBJECTS or values > self.page_records * _VALUES:
             raise self.too_many_records()
 
-    def check_records(self, number: int) -> None:
-        """Refuse a page with more records than a page may have.
-
-        Raises:
-            UpstreamError: it has.
-        """
-        if number > self.page_records:
-            raise self.too_many_records()
+    def expands_too_far(self) -> UpstreamError:
+        """The error for a body that is too large once it is decoded."""
+        return too_large("body", self.answer_decoded_bytes, "answer_decoded_bytes", " once decoded")
 
     def too_many_records(self) -> UpstreamError:
-        """The error that names the limit."""
+        """The error for a page with more records than a page may have."""
         return UpstreamError(f"The upstream's page holds more than {self.page_records} records (page_records).")
 
 
@@ -157,9 +138,6 @@ SMALL = 1 << 20
 """Bytes that an answer may have without a place."""
 
 _PLACES = 2
-_PAUSE = 0.001
-"""Seconds between two pieces of a large answer."""
-
 
 _free = threading.BoundedSemaphore(_PLACES)
 
@@ -172,39 +150,20 @@ def _renew() -> None:
 renew_after_fork(_renew)
 
 
-class LargeAnswer:
-    """A place for one answer, taken when it turns out to be large and given back at the end of the context."""
+@contextmanager
+def place_of_a_large_answer(deadline: Deadline) -> Iterator[None]:
+    """Wait for a place, and hold it.
 
-    _place: threading.BoundedSemaphore | None = None
-
-    def __enter__(self) -> LargeAnswer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._place is not None:
-            self._place.release()
-            self._place = None
-
-    def needed_for(self, size: int, deadline: Deadline) -> None:
-        """Wait for a place where the answer needs one.
-
-        Args:
-            size: bytes that it has so far.
-            deadline: how long to wait at most.
-
-        Raises:
-            UpstreamThrottled: none came free.
-        """
-        if size <= SMALL:
-            return
-        if self._place is not None:
-            # Each piece lets others have the interpreter and the processor first.
-            time.sleep(_PAUSE)
-            return
-        free = _free
-        if not free.acquire(timeout=deadline.remaining()):
-            raise UpstreamThrottled(f"Too many answers of more than {SMALL} bytes are being read at once.", "1")
-        self._place = free
+    Raises:
+        UpstreamThrottled: none came free in time.
+    """
+    places = _free
+    if not places.acquire(timeout=deadline.remaining()):
+        raise UpstreamThrottled(f"Too many answers of more than {SMALL} bytes are being read at once.", "1")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 _SMALL = 100

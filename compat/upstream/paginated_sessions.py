@@ -106,7 +106,8 @@ def read_chunk(reply: Reply, offset: int, decode: Decode = raw_page) -> Chunk:
     if reply.status != 200:
         raise unexpected(reply)
     page = decode_page(reply, decode, raw_page, _plain_page)
-    reply.limits.check_records(len(page.sessions))
+    if len(page.sessions) > reply.limits.page_records:
+        raise reply.limits.too_many_records()
     if page.offset != offset:
         raise Unreadable(f"The upstream's page begins at {page.offset}, though it was asked from {offset}.")
     if page.limit < 1 or page.total < 0:

@@ -142,9 +142,10 @@ class Deadline:
     name: str
 
     @classmethod
-    def after(cls, seconds: float, name: str) -> Deadline:
-        """The limit that many seconds from now."""
-        return cls(time.monotonic() + seconds, name)
+    def after(cls, seconds: float, name: str, within: Deadline | None = None) -> Deadline:
+        """The limit that many seconds from now, or the one that it lies within where that ends first."""
+        at = time.monotonic() + seconds
+        return within if within is not None and within.at < at else cls(at, name)
 
     def remaining(self) -> float:
         """Seconds left.
@@ -160,10 +161,6 @@ class Deadline:
     def passed(self) -> UpstreamTimeout:
         """The error that says so."""
         return too_slow(self.name)
-
-    def sooner(self, other: Deadline | None) -> Deadline:
-        """The one of the two that ends first."""
-        return other if other is not None and other.at < self.at else self
 
 
 @dataclass(frozen=True)
@@ -184,18 +181,16 @@ class RetryPolicy:
 
     def deadline(self, walk: Deadline | None = None) -> Deadline:
         """The end of a request that starts now, within a walk's own."""
-        return Deadline.after(self.budget, self._limit).sooner(walk)
+        return Deadline.after(self.budget, self._limit, walk)
 
     @cached_property
     def _limit(self) -> str:
         return f"the limit of {self.budget:g} seconds a request"
 
-    def wished(self, retries: Retry | None) -> RetryPolicy:
+    def wished(self, retries: Retry) -> RetryPolicy:
         """As a script's own adapter counts its tries, within the same seconds."""
-        if retries is None or retries.total is None:
-            return self
         # As urllib3 has it, False stands for none.
-        return replace(self, attempts=int(retries.total) + 1)
+        return self if retries.total is None else replace(self, attempts=int(retries.total) + 1)
 
     def run(self, attempt: Callable[[], _T], deadline: Deadline, enough: Callable[[], bool] = never) -> _T:
         """Call ``attempt`` until it gives a result.

@@ -143,19 +143,6 @@ class CallOptions:
         merged = merge_setting(proxies, dict(self.session_proxies or {}))  # type: ignore[no-untyped-call]  # untyped there
         return ConnectionSettings(verify, self.cert, merged)
 
-    def settings_key(self) -> tuple[Any, ...]:
-        """Tells apart what :meth:`settings_for` gives for one host.
-
-        To look through the whole environment is half the cost of a call; these variables alone matter. Where no
-        script's call is behind a request, the environment is that of the start.
-        """
-        cert = tuple(self.cert) if isinstance(self.cert, list) else self.cert
-        if self.proxies is None:
-            return self.verify, cert
-        environment = tuple(map(os.environ.get, _READ)) if self.trust_env else None
-        proxies = [tuple(sorted((each or {}).items())) for each in (self.proxies, self.session_proxies)]
-        return self.verify, cert, *proxies, environment
-
 
 def timeout_of(value: Any) -> Timeout | None:
     """A timeout as ``requests`` reads it.
@@ -386,9 +373,14 @@ class OwnPool(MadeAnew):
     def _pool_of(self, url: str, options: CallOptions) -> tuple[HTTPConnectionPool, bool]:
         """The connections to a host, and whether a proxy wants to be told the whole URL.
 
-        Looking through the environment is half the cost of a call, so it is done once.
+        Looking through the whole environment is half the cost of a call, so it is done once for the variables that
+        matter. Where no script's call is behind a request, the environment is that of the start.
         """
-        key = (urlsplit(url)[:2], options.settings_key())
+        cert = tuple(options.cert) if isinstance(options.cert, list) else options.cert
+        key: tuple[Any, ...] = (urlsplit(url)[:2], options.verify, cert)
+        if options.proxies is not None:
+            key += tuple(tuple(sorted((each or {}).items())) for each in (options.proxies, options.session_proxies))
+            key += tuple(map(os.environ.get, _READ)) if options.trust_env else ()
         found = self._pools.get(key)
         if found is None:
             with self._lock:

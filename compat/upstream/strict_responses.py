@@ -11,8 +11,6 @@ from __future__ import annotations
 import http.client
 import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,7 +23,7 @@ from compat.errors import UpstreamError
 from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, too_large
 from compat.upstream.retries import Deadline
 
-__all__ = ["Attempt", "FramingError", "StrictResponse"]
+__all__ = ["UNDER_WAY", "Attempt", "FramingError", "StrictResponse"]
 
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
@@ -55,7 +53,8 @@ class FramingError(http.client.HTTPException):
     """An answer after which nobody can tell where the next one begins; the text says why."""
 
 
-_under_way: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+UNDER_WAY: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+"""By which the connections that a thread uses know of its request."""
 
 
 @dataclass
@@ -78,17 +77,14 @@ class Attempt:
     received: int = 0
     head: int | None = None
 
-    current = staticmethod(_under_way.get)
-    """The one that this thread makes."""
+    @classmethod
+    def begun(cls, limits: AnswerLimits, deadline: Deadline, *, fresh: bool) -> Attempt:
+        """One that begins now, within the deadline of all attempts."""
+        name = f"the limit of {limits.answer_seconds:g} seconds an answer (answer_seconds)"
+        return cls(Deadline.after(limits.answer_seconds, name, deadline), limits, fresh)
 
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Let the connections that this thread uses know of it."""
-        token = _under_way.set(self)
-        try:
-            yield
-        finally:
-            _under_way.reset(token)
+    current = staticmethod(UNDER_WAY.get)
+    """The one that this thread makes."""
 
 
 class _Wire(io.RawIOBase):
@@ -102,14 +98,14 @@ class _Wire(io.RawIOBase):
     def __init__(self, sock: Any, connection: Any) -> None:
         self._raw: io.RawIOBase = sock.makefile("rb", buffering=0)
         self._sock = sock
-        self._connection = connection
+        self.connection = connection
         self._silence: float | None = sock.gettimeout()
         self._attempt = Attempt.current()
         self.ended = False
 
     def makefile(self, mode: str) -> _Stream:
         """Stand for the socket where ``http.client`` opens a file."""
-        return _Stream(self, self._connection)
+        return _Stream(self, _BUFFER)
 
     def readable(self) -> bool:
         return True
@@ -141,19 +137,15 @@ class _Wire(io.RawIOBase):
 
 
 class _Stream(io.BufferedReader):
-    """Tells, when an answer has ended, whether more has come than the answer."""
-
-    def __init__(self, wire: _Wire, connection: Any) -> None:
-        super().__init__(wire, _BUFFER)
-        self._wire = wire
-        self._connection = connection
+    """What a wire gives; tells, when an answer has ended, whether more has come than the answer."""
 
     def close(self) -> None:
         if not self.closed:
-            self._wire.ended = True
-            pending = getattr(self._connection.sock, "pending", None)
+            wire: Any = self.raw
+            wire.ended = True
+            pending = getattr(wire.connection.sock, "pending", None)
             if self.peek(1) or (pending is not None and pending()):
-                self._connection.has_surplus = True
+                wire.connection.has_surplus = True
         super().close()
 
 

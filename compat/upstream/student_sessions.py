@@ -14,7 +14,6 @@ from compat.legacy.signature import Caller, signed
 from compat.settings_checks import checked_key, checked_token, nearest
 from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.base import (
-    AskedPage,
     Capability,
     Chunk,
     Codec,
@@ -80,7 +79,8 @@ def read_chunk(reply: Reply, start: int, decode: Decode | None = None) -> Chunk:
     if reply.status != 200:
         raise _refused(reply)
     rows = decode_page(reply, decode or raw_page, raw_page, _plain_page).students
-    reply.limits.check_records(len(rows))
+    if len(rows) > reply.limits.page_records:
+        raise reply.limits.too_many_records()
     total = _stated(reply, "X-Pagination-Item-Count", least=0)
     limit = _stated(reply, "X-Pagination-Limit", least=1)
     if not rows and total > start:
@@ -279,8 +279,6 @@ class StudentSessions(Upstream):
         ids: Mapping[str, str],
         accept: Any,
         options: CallOptions,
-        walk: Deadline | None = None,
-        page: AskedPage | None = None,
     ) -> Any:
         """Call a path of the API; a GET may be tried again, anything else is sent once.
 
@@ -291,19 +289,9 @@ class StudentSessions(Upstream):
             ids: the ids in the path, by their names in the signature.
             accept: makes a result of the answer.
             options: how the old call was to be sent.
-            walk: the end of the walk that it belongs to.
-            page: the page that is asked for, which may have a condition.
         """
-
-        def build() -> Outgoing:
-            request = self.request(method, f"/api/v3/{path}", values, ids)
-            if page is not None:
-                request.headers.update(page.condition)
-            return request
-
-        if method != "GET":
-            return self._transport.write(build, accept, options)
-        return self._transport.read(build, accept, options, walk)
+        send = self._transport.read if method == "GET" else self._transport.write
+        return send(lambda: self.request(method, f"/api/v3/{path}", values, ids), accept, options)
 
     def request(self, method: str, path: str, values: Mapping[str, str], ids: Mapping[str, str]) -> Outgoing:
         """A request signed just now: a fresh timestamp, nonce and signature for every attempt."""
@@ -330,14 +318,17 @@ class _List(Source):
         self, start: int, limit: int, step: int | None, walk: Deadline | None, decode: Decode | None = None
     ) -> Chunk:
         asked = {**self.parameters, "page": str(start // (step or limit) + 1), "limit": str(limit)}
-
         page = asked_page(decode, self.path, asked)
+
+        def build() -> Outgoing:
+            request = self.upstream.request("GET", f"/api/v3/{self.path}", asked, self.ids)
+            request.headers.update(page.condition)
+            return request
 
         def accept(reply: Reply) -> Chunk:
             return read_chunk(page.answer(reply), start, page.decode)
 
-        chunk: Chunk = self.upstream.call("GET", self.path, asked, self.ids, accept, self.options, walk, page)
-        return chunk
+        return self.upstream._transport.read(build, accept, self.options, walk)
 
 
 def _checked_pushdown(pushdown: Iterable[str]) -> frozenset[Capability]:

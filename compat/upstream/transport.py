@@ -5,11 +5,13 @@ No message here holds a URL: a signed one is a secret.
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import requests
@@ -19,7 +21,7 @@ from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, Upstre
 from compat.mapping.fast.refused import REFUSED
 from compat.text.json import loads
 from compat.upstream.connections import WholeAnswer
-from compat.upstream.limits import USUAL_LIMITS, AnswerLimits, LargeAnswer
+from compat.upstream.limits import SMALL, USUAL_LIMITS, AnswerLimits, place_of_a_large_answer
 from compat.upstream.retries import (
     BREAKER_FAILURES,
     Cancelled,
@@ -31,12 +33,14 @@ from compat.upstream.retries import (
     too_slow,
 )
 from compat.upstream.senders import CallOptions, GivenSession, Incoming, Outgoing, OwnPool
-from compat.upstream.strict_responses import Attempt, FramingError
+from compat.upstream.strict_responses import UNDER_WAY, Attempt, FramingError
 
 __all__ = ["CallOptions", "Reply", "Transport", "Unreadable", "decode_page", "json_object"]
 
 _T = TypeVar("_T")
 _CHUNK = 1 << 16
+_PAUSE = 0.001
+"""Seconds between two pieces of a large answer."""
 
 
 class Unreadable(UpstreamError):
@@ -101,14 +105,15 @@ class Transport:
             LegacyError: as contract 2 says for what failed.
             Cancelled: nobody waits for the answer any more, as ``options`` say.
         """
-        retries = self.retries.wished(options.retries)
+        retries = self.retries if options.retries is None else self.retries.wished(options.retries)
         deadline = retries.deadline(walk)
         call = object() if walk is None else walk
 
         def attempt() -> _T:
-            with LargeAnswer() as room:
+            with ExitStack() as room:
                 reply = self._try(build, options, deadline, room, call)
-                _raise_for_retry(reply)
+                if reply.status >= HTTPStatus.BAD_REQUEST:
+                    _raise_for_retry(reply)
                 if options.retries is not None and options.retries.is_retry("GET", reply.status):
                     raise TryAgain(unexpected(reply), reply.headers.get("Retry-After"))
                 try:
@@ -137,7 +142,7 @@ class Transport:
 
         def attempt() -> Reply:
             try:
-                with LargeAnswer() as room:
+                with ExitStack() as room:
                     return self._try(build, options, deadline, room, call)
             except TryAgain as failed:
                 if isinstance(failed.error, _NothingSent):
@@ -159,7 +164,7 @@ class Transport:
         return options.cancelled() or self._breaker.refuses(call)
 
     def _try(
-        self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline, room: LargeAnswer, call: object
+        self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline, room: ExitStack, call: object
     ) -> Reply:
         """One attempt, unless nobody waits for it or the upstream keeps failing."""
         if options.cancelled():
@@ -183,19 +188,18 @@ class Transport:
         return reply
 
     def _answer(
-        self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline, room: LargeAnswer
+        self, build: Callable[[], Outgoing], options: CallOptions, deadline: Deadline, room: ExitStack
     ) -> Reply:
         """The answer to one attempt, which a connection that died while it was idle does not count for."""
         request = build()
         # A write is sent once, so it does not go to a connection that may be dead already.
-        limits = self._limits
-        attempt = Attempt(limits.within(deadline), limits, fresh=request.method != "GET")
+        attempt = Attempt.begun(self._limits, deadline, fresh=request.method != "GET")
         try:
             try:
                 reply = self._send(request, options, attempt, room)
             except _DiedWhileIdle:
                 # Signed anew: the upstream may have seen the nonce.
-                reply = self._send(build(), options, Attempt(limits.within(deadline), limits, fresh=True), room)
+                reply = self._send(build(), options, Attempt.begun(self._limits, deadline, fresh=True), room)
             return reply if reply.status not in (401, 403) else replace(reply, hint=_clock_hint(request, reply))
         except UpstreamTimeout as error:
             # Imported here, as below: most calls never fail.
@@ -204,14 +208,14 @@ class Transport:
             called = f"The {self._name} upstream at {place_of(request.url)}"
             raise too_slow(error.limit, called) if error.limit else error from None
 
-    def _send(self, request: Outgoing, options: CallOptions, attempt: Attempt, room: LargeAnswer) -> Reply:
+    def _send(self, request: Outgoing, options: CallOptions, attempt: Attempt, room: ExitStack) -> Reply:
         deadline = attempt.deadline
         connect, read, limit = options.limits(deadline.remaining())
         answered: int | None = None
+        token = UNDER_WAY.set(attempt)
         try:
-            with attempt.under_way():
-                incoming = self._sender.send(request, options, (connect, read))
-                reply = Reply(incoming.status, incoming.headers, _body(incoming, attempt, room), self._limits)
+            incoming = self._sender.send(request, options, (connect, read))
+            reply = Reply(incoming.status, incoming.headers, _body(incoming, attempt, room), self._limits)
             answered = reply.status
             return reply
         except (requests.ConnectTimeout, ConnectTimeoutError) as error:
@@ -229,6 +233,7 @@ class Transport:
                 raise _DiedWhileIdle(unreachable) from None
             raise TryAgain(unreachable) from None
         finally:
+            UNDER_WAY.reset(token)
             if options.attempted is not None:
                 options.attempted(answered)
 
@@ -261,13 +266,15 @@ class _DiedWhileIdle(TryAgain):
     """A connection that was used before broke off without a byte."""
 
 
-def _body(incoming: Incoming | WholeAnswer, attempt: Attempt, room: LargeAnswer) -> bytes:
-    """Read to the end, within the limits of the attempt."""
+def _body(incoming: Incoming | WholeAnswer, attempt: Attempt, room: ExitStack) -> bytes:
+    """Read to the end, within the limits of the attempt; what is large holds a place for as long as the room does."""
+    limits = attempt.limits
     if isinstance(incoming, WholeAnswer):
-        attempt.limits.check_decoded(len(incoming.body))
+        if len(incoming.body) > limits.answer_decoded_bytes:
+            raise limits.expands_too_far()
         return incoming.body
     parts: list[bytes] = []
-    size = 0
+    size, has_place = 0, False
     try:
         while True:
             try:
@@ -282,14 +289,20 @@ def _body(incoming: Incoming | WholeAnswer, attempt: Attempt, room: LargeAnswer)
             parts.append(part)
             size += len(part)
             attempt.deadline.remaining()
-            attempt.limits.check_decoded(size)
-            room.needed_for(size, attempt.deadline)
+            if size > limits.answer_decoded_bytes:
+                raise limits.expands_too_far()
+            if has_place:
+                # Each piece lets others have the interpreter and the processor first.
+                time.sleep(_PAUSE)
+            elif size > SMALL:
+                room.enter_context(place_of_a_large_answer(attempt.deadline))
+                has_place = True
     except BaseException:
         incoming.close()
         raise
     incoming.drain_conn()
     body = b"".join(parts)
-    attempt.limits.check_values(body)
+    limits.check_values(body)
     return body
 
 

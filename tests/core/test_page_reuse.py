@@ -17,7 +17,7 @@ from support import OLD, edited, listed, rows_of
 import compat
 from compat.config.file import read_config
 from compat.core.call import Shim
-from compat.core.reuse import KeptPages
+from compat.core.walks import KeptPages
 from compat.mapping.fast.scanner import extension
 from compat.testing.sandbox import Sandbox
 from compat.upstream.student_codec import StudentCodec
