@@ -122,7 +122,7 @@ def _by_the_filters(warning: Warning, site: CallSite) -> str:
         if (
             issubclass(type(warning), category)
             and line in (0, site.line)
-            and _fits(module, site.module)
+            and (module is None or _fits(module, site.module))
             and (message is None or _fits(message, str(warning)))
         ):
             return action
@@ -131,8 +131,6 @@ def _by_the_filters(warning: Warning, site: CallSite) -> str:
 
 def _fits(pattern: Any, text: str) -> bool:
     """Filters that Python itself makes hold a text, all others a compiled expression."""
-    if pattern is None:
-        return True
     return bool(pattern == text if isinstance(pattern, str) else pattern.match(text))
 
 

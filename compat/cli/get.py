@@ -20,9 +20,8 @@ from compat.cli.files import Form, csv_form, json_form, ndjson_form
 from compat.cli.tables import Column, show_table
 from compat.config.settings import Configuration
 from compat.core.call import Shim
-from compat.legacy.answer import Answer, pagination_of
 from compat.legacy.query import STATUSES
-from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.legacy.routes import INDEX_STUDENTS, Answer, LegacyCall, pagination_of
 from compat.mapping.tables import SUMMARY_COLUMNS
 from compat.schemas import COLUMNS, STUDENT_FIELDS
 from compat.text.json import loads

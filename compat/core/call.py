@@ -13,15 +13,22 @@ from compat.core.plan import Plan, believed, make_plan
 from compat.core.reading import find_one, read_range, read_sources
 from compat.core.walks import ASKS_UPSTREAM, KeptPages, ProcessWalks, Steps, WalkKey, Walks
 from compat.errors import StudentSessionNotFound, UpstreamError
-from compat.legacy import answer
-from compat.legacy.answer import Answer
 from compat.legacy.parameters import Parameters, check, gather
 from compat.legacy.query import LARGEST_LIMIT, Comparable, Query, parse_query
-from compat.legacy.routes import ROUTES, LegacyCall, Route
+from compat.legacy.routes import ROUTES, Answer, LegacyCall, Route
 from compat.legacy.signature import Caller
 from compat.legacy.verifier import Verifier
-from compat.upstream.base import Chunk, Columns, LegacySettings, Row, Source, Upstream, is_decoded, with_texts
-from compat.upstream.pushdown import PushdownIgnored
+from compat.upstream.base import (
+    Chunk,
+    Columns,
+    LegacySettings,
+    PushdownIgnored,
+    Row,
+    Source,
+    Upstream,
+    is_decoded,
+    with_texts,
+)
 from compat.upstream.transport import CallOptions
 
 __all__ = ["Admitted", "Shim", "finished"]
@@ -103,7 +110,7 @@ class Shim:
             options: how it was to be sent.
 
         Raises:
-            LegacyError: the failure, which :func:`compat.legacy.answer.failure` makes an answer of.
+            LegacyError: the failure, which :func:`compat.legacy.routes.failure` makes an answer of.
         """
         return finished(self.steps(self.admit(call), options))
 
@@ -176,7 +183,7 @@ class Shim:
         body = body or self._looked_at(plan, chunk, source, options)
         if body is None:
             return None
-        return answer.page(body, matches=chunk.total, number=query.page, limit=query.limit)
+        return Answer.page(body, matches=chunk.total, number=query.page, limit=query.limit)
 
     def _looked_at(self, plan: Plan, chunk: Chunk, source: Source, options: CallOptions) -> bytes | None:
         """The page's body, each record looked at; None where they do not add up, or cannot be believed yet."""
@@ -197,7 +204,7 @@ class Shim:
         query = plan.query
         read = partial(self._walk, plan, caller, options)
         walk = yield from self._walks.steps(WalkKey.of(caller, query), query.page, read, options.cancelled)
-        return answer.page(
+        return Answer.page(
             self._codec.body(*walk.page(query.start, query.limit)),
             matches=walk.count,
             number=query.page,
@@ -226,7 +233,7 @@ class Shim:
         exam_id, student_session_id = _ids(admitted)
         yield ASKS_UPSTREAM
         row, unsettled = self._found(exam_id, student_session_id, options)
-        return answer.single(self._codec.single(row), unsettled=unsettled)
+        return Answer.of(_student(self._codec.single(row)), unsettled=unsettled)
 
     def _found(self, exam_id: int, student_session_id: int, options: CallOptions) -> tuple[Row, bool]:
         self.upstream.check_query(Query(exam_id))
@@ -246,7 +253,7 @@ class Shim:
             name: text.lower() if name in route.flags else text for name, text in values.items() if name in route.own
         }
         row = self.upstream.add(int(values["id"]), sent, self._codec, options)
-        return answer.single(self._codec.single(row), status=201)
+        return Answer.of(_student(self._codec.single(row)), 201)
 
     def delete(self, admitted: Admitted, options: CallOptions) -> Steps[Answer]:
         """The answer to ``delete_student``."""
@@ -255,13 +262,17 @@ class Shim:
         yield ASKS_UPSTREAM
         self._found(exam_id, student_session_id, options)
         self.upstream.delete(student_session_id, options)
-        return answer.empty()
+        return Answer.of(b"{}")
 
     def _writable(self, admitted: Admitted) -> Mapping[str, str]:
         values = check(admitted.call.route, admitted.parameters)
         if self.upstream.reads_only is not None:
             raise self.upstream.reads_only
         return values
+
+
+def _student(record: bytes) -> bytes:
+    return b'{"student":' + record + b"}"
 
 
 def _ids(admitted: Admitted) -> tuple[int, int]:

@@ -16,8 +16,7 @@ from typing import Any
 from compat.legacy.query import OPERATORS, Condition, Query, SortKey, columns_needed
 from compat.processes import cached_property
 from compat.text.json import dumps
-from compat.upstream.base import Capability, Chunk, Columns, Sortable, Upstream
-from compat.upstream.pushdown import PushdownIgnored
+from compat.upstream.base import Capability, Chunk, Columns, PushdownIgnored, Sortable, Upstream
 from compat.upstream.records import bare
 from compat.upstream.senders import CallOptions
 

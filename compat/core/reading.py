@@ -20,8 +20,9 @@ from typing import Generic, NamedTuple, ParamSpec, TypeVar
 from compat.core.collected import Collected
 from compat.errors import UpstreamError
 from compat.legacy.query import LARGEST_LIMIT, SortKey
-from compat.upstream.base import Chunk, Codec, Columns, Decode, Row, Source, Upstream, is_decoded
+from compat.upstream.base import Chunk, Columns, Decode, Row, Source, Upstream, is_decoded
 from compat.upstream.limits import FREE_PAGES, WalkMeter, WalkSettings
+from compat.upstream.records import Codec
 from compat.upstream.retries import Deadline
 from compat.upstream.transport import CallOptions
 

@@ -13,10 +13,9 @@ from compat.errors import InvalidParameter
 from compat.legacy import parameters as bodies
 from compat.legacy.parameters import QUERY_CHARSET, Parameters, check, gather
 from compat.legacy.query import parse_query
-from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED, unreadable
 from compat.legacy.routes import CASE, DOTTED, FORMAT, ROUTES, LegacyCall, Route, misspelt_route
 from compat.legacy.signature import Caller
-from compat.legacy.verifier import CLOCK_WINDOW, token_of
+from compat.legacy.verifier import AMBIGUOUS, BAD_NAME, CLOCK_WINDOW, MARKED, token_of, unreadable
 
 __all__ = ["UNEXPLAINED", "Diagnosis", "Finding", "deviation_finding", "diagnose", "skew_finding"]
 

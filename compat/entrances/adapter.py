@@ -17,8 +17,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from compat.config.settings import Configuration, settings_of, sunset_of, thread_origins_of, upstream_of
 from compat.entrances.session import ScriptSession, options_of
 from compat.errors import ConfigurationError, LegacyError, UpstreamTimeout, UpstreamUnreachable
-from compat.legacy.answer import failure
-from compat.legacy.routes import LegacyCall, Route, match_route
+from compat.legacy.routes import LegacyCall, Route, failure, match_route
 from compat.processes import renew_after_fork
 from compat.settings_checks import checked_url
 from compat.upstream.base import Upstream
@@ -261,7 +260,7 @@ class ExamStudentsAdapter(BaseAdapter):
             *matched,
             query=urlsplit(request.url or "").query,
             content_type=kind,
-            body=read_body(request),
+            body=b"" if request.body is None else read_body(request),
             authorization=authorization,
             method=(request.method or "GET").upper(),
             content_encoding=encoding,
@@ -375,8 +374,6 @@ def _origin_of(scheme: str, netloc: str) -> tuple[str, str, int | None]:
 
 def read_body(request: requests.PreparedRequest) -> bytes:
     """The body, which stays there for the old endpoint."""
-    if request.body is None:
-        return b""
     body = _body(request.body)
     if not isinstance(request.body, bytes | str):
         # A file or a generator can be read once.
@@ -385,8 +382,8 @@ def read_body(request: requests.PreparedRequest) -> bytes:
 
 
 def _body(body: Any) -> bytes:
-    if isinstance(body, bytes):
-        return body
+    if body is None or isinstance(body, bytes):
+        return body or b""
     if isinstance(body, str):
         return body.encode()
     if hasattr(body, "read"):

@@ -16,16 +16,17 @@ from compat.config.settings import Configuration, settings_of, sunset_of, thread
 from compat.core.call import Shim
 from compat.deprecation import deprecated, deprecated_call
 from compat.errors import ConfigurationError
-from compat.legacy.answer import Answer, pagination_of
 from compat.legacy.routes import (
     ADD_STUDENT,
     DELETE_STUDENT,
     INDEX_STUDENTS,
     SHOW_STUDENT,
+    Answer,
     Filter,
     LegacyCall,
     Route,
     Sort,
+    pagination_of,
     written,
 )
 from compat.migration.modes.router import Identity, ModeRouter

@@ -28,7 +28,7 @@ from compat.call_site import call_site, led_by, note_thread_origins
 from compat.config.settings import Configuration, thread_origins_of
 from compat.entrances.adapter import ExamStudentsAdapter
 from compat.errors import UpstreamTimeout, UpstreamUnreachable
-from compat.legacy.answer import ANSWERED_BY
+from compat.legacy.routes import ANSWERED_BY
 from compat.legacy.verifier import Verifier
 from compat.processes import ForkLock
 from compat.upstream.base import Upstream

@@ -37,8 +37,7 @@ from compat.deprecation import notices
 from compat.entrances.adapter import ExamStudentsAdapter
 from compat.entrances.install import install_at_first_call
 from compat.errors import ConfigurationError
-from compat.legacy.answer import Answer
-from compat.legacy.routes import LegacyCall
+from compat.legacy.routes import Answer, LegacyCall
 from compat.processes import ForkLock
 from compat.upstream.senders import SendOptions
 from compat.upstream.transport import CallOptions

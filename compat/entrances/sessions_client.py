@@ -13,10 +13,9 @@ from compat.core.reading import find_one, page_length
 from compat.entrances.client import resolve
 from compat.entrances.sessions_http import StudentSessionsHTTP, shim_of
 from compat.errors import ConfigurationError, InvalidParameter, StudentSessionNotFound, UpstreamError
-from compat.legacy.answer import Answer, pagination_of
 from compat.legacy.parameters import number
 from compat.legacy.query import LARGEST_LIMIT
-from compat.legacy.routes import INDEX_STUDENTS, Filter, LegacyCall, Sort, written
+from compat.legacy.routes import INDEX_STUDENTS, Answer, Filter, LegacyCall, Sort, pagination_of, written
 from compat.processes import cached_property
 from compat.upstream import PaginatedSessions, StudentSessions
 from compat.upstream.base import Source, Upstream

@@ -32,14 +32,15 @@ from compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from compat.legacy.answer import Answer, failure
 from compat.legacy.routes import (
     ADD_STUDENT,
     DELETE_STUDENT,
     INDEX_STUDENTS,
     SHOW_STUDENT,
+    Answer,
     LegacyCall,
     Route,
+    failure,
     match_route,
 )
 from compat.upstream import StudentSessions

@@ -18,7 +18,7 @@ from compat.entrances.urllib_handlers import (
     response_to,
 )
 from compat.errors import UpstreamTimeout, UpstreamUnreachable
-from compat.legacy.answer import Answer
+from compat.legacy.routes import Answer
 from compat.upstream.responses import reason_of
 from compat.upstream.transport import CallOptions
 

@@ -44,8 +44,17 @@ from compat.gateway.request import (
 )
 from compat.gateway.settings import GatewaySettings, deprecation_headers
 from compat.gateway.threads import Threads
-from compat.legacy.answer import ANSWERED_BY, Answer, failure
-from compat.legacy.routes import ROUTES, LegacyCall, Route, match_route, methods_of, misspelt_route
+from compat.legacy.routes import (
+    ANSWERED_BY,
+    ROUTES,
+    Answer,
+    LegacyCall,
+    Route,
+    failure,
+    match_route,
+    methods_of,
+    misspelt_route,
+)
 from compat.legacy.verifier import Refused
 from compat.migration.inventory.recorder import inventory_of
 from compat.migration.modes.router import ONLY_NEW, Identity, ModeRouter

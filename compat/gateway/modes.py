@@ -16,7 +16,7 @@ from compat.errors import LegacyError, UpstreamError
 from compat.gateway.limits import CallSlots
 from compat.gateway.passing import AnswerCutOff, PassThrough
 from compat.gateway.request import Exchange, Scope, Send, note_failure
-from compat.legacy.answer import Answer, failure
+from compat.legacy.routes import Answer, failure
 from compat.migration.modes.router import Asker, Decision, ModeRouter
 from compat.regression.comparing.pairs import LONGEST, Answered, kept_answer, kept_error
 from compat.upstream.transport import CallOptions

@@ -36,7 +36,7 @@ from compat.gateway.refusals import (
 )
 from compat.gateway.request import Receive, Scope, encoded, send_answer
 from compat.gateway.settings import GatewaySettings
-from compat.legacy.answer import failure
+from compat.legacy.routes import failure
 
 __all__ = ["Connection", "protocol_with"]
 

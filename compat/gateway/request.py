@@ -16,7 +16,7 @@ from typing import Any
 from compat.errors import LegacyError, NotAuthorized
 from compat.gateway.refusals import BODY_TOO_LARGE, BODY_TOO_SLOW, TOO_MANY_BODIES
 from compat.gateway.settings import GatewaySettings
-from compat.legacy.answer import Answer
+from compat.legacy.routes import Answer
 
 __all__ = [
     "OTHER_ROUTE",

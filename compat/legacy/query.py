@@ -12,6 +12,7 @@ from typing import Any
 from compat.errors import InvalidParameter
 from compat.legacy.parameters import Parameters, check, shown
 from compat.legacy.routes import INDEX_STUDENTS
+from compat.processes import cached_property
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Boolean, Comparable, Integer, String, Time, Typed
 from compat.schemas.student import STATUSES
@@ -162,7 +163,7 @@ class Query:
     filter_text: str | None = None
     sort_text: str | None = None
 
-    @property
+    @cached_property
     def start(self) -> int:
         """How many matches lie before the page."""
         return (self.page - 1) * self.limit

@@ -1,33 +1,41 @@
-"""The deprecated routes, the one form in which a call reaches the core, and Python values written as parameters."""
+"""The deprecated routes, the one form in which a call reaches the core and its answer leaves it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import unquote, urlencode
 
-from compat.errors import InvalidParameter
+from compat.errors import InvalidParameter, LegacyError
 from compat.processes import cached_property
+from compat.text.json import dumps
 
 __all__ = [
     "ADD_STUDENT",
+    "ANSWERED_BY",
     "CASE",
     "DELETE_STUDENT",
     "DOTTED",
     "FORMAT",
     "INDEX_STUDENTS",
+    "READING",
     "ROUTES",
     "SHOW_STUDENT",
+    "Answer",
     "Filter",
     "LegacyCall",
     "Route",
     "Sort",
+    "failure",
     "match_route",
     "methods_of",
     "misspelt_route",
+    "pagination_of",
+    "students",
     "written",
 ]
 
@@ -201,6 +209,74 @@ class LegacyCall:
     authorization: str | None = field(default=None, repr=False)
     method: str = "GET"
     content_encoding: str | None = None
+
+
+ANSWERED_BY = "X-Compat-Answered-By"
+READING = "X-Compat-Reading"
+_JSON = MappingProxyType({"Content-Type": "application/json", ANSWERED_BY: "new"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer in the old interface's terms.
+
+    Attributes:
+        headers: name to value, the content type among them.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, body: bytes, status: int = 200, *, unsettled: bool = False) -> Answer:
+        """A success; ``unsettled`` says that the upstream's list kept changing while it was read."""
+        return cls(status, {**_JSON, READING: "unsettled"} if unsettled else dict(_JSON), body)
+
+    @classmethod
+    def page(cls, body: bytes, *, matches: int, number: int, limit: int, unsettled: bool = False) -> Answer:
+        """A page of the list.
+
+        Args:
+            body: the JSON text, as :func:`students` makes it.
+            matches: how many records match in all.
+            number: the page, from 1.
+            limit: records a page.
+            unsettled: the upstream's list kept changing while it was read.
+        """
+        headers = {
+            **_JSON,
+            "X-Pagination-Item-Count": str(matches),
+            "X-Pagination-Page-Count": str(-(-matches // limit)),
+            "X-Pagination-Page": str(number),
+            "X-Pagination-Limit": str(limit),
+        }
+        if unsettled:
+            headers[READING] = "unsettled"
+        return cls(200, headers, body)
+
+    def without_body(self) -> Answer:
+        """The answer to HEAD: the same headers, no body."""
+        return replace(self, headers={**self.headers, "Content-Length": str(len(self.body))}, body=b"")
+
+
+def students(records: bytes) -> bytes:
+    """The body of a page of the list, around a JSON array of its records."""
+    return b'{"students":%b}' % records
+
+
+def pagination_of(answer: Answer) -> dict[str, Any]:
+    """What the headers of a page say, by the names that pages have for it everywhere."""
+    names = ("item_count", "page_count", "page", "limit")
+    stated = {name: int(answer.headers[f"X-Pagination-{name.title().replace('_', '-')}"]) for name in names}
+    return {**stated, "unsettled": READING in answer.headers}
+
+
+def failure(error: LegacyError) -> Answer:
+    """The answer that an error stands for."""
+    errors = {name: list(texts) for name, texts in error.errors.items()}
+    body = dumps({"error": error.message, "errors": errors}).encode()
+    return Answer(error.status, {**_JSON, **error.headers}, body)
 
 
 def methods_of(path: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from compat.mapping import SessionLens, losses_of_record, losses_of_session
 from compat.mapping.lens import NOBODY
 from compat.mapping.remainder import same
 from compat.text.json import loads
-from compat.upstream.base import Codec
+from compat.upstream.records import Codec
 
 __all__ = [
     "compiled_agrees",

@@ -1,7 +1,13 @@
-"""An upstream's interface: its lists and their pages, its records, and what reads them (contract, section 4)."""
+"""An upstream's interface: its lists and pages, its records, and what it is trusted with (contract, section 4).
+
+One record can be wrong by a fault: an answer that was mixed up, a page between two releases. So neither is believed for
+good that the upstream ignores what was left to it, nor that it was once seen to do it.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +19,9 @@ import msgspec
 import requests
 
 from compat.errors import InvalidParameter
-from compat.legacy.answer import students
+from compat.processes import ForkLock, MadeAnew
 from compat.settings_checks import checked_bytes, checked_url
 from compat.upstream.limits import AnswerLimits, LimitKeys, SharedKeys, WalkSettings
-from compat.upstream.pushdown import Capability, PushdownTrust
 from compat.upstream.retries import BREAKER_FAILURES, Deadline, RetryPolicy
 from compat.upstream.transport import CallOptions, Reply, Transport
 
@@ -25,15 +30,20 @@ if TYPE_CHECKING:
 
     from compat.legacy.query import Comparable, Query
     from compat.legacy.signature import Caller
+    from compat.upstream.records import Codec
 
 __all__ = [
+    "BELIEVED_FOR",
+    "LONGEST_SET_ASIDE",
+    "SET_ASIDE_FOR",
     "AskedPage",
     "Capability",
     "Chunk",
-    "Codec",
     "Columns",
     "LegacySettings",
     "PageReader",
+    "PushdownIgnored",
+    "PushdownTrust",
     "Row",
     "SharedKeys",
     "Sortable",
@@ -44,11 +54,22 @@ __all__ = [
     "with_texts",
 ]
 
+Capability = Literal["exam", "status", "filter", "sort"]
+SET_ASIDE_FOR = 600.0
+"""Seconds until what was disproved is tried again; twice as long each time that it is disproved at that."""
+
+LONGEST_SET_ASIDE = 24 * 3600.0
+"""Seconds that this grows to."""
+
+BELIEVED_FOR = 600.0
+"""Seconds for which an upstream that was seen to filter or sort is believed to."""
+
+_log = logging.getLogger("compat.upstream")
+
 Decode = Callable[[bytes], Any]
-"""Decodes the body of a page whole, as :meth:`Codec.page` does."""
+"""Decodes the body of a page whole, as :meth:`compat.upstream.records.Codec.page` does."""
 
 _REUSE_BYTES = 16 << 20
-_NO_CONDITION: Mapping[str, str] = MappingProxyType({})
 
 People = Sequence[Mapping[str, Any]]
 """The roster's values for the user of each record."""
@@ -133,12 +154,10 @@ class AskedPage:
 
     Args:
         decode: decodes the page's body; None leaves that to the upstream.
-
-    Attributes:
-        condition: headers that the next attempt is sent with.
     """
 
-    condition = _NO_CONDITION
+    condition: Mapping[str, str] = MappingProxyType({})
+    """Headers that the next attempt is sent with."""
 
     def __init__(self, decode: Decode | None) -> None:
         self.decode = decode
@@ -157,11 +176,7 @@ class PageReader(ABC):
 
     @abstractmethod
     def asked(self, request: Hashable) -> AskedPage:
-        """The page of one request.
-
-        Args:
-            request: tells apart the requests of one query: the path and the parameters, without a signature.
-        """
+        """The page of one request; path and parameters, without a signature, tell those of one query apart."""
 
 
 def asked_page(decode: Decode | None, path: str, parameters: Mapping[str, str]) -> AskedPage:
@@ -216,92 +231,89 @@ class LegacySettings:
     extra_fields: ExtraFields = ()
 
 
-class Codec(ABC):
-    """Reads an upstream's records as legacy records, as far as asked.
+class PushdownIgnored(Exception):
+    """A record came back that breaks what was left to the upstream."""
 
-    Whatever shows or looks at a record raises an UpstreamError where that cannot be done; its text names field and
-    record.
+    def __init__(self, capability: Capability) -> None:
+        super().__init__(capability)
+        self.capability = capability
 
-    Attributes:
-        keeps_texts: whether ``bytes`` of a record that was decoded whole is a text of it again.
+
+@dataclass
+class _Disproof:
+    """What was disproved: for how long, until when, and whether it was tried since."""
+
+    seconds: float
+    until: float
+    tried: bool = False
+
+
+class PushdownTrust(MadeAnew):
+    """What one upstream was seen to ignore and to do; safe across threads.
+
+    Args:
+        configured: what the configuration leaves to the upstream.
+        name: the upstream's name in the log.
+        clock: seconds on a clock that never goes back.
     """
 
-    keeps_texts: ClassVar[bool] = False
+    def __init__(
+        self, configured: frozenset[Capability], name: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._configured = configured
+        self._name = name
+        self._clock = clock
+        self._set_aside: dict[Capability, _Disproof] = {}
+        self._proved: dict[Capability, float] = {}
+        self._lock = ForkLock()
 
-    def walk_page(self, names: Sequence[str]) -> Decode | None:
-        """What decodes a page of a walk together with some columns of its records, for :meth:`columns`.
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What is left to the upstream now."""
+        if not self._set_aside:
+            return self._configured
+        with self._lock:
+            now = self._clock()
+            return self._configured - {each for each in list(self._set_aside) if not self._due(each, now)}
 
-        Args:
-            names: the columns.
+    def _due(self, capability: Capability, now: float) -> bool:
+        found = self._set_aside[capability]
+        if now < found.until:
+            return False
+        if now >= found.until + found.seconds and found.tried:
+            # It held for as long as it had been set aside: what comes after is another matter.
+            del self._set_aside[capability]
+        elif not found.tried:
+            found.tried = True
+            _log.warning("the %s are to see to %r again: it is looked at whether they do", self._name, capability)
+        return True
 
-        Returns:
-            None where there is nothing faster than reading the records as texts.
-        """
-        return None
+    def disprove(self, capability: Capability) -> None:
+        """Do it here from now on, until it is tried again: a record came back that breaks it."""
+        with self._lock:
+            now = self._clock()
+            found = self._set_aside.get(capability)
+            if found is not None and now < found.until:
+                # Of a call that began before the one by which it was disproved.
+                return
+            seconds = SET_ASIDE_FOR if found is None else min(2 * found.seconds, LONGEST_SET_ASIDE)
+            self._set_aside[capability] = _Disproof(seconds, now + seconds)
+            self._proved.pop(capability, None)
+        _log.warning(
+            "the %s ignored %r, which the configuration leaves to them: it is done here, and tried again in %d minutes",
+            self._name,
+            capability,
+            seconds / 60,
+        )
 
-    def page_size(self, page: Any, body: bytes) -> int | None:
-        """How many bytes a page holds at most that :meth:`page` decoded from a body; None where it may not be kept."""
-        return None
+    def prove(self, capability: Capability) -> None:
+        """Note that the upstream was seen to do it."""
+        self._proved[capability] = self._clock()
 
-    @abstractmethod
-    def page(self, body: bytes) -> Any:
-        """A page as the upstream wraps it, with its records decoded whole.
-
-        Raises:
-            ValueError: they are not all of the declared types, or decoding them whole saves nothing.
-        """
-
-    @abstractmethod
-    def columns(
-        self, rows: Sequence[Any], exam_id: int | None, names: Sequence[str], person: Mapping[str, Any]
-    ) -> Columns:
-        """The ids of every record, and some columns of an exam's.
-
-        Args:
-            rows: the records, as their texts or as :meth:`page` decodes them.
-            exam_id: the exam, or None for the records of all, of which only the ids are looked at.
-            names: the columns.
-            person: the roster's values for the user whose records they are.
-        """
-
-    @abstractmethod
-    def scan(
-        self, rows: Sequence[Any], exam_id: int | None, columns: Sequence[str], person: Mapping[str, Any]
-    ) -> list[Row]:
-        """The same record by record, which :meth:`columns` has to agree with."""
-
-    def whole_page(self, rows: Sequence[Any], having: Mapping[str, Comparable]) -> bytes | None:
-        """A page whose records are all wanted, shown as :meth:`body` shows it.
-
-        Args:
-            rows: the page's records, as :meth:`page` decodes them.
-            having: column to the value that every record has to have there.
-
-        Returns:
-            None where a record has another value, an id comes twice, or the records have to be looked at one by one.
-        """
-        return None
-
-    @abstractmethod
-    def render(self, records: Sequence[Any], people: People) -> bytes:
-        """Records as a JSON array of legacy records.
-
-        Args:
-            records: texts, or as :meth:`page` decodes them.
-            people: the roster's values for the user of each.
-        """
-
-    def body(self, records: Sequence[Any], people: People) -> bytes:
-        """Records as the old page had them, ``{"students": [...]}``: :meth:`render`, without copying a page of it."""
-        return students(self.render(records, people))
-
-    def single(self, row: Row) -> bytes:
-        """One record as a legacy record."""
-        return self.render([row.record], [row.person])[1:-1]
-
-    @abstractmethod
-    def plain(self, text: Any, person: Mapping[str, Any]) -> bytes:
-        """One record as :meth:`render` shows it, by the marshmallow schemas alone."""
+    def proved(self, capability: Capability) -> bool:
+        """Whether it was seen to do it a short while ago."""
+        at = self._proved.get(capability)
+        return at is not None and self._clock() - at < BELIEVED_FOR
 
 
 class Upstream(ABC):
@@ -386,13 +398,7 @@ class Upstream(ABC):
 
     @abstractmethod
     def sources(self, query: Query, pushed: frozenset[Capability], options: CallOptions) -> list[Source]:
-        """The lists to read for a query.
-
-        Args:
-            query: the query.
-            pushed: what of it is left to the upstream.
-            options: how the old call was to be sent.
-        """
+        """The lists to read for a query, of which the upstream is to do what is pushed."""
 
     @abstractmethod
     def codec(self, settings: LegacySettings) -> Codec:

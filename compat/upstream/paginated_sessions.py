@@ -25,7 +25,6 @@ from compat.upstream.base import (
     AskedPage,
     Capability,
     Chunk,
-    Codec,
     Decode,
     LegacySettings,
     Row,
@@ -34,6 +33,7 @@ from compat.upstream.base import (
     Upstream,
     asked_page,
 )
+from compat.upstream.records import Codec
 from compat.upstream.retries import Deadline
 from compat.upstream.senders import Outgoing
 from compat.upstream.session_codec import SessionCodec

@@ -33,7 +33,7 @@ from requests.utils import get_encoding_from_headers, urldefragauth
 from urllib3 import HTTPResponse, Retry
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from compat.legacy.answer import Answer
+from compat.legacy.routes import Answer
 
 __all__ = [
     "Sending",
@@ -134,6 +134,7 @@ class _Received(http.client.HTTPResponse):
         self.length: int | None = 0 if method.upper() == "HEAD" else len(body)
 
 
+_REQUESTS = "requests.adapters"
 _ADAPTERS = ("betamax", "requests_mock")
 """Libraries that answer as an adapter."""
 
@@ -160,7 +161,8 @@ class Sending:
 
 def network_is_mocked(adapter: BaseAdapter | None = None) -> bool:
     """Whether one of them is answering at this moment, for all or as the adapter that is given."""
-    return _send_is_replaced() or cassette_in_use() is not None or _library_of(type(adapter).__mro__) is not None
+    send_is_replaced = getattr(HTTPAdapter.send, "__module__", "") != _REQUESTS
+    return send_is_replaced or cassette_in_use() is not None or _library_of(type(adapter).__mro__) is not None
 
 
 def every_session_is_mocked() -> bool:
@@ -203,7 +205,7 @@ def begun_mockers() -> Iterator[Any]:
 
 
 def _below_session(previous: BaseAdapter, sending: Sending, stream: bool) -> requests.Response:
-    if not _send_is_replaced() or not isinstance(previous, HTTPAdapter):
+    if getattr(HTTPAdapter.send, "__module__", "") == _REQUESTS or not isinstance(previous, HTTPAdapter):
         return _below_send(previous, previous.send, sending, stream)
     copy: Any = _copy_of(previous)
     # What the replacement calls is ``requests``' own send, on this copy: its connection is our answer.
@@ -283,10 +285,6 @@ def _library_of(classes: tuple[type, ...]) -> str | None:
     """Which of the libraries that answer as an adapter made one of these classes."""
     packages = [each.__module__.partition(".")[0] for each in classes]
     return next((name for name in _ADAPTERS if name in packages), None)
-
-
-def _send_is_replaced() -> bool:
-    return getattr(HTTPAdapter.send, "__module__", "") != "requests.adapters"
 
 
 def _real_send(adapter: HTTPAdapter) -> Callable[..., requests.Response]:

@@ -125,12 +125,6 @@ class CallOptions:
             return connect, float(read), f"the caller's timeout of {read:g} seconds"
         return connect, remaining, ""
 
-    @property
-    def total(self) -> float | None:
-        """Seconds for connecting and waiting together, or None."""
-        total = self.timeout.total if self.timeout is not None else None
-        return total if isinstance(total, int | float) else None
-
     def settings_for(self, url: str) -> ConnectionSettings:
         """What plain ``requests`` would send a call to that URL with, had the same call been made to it."""
         proxies = dict(self.proxies or {})
@@ -329,8 +323,10 @@ class OwnPool(MadeAnew):
         _, _, beyond = url.partition("://")
         target = url if whole_url else "/" + beyond.partition("/")[2]
         headers = {**self._headers, **request.headers}
+        # Seconds for connecting and waiting together.
+        total = options.timeout.total if options.timeout is not None else None
         response: BaseHTTPResponse | None = None
-        if request.method == "GET" and request.data is None and options.total is None:
+        if request.method == "GET" and request.data is None and total is None:
             again = get_on_open_connection(pool, target, headers, timeout[1])
             if isinstance(again, WholeAnswer):
                 return again
@@ -345,7 +341,7 @@ class OwnPool(MadeAnew):
                 redirect=False,
                 assert_same_host=False,
                 preload_content=False,
-                timeout=Timeout(connect=timeout[0], read=timeout[1], total=options.total),
+                timeout=Timeout(connect=timeout[0], read=timeout[1], total=total),
             )
         check_encoding(response)
         return response

@@ -11,8 +11,8 @@ from msgspec import UNSET
 
 from compat.drift import DRIFT
 from compat.errors import MappingError, UpstreamError
-from compat.legacy.answer import students
 from compat.legacy.query import Comparable
+from compat.legacy.routes import students
 from compat.mapping.fast import (
     REFUSED,
     LegacyPages,
@@ -30,7 +30,6 @@ from compat.schemas.fields import json_type
 from compat.schemas.rules import FIRST_SURROGATE, legacy_id, legacy_ids
 from compat.text.json import array_of, check_utf_8, dumps, unmasked, unmasked_text
 from compat.upstream.base import (
-    Codec,
     Columns,
     Decode,
     LegacySettings,
@@ -38,7 +37,7 @@ from compat.upstream.base import (
     Row,
     is_decoded,
 )
-from compat.upstream.records import columns_of, comparable_of, listed_object
+from compat.upstream.records import Codec, columns_of, comparable_of, listed_object
 from compat.upstream.session_scanner import SessionScanner
 
 __all__ = ["SessionCodec"]

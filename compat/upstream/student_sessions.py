@@ -16,7 +16,6 @@ from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
 from compat.upstream.base import (
     Capability,
     Chunk,
-    Codec,
     Decode,
     LegacySettings,
     Row,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from compat.legacy.query import Query
+    from compat.upstream.records import Codec
 
 __all__ = ["StudentSessions", "raw_page", "read_chunk", "read_row"]
 

@@ -20,9 +20,8 @@ import compat
 from compat.core.call import Shim, finished
 from compat.core.collected import Collected, Reading
 from compat.core.walks import ASKS_UPSTREAM, KEPT_FOR, ProcessWalks, Read, Steps, WalkKey, Walks
-from compat.legacy.answer import Answer
 from compat.legacy.query import Condition, Query, SortKey
-from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
+from compat.legacy.routes import INDEX_STUDENTS, Answer, LegacyCall
 from compat.testing.sandbox import Sandbox, SandboxAnswer
 from compat.upstream.retries import Cancelled, never
 

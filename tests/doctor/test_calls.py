@@ -13,8 +13,7 @@ from support import RawServer, http, program
 
 from compat.doctor import CLUED, SeenRequest, UnreadableCall, diagnose_entry, read_curl, read_entry
 from compat.doctor.calls import legacy_call, masked
-from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED
-from compat.legacy.verifier import STRANGER, Verifier
+from compat.legacy.verifier import AMBIGUOUS, BAD_NAME, MARKED, STRANGER, Verifier
 
 LINES = [
     "curl {url}",

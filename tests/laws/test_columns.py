@@ -24,9 +24,8 @@ from compat.testing.strategies import instant_texts, json_values, legacy_records
 from compat.text import instants
 from compat.text.json import dumps
 from compat.upstream import paginated_sessions, student_sessions
-from compat.upstream.base import Capability, Codec, LegacySettings, Row
-from compat.upstream.pushdown import PushdownIgnored
-from compat.upstream.records import columns_of
+from compat.upstream.base import Capability, LegacySettings, PushdownIgnored, Row
+from compat.upstream.records import Codec, columns_of
 from compat.upstream.session_codec import SessionCodec, _values
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.transport import Reply

@@ -22,7 +22,8 @@ from compat.testing.strategies import legacy_records, sessions
 from compat.text.json import check_utf_8, dumps, loads
 from compat.upstream import paginated_sessions as session_pages
 from compat.upstream import student_sessions as student_pages
-from compat.upstream.base import Chunk, Codec, LegacySettings
+from compat.upstream.base import Chunk, LegacySettings
+from compat.upstream.records import Codec
 from compat.upstream.session_codec import SessionCodec
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.transport import Reply, json_object

@@ -18,9 +18,9 @@ import compat
 from compat.errors import InvalidParameter
 from compat.legacy.parameters import Parameters, check
 from compat.legacy.query import parse_query
-from compat.legacy.readings import AMBIGUOUS, BAD_NAME, MARKED, unreadable
 from compat.legacy.routes import ADD_STUDENT, INDEX_STUDENTS, ROUTES, SHOW_STUDENT, Route
 from compat.legacy.signature import base_string
+from compat.legacy.verifier import AMBIGUOUS, BAD_NAME, MARKED, unreadable
 from compat.testing.sandbox import Sandbox
 
 SIGNED = {"id": "17", "timestamp": "1527500365052", "nonce": "1527500365"}

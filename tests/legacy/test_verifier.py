@@ -11,9 +11,9 @@ from support import OLD, mounted, signed_url, upstream_of
 import compat
 from compat.errors import NotAuthorized
 from compat.legacy.parameters import gather
-from compat.legacy.readings import BAD_NAME
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import base_string, sign
+from compat.legacy.verifier import BAD_NAME
 from compat.testing.sandbox import Sandbox
 
 NOW = 1527500365.052

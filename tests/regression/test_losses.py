@@ -11,8 +11,7 @@ from answers_of import Page, call_of, pair_of, records
 from compat.config.file import read_config
 from compat.core.call import Shim
 from compat.errors import LegacyError
-from compat.legacy.answer import Answer, failure
-from compat.legacy.routes import LegacyCall
+from compat.legacy.routes import Answer, LegacyCall, failure
 from compat.regression.check import check_pairs
 from compat.regression.comparing.compare import compare
 from compat.regression.comparing.known import DeclaredLosses

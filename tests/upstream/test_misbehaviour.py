@@ -13,7 +13,7 @@ from support import KINDS, answered, edited, listed, mounted, rows_of, signed_ur
 
 import compat
 from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
-from compat.upstream.pushdown import SET_ASIDE_FOR, PushdownTrust
+from compat.upstream.base import SET_ASIDE_FOR, PushdownTrust
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 

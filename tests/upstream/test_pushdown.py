@@ -8,7 +8,7 @@ from copy import copy
 
 import pytest
 
-from compat.upstream.pushdown import BELIEVED_FOR, LONGEST_SET_ASIDE, SET_ASIDE_FOR, Capability, PushdownTrust
+from compat.upstream.base import BELIEVED_FOR, LONGEST_SET_ASIDE, SET_ASIDE_FOR, Capability, PushdownTrust
 
 ALL: frozenset[Capability] = frozenset({"exam", "status", "filter", "sort"})
 

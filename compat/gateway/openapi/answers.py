@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from compat.config.settings import Configuration
 from compat.gateway.refusals import DOCUMENTED, METHOD_NOT_ALLOWED
-from compat.legacy.answer import ANSWERED_BY, READING
-from compat.legacy.routes import Route
+from compat.legacy.routes import ANSWERED_BY, READING, Route
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Array, Boolean, Integer, Record, String, Time, Typed
 

@@ -16,9 +16,8 @@ import requests
 from compat.call_site import call_site
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError, LegacyError
-from compat.legacy.answer import ANSWERED_BY, Answer
 from compat.legacy.parameters import gather
-from compat.legacy.routes import ROUTES, LegacyCall
+from compat.legacy.routes import ANSWERED_BY, ROUTES, Answer, LegacyCall
 from compat.migration.inventory.calls import Inventory, inventory_at
 from compat.migration.modes.router import Endpoint
 from compat.stores.ledger import CallRecord

@@ -15,8 +15,7 @@ from requests.adapters import BaseAdapter
 
 from compat.config.settings import CallerSettings
 from compat.errors import LegacyError, NotAuthorized, StudentSessionNotFound
-from compat.legacy.answer import ANSWERED_BY, Answer
-from compat.legacy.routes import LegacyCall
+from compat.legacy.routes import ANSWERED_BY, Answer, LegacyCall
 from compat.legacy.signature import Caller, signed
 from compat.legacy.verifier import token_of
 from compat.migration.modes.router import Asker, Identity

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import requests
 
 from compat.errors import LegacyError, UpstreamError, UpstreamThrottled, UpstreamTimeout, UpstreamUnreachable
-from compat.legacy.answer import Answer, failure
-from compat.legacy.routes import LegacyCall
+from compat.legacy.routes import Answer, LegacyCall, failure
 
 __all__ = [
     "LONGEST",

@@ -18,8 +18,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 import msgspec
 
 from compat.doctor.calls import SeenRequest, legacy_call
-from compat.legacy.answer import ANSWERED_BY
-from compat.legacy.routes import LegacyCall
+from compat.legacy.routes import ANSWERED_BY, LegacyCall
 from compat.regression.comparing.pairs import Answered
 from compat.regression.recordings.har_body import Body, body_of
 from compat.text import instants

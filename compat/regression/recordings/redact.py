@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from compat.legacy.answer import ANSWERED_BY, READING
+from compat.legacy.routes import ANSWERED_BY, READING
 from compat.mapping.tables import markdown_table
 from compat.regression.comparing.pairs import Answered
 from compat.regression.recordings.format import RecordedAnswer
