@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from compat.testing.sandbox import Dataset, generate
-from compat.testing.sandbox.records import COLUMNS, FIELDS, STATUSES
+from compat.testing.sandbox.reference import COLUMNS, FIELDS, STATUSES, read_instant
 from compat.testing.sandbox.sandbox import write_roster
-from compat.testing.sandbox.text import read_instant
 
 UTC = timezone.utc
 

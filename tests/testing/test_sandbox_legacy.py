@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from compat.testing.sandbox import Sandbox
-from compat.testing.sandbox.context import base_string, sign
-from compat.testing.sandbox.records import FIELDS, STATUSES
+from compat.testing.sandbox.messages import base_string, sign
+from compat.testing.sandbox.reference import FIELDS, STATUSES
 
 LIST = "/api/v3/exams/17/index_students"
 

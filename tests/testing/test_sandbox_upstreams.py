@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from compat.testing.sandbox import Call, Sandbox, SandboxAnswer, SandboxRequest
-from compat.testing.sandbox.records import FIELDS
+from compat.testing.sandbox.reference import FIELDS
 
 SESSIONS = "/api/v3/student_sessions"
 

@@ -10,20 +10,26 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from compat.testing.sandbox.records import FIELDS, STATUSES
 from compat.testing.sandbox.reference import (
+    FIELDS,
+    STATUSES,
+    Number,
+    amsterdam_text,
     filtered,
+    find_zone,
     one_page,
     ordered,
     page_count,
     read_boolean,
     read_filter,
+    read_instant,
     read_integer,
     read_sort,
+    read_strict_json,
     read_string,
     read_time,
-)
-from compat.testing.sandbox.text import Number, amsterdam_text, find_zone, read_instant, read_strict_json, utc_text
+    utc_text,
+)  # fmt: skip
 
 UTC = timezone.utc
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")

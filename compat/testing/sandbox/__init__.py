@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from compat.testing.sandbox.dataset import Dataset, Exam, generate
+from compat.testing.sandbox.dataset import Dataset, Exam, RosterRow, generate
 from compat.testing.sandbox.messages import Call, SandboxAnswer, SandboxRequest
-from compat.testing.sandbox.records import RosterRow
 from compat.testing.sandbox.sandbox import Intercept, Sandbox
 from compat.testing.sandbox.server import Fault
 

@@ -3,47 +3,91 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from compat.testing.sandbox.context import Context, ReadRequest, signed_parameters
-from compat.testing.sandbox.dataset import EmailTakenError, Entry
+from compat.testing.sandbox.dataset import Dataset, Entry
 from compat.testing.sandbox.messages import (
     Incoming,
+    Merged,
     Reader,
     RefusalError,
     SandboxAnswer,
-    boolean,
+    SignatureCheck,
+    Tokens,
     json_answer,
     not_authorised,
-    number,
-    one_of,
-    positive_number,
     text_answer,
 )
-from compat.testing.sandbox.records import FIELDS, STATUSES
 from compat.testing.sandbox.reference import (
+    COLUMNS,
+    FIELDS,
+    STATUSES,
     Condition,
     SortKey,
+    boolean,
     filtered,
+    number,
+    one_of,
     one_page,
     ordered,
     page_count,
+    positive_number,
     read_filter,
     read_sort,
 )
-from compat.testing.sandbox.text import local_text
 
-LARGEST_PAGE = 300
-EVERYTHING = frozenset({"status", "filter", "sort"})
+_LARGEST_PAGE = 300
+_EVERYTHING = frozenset({"status", "filter", "sort"})
 
 
 @dataclass(frozen=True)
-class Interface:
+class Context:
+    """What every request meets."""
+
+    dataset: Dataset
+    zone: tzinfo
+    clamp: int
+    pushdown: frozenset[str]
+    signatures: SignatureCheck
+    tokens: Tokens
+
+    def now(self) -> str:
+        return self.shown(datetime.now(timezone.utc))
+
+    def shown(self, moment: datetime) -> str:
+        """A moment as the legacy interface writes it: milliseconds and an offset."""
+        return moment.astimezone(self.zone).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """A request as it came, its parameters, and whether it may use up its nonce."""
+
+    incoming: Incoming
+    path_parameters: Mapping[str, str]
+    merged: Merged
+    spend_nonce: bool
+
+    def signed(self, context: Context) -> Mapping[str, str]:
+        """The parameters of a request whose signature holds.
+
+        The token comes first, then whatever leaves no single set of parameters to verify, then the signature,
+        and only then parameters without a value.
+        """
+        context.signatures.check_token(self.incoming.authorization)
+        self.merged.refuse_conflicts()
+        context.signatures.check_parameters(self.merged.values, spend=self.spend_nonce)
+        self.merged.refuse_empty()
+        return self.merged.values
+
+
+@dataclass(frozen=True)
+class _Interface:
     """One of the two signed interfaces: how it is called, and how it writes a student.
 
     Attributes:
@@ -62,32 +106,31 @@ class Interface:
 
     def student(self, status: int, entry: Entry) -> SandboxAnswer:
         """One student, in the envelope that both interfaces use."""
-        text: bytes = getattr(entry, self.form)
-        return text_answer(status, b'{"student":' + text + b"}")
+        return text_answer(status, b'{"student":' + getattr(entry, self.form) + b"}")
+
+    def exam_id(self, request: ReadRequest, reader: Reader) -> int | None:
+        return reader.required(self.exam, number, 0) if self.exam in request.path_parameters else None
 
 
-LEGACY = Interface("legacy", "id", "student_session_id", "record_text", EVERYTHING)
-STUDENT_SESSIONS = Interface("student_sessions", "exam_id", "id", "student_session_text", None)
+_LEGACY = _Interface("legacy", "id", "student_session_id", "record_text", _EVERYTHING)
+_STUDENT_SESSIONS = _Interface("student_sessions", "exam_id", "id", "student_session_text", None)
 
 
-def list_students(interface: Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
+def _list_students(interface: _Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
     """One page of records; what is not honoured is ignored as if it had not been sent."""
-    honoured, largest = interface.honoured, LARGEST_PAGE
+    honoured, largest = interface.honoured, _LARGEST_PAGE
     if honoured is None:
         honoured, largest = context.pushdown, context.clamp
-    ignored = EVERYTHING - honoured
-    values = signed_parameters(context, request)
-    reader = Reader({name: text for name, text in values.items() if name not in ignored})
-    exam_id = _exam_id(interface, request, reader)
+    ignored = _EVERYTHING - honoured
+    reader = Reader({name: text for name, text in request.signed(context).items() if name not in ignored})
+    exam_id = interface.exam_id(request, reader)
     page = reader.optional("page", positive_number, 1)
     limit = min(reader.optional("limit", positive_number, largest), largest)
-    status = reader.optional("status", one_of(STATUSES), "")
+    status = reader.optional("status", one_of(*STATUSES), "")
     conditions: list[Condition] = reader.optional("filter", lambda text: read_filter(text, context.zone), [])
     keys: list[SortKey] = reader.optional("sort", read_sort, [])
     reader.finish()
-    rows = context.dataset.entries(exam_id)
-    if status:
-        rows = [row for row in rows if row.record["status"] == status]
+    rows = [row for row in context.dataset.entries(exam_id) if status in ("", row.record["status"])]
     rows = ordered(filtered(rows, conditions, context.zone), keys, context.zone)
     headers = {
         "X-Pagination-Item-Count": str(len(rows)),
@@ -99,82 +142,59 @@ def list_students(interface: Interface, context: Context, request: ReadRequest) 
     return text_answer(200, b'{"students":[' + students + b"]}", headers)
 
 
-def show_student(interface: Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
-    """One student, of the exam where the path names one."""
-    values = signed_parameters(context, request)
-    exam_id, session_id = _ids(interface, request, Reader(values))
-    entry = context.dataset.find(session_id)
+def _find_student(interface: _Interface, context: Context, request: ReadRequest) -> Entry:
+    """The student that a request names, of the exam where the path names one."""
+    reader = Reader(values := request.signed(context))
+    exam_id = interface.exam_id(request, reader)
+    entry = context.dataset.find(reader.required(interface.session, number, 0))
+    reader.finish()
     if entry is None or exam_id not in (None, entry.exam.id):
         raise _no_such_session(values[interface.session])
-    return interface.student(200, entry)
+    return entry
 
 
-def delete_student(interface: Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
-    """Remove a student, of the exam where the path names one."""
-    values = signed_parameters(context, request)
-    exam_id, session_id = _ids(interface, request, Reader(values))
-    if not context.dataset.remove(session_id, exam_id):
-        raise _no_such_session(values[interface.session])
+def _show_student(interface: _Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
+    return interface.student(200, _find_student(interface, context, request))
+
+
+def _delete_student(interface: _Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
+    entry = _find_student(interface, context, request)
+    if not context.dataset.remove(entry.record["id"]):
+        raise _no_such_session(request.merged.values[interface.session])
     return json_answer(200, {})
 
 
-def add_student(interface: Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
-    """Add a student to an exam."""
-    reader = Reader(signed_parameters(context, request))
+def _add_student(interface: _Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
+    reader = Reader(request.signed(context))
     exam_id = reader.required(interface.exam, number, 0)
     record = {
-        **_blank_record(context),
+        **_blank_record(context.now()),
         "exam_id": exam_id,
         "name": reader.required("name", str, ""),
         "email": reader.required("email", str, ""),
-        "skip_requirements": False,
-        "is_individual_info_html": False,
         **_changeable_values(context, reader),
     }
     reader.finish()
     exam = context.dataset.exam(exam_id)
     if exam is None:
         raise not_authorised()
-    try:
-        return interface.student(201, context.dataset.add(exam, record))
-    except EmailTakenError as error:
-        raise _email_taken() from error
+    return interface.student(201, context.dataset.add(exam, record))
 
 
-def change_student(interface: Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
-    """Change some values of a student session."""
-    values = signed_parameters(context, request)
-    reader = Reader(values)
+def _change_student(interface: _Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
+    reader = Reader(values := request.signed(context))
     session_id = reader.required(interface.session, number, 0)
     given = {name: values[name] for name in ("name", "email") if name in values}
-    changes = {**_changeable_values(context, reader), **given, "updated_at": _now_text(context)}
+    changes = {**_changeable_values(context, reader), **given, "updated_at": context.now()}
     reader.finish()
-    try:
-        entry = context.dataset.change(session_id, changes)
-    except EmailTakenError as error:
-        raise _email_taken() from error
+    entry = context.dataset.change(session_id, changes)
     if entry is None:
         raise _no_such_session(values[interface.session])
     return interface.student(200, entry)
 
 
-def _exam_id(interface: Interface, request: ReadRequest, reader: Reader) -> int | None:
-    return reader.required(interface.exam, number, 0) if interface.exam in request.path_parameters else None
-
-
-def _ids(interface: Interface, request: ReadRequest, reader: Reader) -> tuple[int | None, int]:
-    exam_id = _exam_id(interface, request, reader)
-    session_id = reader.required(interface.session, number, 0)
-    reader.finish()
-    return exam_id, session_id
-
-
 def _no_such_session(id: str) -> RefusalError:
     return RefusalError(404, f"Couldn't find Student Session with 'id'='{id}'")
-
-
-def _email_taken() -> RefusalError:
-    return RefusalError(422, "has already been taken", {"email": ["has already been taken"]})
 
 
 def _changeable_values(context: Context, reader: Reader) -> dict[str, Any]:
@@ -182,31 +202,25 @@ def _changeable_values(context: Context, reader: Reader) -> dict[str, Any]:
 
     def read_opening(text: str) -> str:
         try:
-            return local_text(datetime.fromtimestamp(number(text), timezone.utc), context.zone)
+            return context.shown(datetime.fromtimestamp(number(text), timezone.utc))
         except (OverflowError, OSError) as error:
             raise ValueError("Must be seconds since 1970.") from error
 
-    values = {
-        "individual_info": reader.optional("individual_info", str, None),
-        "is_individual_info_html": reader.optional("is_individual_info_html", boolean, None),
-        "skip_requirements": reader.optional("skip_requirements", boolean, None),
-        "open_time": reader.optional("open_time", read_opening, None),
+    readers: dict[str, Callable[[str], Any]] = {
+        "individual_info": str,
+        "is_individual_info_html": boolean,
+        "skip_requirements": boolean,
+        "open_time": read_opening,
     }
+    values = {name: reader.optional(name, read, None) for name, read in readers.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _now_text(context: Context) -> str:
-    return local_text(datetime.now(timezone.utc), context.zone)
-
-
-def _blank_record(context: Context) -> dict[str, Any]:
-    now = _now_text(context)
-    checks = [name for name in FIELDS if name.endswith("_check")]
-    flags = ("send_confirmation", "entered_room", "in_setup", "in_check_requirements", "archived", "is_email_sent")
+def _blank_record(now: str) -> dict[str, Any]:
     return {
         **dict.fromkeys(FIELDS),
-        **dict.fromkeys(checks, "not_started"),
-        **dict.fromkeys(flags, False),
+        **dict.fromkeys((name for name in FIELDS if name.endswith("_check")), "not_started"),
+        **dict.fromkeys((name for name, kind in COLUMNS.items() if kind == "boolean"), False),
         "status": "registered",
         "created_at": now,
         "updated_at": now,
@@ -217,13 +231,11 @@ def _blank_record(context: Context) -> dict[str, Any]:
     }
 
 
-def issue_token(context: Context, request: ReadRequest) -> SandboxAnswer:
-    """A token for client credentials."""
-    readable = not request.merged.conflicts
-    return context.tokens.answer(request.incoming.authorization, request.merged.values, readable)
+def _issue_token(context: Context, request: ReadRequest) -> SandboxAnswer:
+    return context.tokens.answer(request.incoming.authorization, request.merged)
 
 
-def list_sessions(context: Context, request: ReadRequest) -> SandboxAnswer:
+def _list_sessions(context: Context, request: ReadRequest) -> SandboxAnswer:
     """One page of the paginated sessions, of the user where the path names one."""
     context.tokens.check(request.incoming.authorization)
     user_id = request.path_parameters.get("userId")
@@ -241,9 +253,6 @@ def list_sessions(context: Context, request: ReadRequest) -> SandboxAnswer:
     return text_answer(200, head.encode() + sessions + b"]}")
 
 
-Endpoint = Callable[[Context, ReadRequest], SandboxAnswer]
-
-
 @dataclass(frozen=True)
 class Route:
     """A method and a path, and what answers them."""
@@ -251,44 +260,43 @@ class Route:
     interface: str
     method: str
     path: re.Pattern[str]
-    endpoint: Endpoint
+    endpoint: Callable[[Context, ReadRequest], SandboxAnswer]
 
 
-def _route(interface: str, method: str, path: str, endpoint: Endpoint) -> Route:
-    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
-    return Route(interface, method, re.compile(pattern + "/?"), endpoint)
-
-
-def _signed(
-    interface: Interface, method: str, path: str, endpoint: Callable[[Interface, Context, ReadRequest], SandboxAnswer]
-) -> Route:
-    return _route(interface.name, method, path, partial(endpoint, interface))
-
-
+_Signed = Callable[[_Interface, Context, ReadRequest], SandboxAnswer]
 _EXAM = "/api/v3/exams/{id}/"
 _OF_EXAM = "/api/v3/exams/{exam_id}/student_sessions"
+_ALL = "/api/v3/student_sessions"
 _ONE = "/api/v3/student_sessions/{id}"
+_SIGNED: tuple[tuple[_Interface, str, str, _Signed], ...] = (
+    (_LEGACY, "GET", _EXAM + "index_students", _list_students),
+    (_LEGACY, "GET", _EXAM + "show_student", _show_student),
+    (_LEGACY, "POST", _EXAM + "add_student", _add_student),
+    (_LEGACY, "DELETE", _EXAM + "delete_student", _delete_student),
+    (_STUDENT_SESSIONS, "GET", _ALL, _list_students),
+    (_STUDENT_SESSIONS, "GET", _OF_EXAM, _list_students),
+    (_STUDENT_SESSIONS, "POST", _OF_EXAM, _add_student),
+    (_STUDENT_SESSIONS, "GET", _ONE, _show_student),
+    (_STUDENT_SESSIONS, "PATCH", _ONE, _change_student),
+    (_STUDENT_SESSIONS, "DELETE", _ONE, _delete_student),
+)
 
-ROUTES = (
-    _signed(LEGACY, "GET", _EXAM + "index_students", list_students),
-    _signed(LEGACY, "GET", _EXAM + "show_student", show_student),
-    _signed(LEGACY, "POST", _EXAM + "add_student", add_student),
-    _signed(LEGACY, "DELETE", _EXAM + "delete_student", delete_student),
-    _signed(STUDENT_SESSIONS, "GET", "/api/v3/student_sessions", list_students),
-    _signed(STUDENT_SESSIONS, "GET", _OF_EXAM, list_students),
-    _signed(STUDENT_SESSIONS, "POST", _OF_EXAM, add_student),
-    _signed(STUDENT_SESSIONS, "GET", _ONE, show_student),
-    _signed(STUDENT_SESSIONS, "PATCH", _ONE, change_student),
-    _signed(STUDENT_SESSIONS, "DELETE", _ONE, delete_student),
-    _route("token", "POST", "/auth/1.0/token", issue_token),
-    _route("paginated_sessions", "GET", "/insights/1.0/sessions", list_sessions),
-    _route("paginated_sessions", "GET", "/insights/1.0/users/{userId}/sessions", list_sessions),
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path) + "/?")
+
+
+_ROUTES = (
+    *(Route(each.name, method, _pattern(path), partial(answer, each)) for each, method, path, answer in _SIGNED),
+    Route("token", "POST", _pattern("/auth/1.0/token"), _issue_token),
+    Route("paginated_sessions", "GET", _pattern("/insights/1.0/sessions"), _list_sessions),
+    Route("paginated_sessions", "GET", _pattern("/insights/1.0/users/{userId}/sessions"), _list_sessions),
 )
 
 
 def find_route(incoming: Incoming) -> tuple[Route, dict[str, str]] | None:
     """The route of a request, and the parameters of its path."""
-    for route in ROUTES:
+    for route in _ROUTES:
         match = route.path.fullmatch(incoming.path)
         if match and route.method == incoming.method:
             values = match.groupdict()

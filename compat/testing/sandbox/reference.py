@@ -1,33 +1,234 @@
-"""The documented rules of filter, sort and paging, and how a filter's values are read, as plainly as they can be.
+"""The documented rules of the deprecated interface, as plainly as they can be: times, JSON, filter, sort and pages.
 
 Differential tests hold the translated answers against this module, so it favours being obviously right
 over being fast, and it shares no code with what it judges.
+
+An instant is a pair: whole seconds since 1970 in UTC, and the digits after the decimal point without
+trailing zeros. Pairs of that form compare as the instants do, which neither floats nor the microseconds
+of ``datetime`` would.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
-from typing import Any, Protocol, TypeVar
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any, NamedTuple, Protocol, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from compat.testing.sandbox.records import column_type
-from compat.testing.sandbox.text import (
-    MOST_DIGITS,
-    Instant,
-    Number,
-    Pairs,
-    read_instant,
-    read_milliseconds,
-    read_strict_json,
+FIELDS = (
+    "id", "session_id", "student_id", "external_id", "proctor_id", "time_slot", "created_at", "updated_at", "email",
+    "operating_system", "browser", "browser_version", "status", "token", "screenshare_check", "microphone_check",
+    "speakers_check", "webcam_check", "mobile_check", "dummy_exam_survey", "skip_requirements", "send_confirmation",
+    "name", "start_time", "exam_id", "expires_at", "end_time", "entered_room", "reservation_time",
+    "exam_document_content_type", "exam_document_file_size", "exam_document_updated_at", "reviewed",
+    "id_card_file_name", "id_card_content_type", "id_card_file_size", "face_photo_file_name", "face_photo_content_type",
+    "face_photo_file_size", "bandwidth_check", "bandwidth_speed", "open_time", "individual_info", "rtc_session_id",
+    "in_setup", "in_check_requirements", "attempt", "archived", "current_exam_mode", "rtc_session_ids",
+    "transcoding_status", "is_individual_info_html", "priority", "recording_started_at", "recording_ended_at",
+    "is_email_sent", "incidents",
+)  # fmt: skip
+"""The fields of the legacy record, in its order."""
+
+_TYPES = {
+    "integer": (
+        "id", "student_id", "proctor_id", "time_slot", "exam_id", "exam_document_file_size", "id_card_file_size",
+        "face_photo_file_size", "rtc_session_id", "attempt",
+    ),
+    "boolean": (
+        "skip_requirements", "send_confirmation", "entered_room", "in_setup", "in_check_requirements", "archived",
+        "is_individual_info_html", "is_email_sent",
+    ),
+    "time": (
+        "created_at", "updated_at", "start_time", "expires_at", "end_time", "reservation_time",
+        "exam_document_updated_at", "open_time", "recording_started_at", "recording_ended_at",
+    ),
+    "array": ("rtc_session_ids", "incidents"),
+}  # fmt: skip
+COLUMNS = dict.fromkeys(FIELDS, "string") | {name: kind for kind, names in _TYPES.items() for name in names}
+"""How each field filters and sorts."""
+
+STATUSES = (
+    "registered", "before_check_req_mail", "email_bounced", "email_sent", "after_check_req_mail", "before_check_req",
+    "after_check_req", "in_setup", "exam_not_started", "exam_started", "exam_finished",
+)  # fmt: skip
+
+
+def column_type(column: str) -> str:
+    """The type of a column that filters and sorts; ValueError for every other name."""
+    if column not in COLUMNS:
+        raise ValueError(f"{column!r} is not a column.")
+    if COLUMNS[column] == "array":
+        raise ValueError(f"{column!r} holds an array, which neither filters nor sorts.")
+    return COLUMNS[column]
+
+
+Instant = tuple[int, str]
+_MOST_DIGITS = 400
+_TIME = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})"
+    r"(?:T(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?(Z|[+-]\d{2}(?::\d{2})?)?)?",
+    re.ASCII,
+)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the arithmetic below is on wall clocks
+_FIRST_MILLISECOND = -62_135_596_800_000
+_LAST_MILLISECOND = 253_402_300_799_999
+
+
+def find_zone(name: str) -> tzinfo:
+    """The time zone of that name; UTC needs no time zone database."""
+    if name == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"time_zone: {name!r} is not a time zone that this machine knows.") from error
+
+
+def read_instant(text: str, zone: tzinfo) -> Instant:
+    """Read an extended ISO 8601 time or a bare date; without an offset it is a time of ``zone``."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a time.")
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    clock = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the offset comes next
+    offset = clock.replace(tzinfo=zone, fold=0).utcoffset() if match[8] is None else _written_offset(match[8])
+    return (clock - _EPOCH - (offset or timedelta())) // timedelta(seconds=1), (match[7] or "").rstrip("0")
+
+
+def _written_offset(text: str) -> timedelta:
+    if text == "Z":
+        return timedelta()
+    hours, minutes = int(text[1:3]), int(text[4:6] or 0)
+    if hours > 23 or minutes > 59:
+        raise ValueError(f"{text!r} is not an offset.")
+    size = timedelta(hours=hours, minutes=minutes)
+    return -size if text[0] == "-" else size
+
+
+def _read_milliseconds(milliseconds: int) -> Instant:
+    if not _FIRST_MILLISECOND <= milliseconds <= _LAST_MILLISECOND:
+        raise ValueError("That many milliseconds lead out of the years 0001 to 9999.")
+    seconds, rest = divmod(milliseconds, 1000)
+    return seconds, f"{rest:03d}".rstrip("0")
+
+
+def utc_text(text: str) -> str:
+    """The same instant written in UTC with a Z, every fraction digit kept."""
+    seconds, _ = read_instant(text, timezone.utc)
+    fraction = re.search(r"[.,](\d+)", text)
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat() + (f".{fraction[1]}Z" if fraction else "Z")
+
+
+def amsterdam_text(seconds: int, fraction: str = "") -> str:
+    """An instant as a clock in Amsterdam shows it, by the European rule in force since 1996.
+
+    The rule is written out so that the data set does not depend on the machine's time zone database.
+    """
+    clock = _EPOCH + timedelta(seconds=seconds)
+    hours = 2 if _last_sunday(clock.year, 3) <= clock < _last_sunday(clock.year, 10) else 1
+    return (clock + timedelta(hours=hours)).isoformat() + fraction + f"+0{hours}:00"
+
+
+def _last_sunday(year: int, month: int) -> datetime:
+    last = datetime(year, month, 31, 1)  # noqa: DTZ001 - 01:00 in UTC, where both changes happen
+    return last - timedelta(days=(last.weekday() + 1) % 7)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A JSON number by its own text, so that ``70.0`` and ``70`` stay apart."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A JSON object as its pairs, in the order and number they were written."""
+
+    items: Sequence[tuple[str, object]]
+
+    def doubled(self) -> list[str]:
+        """The keys that stand more than once."""
+        return [key for key, count in Counter(key for key, _ in self.items).items() if count > 1]
+
+
+def _refuse_constant(text: str) -> object:
+    raise ValueError(f"{text} is not JSON.")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
 )
 
-Readable = int | bool | str | Instant
+
+def read_json(text: str) -> object:
+    """Read a JSON text into Pairs, lists, str, Number, bool and None; ValueError where it is not JSON."""
+    try:
+        value: object = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"Must be JSON: {error}.") from error
+    except RecursionError as error:
+        raise ValueError("Must be JSON that is less deeply nested.") from error
+    return value
 
 
-def read_whole_number(text: str) -> int:
+def read_strict_json(text: str) -> object:
+    """The same, and a key given twice anywhere is a ValueError."""
+    value = read_json(text)
+    # A work list and not recursion: what the decoder just managed to nest must not overflow here.
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, list):
+            waiting.extend(current)
+        if isinstance(current, Pairs):
+            if current.doubled():
+                raise ValueError(f"The key {current.doubled()[0]!r} is given twice.")
+            waiting.extend(inner for _, inner in current.items)
+    return value
+
+
+def number(text: str) -> int:
+    """Digits, and not more of them than anybody means."""
+    if not re.fullmatch("[0-9]+", text) or len(text) > _MOST_DIGITS:
+        raise ValueError("Must be a number.")
+    return int(text)
+
+
+def positive_number(text: str) -> int:
+    """Digits that do not amount to zero."""
+    value = number(text)
+    if value == 0:
+        raise ValueError("Must be at least 1.")
+    return value
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """A reader of one of these texts."""
+
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"Must be one of: {', '.join(allowed)}.")
+        return text
+
+    return read
+
+
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def boolean(text: str) -> bool:
+    """A flag, in any case, as clients in use send Python's ``True``."""
+    return _FLAGS[one_of(*_FLAGS)(text.lower())]
+
+
+def _whole_number(text: str) -> int:
     """The whole number that a number's text stands for: 5, 5.0, 1e2; bounded, so that 1e999999 is refused."""
     try:
         value = Decimal(text)
@@ -35,17 +236,17 @@ def read_whole_number(text: str) -> int:
         raise ValueError(f"{text} is not a whole number.") from error
     if value.is_zero():
         return 0
-    if value.adjusted() >= MOST_DIGITS or value != int(value):
-        raise ValueError(f"{text} is not a whole number of at most {MOST_DIGITS} digits.")
+    if value.adjusted() >= _MOST_DIGITS or value != int(value):
+        raise ValueError(f"{text} is not a whole number of at most {_MOST_DIGITS} digits.")
     return int(value)
 
 
 def read_integer(value: object, zone: tzinfo) -> int:
     """A JSON number with a whole value, or digits as text."""
     if isinstance(value, Number):
-        return read_whole_number(value.text)
+        return _whole_number(value.text)
     if isinstance(value, str) and re.fullmatch("-?[0-9]+", value):
-        return read_whole_number(value)
+        return _whole_number(value)
     raise ValueError("Must be a whole number.")
 
 
@@ -53,12 +254,7 @@ def read_boolean(value: object, zone: tzinfo) -> bool:
     """true, false, 1 or 0, as JSON or as text in any case."""
     if isinstance(value, bool):
         return value
-    text = value.text if isinstance(value, Number) else value
-    if isinstance(text, str) and text.lower() in ("true", "1"):
-        return True
-    if isinstance(text, str) and text.lower() in ("false", "0"):
-        return False
-    raise ValueError("Must be one of: true, false, 1, 0.")
+    return boolean(read_string(value, zone) if isinstance(value, (Number, str)) else "")
 
 
 def read_string(value: object, zone: tzinfo) -> str:
@@ -73,47 +269,43 @@ def read_string(value: object, zone: tzinfo) -> str:
 def read_time(value: object, zone: tzinfo) -> Instant:
     """An ISO 8601 text, or milliseconds since 1970 as a whole number or as 11 to 13 digits of text."""
     if isinstance(value, Number):
-        return read_milliseconds(read_whole_number(value.text))
+        return _read_milliseconds(_whole_number(value.text))
     if not isinstance(value, str):
         raise ValueError("Must be a time.")
     if re.fullmatch("-?[0-9]{11,13}", value):
-        return read_milliseconds(int(value))
+        return _read_milliseconds(int(value))
     return read_instant(value, zone)
 
 
-READERS: dict[str, Callable[[object, tzinfo], Readable]] = {
+_Readable = int | bool | str | Instant
+_READERS: dict[str, Callable[[object, tzinfo], _Readable]] = {
     "integer": read_integer,
     "boolean": read_boolean,
     "string": read_string,
     "time": read_time,
 }
+_COMPARES: dict[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le}
 
 
-OPERATORS = ("eq", "gt", "gte", "lt", "lte", "ne", "in", "nin")
-
-
-class Row(Protocol):
+class _Row(Protocol):
     """Anything that stands for one legacy record."""
 
     @property
-    def record(self) -> Mapping[str, Any]:
-        """The record's values."""
+    def record(self) -> Mapping[str, Any]: ...
 
 
-R = TypeVar("R", bound=Row)
+_R = TypeVar("_R", bound=_Row)
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(NamedTuple):
     """One operator on one column; ``value`` is a list for in and nin."""
 
     column: str
     operator: str
-    value: Readable | list[Readable | None] | None
+    value: _Readable | list[_Readable | None] | None
 
 
-@dataclass(frozen=True)
-class SortKey:
+class SortKey(NamedTuple):
     """One column to sort by."""
 
     column: str
@@ -130,26 +322,25 @@ def read_filter(text: str, zone: tzinfo) -> list[Condition]:
         column_type(column)
         if not isinstance(operators, Pairs):
             raise ValueError(f"{column!r} must hold an object of operators.")
-        for operator, operand in operators.items:
-            conditions.append(_condition(column, operator, operand, zone))
+        conditions += [_condition(column, name, operand, zone) for name, operand in operators.items]
     return conditions
 
 
-def _condition(column: str, operator: str, operand: object, zone: tzinfo) -> Condition:
-    if operator not in OPERATORS:
-        raise ValueError(f"{operator!r} is not an operator.")
-    if operator not in ("in", "nin"):
-        return Condition(column, operator, _operand(column, operand, zone))
+def _condition(column: str, name: str, operand: object, zone: tzinfo) -> Condition:
+    if name in _COMPARES:
+        return Condition(column, name, _operand(column, operand, zone))
+    if name not in ("in", "nin"):
+        raise ValueError(f"{name!r} is not an operator.")
     if not isinstance(operand, list):
-        raise ValueError(f"{operator!r} takes an array.")
-    return Condition(column, operator, [_operand(column, each, zone) for each in operand])
+        raise ValueError(f"{name!r} takes an array.")
+    return Condition(column, name, [_operand(column, each, zone) for each in operand])
 
 
-def _operand(column: str, operand: object, zone: tzinfo) -> Readable | None:
+def _operand(column: str, operand: object, zone: tzinfo) -> _Readable | None:
     if operand is None:
         return None
     try:
-        return READERS[column_type(column)](operand, zone)
+        return _READERS[column_type(column)](operand, zone)
     except ValueError as error:
         raise ValueError(f"{column!r}: {error}") from error
 
@@ -157,84 +348,57 @@ def _operand(column: str, operand: object, zone: tzinfo) -> Readable | None:
 def read_sort(text: str) -> list[SortKey]:
     """The keys of a ``sort`` parameter, first one first; ValueError says what is wrong with it."""
     value = read_strict_json(text)
-    if not isinstance(value, list):
+    objects = [each for each in value if isinstance(each, Pairs)] if isinstance(value, list) else None
+    if objects is None or objects != value:
         raise ValueError("Must be a JSON array of objects.")
     keys = []
-    for each in value:
-        if not isinstance(each, Pairs):
-            raise ValueError("Must be a JSON array of objects.")
+    for each in objects:
         for column, direction in each.items:
             column_type(column)
-            keys.append(SortKey(column, _descending(direction)))
+            if not isinstance(direction, str) or direction.lower() not in ("asc", "desc"):
+                raise ValueError("A direction must be asc or desc.")
+            keys.append(SortKey(column, direction.lower() == "desc"))
     return keys
 
 
-def _descending(direction: object) -> bool:
-    if not isinstance(direction, str) or direction.lower() not in ("asc", "desc"):
-        raise ValueError("A direction must be asc or desc.")
-    return direction.lower() == "desc"
-
-
-def comparable(record: Mapping[str, Any], column: str, zone: tzinfo) -> Any:
+def _comparable(record: Mapping[str, Any], column: str, zone: tzinfo) -> Any:
     """A column's value in the form that compares: times as instants, all others as they are."""
     value = record[column]
-    if value is not None and column_type(column) == "time":
-        return READERS["time"](value, zone)
-    return value
+    return read_time(value, zone) if value is not None and column_type(column) == "time" else value
 
 
-def holds(record: Mapping[str, Any], condition: Condition, zone: tzinfo) -> bool:
-    """Whether a record fulfils a condition."""
-    actual = comparable(record, condition.column, zone)
-    if isinstance(condition.value, list):
-        if condition.operator == "in":
-            return any(_compares(actual, "eq", each) for each in condition.value)
-        if not condition.value:
-            return True
-        return actual is not None and all(_compares(actual, "ne", each) for each in condition.value)
-    return _compares(actual, condition.operator, condition.value)
+def _holds(record: Mapping[str, Any], condition: Condition, zone: tzinfo) -> bool:
+    actual = _comparable(record, condition.column, zone)
+    if not isinstance(condition.value, list):
+        return _compares(actual, condition.operator, condition.value)
+    if condition.operator == "in":
+        return any(_compares(actual, "eq", each) for each in condition.value)
+    return all(_compares(actual, "ne", each) for each in condition.value)
 
 
-def _compares(actual: Any, operator: str, wanted: Any) -> bool:
+def _compares(actual: Any, name: str, wanted: Any) -> bool:
     if wanted is None:
-        return (operator == "eq" and actual is None) or (operator == "ne" and actual is not None)
-    if actual is None:
-        return False
-    outcomes: dict[str, bool] = {
-        "eq": actual == wanted,
-        "ne": actual != wanted,
-        "gt": actual > wanted,
-        "gte": actual >= wanted,
-        "lt": actual < wanted,
-        "lte": actual <= wanted,
-    }
-    return outcomes[operator]
+        return (name == "eq" and actual is None) or (name == "ne" and actual is not None)
+    return actual is not None and _COMPARES[name](actual, wanted)
 
 
-def filtered(rows: Sequence[R], conditions: Sequence[Condition], zone: tzinfo) -> list[R]:
+def filtered(rows: Sequence[_R], conditions: Sequence[Condition], zone: tzinfo) -> list[_R]:
     """The rows that fulfil every condition, in their order."""
-    result = list(rows)
-    for condition in conditions:
-        result = [row for row in result if holds(row.record, condition, zone)]
-    return result
+    return [row for row in rows if all(_holds(row.record, condition, zone) for condition in conditions)]
 
 
-def ordered(rows: Sequence[R], keys: Sequence[SortKey], zone: tzinfo) -> list[R]:
+def ordered(rows: Sequence[_R], keys: Sequence[SortKey], zone: tzinfo) -> list[_R]:
     """The rows sorted: ties keep their order, nulls come last ascending and first descending."""
     result = list(rows)
-    for key in reversed(keys):
-        nulls = [row for row in result if row.record[key.column] is None]
-        others = [row for row in result if row.record[key.column] is not None]
-        others = _by_column(others, key, zone)
-        result = nulls + others if key.descending else others + nulls
+    for column, descending in reversed(keys):
+        nulls = [row for row in result if row.record[column] is None]
+        others = [row for row in result if row.record[column] is not None]
+        others.sort(key=lambda row: _comparable(row.record, column, zone), reverse=descending)
+        result = nulls + others if descending else others + nulls
     return result
 
 
-def _by_column(rows: list[R], key: SortKey, zone: tzinfo) -> list[R]:
-    return sorted(rows, key=lambda row: comparable(row.record, key.column, zone), reverse=key.descending)
-
-
-def one_page(rows: Sequence[R], page: int, limit: int) -> list[R]:
+def one_page(rows: Sequence[_R], page: int, limit: int) -> list[_R]:
     """The rows of a page, counted from 1; none past the end."""
     return list(rows[(page - 1) * limit : page * limit])
 

@@ -13,24 +13,25 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from compat.testing.sandbox.context import SCOPE, Context, ReadRequest, SignatureCheck, Tokens, sign
-from compat.testing.sandbox.dataset import FIRST_EXAM_ID, generate
-from compat.testing.sandbox.endpoints import Route, find_route
+from compat.testing.sandbox.dataset import FIRST_EXAM_ID, RosterRow, generate
+from compat.testing.sandbox.endpoints import Context, ReadRequest, Route, find_route
 from compat.testing.sandbox.messages import (
+    SCOPE,
     Call,
     Incoming,
     RefusalError,
     SandboxAnswer,
     SandboxRequest,
+    SignatureCheck,
+    Tokens,
     json_answer,
     merge,
+    sign,
 )
-from compat.testing.sandbox.records import RosterRow
+from compat.testing.sandbox.reference import find_zone
 from compat.testing.sandbox.server import HALVED, SLOW_SECONDS, Fault, FaultSource, Outcome, Server, damaged
-from compat.testing.sandbox.text import find_zone
 
 Intercept = Callable[[SandboxRequest, SandboxAnswer], SandboxAnswer]
-MOST_CALLS = 1_000_000
 PUSHDOWNS = ("status", "filter", "sort")
 
 
@@ -71,7 +72,10 @@ class Sandbox:
         self.client_secret = secrets.token_hex(32)
         self._address = (host, port)
         self._time_zone = time_zone
-        self._pushdown = _known_pushdown(pushdown)
+        self._pushdown = tuple(pushdown)
+        for name in self._pushdown:
+            if name not in PUSHDOWNS:
+                raise ValueError(f"pushdown: {name!r} is not one of {', '.join(PUSHDOWNS)}.")
         self._tokens = Tokens(self.client_id, self.client_secret, token_lifetime)
         signatures = SignatureCheck(self.api_token, self.secret_key)
         zone, honoured = find_zone(time_zone), frozenset(self._pushdown)
@@ -79,7 +83,7 @@ class Sandbox:
         self._faults = FaultSource(tuple(faults), seed, most_faults_in_a_row)
         self._latency = latency
         # Bounded, since a demonstration may run for days.
-        self._calls: deque[Call] = deque(maxlen=MOST_CALLS)
+        self._calls: deque[Call] = deque(maxlen=1_000_000)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._server: Server | None = None
@@ -156,18 +160,12 @@ class Sandbox:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of a signed call; they hold the API token."""
-        return {
-            "Authorization": f"Token token={self.api_token}",
-            "Accept": "application/vnd.procwise.v3",
-        }
+        return {"Authorization": f"Token token={self.api_token}", "Accept": "application/vnd.procwise.v3"}
 
     def signed(self, parameters: Mapping[str, str], in_path: Mapping[str, str] | None = None) -> dict[str, str]:
         """The parameters with a time, a nonce and a signature; ``in_path`` is signed but not returned."""
-        complete = {
-            "timestamp": str(time.time_ns() // 1_000_000),
-            "nonce": str(secrets.randbits(63)),
-            **parameters,
-        }
+        timestamp, nonce = str(time.time_ns() // 1_000_000), str(secrets.randbits(63))
+        complete = {"timestamp": timestamp, "nonce": nonce, **parameters}
         return {**complete, "signature": sign({**complete, **(in_path or {})}, self.secret_key)}
 
     def revoke_tokens(self) -> None:
@@ -188,7 +186,11 @@ class Sandbox:
         """
         if kind not in ("student_sessions", "paginated_sessions"):
             raise ValueError(f"{kind!r} is not an upstream: use student_sessions or paginated_sessions.")
-        upstream = self._student_sessions() if kind == "student_sessions" else self._paginated(fan_out)
+        if kind == "paginated_sessions":
+            upstream = self._paginated(fan_out)
+        else:
+            account = {"api_token": self.api_token, "secret_key": self.secret_key}
+            upstream = {**account, "scope": "all", "pushdown": list(self._pushdown)}
         return {
             "upstream": {"kind": kind, "base_url": self.base_url, **upstream},
             "exams": {str(exam.id): exam.application_id for exam in self.dataset.exams},
@@ -201,32 +203,19 @@ class Sandbox:
         # The brackets of a list of tables are twice those of a table.
         return as_toml({**self.settings(kind, fan_out, legacy_base_url), "[callers]": caller})
 
-    def _student_sessions(self) -> dict[str, Any]:
-        return {
-            "api_token": self.api_token,
-            "secret_key": self.secret_key,
-            "scope": "all",
-            "pushdown": list(self._pushdown),
-        }
-
     def _paginated(self, fan_out: bool) -> dict[str, Any]:
-        path = "/insights/1.0/users/{user_id}/sessions" if fan_out else "/insights/1.0/sessions"
-        roster = {"roster": str(self._write_roster())} if fan_out else {}
-        return {
-            "path": path,
+        settings = {
+            "path": "/insights/1.0/users/{user_id}/sessions" if fan_out else "/insights/1.0/sessions",
             "token_url": f"{self.base_url}/auth/1.0/token",
             "client_id": self.client_id,
             "client_secret": self.client_secret,
             "oauth_scope": SCOPE,
-            **roster,
         }
-
-    def _write_roster(self) -> Path:
-        if self._directory is None:
-            raise RuntimeError("The sandbox is not started.")
-        path = Path(self._directory.name) / "roster.csv"
-        write_roster(self.dataset.roster, path)
-        return path
+        if fan_out and self._directory is not None:
+            path = Path(self._directory.name) / "roster.csv"
+            write_roster(self.dataset.roster, path)
+            settings["roster"] = str(path)
+        return settings
 
     def _handle(self, incoming: Incoming) -> Outcome:
         found = find_route(incoming)
@@ -235,12 +224,18 @@ class Sandbox:
         route, path_parameters = found
         merged = merge(incoming, path_parameters)
         request = SandboxRequest(route.interface, incoming.method, incoming.path, merged.public())
-        fault = self._draw(request)
+        fault = None
+        if route.interface != "legacy":
+            position = request.parameters.get("page", request.parameters.get("offset", ""))
+            fault = self._faults.draw((request.method, request.path, position))
         # A request that is to fail must leave no trace: its nonce stays unused, a write is not made.
         read = ReadRequest(incoming, path_parameters, merged, spend_nonce=fault in (None, "slow"))
         self._stopping.wait(self._latency + (SLOW_SECONDS if fault == "slow" else 0))
         answer = self._answer(route, read, request, fault)
-        self._remember(request, answer, fault)
+        with self._lock:
+            self._calls.append(
+                Call(request.interface, request.method, request.path, request.parameters, answer.status, fault)
+            )
         return Outcome(answer, fault)
 
     def _answer(self, route: Route, read: ReadRequest, request: SandboxRequest, fault: str | None) -> SandboxAnswer:
@@ -254,39 +249,19 @@ class Sandbox:
         try:
             answer = route.endpoint(self._context, read)
         except RefusalError as refusal:
-            answer = refusal.answer()
+            answer = refusal.answer
         intercept = self.intercept
         if intercept is not None and route.interface in ("student_sessions", "paginated_sessions"):
             return intercept(request, answer)
         return answer
-
-    def _draw(self, request: SandboxRequest) -> str | None:
-        if request.interface == "legacy":
-            return None
-        position = request.parameters.get("page", request.parameters.get("offset", ""))
-        return self._faults.draw((request.method, request.path, position))
-
-    def _remember(self, request: SandboxRequest, answer: SandboxAnswer, fault: str | None) -> None:
-        call = Call(request.interface, request.method, request.path, request.parameters, answer.status, fault)
-        with self._lock:
-            self._calls.append(call)
-
-
-def _known_pushdown(names: Iterable[str]) -> tuple[str, ...]:
-    given = tuple(names)
-    for name in given:
-        if name not in PUSHDOWNS:
-            raise ValueError(f"pushdown: {name!r} is not one of {', '.join(PUSHDOWNS)}.")
-    return given
 
 
 def write_roster(rows: Iterable[RosterRow], path: Path) -> None:
     """Write the roster as CSV."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("user_id", "email", "name", "student_id", "external_id"))
-        for row in rows:
-            writer.writerow((row.user_id, row.email, row.name, row.student_id, row.external_id))
+        writer.writerow(RosterRow._fields)
+        writer.writerows(rows)
 
 
 def as_toml(settings: Mapping[str, Mapping[str, Any]]) -> str:

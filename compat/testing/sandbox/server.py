@@ -9,18 +9,19 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from compat.testing.sandbox.messages import Incoming, SandboxAnswer, json_answer, text_answer
 
-KINDS = ("cut", "cut-chunked", "truncated", "html", "reset", "slow")
+_KINDS = ("cut", "cut-chunked", "truncated", "html", "reset", "slow")
 HALVED = ("cut", "cut-chunked", "truncated")
 SLOW_SECONDS = 0.2
-HTML_PAGE = b"<!doctype html><title>Maintenance</title><h1>We will be back soon.</h1>\n"
+_HTML_PAGE = b"<!doctype html><title>Maintenance</title><h1>We will be back soon.</h1>\n"
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Fault:
     probability: float
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS and not re.fullmatch("[45][0-9]{2}", self.kind):
-            raise ValueError(f"{self.kind!r} is not a fault: use a status from 400 to 599 or {', '.join(KINDS)}.")
+        if self.kind not in _KINDS and not re.fullmatch("[45][0-9]{2}", self.kind):
+            raise ValueError(f"{self.kind!r} is not a fault: use a status from 400 to 599 or {', '.join(_KINDS)}.")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"{self.probability!r} is not a probability from 0 to 1.")
 
@@ -59,7 +60,7 @@ class FaultSource:
     def __init__(self, faults: Sequence[Fault], seed: int, most_in_a_row: int | None) -> None:
         if sum(fault.probability for fault in faults) > 1:
             raise ValueError("The probabilities of all faults add up to more than 1.")
-        self._faults = tuple(faults)
+        self._faults = faults
         self._random = Random(seed)
         self._most_in_a_row = most_in_a_row
         self._in_a_row: dict[tuple[str, ...], int] = {}
@@ -68,7 +69,7 @@ class FaultSource:
     def draw(self, key: tuple[str, ...]) -> str | None:
         """The kind of fault that the next request of that key meets, or None."""
         with self._lock:
-            kind = self._draw()
+            kind = self._next()
             met = self._in_a_row.get(key, 0)
             if kind is None or (self._most_in_a_row is not None and met >= self._most_in_a_row):
                 self._in_a_row.pop(key, None)
@@ -76,7 +77,7 @@ class FaultSource:
             self._in_a_row[key] = met + 1
             return kind
 
-    def _draw(self) -> str | None:
+    def _next(self) -> str | None:
         drawn = self._random.random()
         for fault in self._faults:
             if drawn < fault.probability:
@@ -88,23 +89,18 @@ class FaultSource:
 def damaged(kind: str, answer: SandboxAnswer) -> SandboxAnswer:
     """What a fault of that kind makes of an answer; what happens on the wire is left to the server."""
     if kind == "html":
-        return text_answer(200, HTML_PAGE, {"Content-Type": "text/html; charset=utf-8"})
+        return text_answer(200, _HTML_PAGE, {"Content-Type": "text/html; charset=utf-8"})
     if kind == "reset":
         return SandboxAnswer(0, {}, b"")
     if kind == "truncated":
         return SandboxAnswer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
     if kind.isdigit():
-        return _status_answer(int(kind))
+        headers = {"Retry-After": "0"} if kind in ("429", "503") else {}
+        return json_answer(int(kind), {"error": f"The sandbox was told to fail with {kind}.", "errors": {}}, headers)
     return answer
 
 
-def _status_answer(status: int) -> SandboxAnswer:
-    headers = {"Retry-After": "0"} if status in (429, 503) else {}
-    return json_answer(status, {"error": f"The sandbox was told to fail with {status}.", "errors": {}}, headers)
-
-
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """An answer, and the fault that the server still has to act out on the wire."""
 
     answer: SandboxAnswer
@@ -135,13 +131,11 @@ class Server(ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, then serve it in a thread of its own."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection and close it."""
         with self._lock:
             self._open.discard(request)
         super().shutdown_request(request)
@@ -156,16 +150,10 @@ class Server(ThreadingHTTPServer):
         self.shutdown()
         with self._lock:
             for connection in self._open:
-                _end(connection)
+                # Its client may be faster.
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
-
-
-def _end(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        # The client was faster.
-        return
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -175,26 +163,21 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: Server
 
-    def do_GET(self) -> None:
-        """Answer a GET, whose body counts too."""
-        self._serve()
-
-    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
-
     def log_message(self, format: str, *arguments: object) -> None:
         """Write no log: request lines hold signatures."""
 
-    def _serve(self) -> None:
+    def do_GET(self) -> None:
+        """Answer any request: the body of a GET counts too."""
         body = self._read_body()
         if body is None:
             return
         # The base class reads the request line as Latin-1; clients that do not encode send UTF-8.
         target = self.path.encode("latin-1").decode("utf-8", "surrogateescape")
         path, _, query = target.partition("?")
-        content_type = self.headers.get("Content-Type", "")
-        authorization = self.headers.get("Authorization", "")
-        incoming = Incoming(self.command, path, query, content_type, authorization, body)
-        self._write(self.server.handle(incoming))
+        content_type, authorization = (self.headers.get(name, "") for name in ("Content-Type", "Authorization"))
+        self._write(self.server.handle(Incoming(self.command, path, query, content_type, authorization, body)))
+
+    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
     def _read_body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "0")
@@ -207,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
         return body if len(body) == int(length) else None
 
     def _write(self, outcome: Outcome) -> None:
-        answer, fault = outcome.answer, outcome.fault
+        answer, fault = outcome
         if fault == "reset":
             self._reset()
             return
