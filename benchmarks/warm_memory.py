@@ -12,7 +12,7 @@ import psutil
 
 from benchmarks.data import RECORDS, student_sessions_page
 from benchmarks.harness import ROUNDS, Figure, Report, Way, command_line, compare
-from compat.gateway.memory import keep_memory_warm
+from compat.gateway.workers import keep_memory_warm
 from compat.upstream.base import LegacySettings
 from compat.upstream.student_codec import StudentCodec
 from compat.upstream.student_sessions import read_chunk

@@ -277,7 +277,7 @@ from compat.config.file import read_config
 from compat.core.call import Shim
 from compat.errors import ConfigurationError, LegacyError
 from compat.gateway.openapi import document
-from compat.gateway.settings import GatewaySettings, deprecation_headers
+from compat.gateway.limits import GatewaySettings, deprecation_headers
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.regression.comparing.known import DeclaredLosses
 from urllib.parse import urlencode

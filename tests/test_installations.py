@@ -22,7 +22,7 @@ from environments import ROOT, Environment, built_wheel, environment, needed_by,
 from markdown_it import MarkdownIt
 
 from compat.cli.program import COMMANDS
-from compat.gateway.settings import GatewaySettings
+from compat.gateway.limits import GatewaySettings
 from compat.mapping.fast.scanner import extension
 from compat.testing.sandbox import Sandbox
 

@@ -48,7 +48,7 @@ class Configuration:
         exams: exam id to applicationId, also where the upstream needs none.
         mode: which endpoint answers every call for which no other rule counts; None for the new one.
         exam_modes: exam id to the mode of all calls for that exam.
-        gateway: the keys of ``[gateway]`` that are given; :mod:`compat.gateway.settings` says what the others are.
+        gateway: the keys of ``[gateway]`` that are given; :mod:`compat.gateway.limits` says what the others are.
         migration: the keys of ``[migration]`` beside the modes: ``inventory``, whether deprecated calls are counted in
             the store, ``fields``, whether it is noted which fields scripts read, ``thread_origins``, whether it is
             noted which line starts a thread, ``brownouts`` and ``blackouts``.

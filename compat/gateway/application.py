@@ -8,41 +8,36 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from compat.config.settings import Configuration
 from compat.core.call import Admitted, Shim
 from compat.core.walks import ASKS_UPSTREAM, Steps
 from compat.errors import LegacyError, UpstreamError
-from compat.gateway.limits import CallSlots, check_head, make_verifier
-from compat.gateway.logs import source_line
+from compat.gateway.limits import Bodies, CallSlots, GatewaySettings, check_head, deprecation_headers, make_verifier
 from compat.gateway.modes import PartialAnswer, TwoEndpointCalls
-from compat.gateway.observers import InventoryObserver, ObserverQueue, describe
+from compat.gateway.observers import InventoryObserver, ObserverQueue, describe, source_line
 from compat.gateway.passing import PassThrough
-from compat.gateway.refusals import (
+from compat.gateway.request import (
+    CALLER_GONE,
     GATEWAY_FAILED,
     MISSPELT_PATH,
     NO_SUCH_PATH,
     NOTHING_PASSES_THROUGH,
-    CallerGone,
-    TooManyCalls,
-    method_not_allowed,
-)
-from compat.gateway.request import (
-    Bodies,
     Exchange,
     Headers,
     Observer,
     Receive,
     Scope,
     Send,
+    TooManyCalls,
     by_name,
     disconnected,
+    method_not_allowed,
     note_failure,
     request_id,
     send_answer,
 )
-from compat.gateway.settings import GatewaySettings, deprecation_headers
 from compat.gateway.threads import Threads
 from compat.legacy.routes import (
     ANSWERED_BY,
@@ -79,9 +74,7 @@ def make_application(
     Raises:
         ConfigurationError: nobody may call, or a setting cannot be used.
     """
-    if store is None:
-        store = open_store(configuration.store, configuration.when_store_down)
-    return Gateway(configuration, store, observe)
+    return Gateway(configuration, store or open_store(configuration.store, configuration.when_store_down), observe)
 
 
 class Gateway:
@@ -115,21 +108,18 @@ class Gateway:
         self._observers = ObserverQueue(configuration.callers, observers) if observers else None
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream
-        self._new: PassThrough | None = None
         silence = self.settings.body_silence
-        if upstream.takes_other_calls and self.settings.pass_through:
-            self._new = PassThrough(upstream.base_url, "new", silence, upstream.keep_alive)
+        passes = upstream.takes_other_calls and self.settings.pass_through
+        self._new = PassThrough(upstream.base_url, "new", silence, upstream.keep_alive) if passes else None
         # Where there is no old endpoint, no caller has a mode that leads there.
         self._legacy = PassThrough(configuration.legacy_base_url or "", "legacy", silence)
         self._two_endpoints = TwoEndpointCalls(self.router, self._shim, self._slots, self._legacy)
 
     @property
     def walks_kept(self) -> int:
-        """How many walks this process keeps."""
         return self._walks.number
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
@@ -171,8 +161,9 @@ class Gateway:
         request = Request(scope, receive, send, given, exchange, [(b"X-Request-Id", exchange.request_id.encode())])
         try:
             await self._answer(request)
-        except CallerGone as gone:
-            await request.answer(failure(gone))
+        except _CallerGone:
+            # A server may still want an answer.
+            await request.answer(failure(CALLER_GONE()))
             exchange.status = 0
         except LegacyError as error:
             note_failure(exchange, error)
@@ -193,7 +184,7 @@ class Gateway:
             request.exchange.refusal = misspelt_route(path)
             if request.exchange.refusal is not None:
                 raise MISSPELT_PATH(request.exchange.refusal, ", ".join(route.action for route in ROUTES))
-            await request.pass_on(self._other_endpoint(path))
+            await request.pass_on(self._new or self._no_other_endpoint(path))
             return
         route, exam_id = matched
         exchange = request.exchange
@@ -209,11 +200,8 @@ class Gateway:
         else:
             await self._two_endpoints.finish(request, answer)
 
-    def _other_endpoint(self, path: str) -> PassThrough:
-        if self._new is not None:
-            return self._new
-        methods = methods_of(path)
-        if methods:
+    def _no_other_endpoint(self, path: str) -> NoReturn:
+        if methods := methods_of(path):
             raise method_not_allowed(methods)
         raise (NO_SUCH_PATH if self.settings.pass_through else NOTHING_PASSES_THROUGH)()
 
@@ -315,8 +303,12 @@ def _nothing(cancelled: Callable[[], bool]) -> Steps[None]:
     yield ASKS_UPSTREAM
 
 
+class _CallerGone(Exception):
+    pass
+
+
 async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
-    """What a call leads to; where its caller goes away meanwhile, it is cancelled, and CallerGone is raised."""
+    """What a call leads to; where its caller goes away meanwhile, it is cancelled, and _CallerGone is raised."""
     watching: list[asyncio.Task[None]] = []
 
     def watch() -> None:
@@ -329,7 +321,7 @@ async def _unless_gone(running: asyncio.Future[_T], receive: Receive) -> _T:
         return await running
     except asyncio.CancelledError:
         if watching and watching[0].done():
-            raise CallerGone from None
+            raise _CallerGone from None
         raise
     finally:
         later.cancel()

@@ -20,8 +20,8 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
 from compat.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from compat.gateway.refusals import BAD_REQUEST
-from compat.gateway.request import Headers, Receive, Scope, Send, StreamedBody, by_name, disconnected, may_have_body
+from compat.gateway.limits import StreamedBody
+from compat.gateway.request import BAD_REQUEST, Headers, Receive, Scope, Send, by_name, disconnected, may_have_body
 from compat.processes import renew_after_fork
 from compat.upstream.failures import connection_failure, place_of
 from compat.upstream.limits import AnswerLimits

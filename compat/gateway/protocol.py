@@ -24,8 +24,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from compat.errors import LegacyError
-from compat.gateway.logs import source_line
-from compat.gateway.refusals import (
+from compat.gateway.limits import GatewaySettings
+from compat.gateway.observers import source_line
+from compat.gateway.request import (
     BAD_REQUEST,
     GATEWAY_FAILED,
     HEAD_TOO_SLOW,
@@ -33,9 +34,11 @@ from compat.gateway.refusals import (
     TOO_MANY_CONNECTIONS,
     URL_TOO_LONG,
     VERSION_NOT_SUPPORTED,
+    Receive,
+    Scope,
+    encoded,
+    send_answer,
 )
-from compat.gateway.request import Receive, Scope, encoded, send_answer
-from compat.gateway.settings import GatewaySettings
 from compat.legacy.routes import failure
 
 __all__ = ["Connection", "protocol_with"]

@@ -1,42 +1,142 @@
-"""A request of the gateway: the part of ASGI that it speaks, bodies within limits, and what logs may know of it.
-
-A body is read before anybody knows who sends it: the signature is over what is in it.
-"""
+"""A request of the gateway: the part of ASGI that it speaks, what logs may know of it, and what it is refused for."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compat.errors import LegacyError, NotAuthorized
-from compat.gateway.refusals import BODY_TOO_LARGE, BODY_TOO_SLOW, TOO_MANY_BODIES
-from compat.gateway.settings import GatewaySettings
 from compat.legacy.routes import Answer
 
-__all__ = [
-    "OTHER_ROUTE",
-    "Bodies",
-    "CallerDisconnected",
-    "Exchange",
-    "Headers",
-    "Observer",
-    "Receive",
-    "Scope",
-    "Send",
-    "StreamedBody",
-    "by_name",
-    "disconnected",
-    "encoded",
-    "may_have_body",
-    "note_failure",
-    "request_id",
-    "send_answer",
-]
+
+@dataclass(frozen=True)
+class RefusalKind:
+    """A kind of refusal; called with what its text has places for, it makes one.
+
+    Attributes:
+        text: the message, a template of :meth:`str.format`.
+        name: what the OpenAPI document calls the answers of its status; empty where it says nothing of them, or
+            another kind of the same status says it.
+        meaning: what it says of them.
+        headers: what the answer says beside it.
+    """
+
+    status: int
+    text: str = "{}"
+    name: str = ""
+    meaning: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, *about: object) -> Refusal:
+        return Refusal(self, *about)
+
+
+class Refusal(LegacyError):
+    """What the gateway refuses by itself."""
+
+    def __init__(self, kind: RefusalKind, *about: object) -> None:
+        super().__init__(kind.text.format(*about))
+        self.status = kind.status
+        self._headers = kind.headers
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._headers
+
+
+_SOON = {"Retry-After": "1"}
+# Where the rest of a body may still come, nothing else can be asked on the connection.
+_LAST = {"Connection": "close"}
+
+BAD_REQUEST = RefusalKind(400)
+NO_SUCH_PATH = RefusalKind(
+    404,
+    "There is no such path here: the deprecated exam students routes are answered from paginated sessions, and the old "
+    "endpoint's other paths have no counterpart there.",
+)
+NOTHING_PASSES_THROUGH = RefusalKind(
+    404,
+    "There is no such path here: this gateway answers the deprecated exam students routes and passes nothing else "
+    "through; call the new endpoint at its own address.",
+)
+# Passed on, it would be asked of an endpoint that may read it as the route and does not check who calls.
+MISSPELT_PATH = RefusalKind(404, "There is no such path: {}; it is /api/v3/exams/<id>/ and one of {}.")
+METHOD_NOT_ALLOWED = RefusalKind(
+    405,
+    "This path answers {} alone.",
+    "MethodNotAllowed",
+    "The path is deprecated, and the method is none of its own; on paginated sessions.",
+)
+HEAD_TOO_SLOW = RefusalKind(
+    408,
+    "The head of the request did not come within {} seconds.",
+    "RequestTooSlow",
+    "The rest of the head or body did not come in time.",
+)
+BODY_TOO_SLOW = RefusalKind(408, headers=_LAST)
+BODY_TOO_LARGE = RefusalKind(
+    413, "The body is too large: it may have {} bytes.", "BodyTooLarge", "The body is longer than the gateway takes."
+)
+URL_TOO_LONG = RefusalKind(
+    414,
+    "The URL is too long: its path and query may have {} bytes.",
+    "UrlTooLong",
+    "Path and query are longer than the gateway takes.",
+)
+TOO_MANY_CALLS = RefusalKind(
+    429,
+    "Too many calls at once: {} may run at a time.",
+    "TooManyCalls",
+    "Too many calls of this caller at once.",
+    _SOON,
+)
+HEADERS_TOO_LARGE = RefusalKind(
+    431,
+    "The headers are too large: they may have {} bytes.",
+    "HeadersTooLarge",
+    "The headers are larger than the gateway takes.",
+)
+CALLER_GONE = RefusalKind(499, "The caller went away before it was answered.")
+GATEWAY_FAILED = RefusalKind(500, "The gateway failed; its log says where.")
+TRANSFER_CODING_UNKNOWN = RefusalKind(
+    501,
+    "Transfer-Encoding: {:.60} is not understood here, but chunked alone.",
+    "TransferCodingUnknown",
+    "The body comes in a transfer coding that the gateway does not read.",
+)
+TOO_MANY_BODIES = RefusalKind(
+    503, "Too many unfinished bodies are being read; send the call again, signed anew.", headers={**_SOON, **_LAST}
+)
+TOO_MANY_CONNECTIONS = RefusalKind(
+    503, "Too many connections: {} calls are being answered; come back later.", headers=_SOON
+)
+VERSION_NOT_SUPPORTED = RefusalKind(
+    505,
+    "HTTP/{} is not spoken here, but 1.1 and 1.0.",
+    "HttpVersionUnknown",
+    "The call is of an HTTP version that the gateway does not speak.",
+)
+
+DOCUMENTED = tuple(kind for kind in globals().values() if isinstance(kind, RefusalKind) and kind.name)
+"""The kinds of which the OpenAPI document says something."""
+
+
+def method_not_allowed(methods: tuple[str, ...]) -> Refusal:
+    """The refusal of a method that is none of a path's."""
+    return replace(METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})(" and ".join(methods))
+
+
+class TooManyCalls(Refusal):
+    """A caller has as many calls running as it may have. The call spent nothing and may be sent again as it is."""
+
+    def __init__(self, most: int, caller: str) -> None:
+        super().__init__(TOO_MANY_CALLS, most)
+        self.caller = caller
+
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,7 +146,6 @@ Headers = list[tuple[bytes, bytes]]
 OTHER_ROUTE = "other"
 """The route of a request that is none of the deprecated ones."""
 
-_ID_BYTES = 16
 _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -112,116 +211,7 @@ def request_id(given: bytes | None) -> str:
     """The caller's own id of a request where a header and a log line can hold it, else a fresh one."""
     if given is not None and _SANE_ID.fullmatch(given):
         return given.decode("ascii")
-    return os.urandom(_ID_BYTES).hex()
-
-
-class CallerDisconnected(ConnectionError):
-    """The caller went away before its request was whole."""
-
-
-class Bodies:
-    """Reads the bodies of deprecated calls in this process, within limits."""
-
-    def __init__(self, settings: GatewaySettings) -> None:
-        self._settings = settings
-        self._held = 0
-
-    async def read(self, scope: Scope, given: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """The whole body of a deprecated call, whose headers are given by their names.
-
-        Raises:
-            LegacyError: 408, 413 or 503; what is announced as too long is not read at all.
-            ConnectionError: the caller went away before its end.
-        """
-        if not may_have_body(scope, given):
-            return b""
-        most = self._settings.max_body
-        announced = given.get(b"content-length")
-        if announced is not None and announced.isdigit() and int(announced) > most:
-            raise BODY_TOO_LARGE(most)
-        message = await _within(self._settings.body_silence, receive)
-        parts: list[bytes] = [message.get("body", b"")]
-        if not message.get("more_body"):
-            if len(parts[0]) > most:
-                raise BODY_TOO_LARGE(most)
-            return parts[0]
-        return await self._read_on(parts, receive)
-
-    async def _read_on(self, parts: list[bytes], receive: Receive) -> bytes:
-        settings = self._settings
-        clock = asyncio.get_running_loop().time
-        ends = clock() + settings.body_timeout
-        size, more = len(parts[0]), True
-        self._held += size
-        try:
-            while more:
-                if size > settings.max_body:
-                    raise BODY_TOO_LARGE(settings.max_body)
-                if self._held > settings.max_bodies:
-                    raise TOO_MANY_BODIES()
-                if ends - clock() < settings.body_silence:
-                    message = await _within(max(0.0, ends - clock()), receive, settings.body_timeout)
-                else:
-                    message = await _within(settings.body_silence, receive)
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                self._held += len(parts[-1])
-                more = message.get("more_body", False)
-            if size > settings.max_body:
-                raise BODY_TOO_LARGE(settings.max_body)
-            return b"".join(parts)
-        finally:
-            self._held -= size
-
-
-async def _within(seconds: float, receive: Receive, whole: float | None = None) -> Mapping[str, Any]:
-    """The next message of a body, within seconds; ``whole`` is the limit that they are the rest of, if they are."""
-    try:
-        message = await asyncio.wait_for(receive(), seconds)
-    except asyncio.TimeoutError:
-        raise BODY_TOO_SLOW(
-            f"Nothing of the body came for {seconds:g} seconds."
-            if whole is None
-            else f"The body did not end within {whole:g} seconds."
-        ) from None
-    if message["type"] == "http.disconnect":
-        raise CallerDisconnected
-    return message
-
-
-class StreamedBody:
-    """A body that goes on as it comes, unless nothing comes for so many seconds.
-
-    Attributes:
-        failure: what it ended with, where that was not its end.
-    """
-
-    def __init__(self, receive: Receive, silence: float) -> None:
-        self._receive = receive
-        self._silence = silence
-        self.failure: LegacyError | ConnectionError | None = None
-
-    async def opened(self) -> bytes | AsyncIterator[bytes] | None:
-        """The whole of it where it is there at once, else what it is to be read from; None where it is empty."""
-        first = await _within(self._silence, self._receive)
-        if first.get("more_body"):
-            return self._parts(first.get("body", b""))
-        return first.get("body") or None
-
-    async def _parts(self, first: bytes) -> AsyncIterator[bytes]:
-        if first:
-            yield first
-        more = True
-        while more:
-            try:
-                message = await _within(self._silence, self._receive)
-            except (LegacyError, ConnectionError) as error:
-                # Whoever sends it on would say that the other end failed.
-                self.failure = error
-                raise
-            if message.get("body"):
-                yield message["body"]
-            more = message.get("more_body", False)
+    return os.urandom(16).hex()
 
 
 def by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:

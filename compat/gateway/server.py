@@ -22,13 +22,12 @@ from compat.config.file import load_config
 from compat.config.settings import Configuration
 from compat.drift import DRIFT
 from compat.errors import ConfigurationError
-from compat.gateway.admin import AdminApplication, ReadinessCheck, serving_admin
+from compat.gateway.admin import AdminApplication, LiveReport, ReadinessCheck, serving_admin
 from compat.gateway.application import Gateway, make_application
-from compat.gateway.live_report import LiveReport
-from compat.gateway.logs import CallLog, log_settings
+from compat.gateway.limits import GatewaySettings
 from compat.gateway.metrics import DIRECTORY_VARIABLE, Metrics, MetricsReader
+from compat.gateway.observers import CallLog, log_settings
 from compat.gateway.openapi import document
-from compat.gateway.settings import GatewaySettings
 from compat.gateway.workers import Workers, WorkerSettings
 from compat.stores import Store, StoreUnavailable, open_store
 from compat.upstream.certificates import certificate_in, renewal_due

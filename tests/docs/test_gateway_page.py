@@ -10,10 +10,9 @@ import pytest
 
 from compat.cli.serve import serve
 from compat.config.file import load_config, read_config
-from compat.gateway.admin import AdminApplication, Readiness
-from compat.gateway.live_report import LiveReport
+from compat.gateway.admin import AdminApplication, LiveReport, Readiness
+from compat.gateway.limits import GatewaySettings
 from compat.gateway.metrics import Metrics
-from compat.gateway.settings import GatewaySettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "gateway.md").read_text(encoding="utf-8")
 

@@ -14,8 +14,8 @@ from support import closed_port
 
 from compat.errors import StoreUnavailable
 from compat.gateway.admin import AdminApplication, Readiness, ReadinessCheck, serving_admin
-from compat.gateway.logs import JsonLines
 from compat.gateway.metrics import UpstreamSeen
+from compat.gateway.observers import JsonLines
 from compat.gateway.workers import OK
 
 

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from compat.gateway.logs import CallLog, JsonLines, log_line
 from compat.gateway.metrics import Metrics, MetricsReader, UpstreamSeen
-from compat.gateway.observers import ObserverQueue
+from compat.gateway.observers import CallLog, JsonLines, ObserverQueue, log_line
 from compat.gateway.request import Exchange
 
 

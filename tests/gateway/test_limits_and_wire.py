@@ -16,8 +16,8 @@ from gateways import SECRET, TOKEN, Served, running_gateway, settings_for, writt
 
 import compat
 from compat.gateway import make_application
+from compat.gateway.limits import GatewaySettings
 from compat.gateway.request import request_id
-from compat.gateway.settings import GatewaySettings
 from compat.legacy.signature import base_string, sign, signed
 from compat.stores import open_store
 from compat.testing.sandbox import Sandbox

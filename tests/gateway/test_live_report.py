@@ -17,8 +17,7 @@ from serving import serving, until
 
 from compat.config.file import read_config
 from compat.config.settings import Configuration
-from compat.gateway.admin import AdminApplication, Readiness, serving_admin
-from compat.gateway.live_report import LiveReport, NoReport
+from compat.gateway.admin import AdminApplication, LiveReport, NoReport, Readiness, serving_admin
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.migration.modes.background import BackgroundQueue
 from compat.regression.comparing.pairs import Answered, Pair

@@ -28,7 +28,7 @@ from serving import serving
 import compat
 import compat.gateway as gateway_package
 from compat.errors import LegacyError
-from compat.gateway import refusals
+from compat.gateway import request as asked
 from compat.gateway.openapi import document
 from compat.legacy.parameters import gather
 from compat.legacy.query import OPERATORS, STATUSES
@@ -121,7 +121,7 @@ def test_it_has_every_status_that_an_error_stands_for(told: dict[str, Any]) -> N
     assert "MethodNotAllowed" in told["components"]["responses"]
     for module in pkgutil.walk_packages(gateway_package.__path__, "compat.gateway."):
         importlib.import_module(module.name)
-    kinds = [each for each in vars(refusals).values() if isinstance(each, refusals.RefusalKind)]
+    kinds = [each for each in vars(asked).values() if isinstance(each, asked.RefusalKind)]
     assert kinds
     ours = {kind for kind in LegacyError.__subclasses__() if kind.__module__.startswith("compat.")}
     raised = {each.status for each in kinds}.union(*(_statuses_of(kind) for kind in ours)) - {400, 405, 499, 500}

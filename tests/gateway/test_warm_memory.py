@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from compat.gateway.memory import keep_memory_warm
+from compat.gateway.workers import keep_memory_warm
 
 _GLIBC = platform.libc_ver()[0] == "glibc"
 _CALLS = """
@@ -33,8 +33,8 @@ def faults(begin: str) -> int:
 
 @pytest.mark.skipif(not _GLIBC, reason="the C library is not glibc")
 def test_freed_memory_is_kept_for_the_next_call() -> None:
-    kept = faults("from compat.gateway.memory import keep_memory_warm\nassert keep_memory_warm()")
-    plain = faults("import compat.gateway.memory, compat.gateway.workers")
+    kept = faults("from compat.gateway.workers import keep_memory_warm\nassert keep_memory_warm()")
+    plain = faults("import compat.gateway.workers")
     assert kept < 1000 < plain
 
 
