@@ -6,8 +6,9 @@ import asyncio
 import concurrent.futures
 import time
 import zlib
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from compat.core.call import Admitted, Shim
@@ -24,8 +25,6 @@ from compat.upstream.transport import CallOptions
 if TYPE_CHECKING:
     from compat.gateway.application import Request
 
-__all__ = ["KeptAnswer", "PartialAnswer", "TwoEndpointCalls", "old_endpoint_asker"]
-
 _BEHIND = 60.0
 """Seconds for the old endpoint's whole answer where nobody waits for it."""
 _PARTS_OF_A_REQUEST = ("type", "http_version", "method", "raw_path", "query_string", "headers")
@@ -39,25 +38,26 @@ class KeptAnswer:
 
     Args:
         send: takes the answer; None where it goes nowhere else.
+
+    Attributes:
+        size: bytes of the body.
     """
 
     def __init__(self, send: Send | None = None) -> None:
         self._send = send
         self._begun = time.perf_counter()
         self._ended = 0.0
-        self._status = 0
-        self._headers: dict[str, str] = {}
+        self._start: Mapping[str, Any] = {}
         self._parts: list[bytes] = []
-        self._size = 0
+        self.size = 0
 
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
-            self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+            self._start = message
         else:
             part = message.get("body", b"")
-            self._size += len(part)
-            if self._size <= LONGEST:
+            self.size += len(part)
+            if self.size <= LONGEST:
                 self._parts.append(part)
             if not message.get("more_body"):
                 self._ended = time.perf_counter()
@@ -67,12 +67,7 @@ class KeptAnswer:
     @property
     def whole(self) -> bool:
         """Whether the answer came to its end and was kept."""
-        return bool(self._ended) and self._size <= LONGEST
-
-    @property
-    def size(self) -> int:
-        """Bytes of the body."""
-        return self._size
+        return bool(self._ended) and self.size <= LONGEST
 
     @property
     def seconds(self) -> float:
@@ -85,9 +80,10 @@ class KeptAnswer:
         Raises:
             ValueError: it is packed in a way that is not known here, or wrongly.
         """
-        named = {name.lower(): value for name, value in self._headers.items()}
-        body = _unpacked(b"".join(self._parts), named.get("content-encoding", "identity").strip().lower())
-        return Answered(self._status, self._headers, body, self._ended - self._begun)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._start["headers"]}
+        named = {name.lower(): value for name, value in headers.items()}
+        body = _unpacked(b"".join(self._parts), named.get("content-encoding", "").strip().lower())
+        return Answered(self._start["status"], headers, body, self._ended - self._begun)
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:
@@ -110,7 +106,7 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
             return found
 
 
-def old_endpoint_asker(old: PassThrough, scope: Scope, body: bytes) -> Asker:
+def _old_endpoint_asker(old: PassThrough, scope: Scope, body: bytes) -> Asker:
     """What asks the old endpoint for what a request was; made in the event loop's thread, called in any other."""
     loop = asyncio.get_running_loop()
     # The server may take the rest down once the request has been answered.
@@ -190,7 +186,7 @@ class TwoEndpointCalls:
             return
         await request.answer(part.answer)
         if part.decision.compared:
-            old = old_endpoint_asker(self.old, request.scope, part.admitted.call.body)
+            old = _old_endpoint_asker(self.old, request.scope, part.admitted.call.body)
             self._compare(request.exchange, part, lambda: part.given, old, len(part.given.body))
 
     def give_back(self, part: PartialAnswer) -> None:
@@ -208,20 +204,17 @@ class TwoEndpointCalls:
             await replace(request, send=kept).pass_on(self.old, body)
         except LegacyError as error:
             failed = kept_error(error, kept.seconds)
-            self._compare(request.exchange, part, lambda: failed, self._asking_new(part), 0)
+            self._compare(request.exchange, part, lambda: failed, partial(self._ask_new, part), 0)
             raise
         if kept.whole:
-            self._compare(request.exchange, part, kept.answered, self._asking_new(part), kept.size)
+            self._compare(request.exchange, part, kept.answered, partial(self._ask_new, part), kept.size)
 
-    def _asking_new(self, part: PartialAnswer) -> Asker:
-        def ask() -> Answered:
-            begun = time.perf_counter()
-            try:
-                return kept_answer(self.shim.answer_admitted(part.admitted), time.perf_counter() - begun)
-            except LegacyError as error:
-                return kept_error(error, time.perf_counter() - begun)
-
-        return ask
+    def _ask_new(self, part: PartialAnswer) -> Answered:
+        begun = time.perf_counter()
+        try:
+            return kept_answer(self.shim.answer_admitted(part.admitted), time.perf_counter() - begun)
+        except LegacyError as error:
+            return kept_error(error, time.perf_counter() - begun)
 
     def _compare(self, exchange: Exchange, part: PartialAnswer, given: Asker, other: Asker, size: int) -> None:
         self.router.compare(part.admitted.call, exchange.caller, exchange.at, part.decision.served, given, other, size)

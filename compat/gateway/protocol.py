@@ -41,8 +41,6 @@ from compat.gateway.request import (
 )
 from compat.legacy.routes import failure
 
-__all__ = ["Connection", "protocol_with"]
-
 if not hasattr(HttpToolsProtocol, "_start_asgi_task"):
     # Without it, limits and names of headers would be another server's, and nobody would be told.
     raise ImportError("compat.gateway.protocol does not fit this version of uvicorn; install one from 0.54")
@@ -86,7 +84,6 @@ class Connection(HttpToolsProtocol):
     _unwritten = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A caller has connected."""
         super().connection_made(transport)
         self.since = self._written_at = self.loop.time()
         if len(self.connections) > self.settings.max_connections:
@@ -112,10 +109,9 @@ class Connection(HttpToolsProtocol):
         return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
     def _replace_waiting_connection(self) -> None:
-        """Take the place of the connection that has waited longest for a request.
+        """Take the place of the connection that has waited longest; where all are being answered, be refused.
 
-        So a caller whose heads do not end loses its connections to callers that ask. Where a request is being answered
-        on every connection, the new one is refused.
+        So a caller whose heads do not end loses its connections to callers that ask.
         """
         everybody = cast("set[Connection]", self.connections)
         waiting = [each for each in everybody if each is not self and each.awaits_a_head]
@@ -125,7 +121,6 @@ class Connection(HttpToolsProtocol):
             self.refuse(TOO_MANY_CONNECTIONS(self.settings.max_connections), at_once=True)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
         if self._lingering:
             self._unread_room -= len(data)
             if self._unread_room < 0:
@@ -143,10 +138,11 @@ class Connection(HttpToolsProtocol):
         self._without_progress = 0 if self._progressed else self._without_progress + size
         if self._without_progress > self.settings.max_url + self.settings.max_headers:
             # Of a head, a trailer or what frames a chunk, the parser keeps as much as comes.
-            too_long = not self._head_complete and len(self.url) > self.settings.max_url
-            self.refuse(
-                URL_TOO_LONG(self.settings.max_url) if too_long else HEADERS_TOO_LARGE(self.settings.max_headers)
-            )
+            too_long = not self._head_complete and self._too_long_url()
+            self.refuse(too_long or HEADERS_TOO_LARGE(self.settings.max_headers))
+
+    def _too_long_url(self) -> LegacyError | None:
+        return URL_TOO_LONG(self.settings.max_url) if len(self.url) > self.settings.max_url else None
 
     def _left_of(self, data: bytes) -> bytes:
         """What the parser leaves of what it is given."""
@@ -178,11 +174,9 @@ class Connection(HttpToolsProtocol):
         if at_once:
             self.transport.close()
         else:
-            self._unread_room = _MOST_UNREAD
-            self._linger()
+            self._linger(_MOST_UNREAD)
 
     def on_message_begin(self) -> None:
-        """A request begins."""
         self._progressed = True
         self._head_complete = False
         super().on_message_begin()
@@ -193,7 +187,6 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A request's head is whole."""
         if self._lingering:
             return
         self._progressed = True
@@ -209,24 +202,20 @@ class Connection(HttpToolsProtocol):
             super().on_headers_complete()
         except httptools.HttpParserInvalidURLError:
             # The parser of URLs has a limit of its own.
-            too_long = len(self.url) > self.settings.max_url
-            self.refuse(URL_TOO_LONG(self.settings.max_url) if too_long else BAD_REQUEST("The URL cannot be read."))
+            self.refuse(self._too_long_url() or BAD_REQUEST("The URL cannot be read."))
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
         self._progressed = True
         if self.cycle is not None and not self._lingering:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
         self._progressed = True
         self._in_request_line = True
         if self.cycle is not None and not self._lingering:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is whole."""
         self.since = self.loop.time()
         super().on_response_complete()
 
@@ -263,23 +252,18 @@ class Connection(HttpToolsProtocol):
         if answer.before_request_end:
             self._linger()
 
-    def _linger(self) -> None:
-        """Take no more, but wait until the caller has read the answer.
+    def _linger(self, room: float = math.inf) -> None:
+        """Take no more, but wait until the caller has read the answer, while what it still sends has room.
 
         If the connection were closed while the caller still sends, the caller would lose the answer.
         """
-        self._lingering = True
+        self._lingering, self._unread_room = True, min(room, self._unread_room)
         self.flow.resume_reading()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGERING, self.transport.close)
-
-
-def protocol_with(settings: GatewaySettings) -> type[Connection]:
-    """The protocol with the limits of some settings."""
-    return type("Connection", (Connection,), {"settings": settings})
 
 
 class _Answer:
@@ -291,7 +275,6 @@ class _Answer:
         self.before_request_end = False
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
-        """Send what ASGI calls a message."""
         cycle = self._cycle
         if cycle.flow.write_paused and not cycle.disconnected:
             await cycle.flow.drain()

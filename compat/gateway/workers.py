@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -29,15 +29,13 @@ import uvicorn
 from compat.gateway.application import Gateway
 from compat.gateway.limits import GatewaySettings
 from compat.gateway.observers import log_settings
-from compat.gateway.protocol import Connection, protocol_with
+from compat.gateway.protocol import Connection
 
 try:
     import resource
 except ModuleNotFoundError:
     # Windows has no such limits.
     resource = None  # type: ignore[assignment]
-
-__all__ = ["ALIVE", "ANSWERING", "OK", "SILENT_FOR", "WorkerSettings", "Workers"]
 
 _log = logging.getLogger("compat.gateway.workers")
 
@@ -91,7 +89,7 @@ def run_worker(settings: WorkerSettings, make: Callable[[], Gateway], listener: 
 def _served(gateway: Gateway, settings: WorkerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         gateway,
-        http=protocol_with(_within_descriptors(gateway.settings)),
+        http=type("Connection", (Connection,), {"settings": _within_descriptors(gateway.settings)}),
         timeout_keep_alive=gateway.settings.idle_timeout,
         ws="none",
         lifespan="on",
@@ -118,13 +116,10 @@ def _within_descriptors(settings: GatewaySettings) -> GatewaySettings:
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     possible = max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_FILES) // 2)
-    if possible < settings.max_connections:
-        _log.warning(
-            "max_connections = %d is more than the limit on open files allows; %d are kept",
-            settings.max_connections,
-            possible,
-        )
-    return replace(settings, max_connections=min(possible, settings.max_connections))
+    wanted = settings.max_connections
+    if possible < wanted:
+        _log.warning("max_connections = %d is more than the limit on open files allows; %d are kept", wanted, possible)
+    return replace(settings, max_connections=min(possible, wanted))
 
 
 def _tls(config: uvicorn.Config, usual: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
@@ -161,9 +156,8 @@ def keep_memory_warm(kept: int = _KEPT, one_block: int = _ONE_BLOCK) -> bool:
     """
     if platform.libc_ver()[0] != "glibc":
         return False
-    mallopt = ctypes.CDLL(None).mallopt
     wanted = ((_TRIM_THRESHOLD, kept), (_MMAP_THRESHOLD, one_block), (_MOST_ARENAS, _ARENAS))
-    taken = [mallopt(name, value) for name, value in wanted]
+    taken = [ctypes.CDLL(None).mallopt(name, value) for name, value in wanted]
     return all(taken)
 
 
@@ -186,7 +180,6 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         self._tell(0, STARTED)
@@ -276,6 +269,7 @@ class Worker:
         # Forked from a process with threads, a worker could inherit a lock that nobody will ever let go of.
         self.process = spawn.Process(target=run_worker, args=(settings, make, listener, other), daemon=False)
         self.process.start()
+        self.name = f"worker {self.process.pid}"
         other.close()
         self.begun = self.heard = self._asked = time.monotonic()
         self.started = False
@@ -284,16 +278,11 @@ class Worker:
         self._number = 0
 
     @property
-    def name(self) -> str:
-        """What logs and operators know it by."""
-        return f"worker {self.process.pid}"
-
-    @property
     def handles(self) -> tuple[int | Pipe, ...]:
         """What there is to wait for: its end, and its answers."""
         return (self.process.sentinel,) if self._pipe.closed else (self.process.sentinel, self._pipe)
 
-    def ask(self, question: str) -> int:
+    def _ask(self, question: str) -> int:
         """Ask without waiting, and give the question's number."""
         with self._changed:
             self._number += 1
@@ -304,7 +293,7 @@ class Worker:
 
     def answer(self, question: str, within: float) -> str | None:
         """What it answers; None where it does not, within so many seconds."""
-        number = self.ask(question)
+        number = self._ask(question)
         with self._changed:
             self._changed.wait_for(lambda: number in self._answers, within)
             return self._answers.pop(number, None)
@@ -328,7 +317,7 @@ class Worker:
         now = time.monotonic()
         if self.started and now - self._asked > _ASKED_EVERY:
             self._asked = now
-            self.ask(ALIVE)
+            self._ask(ALIVE)
         return now - self.heard > self.longest_silence
 
     @property
@@ -337,6 +326,7 @@ class Worker:
         return SILENT_FOR if self.started else _STARTING
 
 
+@dataclass(eq=False)
 class Workers:
     """The processes that answer calls; each makes its application for itself.
 
@@ -348,31 +338,25 @@ class Workers:
         stopping: set as soon as the gateway is told to stop.
     """
 
-    def __init__(
-        self,
-        settings: WorkerSettings,
-        number: int,
-        listener: socket.socket,
-        make: Callable[[], Any],
-        check: Callable[[], object],
-        stopping: threading.Event,
-    ) -> None:
-        self._settings = settings
-        self._number = number
-        self._listener = listener
-        self._make = make
-        self._check = check
-        self._stopping = stopping
-        self._current: list[Worker] = []
-        self._leaving: list[Worker] = []
-        self._asked_to_reload = False
-        self._ended_early = 0
+    settings: WorkerSettings
+    number: int
+    listener: socket.socket
+    make: Callable[[], Any]
+    check: Callable[[], object]
+    stopping: threading.Event
+    _current: list[Worker] = field(default_factory=list, init=False)
+    _leaving: list[Worker] = field(default_factory=list, init=False)
+    _asked_to_reload: bool = field(default=False, init=False)
+    _ended_early: int = field(default=0, init=False)
 
     def run(self) -> int:
         """Serve until a signal asks to stop, and give the exit status: 0, or 1 where workers kept dying."""
-        self._take_signals()
-        self._current = [self._start() for _ in range(self._number)]
-        while not self._stopping.is_set():
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, self._reload)
+        self._current = [self._start() for _ in range(self.number)]
+        while not self.stopping.is_set():
             self._watch()
             if self._ended_early >= _MOST_EARLY:
                 _log.error("the workers keep dying; giving up")
@@ -381,12 +365,12 @@ class Workers:
             if self._asked_to_reload:
                 self._asked_to_reload = False
                 self._renew()
-        self._listener.close()
+        self.listener.close()
         for worker in self._current:
             worker.process.terminate()
         self._leaving += self._current
         self._current = []
-        ends = time.monotonic() + self._settings.stop_within + _AFTER_THE_LIMIT
+        ends = time.monotonic() + self.settings.stop_within + _AFTER_THE_LIMIT
         while self._leaving and time.monotonic() < ends:
             self._watch()
         self._end(self._leaving)
@@ -404,7 +388,7 @@ class Workers:
         return {each.name: each.answer(question, max(0.0, ends - time.monotonic())) for each in started}
 
     def _start(self) -> Worker:
-        return Worker(self._settings, self._make, self._listener)
+        return Worker(self.settings, self.make, self.listener)
 
     def _watch(self) -> None:
         """Wait a little for what happens; see to workers that have ended or hang."""
@@ -418,29 +402,25 @@ class Workers:
             if worker.process.is_alive() and worker.is_silent():
                 _log.error("%s has not answered for %g seconds, and is replaced", worker.name, worker.longest_silence)
                 self._end([worker])
-            if not worker.process.is_alive() and not self._stopping.is_set():
-                self._replace(place)
-
-    def _replace(self, place: int) -> None:
-        worker = self._current[place]
-        early = time.monotonic() - worker.begun < _EARLY
-        self._ended_early = self._ended_early + 1 if early else 0
-        _log.error("%s has ended with %s, and is replaced", worker.name, worker.process.exitcode)
-        self._current[place] = self._start()
+            if not worker.process.is_alive() and not self.stopping.is_set():
+                early = time.monotonic() - worker.begun < _EARLY
+                self._ended_early = self._ended_early + 1 if early else 0
+                _log.error("%s has ended with %s, and is replaced", worker.name, worker.process.exitcode)
+                self._current[place] = self._start()
 
     def _renew(self) -> None:
         """Replace each worker by a new one, which reads the configuration anew; the old one leaves when it is there."""
         try:
-            self._check()
+            self.check()
         except Exception as error:  # noqa: BLE001  # whatever is wrong, the workers that run are better than none
             _log.error("the workers stay as they are, since new ones could not be made: %s", error)
             return
-        for place in range(self._number):
+        for place in range(self.number):
             worker = self._start()
             self._leaving.append(worker)
-            while not (worker.started or worker.is_silent() or self._stopping.is_set()) and worker.process.is_alive():
+            while not (worker.started or worker.is_silent() or self.stopping.is_set()) and worker.process.is_alive():
                 self._watch()
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 return
             if not worker.started:
                 self._end([worker])
@@ -457,19 +437,13 @@ class Workers:
         for worker in workers:
             worker.process.join()
 
-    def _take_signals(self) -> None:
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, self._stop)
-        if hasattr(signal, "SIGHUP"):
-            signal.signal(signal.SIGHUP, self._reload)
-
     def _stop(self, number: int, frame: object) -> None:
-        if not self._stopping.is_set():
-            self._stopping.set()
+        if not self.stopping.is_set():
+            self.stopping.set()
             return
         for worker in self._current + self._leaving:
             worker.process.kill()
-        shutil.rmtree(self._settings.metrics_directory, ignore_errors=True)
+        shutil.rmtree(self.settings.metrics_directory, ignore_errors=True)
         os._exit(_INTERRUPTED)
 
     def _reload(self, number: int, frame: object) -> None:
