@@ -21,7 +21,7 @@ import msgspec
 from compat.config.settings import Configuration
 from compat.errors import CompatError
 from compat.gateway.metrics import UpstreamSeen
-from compat.gateway.passing import proxy_to
+from compat.gateway.passing import environment_of
 from compat.gateway.workers import ANSWERING, OK
 from compat.processes import renew_after_fork
 from compat.upstream.certificates import certificate_at, renewal_due
@@ -111,7 +111,7 @@ class ReadinessCheck:
             return OK
         if seen.failure > since:
             return f"every request of the last {_RECENT:g} seconds failed"
-        proxy = proxy_to(self.upstream)
+        proxy, _ = environment_of(self.upstream)
         stop = proxy or self.upstream
         try:
             socket.create_connection(address_of(stop), timeout=_WAIT).close()

@@ -11,16 +11,14 @@ import collections
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from compat.gateway.request import OTHER_ROUTE, Exchange
-
-__all__ = ["DIRECTORY_VARIABLE", "Metrics", "MetricsReader", "UpstreamSeen"]
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -34,42 +32,33 @@ _OUTCOMES = ("2xx", "3xx", "4xx", "5xx", "none")
 _PAIRS = ("done", "dropped")
 _KINDS = ("no answer", "refused", "throttled", "server error")
 
-_FRESH = 1.0
-"""Seconds within which a moment is not written down anew."""
-
 
 class Metrics:
     """The numbers of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self._calls = Counter("exam_compat_calls", "Calls answered.", ("route", "status", "caller"), registry=registry)
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        self._calls = counter("exam_compat_calls", "Calls answered.", ("route", "status", "caller"))
         self._seconds = Histogram(
-            "exam_compat_call_seconds", "Seconds a call took.", ("route",), buckets=_BUCKETS, registry=registry
+            "exam_compat_call_seconds", "Seconds a call took.", ("route",), buckets=_BUCKETS, registry=self.registry
         )
-        self._attempts = Counter(
-            "exam_compat_upstream_calls", "Requests sent upstream, by what came back.", ("outcome",), registry=registry
+        self._attempts = counter(
+            "exam_compat_upstream_calls", "Requests sent upstream, by what came back.", ("outcome",)
         )
-        self._failures = Counter(
-            "exam_compat_upstream_failures", "Requests upstream that gave no use.", ("kind",), registry=registry
-        )
-        self._refusals = Counter("exam_compat_refusals", "Calls refused.", ("reason",), registry=registry)
-        self._nonces = Counter("exam_compat_nonces_spent", "Calls whose nonce was recorded.", registry=registry)
-        self._walks = Gauge(
-            "exam_compat_walks_kept", "Walks kept for later pages.", registry=registry, multiprocess_mode="livesum"
-        )
-        self._drift = Counter(
-            "exam_compat_drift", "Processes that saw a field of an undeclared type.", ("field",), registry=registry
-        )
-        self._pairs = Counter(
-            "exam_compat_comparisons", "Calls that both endpoints were to answer.", ("outcome",), registry=registry
-        )
-        self._success = _LastTime(Gauge(_SUCCESS, "Last use.", registry=registry, multiprocess_mode="max"))
-        self._failure = _LastTime(Gauge(_FAILURE, "Last failure.", registry=registry, multiprocess_mode="max"))
+        self._failures = counter("exam_compat_upstream_failures", "Requests upstream that gave no use.", ("kind",))
+        self._refusals = counter("exam_compat_refusals", "Calls refused.", ("reason",))
+        self._nonces = counter("exam_compat_nonces_spent", "Calls whose nonce was recorded.")
+        self._walks = gauge("exam_compat_walks_kept", "Walks kept for later pages.", multiprocess_mode="livesum")
+        self._drift = counter("exam_compat_drift", "Processes that saw a field of an undeclared type.", ("field",))
+        self._pairs = counter("exam_compat_comparisons", "Calls that both endpoints were to answer.", ("outcome",))
+        self._success = _LastTime(gauge(_SUCCESS, "Last use.", multiprocess_mode="max"))
+        self._failure = _LastTime(gauge(_FAILURE, "Last failure.", multiprocess_mode="max"))
         # There from the start: what rises from nothing to 1 is no rise to Prometheus.
-        for counter, values in ((self._attempts, _OUTCOMES), (self._failures, _KINDS), (self._pairs, _PAIRS)):
+        for each, values in ((self._attempts, _OUTCOMES), (self._failures, _KINDS), (self._pairs, _PAIRS)):
             for value in values:
-                counter.labels(value)
+                each.labels(value)
         # Looking a label set up costs more than counting it. Labels are bounded, and so is what is kept.
         self._calls_of = cache(self._calls.labels)
         self._seconds_of = cache(self._seconds.labels)
@@ -77,26 +66,23 @@ class Metrics:
 
     def count(self, ended: Sequence[Exchange]) -> None:
         """Count requests whose answers have ended; what is alike is counted at once."""
-        calls = collections.Counter([(each.route, each.status, each.caller or _STRANGER) for each in ended])
-        for key, number in calls.items():
+        calls = [(each.route, each.status, each.caller or _STRANGER) for each in ended]
+        for key, number in collections.Counter(calls).items():
             self._calls_of(*key).inc(number)
         for each in ended:
             self._seconds_of(each.route).observe(each.seconds)
-        refusals = collections.Counter([each.refusal for each in ended if each.refusal is not None])
-        for reason, number in refusals.items():
+        refusals = [each.refusal for each in ended if each.refusal is not None]
+        for reason, number in collections.Counter(refusals).items():
             self._refusals.labels(reason).inc(number)
         # Admitted, and the last thing that takes is that the store records the nonce.
         admitted = [each for each in ended if each.refusal is None and each.caller is not None]
         if admitted:
             self._nonces.inc(len(admitted))
-        attempts = collections.Counter(
-            [(status, each.route != OTHER_ROUTE) for each in ended for status in each.attempts]
-        )
-        for (status, own), number in attempts.items():
+        attempts = [(status, each.route != OTHER_ROUTE) for each in ended for status in each.attempts]
+        for (status, own), number in collections.Counter(attempts).items():
             self._attempted(status, number, own=own)
 
     def walks_kept(self, number: int) -> None:
-        """How many walks this process keeps now."""
         self._walks.set(number)
 
     def drifted(self, field: str) -> None:
@@ -127,7 +113,7 @@ class _LastTime:
 
     def note(self) -> None:
         now = time.time()
-        if now - self._noted > _FRESH:
+        if now - self._noted > 1.0:
             self._noted = now
             self._gauge.set(now)
 
@@ -142,8 +128,7 @@ def _failure_of(status: int | None) -> str | None:
     return "server error" if status >= 500 else None
 
 
-@dataclass(frozen=True)
-class UpstreamSeen:
+class UpstreamSeen(NamedTuple):
     """When calls last had an answer of use from the upstream, and none, in seconds since the epoch; 0 for never."""
 
     success: float = 0.0
@@ -156,8 +141,8 @@ class MetricsReader:
     def __init__(self, source: Path | CollectorRegistry) -> None:
         self._directory = source if isinstance(source, Path) else None
         self._registry = CollectorRegistry() if isinstance(source, Path) else source
-        if isinstance(source, Path):
-            _NonEmptyFiles(self._registry, path=str(source))
+        if self._directory is not None:
+            _NonEmptyFiles(self._registry, path=str(self._directory))
 
     def exposition(self) -> bytes:
         """All numbers, in Prometheus's text format."""

@@ -27,24 +27,13 @@ from compat.upstream.failures import connection_failure, place_of
 from compat.upstream.limits import AnswerLimits
 from exam_compat_libraries import PASSING_ON
 
-__all__ = ["AnswerCutOff", "PassThrough", "proxy_to", "trusted_by"]
 
-
-def proxy_to(url: str) -> str | None:
-    """The proxy that leads to a URL, or None."""
-    proxy: str | None = select_proxy(url, _merged(url)["proxies"])
-    return proxy
-
-
-def trusted_by(url: str) -> str:
-    """The file with the certificates that a server is trusted by."""
-    verify = _merged(url)["verify"]
-    return verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
-
-
-def _merged(url: str) -> Any:
+def environment_of(url: str) -> tuple[str | None, str]:
+    """The proxy that leads to a URL, or None, and the file with the certificates that its server is trusted by."""
     with requests.Session() as session:
-        return session.merge_environment_settings(url, {}, True, None, None)
+        settings = session.merge_environment_settings(url, {}, True, None, None)
+    verify = settings["verify"]
+    return select_proxy(url, settings["proxies"]), verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
 
 
 _OF_THE_CONNECTION = frozenset(
@@ -55,9 +44,6 @@ _ADDED_BY_THE_CLIENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent
 _CONNECT = 10.0
 _SILENCE = 120.0
 """Seconds without a byte after which an upstream counts as too slow."""
-_SHOWN = 60
-"""Letters of what an upstream wrote that a message shows."""
-
 _LONGEST_LINE = 64 * 1024
 _inherited: list[aiohttp.ClientSession] = []
 """Of the parent of this process, kept as they are: to close them would write to its connections and its event loop."""
@@ -97,7 +83,6 @@ class PassThrough:
         self._session = None
 
     async def close(self) -> None:
-        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -121,10 +106,8 @@ class PassThrough:
         try:
             response = await self._request(scope, data)
         except aiohttp.SocketTimeoutError:
-            where = place_of(self._base_url)
-            raise UpstreamTimeout(
-                f"The {self._name} at {where} was too slow: nothing came for {_SILENCE:g} seconds."
-            ) from None
+            slow = f"The {self._name} at {place_of(self._base_url)} was too slow"
+            raise UpstreamTimeout(f"{slow}: nothing came for {_SILENCE:g} seconds.") from None
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             if incoming.failure is not None:
                 raise incoming.failure from None
@@ -160,7 +143,7 @@ class PassThrough:
         ]
         if codings not in ([], [b"chunked"]):
             response.close()
-            coding = b", ".join(codings).decode("latin-1")[:_SHOWN]
+            coding = b", ".join(codings).decode("latin-1")[:60]
             raise UpstreamError(f"The {self._name} answered in Transfer-Encoding: {coding}, which nobody asked for.")
 
     def _url(self, scope: Scope) -> URL:
@@ -174,8 +157,7 @@ class PassThrough:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._proxy = proxy_to(self._base_url)
-            trusted = trusted_by(self._base_url)
+            self._proxy, trusted = environment_of(self._base_url)
             context = ssl.create_default_context(cafile=trusted) if self._base_url.startswith("https:") else True
             kept: Any = {"keepalive_timeout": self._keep_alive} if self._keep_alive else {"force_close": True}
             self._session = aiohttp.ClientSession(

@@ -16,7 +16,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from compat.config.file import load_config
 from compat.config.settings import Configuration
@@ -32,8 +31,6 @@ from compat.gateway.workers import Workers, WorkerSettings
 from compat.stores import Store, StoreUnavailable, open_store
 from compat.upstream.certificates import certificate_in, renewal_due
 
-__all__ = ["ServerSettings", "serve"]
-
 _log = logging.getLogger("compat.gateway")
 
 _LETTING_GO = 3.0
@@ -42,23 +39,14 @@ _LETTING_GO = 3.0
 _WAITING = 1024
 """Connections that may wait to be taken."""
 
-_LOOKING_AT_WALKS = 2.0
-"""Seconds between two looks at how many walks are kept."""
-
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """How the gateway is run; None stands for what ``[gateway]`` says.
+    """How the gateway is run; None stands for what ``[gateway]`` says, and a port of 0 for any free one.
 
     Attributes:
         config: the configuration file, which each worker reads for itself.
-        host: the address for calls, as ``admin_host`` is that for operators.
-        port: 0 for any free one.
-        workers: processes that answer calls.
-        threads: calls that each of them answers at once.
         stop_within: seconds that calls may still run when the gateway is told to stop.
-        tls_certificate: a certificate chain, PEM.
-        tls_key: its key, PEM.
     """
 
     config: Path
@@ -112,18 +100,14 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
         ready = ReadinessCheck(
             workers.asked, configuration.upstream.base_url, metrics.upstream_seen, store, stopping, served
         )
-        admin = _admin_pages(configuration, ready, metrics)
+        description = json.dumps(document(configuration)).encode()
+        admin = AdminApplication(ready, metrics.exposition, lambda: description, LiveReport(configuration))
         admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
         announce(
             _url("https" if certificate else "http", settings.host, listener.getsockname()[1]),
             _url("http", settings.admin_host, admin_port),
         )
         return workers.run()
-
-
-def _admin_pages(configuration: Configuration, ready: ReadinessCheck, metrics: MetricsReader) -> AdminApplication:
-    description = json.dumps(document(configuration)).encode()
-    return AdminApplication(ready, metrics.exposition, lambda: description, LiveReport(configuration))
 
 
 def _configuration(settings: ServerSettings) -> Configuration:
@@ -150,7 +134,7 @@ def _application(settings: ServerSettings) -> Gateway:
         # Also while nobody calls, since walks go by themselves.
         while True:
             metrics.walks_kept(gateway.walks_kept)
-            time.sleep(_LOOKING_AT_WALKS)
+            time.sleep(2)
 
     threading.Thread(target=count_walks, name="walks", daemon=True).start()
     return gateway
@@ -210,29 +194,22 @@ def _metrics_directory() -> Iterator[Path]:
 def _listening(host: str, port: int) -> socket.socket:
     """Listen at a port that nobody else listens at, for workers that come and go."""
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    listener = socket.socket(family, kind)
-    try:
-        _bind(listener, address)
-        listener.listen(_WAITING)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def _bind(listener: socket.socket, address: tuple[Any, ...]) -> None:
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    ends = time.monotonic() + _LETTING_GO
-    while True:
-        last = time.monotonic() > ends
-        try:
-            listener.bind(address)
-        except OSError as error:
-            if last or error.errno != errno.EADDRINUSE:
-                raise
+    with ExitStack() as on_failure:
+        listener = on_failure.enter_context(socket.socket(family, kind))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ends = time.monotonic() + _LETTING_GO
+        while True:
+            last = time.monotonic() > ends
+            try:
+                listener.bind(address)
+                break
+            except OSError as error:
+                if last or error.errno != errno.EADDRINUSE:
+                    raise
             time.sleep(0.05)
-        else:
-            return
+        listener.listen(_WAITING)
+        on_failure.pop_all()
+        return listener
 
 
 def _reachable(listener: socket.socket) -> tuple[str, int]:
