@@ -61,10 +61,7 @@ def session_comes_back(lens: SessionLens, session: Mapping[str, Any], person: Ma
 
 
 def edit_survives(
-    lens: SessionLens,
-    session: Mapping[str, Any],
-    edit: Mapping[str, Any],
-    person: Mapping[str, Any] = NOBODY,
+    lens: SessionLens, session: Mapping[str, Any], edit: Mapping[str, Any], person: Mapping[str, Any] = NOBODY
 ) -> None:
     """Law 3: what is changed in the legacy view is still changed after the way to the session and back.
 
@@ -77,11 +74,7 @@ def edit_survives(
     _require_same("law 3", edited, back)
 
 
-def losses_are_listed(
-    lens: SessionLens,
-    session: Mapping[str, Any],
-    person: Mapping[str, Any] = NOBODY,
-) -> None:
+def losses_are_listed(lens: SessionLens, session: Mapping[str, Any], person: Mapping[str, Any] = NOBODY) -> None:
     """Law 4: a session made from the legacy record alone differs in nothing that the losses do not list.
 
     Raises:
@@ -189,6 +182,5 @@ def pages_join(fetch: Callable[[int, int], tuple[Sequence[Any], int]], limit: in
             raise AssertionError(f"law 6: page {page} has {len(records)} records of {matches} at limit {limit}")
         joined += records
     if json.dumps(joined) != json.dumps(list(expected)):
-        raise AssertionError(
-            f"law 6: {len(joined)} joined records are not the {len(expected)} expected, or not in order"
-        )
+        found = f"{len(joined)} joined records are not the {len(expected)} expected, or not in order"
+        raise AssertionError(f"law 6: {found}")

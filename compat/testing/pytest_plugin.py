@@ -10,7 +10,7 @@ Whoever overrides ``exam_compat_config`` has all the others over endpoints of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,38 +24,23 @@ from compat.text.json import several
 
 if TYPE_CHECKING:
     from compat.regression.evidence.result import CheckResult, Sample
+    from compat.regression.evidence.verdict import Judgement
     from compat.testing.sandbox import Sandbox
-
-__all__ = [
-    "CallRecorder",
-    "exam_compat_config",
-    "exam_compat_installed",
-    "exam_compat_recorder",
-    "exam_compat_replayer",
-    "exam_compat_sandbox",
-    "pytest_addoption",
-    "pytest_collection_modifyitems",
-    "pytest_configure",
-    "replay",
-]
 
 _SETTINGS = "exam_compat"
 _NETWORK = "exam_compat_network"
 _OFFLINE = "exam_compat_offline"
-_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 _OWN = ("upstream", "fan_out")
 """Keywords of the marker that are the configuration's; all others are the sandbox's."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the option and its counterpart in the configuration file."""
     words = "refuse connections to other machines, but for tests marked exam_compat_network"
     parser.getgroup("exam-compat").addoption("--exam-compat-offline", action="store_true", help=words)
     parser.addini(_OFFLINE, words, type="bool", default=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers."""
     config.addinivalue_line(
         "markers",
         f"{_SETTINGS}(upstream='student_sessions', fan_out=False, **sandbox): what the fixtures of "
@@ -79,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker(_NETWORK) is None:
             # In front of what the test says itself, which counts.
-            item.add_marker(pytest.mark.allow_hosts(list(_THIS_MACHINE)), append=False)
+            item.add_marker(pytest.mark.allow_hosts(["127.0.0.1", "::1", "localhost"]), append=False)
 
 
 def _given(request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -117,9 +102,8 @@ def exam_compat_installed(
     whichever order the test names both.
     """
     install = partial(compat.install, upstream=compat.load_config(exam_compat_config))
-    recorder: CallRecorder | None = None
-    if "exam_compat_recorder" in request.fixturenames:
-        recorder = request.getfixturevalue("exam_compat_recorder")
+    records = "exam_compat_recorder" in request.fixturenames
+    recorder: CallRecorder | None = request.getfixturevalue("exam_compat_recorder") if records else None
     if recorder is None:
         install()
     else:
@@ -156,7 +140,6 @@ def exam_compat_replayer(exam_compat_config: Path) -> Callable[..., CheckResult]
 
 
 _SETTLING = 60.0
-_SHOWN = 3
 
 
 class CallRecorder:
@@ -194,9 +177,8 @@ class CallRecorder:
             if self.afterwards is not None:
                 self.afterwards()
             if not settled or router.dropped:
-                raise AssertionError(
-                    f"{router.dropped or 'some'} calls were not recorded: they took too long to compare"
-                )
+                lost = router.dropped or "some"
+                raise AssertionError(f"{lost} calls were not recorded: they took too long to compare")
         return self.folder
 
 
@@ -220,30 +202,25 @@ def replay(configuration: Configuration, *recordings: str | Path, known: Path | 
     from compat.regression.recordings.pseudonyms import key_of
     from compat.regression.replay import Endpoints
 
-    result = check_recordings(
-        recordings,
-        RecordingCheck(
-            known=load_known(known) if known is not None else KnownDifferences(),
-            endpoints=Endpoints(key_of(configuration), NewEndpoint(configuration)),
-            upstream=configuration.upstream.kind,
-        ),
+    check = RecordingCheck(
+        known=load_known(known) if known is not None else KnownDifferences(),
+        endpoints=Endpoints(key_of(configuration), NewEndpoint(configuration)),
+        upstream=configuration.upstream.kind,
     )
+    result = check_recordings(recordings, check)
     judged = judge(result)
     too_few = judged.all.not_comparable > judged.thresholds.max_not_comparable * (judged.all.calls or 1)
     if result.all.unexplained or not result.all.calls or too_few:
-        shown = [line for sample in result.samples[:_SHOWN] for line in _lines(sample)]
-        reasons = [
-            f"nothing could be compared in {several(calls, 'call')}: {why}"
-            for why, calls in judged.not_comparable.items()
-        ]
-        raise AssertionError("\n".join([headline(judged), *reasons, *judged.notes, *shown]))
+        raise AssertionError("\n".join([headline(judged), *_reasons(judged, result.samples[:3])]))
     return result
 
 
-def _lines(sample: Sample) -> Sequence[str]:
-    asked = " ".join(f"{name}={text}" for name, text in sample.parameters.items())
-    return [
-        f"{sample.route} of exam {sample.exam} {asked}: {each.kind}, record {each.record}, {each.field}: "
-        f"{each.old or 'nothing'} became {each.new or 'nothing'}"
-        for each in sample.differences
-    ]
+def _reasons(judged: Judgement, samples: Iterable[Sample]) -> Iterator[str]:
+    for why, calls in judged.not_comparable.items():
+        yield f"nothing could be compared in {several(calls, 'call')}: {why}"
+    yield from judged.notes
+    for sample in samples:
+        asked = " ".join(f"{name}={text}" for name, text in sample.parameters.items())
+        for each in sample.differences:
+            place = f"{sample.route} of exam {sample.exam} {asked}: {each.kind}, record {each.record}, {each.field}"
+            yield f"{place}: {each.old or 'nothing'} became {each.new or 'nothing'}"

@@ -74,21 +74,15 @@ def column_values(column: Typed) -> st.SearchStrategy[Any]:
     return st.one_of(st.none(), instant_texts() if column.is_time else _TYPED[column.json])
 
 
-def _spans() -> st.SearchStrategy[tuple[str, str]]:
+@st.composite
+def _spans(draw: st.DrawFn) -> tuple[str, str]:
     """A start and an end that does not lie before it, each in a form of its own."""
-
-    def build(start: datetime, seconds: int, forms: tuple[str, str], digits: str) -> tuple[str, str]:
-        first, last = (start + timedelta(seconds=extra) for extra in (0, seconds))
-        return _shown(first, forms[0], digits), _shown(last, forms[1], digits)
-
+    start = draw(st.datetimes(_EARLIEST, _LATEST))
+    end = start + timedelta(seconds=draw(st.integers(0, 100_000)))
     offsets = st.sampled_from(["Z", "+01:00", "-05:00", "+05:30"])
-    return st.builds(
-        build,
-        st.datetimes(_EARLIEST, _LATEST),
-        st.integers(0, 100_000),
-        st.tuples(offsets, offsets),
-        st.one_of(st.sampled_from(["", "3", "373", "123456"]), st.text("0123456789", min_size=7, max_size=12)),
-    )
+    long = st.text("0123456789", min_size=7, max_size=12)
+    digits = draw(st.one_of(st.sampled_from(["", "3", "373", "123456"]), long))
+    return _shown(start, draw(offsets), digits), _shown(end, draw(offsets), digits)
 
 
 def _shown(moment: datetime, offset: str, digits: str) -> str:
@@ -203,6 +197,9 @@ def metadata(draw: st.DrawFn, session: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
+_COMPARABLE = [name for name, column in COLUMNS.items() if column.comparable]
+
+
 @st.composite
 def queries(draw: st.DrawFn, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Parameters of a legacy list call over some records: every operator, every column type, nulls, any page."""
@@ -210,28 +207,18 @@ def queries(draw: st.DrawFn, records: Sequence[Mapping[str, Any]]) -> dict[str, 
     if draw(st.integers(0, 3)) == 0:
         parameters["status"] = draw(st.sampled_from(STATUSES))
     if draw(st.booleans()):
-        parameters["filter"] = json.dumps(draw(_filters(records)), ensure_ascii=draw(st.booleans()))
+        columns = draw(st.lists(st.sampled_from(_COMPARABLE), min_size=1, max_size=2, unique=True))
+        compared = {name: draw(_comparisons(name, records)) for name in columns}
+        parameters["filter"] = json.dumps(compared, ensure_ascii=draw(st.booleans()))
     if draw(st.booleans()):
-        parameters["sort"] = json.dumps(draw(_sorts()))
+        orders = st.sampled_from(["asc", "desc", "ASC", "Desc"])
+        keys = st.dictionaries(st.sampled_from(_COMPARABLE), orders, max_size=2)
+        parameters["sort"] = json.dumps(draw(st.lists(keys, max_size=3)))
     if draw(st.booleans()):
         parameters["limit"] = str(draw(st.one_of(st.integers(1, 40), st.sampled_from([100, 299, 300, 301, 5000]))))
     if draw(st.booleans()):
         parameters["page"] = str(draw(st.one_of(st.integers(1, 8), st.sampled_from([50, 10**6]))))
     return parameters
-
-
-_COMPARABLE = [name for name, column in COLUMNS.items() if column.comparable]
-
-
-def _sorts() -> st.SearchStrategy[list[dict[str, str]]]:
-    keys = st.dictionaries(st.sampled_from(_COMPARABLE), st.sampled_from(["asc", "desc", "ASC", "Desc"]), max_size=2)
-    return st.lists(keys, max_size=3)
-
-
-@st.composite
-def _filters(draw: st.DrawFn, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    names = draw(st.lists(st.sampled_from(_COMPARABLE), min_size=1, max_size=2, unique=True))
-    return {name: draw(_comparisons(name, records)) for name in names}
 
 
 @st.composite
