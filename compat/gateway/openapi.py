@@ -189,10 +189,7 @@ _HEADERS: Mapping[str, tuple[str, _Schema]] = {
     READING: ("The upstream's list kept changing while it was read.", {"type": "string", "enum": ["unsettled"]}),
     "Retry-After": ("Seconds, or a date, after which to try again.", _TEXT),
     "Link": ("The successor, and what says more of the deprecation.", _TEXT),
-    "Deprecation": (
-        "Since when the route is deprecated (RFC 9745).",
-        {"type": "string", "pattern": "^@-?[0-9]+$"},
-    ),
+    "Deprecation": ("Since when the route is deprecated (RFC 9745).", {"type": "string", "pattern": "^@-?[0-9]+$"}),
     "Sunset": ("When the route ends (RFC 8594).", _TEXT),
 }
 _WIRE = ("X-Request-Id", ANSWERED_BY, "Link", "Deprecation", "Sunset")

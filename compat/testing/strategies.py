@@ -105,11 +105,7 @@ _EXTRAS = st.dictionaries(_UNKNOWN_KEYS, _JSON, max_size=2)
 
 @st.composite
 def legacy_records(
-    draw: st.DrawFn,
-    exam_ids: Sequence[int],
-    *,
-    complete: bool = True,
-    student: type[Schema] = StudentSchema,
+    draw: st.DrawFn, exam_ids: Sequence[int], *, complete: bool = True, student: type[Schema] = StudentSchema
 ) -> dict[str, Any]:
     """A legacy record that a session can hold.
 

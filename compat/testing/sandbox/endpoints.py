@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from compat.testing.sandbox import reference as rules
 from compat.testing.sandbox.dataset import Dataset, Entry
 from compat.testing.sandbox.messages import (
     Incoming,
@@ -22,23 +23,6 @@ from compat.testing.sandbox.messages import (
     json_answer,
     not_authorised,
     text_answer,
-)
-from compat.testing.sandbox.reference import (
-    COLUMNS,
-    FIELDS,
-    STATUSES,
-    Condition,
-    SortKey,
-    boolean,
-    filtered,
-    number,
-    one_of,
-    one_page,
-    ordered,
-    page_count,
-    positive_number,
-    read_filter,
-    read_sort,
 )
 
 _LARGEST_PAGE = 300
@@ -109,7 +93,7 @@ class _Interface:
         return text_answer(status, b'{"student":' + getattr(entry, self.form) + b"}")
 
     def exam_id(self, request: ReadRequest, reader: Reader) -> int | None:
-        return reader.required(self.exam, number, 0) if self.exam in request.path_parameters else None
+        return reader.required(self.exam, rules.number, 0) if self.exam in request.path_parameters else None
 
 
 _LEGACY = _Interface("legacy", "id", "student_session_id", "record_text", _EVERYTHING)
@@ -124,21 +108,23 @@ def _list_students(interface: _Interface, context: Context, request: ReadRequest
     ignored = _EVERYTHING - honoured
     reader = Reader({name: text for name, text in request.signed(context).items() if name not in ignored})
     exam_id = interface.exam_id(request, reader)
-    page = reader.optional("page", positive_number, 1)
-    limit = min(reader.optional("limit", positive_number, largest), largest)
-    status = reader.optional("status", one_of(*STATUSES), "")
-    conditions: list[Condition] = reader.optional("filter", lambda text: read_filter(text, context.zone), [])
-    keys: list[SortKey] = reader.optional("sort", read_sort, [])
+    page = reader.optional("page", rules.positive_number, 1)
+    limit = min(reader.optional("limit", rules.positive_number, largest), largest)
+    status = reader.optional("status", rules.one_of(*rules.STATUSES), "")
+    conditions: list[rules.Condition] = reader.optional(
+        "filter", lambda text: rules.read_filter(text, context.zone), []
+    )
+    keys: list[rules.SortKey] = reader.optional("sort", rules.read_sort, [])
     reader.finish()
     rows = [row for row in context.dataset.entries(exam_id) if status in ("", row.record["status"])]
-    rows = ordered(filtered(rows, conditions, context.zone), keys, context.zone)
+    rows = rules.ordered(rules.filtered(rows, conditions, context.zone), keys, context.zone)
     headers = {
         "X-Pagination-Item-Count": str(len(rows)),
-        "X-Pagination-Page-Count": str(page_count(len(rows), limit)),
+        "X-Pagination-Page-Count": str(rules.page_count(len(rows), limit)),
         "X-Pagination-Page": str(page),
         "X-Pagination-Limit": str(limit),
     }
-    students = b",".join(getattr(row, interface.form) for row in one_page(rows, page, limit))
+    students = b",".join(getattr(row, interface.form) for row in rules.one_page(rows, page, limit))
     return text_answer(200, b'{"students":[' + students + b"]}", headers)
 
 
@@ -146,7 +132,7 @@ def _find_student(interface: _Interface, context: Context, request: ReadRequest)
     """The student that a request names, of the exam where the path names one."""
     reader = Reader(values := request.signed(context))
     exam_id = interface.exam_id(request, reader)
-    entry = context.dataset.find(reader.required(interface.session, number, 0))
+    entry = context.dataset.find(reader.required(interface.session, rules.number, 0))
     reader.finish()
     if entry is None or exam_id not in (None, entry.exam.id):
         raise _no_such_session(values[interface.session])
@@ -166,7 +152,7 @@ def _delete_student(interface: _Interface, context: Context, request: ReadReques
 
 def _add_student(interface: _Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
     reader = Reader(request.signed(context))
-    exam_id = reader.required(interface.exam, number, 0)
+    exam_id = reader.required(interface.exam, rules.number, 0)
     record = {
         **_blank_record(context.now()),
         "exam_id": exam_id,
@@ -183,7 +169,7 @@ def _add_student(interface: _Interface, context: Context, request: ReadRequest) 
 
 def _change_student(interface: _Interface, context: Context, request: ReadRequest) -> SandboxAnswer:
     reader = Reader(values := request.signed(context))
-    session_id = reader.required(interface.session, number, 0)
+    session_id = reader.required(interface.session, rules.number, 0)
     given = {name: values[name] for name in ("name", "email") if name in values}
     changes = {**_changeable_values(context, reader), **given, "updated_at": context.now()}
     reader.finish()
@@ -202,14 +188,14 @@ def _changeable_values(context: Context, reader: Reader) -> dict[str, Any]:
 
     def read_opening(text: str) -> str:
         try:
-            return context.shown(datetime.fromtimestamp(number(text), timezone.utc))
+            return context.shown(datetime.fromtimestamp(rules.number(text), timezone.utc))
         except (OverflowError, OSError) as error:
             raise ValueError("Must be seconds since 1970.") from error
 
     readers: dict[str, Callable[[str], Any]] = {
         "individual_info": str,
-        "is_individual_info_html": boolean,
-        "skip_requirements": boolean,
+        "is_individual_info_html": rules.boolean,
+        "skip_requirements": rules.boolean,
         "open_time": read_opening,
     }
     values = {name: reader.optional(name, read, None) for name, read in readers.items()}
@@ -218,9 +204,9 @@ def _changeable_values(context: Context, reader: Reader) -> dict[str, Any]:
 
 def _blank_record(now: str) -> dict[str, Any]:
     return {
-        **dict.fromkeys(FIELDS),
-        **dict.fromkeys((name for name in FIELDS if name.endswith("_check")), "not_started"),
-        **dict.fromkeys((name for name, kind in COLUMNS.items() if kind == "boolean"), False),
+        **dict.fromkeys(rules.FIELDS),
+        **dict.fromkeys((name for name in rules.FIELDS if name.endswith("_check")), "not_started"),
+        **dict.fromkeys((name for name, kind in rules.COLUMNS.items() if kind == "boolean"), False),
         "status": "registered",
         "created_at": now,
         "updated_at": now,
@@ -245,8 +231,8 @@ def _list_sessions(context: Context, request: ReadRequest) -> SandboxAnswer:
     request.merged.refuse_conflicts()
     request.merged.refuse_empty()
     reader = Reader(request.merged.values)
-    limit = min(reader.optional("limit", positive_number, context.clamp), context.clamp)
-    offset = reader.optional("offset", number, 0)
+    limit = min(reader.optional("limit", rules.positive_number, context.clamp), context.clamp)
+    offset = reader.optional("offset", rules.number, 0)
     reader.finish()
     sessions = b",".join(entry.paginated_session_text for entry in entries[offset : offset + limit])
     head = f'{{"limit":{limit},"offset":{offset},"total":{len(entries)},"sessions":['
