@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "Gateway", "application", "make_application"]
 
 # The OpenAPI document, which is in this package too, needs no server.
-_found = on_first_use(
-    __name__,
-    {
-        "Exchange": "compat.gateway.request",
-        "Gateway": "compat.gateway.application",
-        "make_application": "compat.gateway.application",
-    },
-)
+_HOME = "compat.gateway.application"
+_found = on_first_use(__name__, {"Exchange": "compat.gateway.request", "Gateway": _HOME, "make_application": _HOME})
 
 
 def __getattr__(name: str) -> Any:

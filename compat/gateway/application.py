@@ -58,8 +58,6 @@ from compat.stores.walks import walks_of
 from compat.upstream.retries import Cancelled
 from compat.upstream.transport import CallOptions
 
-__all__ = ["Gateway", "Request", "make_application"]
-
 _T = TypeVar("_T")
 _WATCHED_AFTER = 0.2
 """Seconds that a call takes before it is noticed that its caller went away."""
@@ -193,7 +191,7 @@ class Gateway:
         request.further += self._deprecation
         check_head(request.scope, self.settings)
         call = request.legacy_call = await request.call(route, exam_id, self._bodies)
-        running = self._threads.run(partial(self._answer_call, call, exchange), self._drop_unclaimed)
+        running = self._threads.run(partial(self._answer_call, call, exchange), self._two_endpoints.give_back)
         answer = await _unless_gone(running, request.receive)
         if isinstance(answer, Answer):
             await request.answer(answer)
@@ -204,10 +202,6 @@ class Gateway:
         if methods := methods_of(path):
             raise method_not_allowed(methods)
         raise (NO_SUCH_PATH if self.settings.pass_through else NOTHING_PASSES_THROUGH)()
-
-    def _drop_unclaimed(self, answer: Answer | PartialAnswer) -> None:
-        if isinstance(answer, PartialAnswer):
-            self._two_endpoints.give_back(answer)
 
     def _answer_call(
         self, call: LegacyCall, exchange: Exchange, cancelled: Callable[[], bool]

@@ -121,7 +121,6 @@ def _beginning(day: date) -> datetime:
 _BETWEEN = 4
 """Bytes of a header beside its name and value, as HTTP/1.1 writes it."""
 
-
 _HOST = re.compile(rb"[!$%&'()*+;=:\[\]\w.~-]*")
 
 
@@ -132,7 +131,12 @@ def check_head(scope: Scope, settings: GatewaySettings) -> None:
         LegacyError: 400, 414, 431 or 501.
     """
     if scope["http_version"] == "1.1":
-        _check_host([value for name, value in scope["headers"] if name == b"host"])
+        # RFC 9112, section 3.2.
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1:
+            raise BAD_REQUEST(f"The header Host has to come once in a request of HTTP/1.1; it came {len(hosts)} times.")
+        if not _HOST.fullmatch(hosts[0]):
+            raise BAD_REQUEST("The header Host has to name one host, and its port where it needs one.")
     codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
     if codings:
         _check_framing(scope, b", ".join(codings).decode("latin-1"))
@@ -140,14 +144,6 @@ def check_head(scope: Scope, settings: GatewaySettings) -> None:
         raise URL_TOO_LONG(settings.max_url)
     if sum([len(name) + len(value) + _BETWEEN for name, value in scope["headers"]]) > settings.max_headers:
         raise HEADERS_TOO_LARGE(settings.max_headers)
-
-
-def _check_host(hosts: list[bytes]) -> None:
-    """RFC 9112, section 3.2."""
-    if len(hosts) != 1:
-        raise BAD_REQUEST(f"The header Host has to come once in a request of HTTP/1.1; it came {len(hosts)} times.")
-    if not _HOST.fullmatch(hosts[0]):
-        raise BAD_REQUEST("The header Host has to name one host, and its port where it needs one.")
 
 
 def _check_framing(scope: Scope, coding: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +30,8 @@ _STRANGER = "unknown"
 
 _OUTCOMES = ("2xx", "3xx", "4xx", "5xx", "none")
 _PAIRS = ("done", "dropped")
-_KINDS = ("no answer", "refused", "throttled", "server error")
+_FAILURES: Mapping[int | None, str] = {None: "no answer", 401: "refused", 403: "refused", 429: "throttled"}
+"""What a status says of the upstream; from 500 on it is a server error."""
 
 
 class Metrics:
@@ -56,7 +57,11 @@ class Metrics:
         self._success = _LastTime(gauge(_SUCCESS, "Last use.", multiprocess_mode="max"))
         self._failure = _LastTime(gauge(_FAILURE, "Last failure.", multiprocess_mode="max"))
         # There from the start: what rises from nothing to 1 is no rise to Prometheus.
-        for each, values in ((self._attempts, _OUTCOMES), (self._failures, _KINDS), (self._pairs, _PAIRS)):
+        for each, values in (
+            (self._attempts, _OUTCOMES),
+            (self._failures, (*_FAILURES.values(), "server error")),
+            (self._pairs, _PAIRS),
+        ):
             for value in values:
                 each.labels(value)
         # Looking a label set up costs more than counting it. Labels are bounded, and so is what is kept.
@@ -95,7 +100,7 @@ class Metrics:
 
     def _attempted(self, status: int | None, number: int, *, own: bool) -> None:
         self._attempts_of("none" if status is None else f"{status // 100}xx").inc(number)
-        kind = _failure_of(status)
+        kind = _FAILURES.get(status, "server error" if status is not None and status >= 500 else None)
         if kind is not None:
             self._failures.labels(kind).inc(number)
         if kind == "refused" and not own:
@@ -116,16 +121,6 @@ class _LastTime:
         if now - self._noted > 1.0:
             self._noted = now
             self._gauge.set(now)
-
-
-def _failure_of(status: int | None) -> str | None:
-    if status is None:
-        return "no answer"
-    if status in (401, 403):
-        return "refused"
-    if status == 429:
-        return "throttled"
-    return "server error" if status >= 500 else None
 
 
 class UpstreamSeen(NamedTuple):

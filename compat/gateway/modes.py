@@ -189,9 +189,9 @@ class TwoEndpointCalls:
             old = _old_endpoint_asker(self.old, request.scope, part.admitted.call.body)
             self._compare(request.exchange, part, lambda: part.given, old, len(part.given.body))
 
-    def give_back(self, part: PartialAnswer) -> None:
+    def give_back(self, part: Answer | PartialAnswer) -> None:
         """End the call of a part that the old endpoint was to answer."""
-        if part.answer is None and part.admitted.caller is not None:
+        if isinstance(part, PartialAnswer) and part.answer is None and part.admitted.caller is not None:
             self.slots.give_back(part.admitted.caller.name)
 
     async def _pass_on(self, request: Request, part: PartialAnswer) -> None:

@@ -14,6 +14,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -43,11 +44,9 @@ _AT_ONCE = 4096
 
 def write_lines(lines: bytes) -> None:
     """Write lines to the standard error in one go, so that the lines of several processes do not mix."""
-    try:
+    # Where nobody reads it, or a test has put something else in its place, that is no reason to fail a call.
+    with suppress(OSError, ValueError, AttributeError):
         os.write(sys.stderr.fileno(), lines)
-    except (OSError, ValueError, AttributeError):
-        # Nobody reads it, or a test has put something else in its place: no reason to fail a call.
-        return
 
 
 class CallLog:
@@ -122,7 +121,6 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
         shown: dict[str, Any] = {
             "time": _time(record.created),
             "event": "message",
@@ -266,22 +264,21 @@ class InventoryObserver:
     def __call__(self, ended: Sequence[Exchange]) -> None:
         for exchange in ended:
             if exchange.route != OTHER_ROUTE:
-                self._note(exchange)
+                self._inventory.note(_record_of(exchange))
 
-    def _note(self, exchange: Exchange) -> None:
-        # What strangers send is not kept: it could be anything, and as much as they like.
-        known = exchange.caller not in (None, "unknown")
-        signed_as = (exchange.details or {}).get("signed_as")
-        self._inventory.note(
-            CallRecord(
-                at=exchange.at,
-                entrance="gateway",
-                route=exchange.route,
-                caller=exchange.caller,
-                user_agent=exchange.user_agent if known else None,
-                parameters=exchange.parameters,
-                dialect=" ".join(signed_as) if signed_as else exchange.dialect,
-                answered_by=exchange.answered_by,
-                status=exchange.status,
-            )
-        )
+
+def _record_of(exchange: Exchange) -> CallRecord:
+    # What strangers send is not kept: it could be anything, and as much as they like.
+    known = exchange.caller not in (None, "unknown")
+    signed_as = (exchange.details or {}).get("signed_as")
+    return CallRecord(
+        at=exchange.at,
+        entrance="gateway",
+        route=exchange.route,
+        caller=exchange.caller,
+        user_agent=exchange.user_agent if known else None,
+        parameters=exchange.parameters,
+        dialect=" ".join(signed_as) if signed_as else exchange.dialect,
+        answered_by=exchange.answered_by,
+        status=exchange.status,
+    )

@@ -95,7 +95,7 @@ def _parameters(route: Route) -> list[_Schema]:
     plain = [name for name in route.own if name not in route.json]
     return [
         *(_in_query(name, _schema(route, name), required=name in route.required) for name in plain),
-        *(_in_json(name) for name in route.json),
+        *({"name": name, "in": "query", "required": False, **_json_content(name)} for name in route.json),
         *(_in_query(name, schema, required=True) for name, schema in _SIGNED.items()),
     ]
 
@@ -106,23 +106,19 @@ def _in_query(name: str, schema: _Schema, *, required: bool) -> _Schema:
     return {"name": name, "in": "query", "required": required, **told, "schema": plain}
 
 
-def _in_json(name: str) -> _Schema:
-    schema, description = _json_schema(name)
-    content = {"application/json": {"schema": schema}}
-    return {"name": name, "in": "query", "required": False, "description": description, "content": content}
-
-
-def _json_schema(name: str) -> tuple[_Schema, str]:
-    """What the JSON text of a parameter may hold, and what that means."""
+def _json_content(name: str) -> _Schema:
+    """What the JSON text of a parameter means, and may hold."""
     columns = {name: column for name, column in COLUMNS.items() if column.comparable}
     if name == "sort":
         order = {"type": "string", "pattern": "^([aA][sS][cC]|[dD][eE][sS][cC])$"}
-        orders = _object(dict.fromkeys(columns, order))
-        return {"type": "array", "items": orders}, "Columns to sort by, the first counts most. Nulls last ascending."
-    if name != "filter":
+        schema: _Schema = {"type": "array", "items": _object(dict.fromkeys(columns, order))}
+        told = "Columns to sort by, the first counts most. Nulls last ascending."
+    elif name == "filter":
+        schema = _object({each: {"$ref": f"#/components/schemas/{_comparisons(of)}"} for each, of in columns.items()})
+        told = "Column to operator to value; all must hold. Null compares as in SQL."
+    else:
         raise TypeError(f"nothing says what the JSON of {name!r} may hold")
-    compared = {name: {"$ref": f"#/components/schemas/{_comparisons(column)}"} for name, column in columns.items()}
-    return _object(compared), "Column to operator to value; all must hold. Null compares as in SQL."
+    return {"description": told, "content": {"application/json": {"schema": schema}}}
 
 
 def _comparisons(column: Typed) -> str:

@@ -18,8 +18,6 @@ from compat.core.walks import ASKS_UPSTREAM, Steps
 from compat.processes import renew_after_fork
 from compat.upstream.retries import Cancelled
 
-__all__ = ["SPARE", "Threads"]
-
 _T = TypeVar("_T")
 SPARE = 4
 """Threads beside those that ask upstreams: signatures are checked, and kept walks answered, however busy those are."""
@@ -106,13 +104,10 @@ class Threads:
         with self._lock:
             self._busy += 1
             if self._busy > len(self._started) < self._most + SPARE:
-                self._start()
+                thread = threading.Thread(target=self._work, name=f"gateway_{len(self._started)}", daemon=True)
+                self._started.append(thread)
+                thread.start()
         self._jobs.put(job)
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"gateway_{len(self._started)}", daemon=True)
-        self._started.append(thread)
-        thread.start()
 
     def _cancel(self, job: _Job) -> None:
         job.cancelled = True
