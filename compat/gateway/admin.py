@@ -35,25 +35,17 @@ __all__ = ["AdminApplication", "LiveReport", "NoReport", "Readiness", "Readiness
 
 _log = logging.getLogger("compat.gateway.admin")
 
-_RECENT = 30.0
-"""Seconds for which what calls heard of the upstream counts."""
-
-_WAIT = 2.0
-"""Seconds to wait for a connection, and for the workers to answer."""
+_RECENT = 30.0  # seconds for which what calls heard of the upstream counts
+_WAIT = 2.0  # seconds to wait for a connection, and for the workers to answer
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether calls should come; nothing in it is secret.
-
-    Attributes:
-        checks: each thing that was checked, with ``ok`` or what is wrong with it.
-        warnings: what is to be seen to, and keeps no call away.
-    """
+    """Whether calls should come; nothing in it is secret."""
 
     ready: bool
-    checks: Mapping[str, str]
-    warnings: Mapping[str, str] = field(default_factory=dict)
+    checks: Mapping[str, str]  # each thing that was checked, with ``ok`` or what is wrong with it
+    warnings: Mapping[str, str] = field(default_factory=dict)  # what is to be seen to, and keeps no call away
 
 
 class _Pinged(Protocol):
@@ -66,22 +58,15 @@ class ReadinessCheck:
 
     The upstream counts by what calls heard of it within the last 30 seconds: one answer of use is enough, and only
     failures are too little. Where no call was made, it is enough that it, or the proxy before it, takes a connection.
-
-    Attributes:
-        asked: what each worker answers to a question, within so many seconds.
-        upstream: the upstream's base URL.
-        seen: when calls last heard of it.
-        store: where nonces are recorded.
-        stopping: set as soon as the gateway is told to stop.
-        served: host and port at which the gateway shows its certificate; None where it serves plain HTTP. Clients may
-            well not look at it, so one that has expired keeps no call away.
     """
 
-    asked: Callable[[str, float], Mapping[str, str | None]]
+    asked: Callable[[str, float], Mapping[str, str | None]]  # what workers answer to a question, within seconds
     upstream: str
     seen: Callable[[], UpstreamSeen]
     store: _Pinged
     stopping: threading.Event
+    # Where the gateway shows its certificate, if it does. Clients may well not look at it, so that an expired one keeps
+    # no call away.
     served: tuple[str, int] | None = None
 
     def __call__(self) -> Readiness:

@@ -59,8 +59,7 @@ from compat.upstream.retries import Cancelled
 from compat.upstream.transport import CallOptions
 
 _T = TypeVar("_T")
-_WATCHED_AFTER = 0.2
-"""Seconds that a call takes before it is noticed that its caller went away."""
+_WATCHED_AFTER = 0.2  # seconds that a call takes before it is noticed that its caller went away
 _log = logging.getLogger("compat.gateway")
 
 

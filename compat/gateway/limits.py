@@ -43,46 +43,29 @@ _GUIDE = "https://exam-students-compat.readthedocs.io/en/stable/MIGRATION.html"
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """The keys of ``[gateway]``, with what they are where none is given.
+    """The keys of ``[gateway]``, with what they are where none is given."""
 
-    Attributes:
-        max_url: bytes of path and query together; longer ones are a 414.
-        max_headers: bytes of all header names and values together; more is a 431.
-        max_body: bytes of the body of a deprecated call; a longer one is a 413. Bodies that are passed through are not
-            counted, since they are not kept.
-        max_bodies: bytes of all unfinished bodies of deprecated calls that a worker process holds; beyond, a 503.
-        body_silence: seconds for which nothing of a body may come, a passed one too; then a 408.
-        body_timeout: seconds that the whole body of a deprecated call may take; then a 408.
-        head_timeout: seconds that a request's head may take; then a 408.
-        idle_timeout: seconds that a connection of a caller stays open between two requests.
-        max_connections: connections of callers that a worker process keeps; one more takes the place of the one that
-            has waited longest for a request, and where all are busy it is a 503.
-        pass_through: whether other paths go on to the upstream; where not they are a 404.
-        max_calls_per_caller: calls of one caller that a worker process has running at once; one more is a 429. None
-            for as many as leave more than half of the threads to others, and one at least.
-        threads: calls that a worker process asks the upstream for at once. Others wait.
-        workers: worker processes.
-        tls_certificate: a file with the certificate and its chain, PEM; None for plain HTTP.
-        tls_key: a file with its key, PEM.
-        deprecation_page: what ``Link: rel="deprecation"`` leads to.
-    """
-
-    max_url: int = 16 * 1024
-    max_headers: int = 32 * 1024
+    max_url: int = 16 * 1024  # bytes of path and query together; longer ones are a 414
+    max_headers: int = 32 * 1024  # bytes of all header names and values together; more is a 431
+    # Bytes of the body of a deprecated call; a longer one is a 413. What is passed through is not kept, nor counted.
     max_body: int = 1024 * 1024
-    max_bodies: int = 32 * 1024 * 1024
-    body_silence: int = 20
-    body_timeout: int = 60
-    head_timeout: int = 20
-    idle_timeout: int = 75
+    max_bodies: int = 32 * 1024 * 1024  # bytes of all unfinished bodies that a worker process holds; beyond, a 503
+    body_silence: int = 20  # seconds for which nothing of a body may come, a passed one too; then a 408
+    body_timeout: int = 60  # seconds that the whole body of a deprecated call may take; then a 408
+    head_timeout: int = 20  # seconds that a request's head may take; then a 408
+    idle_timeout: int = 75  # seconds that a connection of a caller stays open between two requests
+    # Connections of callers that a worker process keeps; one more takes the place of the one that has waited longest
+    # for a request, and where all are busy it is a 503.
     max_connections: int = 1000
-    pass_through: bool = True
+    pass_through: bool = True  # whether other paths go on to the upstream; where not they are a 404
+    # Calls of one caller that a worker process has running at once; one more is a 429. None for as many as leave more
+    # than half of the threads to others, and one at least.
     max_calls_per_caller: int | None = None
-    threads: int = 32
+    threads: int = 32  # calls that a worker process asks the upstream for at once; others wait
     workers: int = 1
-    tls_certificate: str | None = None
+    tls_certificate: str | None = None  # a file with the certificate and its chain, PEM; None for plain HTTP
     tls_key: str | None = None
-    deprecation_page: str = _GUIDE
+    deprecation_page: str = _GUIDE  # what ``Link: rel="deprecation"`` leads to
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -118,9 +101,7 @@ def _beginning(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
 
 
-_BETWEEN = 4
-"""Bytes of a header beside its name and value, as HTTP/1.1 writes it."""
-
+_BETWEEN = 4  # bytes of a header beside its name and value, as HTTP/1.1 writes it
 _HOST = re.compile(rb"[!$%&'()*+;=:\[\]\w.~-]*")
 
 

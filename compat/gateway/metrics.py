@@ -25,9 +25,7 @@ DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 900.0)
 _SUCCESS = "exam_compat_upstream_last_success_timestamp_seconds"
 _FAILURE = "exam_compat_upstream_last_failure_timestamp_seconds"
-_STRANGER = "unknown"
-"""Label for calls without a known token."""
-
+_STRANGER = "unknown"  # label for calls without a known token
 _OUTCOMES = ("2xx", "3xx", "4xx", "5xx", "none")
 _PAIRS = ("done", "dropped")
 _FAILURES: Mapping[int | None, str] = {None: "no answer", 401: "refused", 403: "refused", 429: "throttled"}

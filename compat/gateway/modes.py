@@ -25,11 +25,9 @@ from compat.upstream.transport import CallOptions
 if TYPE_CHECKING:
     from compat.gateway.application import Request
 
-_BEHIND = 60.0
-"""Seconds for the old endpoint's whole answer where nobody waits for it."""
+_BEHIND = 60.0  # seconds for the old endpoint's whole answer where nobody waits for it
 _PARTS_OF_A_REQUEST = ("type", "http_version", "method", "raw_path", "query_string", "headers")
-_EITHER = zlib.MAX_WBITS | 32
-"""Lets zlib find out whether it is gzip or deflate."""
+_EITHER = zlib.MAX_WBITS | 32  # lets zlib find out whether it is gzip or deflate
 _GZIP = b"\x1f\x8b"
 
 
@@ -133,18 +131,12 @@ async def _nothing_more() -> MutableMapping[str, Any]:
 
 @dataclass(frozen=True)
 class PartialAnswer:
-    """What is known of an answer when the call leaves its thread.
-
-    Attributes:
-        decision: what is to be done with the call.
-        answer: what the new endpoint gave; None where the old one answers, for which the slot is kept.
-        given: the same as it is kept for comparing.
-    """
+    """What is known of an answer when the call leaves its thread."""
 
     decision: Decision
     admitted: Admitted
-    answer: Answer | None = None
-    given: Answered = field(default_factory=lambda: Answered(0))
+    answer: Answer | None = None  # what the new endpoint gave; None where the old one answers: its slot is kept
+    given: Answered = field(default_factory=lambda: Answered(0))  # the same as it is kept for comparing
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("compat.gateway")
 _encode = msgspec.json.Encoder().encode
 
-_AT_ONCE = 4096
-"""Bytes that a pipe takes as one, whoever else writes to it (POSIX asks for 512, Linux takes these)."""
+_AT_ONCE = 4096  # bytes that a pipe takes as one, whoever else writes to it (POSIX asks for 512, Linux takes these)
 
 
 def write_lines(lines: bytes) -> None:

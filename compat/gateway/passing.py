@@ -42,8 +42,7 @@ _OF_THE_CONNECTION = frozenset(
 )
 _ADDED_BY_THE_CLIENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _CONNECT = 10.0
-_SILENCE = 120.0
-"""Seconds without a byte after which an upstream counts as too slow."""
+_SILENCE = 120.0  # seconds without a byte after which an upstream counts as too slow
 _LONGEST_LINE = 64 * 1024
 _inherited: list[aiohttp.ClientSession] = []
 """Of the parent of this process, kept as they are: to close them would write to its connections and its event loop."""

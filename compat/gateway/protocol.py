@@ -49,31 +49,19 @@ _VERSIONS = ("1.0", "1.1")
 _BODILESS = frozenset((204, 304))
 _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
-_LINGERING = 2.0
-"""Seconds for which a caller may go on sending what nobody reads, so that it gets the answer."""
-
-_MOST_UNREAD = 1 << 20
-"""Bytes that a caller may go on sending so, of what is no request."""
-
-_UNREAD = 60.0
-"""Seconds for which a caller may read nothing of its answer."""
-
+_LINGERING = 2.0  # seconds for which a caller may go on sending what nobody reads, so that it gets the answer
+_MOST_UNREAD = 1 << 20  # bytes that a caller may go on sending so, of what is no request
+_UNREAD = 60.0  # seconds for which a caller may read nothing of its answer
 _RESET = struct.pack("ii", 1, 0)
 _log = logging.getLogger("compat.gateway")
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a caller, which may bring many requests.
-
-    Attributes:
-        settings: what it may take.
-        takes_last: whether a request that begins is its last, since the worker stops.
-        since: when it began to wait for the request that it waits for, by the event loop's time.
-    """
+    """One connection of a caller, which may bring many requests."""
 
     settings = GatewaySettings()
-    takes_last = False
-    since = 0.0
+    takes_last = False  # whether a request that begins is its last, since the worker stops
+    since = 0.0  # when it began to wait for the request that it waits for, by the event loop's time
     _in_request_line = True
     _head_complete = False
     _lingering = False

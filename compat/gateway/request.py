@@ -15,18 +15,12 @@ from compat.legacy.routes import Answer
 
 @dataclass(frozen=True)
 class RefusalKind:
-    """A kind of refusal; called with what its text has places for, it makes one.
-
-    Attributes:
-        text: the message, a template of :meth:`str.format`.
-        name: what the OpenAPI document calls the answers of its status; empty where it says nothing of them, or
-            another kind of the same status says it.
-        meaning: what it says of them.
-        headers: what the answer says beside it.
-    """
+    """A kind of refusal; called with what its text has places for, it makes one."""
 
     status: int
-    text: str = "{}"
+    text: str = "{}"  # the message, a template of :meth:`str.format`
+    # What the OpenAPI document calls the answers of its status, and says of them; empty where it says nothing, or
+    # another kind of the same status says it.
     name: str = ""
     meaning: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -151,44 +145,26 @@ _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 @dataclass
 class Exchange:
-    """A request, and what became of it.
+    """A request, and what became of it."""
 
-    Attributes:
-        request_id: the caller's own where it is sane, else a fresh one.
-        at: when it came, seconds since the epoch.
-        route: the action of a deprecated route, or :data:`OTHER_ROUTE`.
-        exam_id: the exam, where the call was admitted.
-        caller: the name of whose call it is; None where nobody was told by a token.
-        status: the HTTP status of the answer; 0 where the caller went away before one.
-        seconds: from the request's head to the answer's end.
-        refusal: why a call was not admitted.
-        answered_by: "new", "legacy", or "gateway" for what the gateway says by itself.
-        failure: what went wrong where it was not the call; an error's text, which holds no secret.
-        details: more of a refused call, for ``exam-compat doctor``; nothing secret, nothing of anybody's data.
-        attempts: the status of each answer upstream, None where no whole one came.
-        user_agent: the header of that name, for the inventory alone: it may be anything.
-        slash: whether the path ended with one.
-        parameters: the names of the parameters that an admitted call used; no value.
-        dialect: how it was made and signed, in words of ours.
-    """
-
-    request_id: str
+    request_id: str  # the caller's own where it is sane, else a fresh one
     method: str
-    at: float = field(default_factory=time.time)
-    route: str = OTHER_ROUTE
-    exam_id: str | None = None
-    caller: str | None = None
-    status: int = 0
-    seconds: float = 0.0
-    refusal: str | None = None
-    answered_by: str = "gateway"
-    failure: str | None = None
+    at: float = field(default_factory=time.time)  # when it came, seconds since the epoch
+    route: str = OTHER_ROUTE  # the action of a deprecated route, or what others have
+    exam_id: str | None = None  # where the call was admitted
+    caller: str | None = None  # the name of whose call it is; None where nobody was told by a token
+    status: int = 0  # the answer's; 0 where the caller went away before one
+    seconds: float = 0.0  # from the request's head to the answer's end
+    refusal: str | None = None  # why a call was not admitted
+    answered_by: str = "gateway"  # "new", "legacy", or "gateway" for what the gateway says by itself
+    failure: str | None = None  # what went wrong where it was not the call; an error's text, which holds no secret
+    # More of a refused call, for ``exam-compat doctor``; nothing secret, nothing of anybody's data.
     details: Mapping[str, Any] | None = None
-    attempts: list[int | None] = field(default_factory=list)
-    user_agent: str | None = None
-    slash: bool = False
-    parameters: tuple[str, ...] = ()
-    dialect: str | None = None
+    attempts: list[int | None] = field(default_factory=list)  # each answer's status upstream; None for no whole one
+    user_agent: str | None = None  # for the inventory alone: it may be anything
+    slash: bool = False  # whether the path ended with one
+    parameters: tuple[str, ...] = ()  # the names that an admitted call used; no value
+    dialect: str | None = None  # how it was made and signed, in words of ours
 
     def attempted(self, status: int | None) -> None:
         """Note a request upstream; from whichever thread sent it."""

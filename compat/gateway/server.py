@@ -33,11 +33,8 @@ from compat.upstream.certificates import certificate_in, renewal_due
 
 _log = logging.getLogger("compat.gateway")
 
-_LETTING_GO = 3.0
-"""Seconds within which the workers of a gateway that was killed let go of its port."""
-
-_WAITING = 1024
-"""Connections that may wait to be taken."""
+_LETTING_GO = 3.0  # seconds within which the workers of a gateway that was killed let go of its port
+_WAITING = 1024  # connections that may wait to be taken
 
 
 @dataclass(frozen=True)

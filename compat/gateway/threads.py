@@ -24,16 +24,13 @@ SPARE = 4
 
 
 class _Job:
-    """Steps on their way.
-
-    Attributes:
-        cancelled: nobody waits for the result any more.
-        asking: holds one of the places for what asks an upstream.
-        parked: in no thread and in no queue; it waits for such a place or for a future.
-    """
+    """Steps on their way."""
 
     __slots__ = ("asking", "cancelled", "loop", "parked", "result", "steps", "unclaimed")
     steps: Steps[Any]
+    cancelled: bool  # nobody waits for the result any more
+    asking: bool  # holds one of the places for what asks an upstream
+    parked: bool  # in no thread and in no queue; it waits for such a place or for a future
 
     def __init__(self, loop: asyncio.AbstractEventLoop, unclaimed: Callable[[Any], object] | None) -> None:
         self.loop = loop

@@ -44,17 +44,12 @@ ANSWERING = "would a call be answered"
 OK = "ok"
 STARTED = "started"
 
-_OWN_FILES = 100
-"""Open files that a worker may need beside those for connections of callers."""
-
+_OWN_FILES = 100  # open files that a worker may need beside those for connections of callers
 _MANY_FILES = 65_536
 _TICKS = 10
 _FAILED = 1
-_ON_THEIR_WAY = 2.0
-"""Seconds for which a worker that stops still takes requests on the connections that it has taken."""
-
-_MADE_BETWEEN = 20_000
-"""Objects made, and not let go of, between two looks for those that hold one another."""
+_ON_THEIR_WAY = 2.0  # seconds for which a worker that stops still takes requests on the connections that it has taken
+_MADE_BETWEEN = 20_000  # objects made, and not let go of, between two looks for those that hold one another
 
 
 @dataclass(frozen=True)
@@ -128,9 +123,7 @@ def _tls(config: uvicorn.Config, usual: Callable[[], ssl.SSLContext]) -> ssl.SSL
     return context
 
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST_ARENAS = -1, -3, -8
-"""glibc's numbers for the three."""
-
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST_ARENAS = -1, -3, -8  # glibc's numbers for the three
 _ARENAS = 2
 """Arenas that all threads share. Each keeps what is free in it, and one interpreter has few threads that take memory at
 once: with an arena a thread, large answers in turn leave hundreds of MiB behind."""
@@ -244,20 +237,15 @@ class _Server(uvicorn.Server):
 
 
 _INTERRUPTED = 130
-_LOOK = 0.2
-"""Seconds between two looks at what happens; so long may a signal wait that another thread was handed."""
-
+_LOOK = 0.2  # seconds between two looks at what happens; so long may a signal wait that another thread was handed
 _EARLY, _MOST_EARLY = 5.0, 3
 """A worker that ends within so many seconds ends early; after so many of them in a row the gateway gives up."""
 
-_STARTING = 60.0
-"""Seconds that a worker may take to start."""
-
+_STARTING = 60.0  # seconds that a worker may take to start
 _ASKED_EVERY, SILENT_FOR = 2.0, 30.0
 """A worker is asked that often whether it lives, and killed if it has not answered for so long."""
 
-_AFTER_THE_LIMIT = 3.0
-"""Seconds that a worker has to end by itself after its calls had their time."""
+_AFTER_THE_LIMIT = 3.0  # seconds that a worker has to end by itself after its calls had their time
 
 
 class Worker:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 _SETTINGS = "exam_compat"
 _NETWORK = "exam_compat_network"
 _OFFLINE = "exam_compat_offline"
-_OWN = ("upstream", "fan_out")
-"""Keywords of the marker that are the configuration's; all others are the sandbox's."""
+_OWN = ("upstream", "fan_out")  # keywords of the marker that are the configuration's; all others are the sandbox's
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

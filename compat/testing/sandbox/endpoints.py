@@ -72,21 +72,13 @@ class ReadRequest:
 
 @dataclass(frozen=True)
 class _Interface:
-    """One of the two signed interfaces: how it is called, and how it writes a student.
-
-    Attributes:
-        name: what a recorded call says.
-        exam: the parameter that holds the id of an exam. A route without it in its path is about all exams.
-        session: the parameter that holds the id of a student session.
-        form: the attribute of an entry that holds its JSON.
-        honoured: of status, filter and sort those that a list obeys; None for what the sandbox was started with.
-    """
+    """One of the two signed interfaces: how it is called, and how it writes a student."""
 
     name: str
-    exam: str
-    session: str
-    form: str
-    honoured: frozenset[str] | None
+    exam: str  # the parameter that holds the id of an exam; a route without it in its path is about all exams
+    session: str  # the parameter that holds the id of a student session
+    form: str  # the attribute of an entry that holds its JSON
+    honoured: frozenset[str] | None  # what a list obeys; None for what the sandbox was started with
 
     def student(self, status: int, entry: Entry) -> SandboxAnswer:
         """One student, in the envelope that both interfaces use."""
