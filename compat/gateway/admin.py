@@ -13,7 +13,7 @@ from functools import reduce
 from http import HTTPStatus
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
@@ -114,7 +114,8 @@ class NoReport(CompatError):
         self.status = status
 
 
-class _Made(NamedTuple):
+@dataclass(frozen=True)
+class _Made:
     at: float
     html: bytes
     json: bytes
