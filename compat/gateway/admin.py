@@ -13,7 +13,7 @@ from functools import reduce
 from http import HTTPStatus
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
@@ -24,6 +24,7 @@ from compat.gateway.metrics import UpstreamSeen
 from compat.gateway.passing import environment_of
 from compat.gateway.workers import ANSWERING, OK
 from compat.processes import renew_after_fork
+from compat.stores import Store
 from compat.upstream.certificates import certificate_at, renewal_due
 from compat.upstream.failures import address_of, connection_failure
 
@@ -48,10 +49,6 @@ class Readiness:
     warnings: Mapping[str, str] = field(default_factory=dict)  # what is to be seen to, and keeps no call away
 
 
-class _Pinged(Protocol):
-    def ping(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class ReadinessCheck:
     """Looks at everything that a call needs.
@@ -63,7 +60,7 @@ class ReadinessCheck:
     asked: Callable[[str, float], Mapping[str, str | None]]  # what workers answer to a question, within seconds
     upstream: str
     seen: Callable[[], UpstreamSeen]
-    store: _Pinged
+    store: Store
     stopping: threading.Event
     # Where the gateway shows its certificate, if it does. Clients may well not look at it, so that an expired one keeps
     # no call away.
@@ -125,12 +122,8 @@ class LiveReport:
     """Checks the recordings of the gateway's own traffic when somebody looks.
 
     One check runs at a time, in a thread of its own, and whoever asks meanwhile gets the report before. A recording
-    that has not grown since is not read again.
-
-    Args:
-        configuration: its ``[regression]`` table says where recordings are, and what is asked of them.
-        fresh: seconds for which a report is shown again as it is.
-        first_wait: seconds that a request waits for the first one.
+    that has not grown since is not read again. A report is shown again for ``fresh`` seconds; for the first one a
+    request waits ``first_wait`` seconds.
     """
 
     def __init__(self, configuration: Configuration, *, fresh: float = 30.0, first_wait: float = 5.0) -> None:
@@ -153,7 +146,7 @@ class LiveReport:
         return self._current().html
 
     def json(self) -> bytes:
-        """The same as ``exam-compat check --json`` writes; NoReport where there is none, or none yet."""
+        """The same as ``exam-compat check --json`` writes."""
         return self._current().json
 
     def _current(self) -> _Made:

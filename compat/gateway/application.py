@@ -79,13 +79,6 @@ class Gateway:
 
     The core is synchronous and may wait long for an upstream, so calls are answered in threads. What is passed on
     waits in none.
-
-    Args:
-        store: where nonces, signatures and shared walks are kept.
-        observe: told of every request when its answer has ended.
-
-    Raises:
-        ConfigurationError: nobody may call, or a setting cannot be used.
     """
 
     def __init__(self, configuration: Configuration, store: Store, observe: Observer | None = None) -> None:

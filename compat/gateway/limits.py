@@ -77,11 +77,7 @@ class GatewaySettings:
 
     @classmethod
     def of(cls, configuration: Configuration) -> GatewaySettings:
-        """The settings of a configuration.
-
-        Raises:
-            ConfigurationError: they do not go together.
-        """
+        """The settings of a configuration; ConfigurationError where they do not go together."""
         return cls(**configuration.gateway)
 
 
@@ -106,11 +102,7 @@ _HOST = re.compile(rb"[!$%&'()*+;=:\[\]\w.~-]*")
 
 
 def check_head(scope: Scope, settings: GatewaySettings) -> None:
-    """Refuse a head beyond its limits, or one that others could read otherwise, before anything is made of it.
-
-    Raises:
-        LegacyError: 400, 414, 431 or 501.
-    """
+    """Refuse a head beyond its limits, or one that others could read otherwise, before anything is made of it."""
     if scope["http_version"] == "1.1":
         # RFC 9112, section 3.2.
         hosts = [value for name, value in scope["headers"] if name == b"host"]
@@ -210,15 +202,12 @@ async def _within(seconds: float, receive: Receive, whole: float | None = None) 
 
 
 class StreamedBody:
-    """A body that goes on as it comes, unless nothing comes for so many seconds.
-
-    Attributes:
-        failure: what it ended with, where that was not its end.
-    """
+    """A body that goes on as it comes, unless nothing comes for so many seconds."""
 
     def __init__(self, receive: Receive, silence: float) -> None:
         self._receive = receive
         self._silence = silence
+        # What it ended with, where that was not its end.
         self.failure: LegacyError | ConnectionError | None = None
 
     async def opened(self) -> bytes | AsyncIterator[bytes] | None:

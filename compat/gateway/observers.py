@@ -49,11 +49,7 @@ def write_lines(lines: bytes) -> None:
 
 
 class CallLog:
-    """Counts requests whose answers have ended, and writes a line for each; an ``Observer``.
-
-    Args:
-        write: writes their lines, as many at a time as do not mix with those of other processes.
-    """
+    """Counts requests whose answers have ended, and writes a line for each: as many at a time as do not mix."""
 
     def __init__(self, metrics: Metrics, write: Callable[[bytes], object] = write_lines) -> None:
         self._metrics = metrics

@@ -53,10 +53,9 @@ class AnswerCutOff(ConnectionError):
 
 
 class PassThrough:
-    """Passes requests on to one base URL.
+    """Passes requests on to one base URL; nothing of a request gets into the URL but its path and query, behind it.
 
     Args:
-        base_url: where to; nothing of a request gets into the URL but its path and query, behind this.
         answers_as: "new" or "legacy", which of the two interfaces is there.
         silence: seconds for which nothing of a request's body may come.
         keep_alive: seconds that an idle connection is trusted; 0 opens one for each request.

@@ -142,10 +142,6 @@ def keep_memory_warm(kept: int = _KEPT, one_block: int = _ONE_BLOCK) -> bool:
     A page of 300 records is half a megabyte, and a call holds several of them for a moment. glibc gives blocks as large
     as that back to the system at once, so that every call takes them anew, a page fault for each 4 KiB. This is for a
     process which does nothing else: never for a script's own.
-
-    Args:
-        kept: free bytes at the end of an arena that are not given back.
-        one_block: bytes from which a block is mapped, and given back, by itself.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -310,28 +306,19 @@ class Worker:
 
     @property
     def longest_silence(self) -> float:
-        """Seconds for which it may give its parent no answer."""
         return SILENT_FOR if self.started else _STARTING
 
 
 @dataclass(eq=False)
 class Workers:
-    """The processes that answer calls; each makes its application for itself.
-
-    Args:
-        settings: how they are run.
-        listener: where calls come in; all of them take from it, so that one that hangs keeps nobody waiting.
-        make: makes a worker's application, in its process; it has to be picklable.
-        check: looks whether workers could be made now, and raises if they could not.
-        stopping: set as soon as the gateway is told to stop.
-    """
+    """The processes that answer calls; each makes its application for itself."""
 
     settings: WorkerSettings
     number: int
-    listener: socket.socket
-    make: Callable[[], Any]
-    check: Callable[[], object]
-    stopping: threading.Event
+    listener: socket.socket  # all of them take calls from it, so that one that hangs keeps nobody waiting
+    make: Callable[[], Any]  # makes a worker's application, in its process; it has to be picklable
+    check: Callable[[], object]  # looks whether workers could be made now, and raises if they could not
+    stopping: threading.Event  # set as soon as the gateway is told to stop
     _current: list[Worker] = field(default_factory=list, init=False)
     _leaving: list[Worker] = field(default_factory=list, init=False)
     _asked_to_reload: bool = field(default=False, init=False)
@@ -365,12 +352,7 @@ class Workers:
         return 0
 
     def asked(self, question: str, within: float) -> dict[str, str | None]:
-        """What each worker that has started answers, by its name, None for nothing; from any thread.
-
-        Args:
-            question: :data:`ALIVE` or :data:`ANSWERING`.
-            within: seconds that all of them together have for it.
-        """
+        """What each worker that has started answers within so many seconds, None for nothing; from any thread."""
         ends = time.monotonic() + within
         started = [worker for worker in self._current if worker.started]
         return {each.name: each.answer(question, max(0.0, ends - time.monotonic())) for each in started}

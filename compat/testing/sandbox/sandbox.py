@@ -175,9 +175,7 @@ class Sandbox:
     def settings(
         self, kind: str, fan_out: bool = False, legacy_base_url: str | None = None
     ) -> dict[str, dict[str, Any]]:
-        """The configuration of a shim over this sandbox.
-
-        It holds the sandbox's secrets.
+        """The configuration of a shim over this sandbox, with the sandbox's secrets.
 
         Args:
             kind: of the upstream.
