@@ -19,7 +19,7 @@ from compat.cli.tables import Column, show_table
 from compat.errors import ConfigurationError
 from compat.settings_checks import checked_url
 from compat.testing.sandbox import Fault, Sandbox
-from compat.testing.sandbox.sandbox import PUSHDOWNS
+from compat.testing.sandbox.endpoints import PUSHDOWNS
 
 __all__ = ["sandbox"]
 

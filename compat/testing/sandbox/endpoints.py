@@ -26,7 +26,7 @@ from compat.testing.sandbox.messages import (
 )
 
 _LARGEST_PAGE = 300
-_EVERYTHING = frozenset({"status", "filter", "sort"})
+PUSHDOWNS = ("status", "filter", "sort")
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,16 @@ class Context:
     dataset: Dataset
     zone: tzinfo
     clamp: int
-    pushdown: frozenset[str]
+    pushdown: tuple[str, ...]
     signatures: SignatureCheck
     tokens: Tokens
+
+    def __post_init__(self) -> None:
+        if self.clamp < 1:
+            raise ValueError(f"clamp: {self.clamp} is no page size; it must be at least 1.")
+        for name in self.pushdown:
+            if name not in PUSHDOWNS:
+                raise ValueError(f"pushdown: {name!r} is not one of {', '.join(PUSHDOWNS)}.")
 
     def now(self) -> str:
         return self.shown(datetime.now(timezone.utc))
@@ -78,7 +85,7 @@ class _Interface:
     exam: str  # the parameter that holds the id of an exam; a route without it in its path is about all exams
     session: str  # the parameter that holds the id of a student session
     form: str  # the attribute of an entry that holds its JSON
-    honoured: frozenset[str] | None  # what a list obeys; None for what the sandbox was started with
+    honoured: tuple[str, ...] | None  # what a list obeys; None for what the sandbox was started with
 
     def student(self, status: int, entry: Entry) -> SandboxAnswer:
         """One student, in the envelope that both interfaces use."""
@@ -88,7 +95,7 @@ class _Interface:
         return reader.required(self.exam, rules.number, 0) if self.exam in request.path_parameters else None
 
 
-_LEGACY = _Interface("legacy", "id", "student_session_id", "record_text", _EVERYTHING)
+_LEGACY = _Interface("legacy", "id", "student_session_id", "record_text", PUSHDOWNS)
 _STUDENT_SESSIONS = _Interface("student_sessions", "exam_id", "id", "student_session_text", None)
 
 
@@ -97,7 +104,7 @@ def _list_students(interface: _Interface, context: Context, request: ReadRequest
     honoured, largest = interface.honoured, _LARGEST_PAGE
     if honoured is None:
         honoured, largest = context.pushdown, context.clamp
-    ignored = _EVERYTHING - honoured
+    ignored = [name for name in PUSHDOWNS if name not in honoured]
     reader = Reader({name: text for name, text in request.signed(context).items() if name not in ignored})
     exam_id = interface.exam_id(request, reader)
     page = reader.optional("page", rules.positive_number, 1)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from operator import eq, ge, gt, le, lt, ne
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FIELDS = (
@@ -277,8 +277,7 @@ def read_time(value: object, zone: tzinfo) -> Instant:
     return read_instant(value, zone)
 
 
-_Readable = int | bool | str | Instant
-_READERS: dict[str, Callable[[object, tzinfo], _Readable]] = {
+_READERS: dict[str, Callable[[object, tzinfo], Any]] = {
     "integer": read_integer,
     "boolean": read_boolean,
     "string": read_string,
@@ -297,19 +296,11 @@ class _Row(Protocol):
 _R = TypeVar("_R", bound=_Row)
 
 
-class Condition(NamedTuple):
-    """One operator on one column; ``value`` is a list for in and nin."""
+Condition = tuple[str, str, Any]
+"""A column, an operator, and what it compares with; a list for in and nin."""
 
-    column: str
-    operator: str
-    value: _Readable | list[_Readable | None] | None
-
-
-class SortKey(NamedTuple):
-    """One column to sort by."""
-
-    column: str
-    descending: bool
+SortKey = tuple[str, bool]
+"""A column to sort by, and whether it descends."""
 
 
 def read_filter(text: str, zone: tzinfo) -> list[Condition]:
@@ -328,15 +319,15 @@ def read_filter(text: str, zone: tzinfo) -> list[Condition]:
 
 def _condition(column: str, name: str, operand: object, zone: tzinfo) -> Condition:
     if name in _COMPARES:
-        return Condition(column, name, _operand(column, operand, zone))
+        return column, name, _operand(column, operand, zone)
     if name not in ("in", "nin"):
         raise ValueError(f"{name!r} is not an operator.")
     if not isinstance(operand, list):
         raise ValueError(f"{name!r} takes an array.")
-    return Condition(column, name, [_operand(column, each, zone) for each in operand])
+    return column, name, [_operand(column, each, zone) for each in operand]
 
 
-def _operand(column: str, operand: object, zone: tzinfo) -> _Readable | None:
+def _operand(column: str, operand: object, zone: tzinfo) -> Any:
     if operand is None:
         return None
     try:
@@ -357,7 +348,7 @@ def read_sort(text: str) -> list[SortKey]:
             column_type(column)
             if not isinstance(direction, str) or direction.lower() not in ("asc", "desc"):
                 raise ValueError("A direction must be asc or desc.")
-            keys.append(SortKey(column, direction.lower() == "desc"))
+            keys.append((column, direction.lower() == "desc"))
     return keys
 
 
@@ -368,12 +359,13 @@ def _comparable(record: Mapping[str, Any], column: str, zone: tzinfo) -> Any:
 
 
 def _holds(record: Mapping[str, Any], condition: Condition, zone: tzinfo) -> bool:
-    actual = _comparable(record, condition.column, zone)
-    if not isinstance(condition.value, list):
-        return _compares(actual, condition.operator, condition.value)
-    if condition.operator == "in":
-        return any(_compares(actual, "eq", each) for each in condition.value)
-    return all(_compares(actual, "ne", each) for each in condition.value)
+    column, name, wanted = condition
+    actual = _comparable(record, column, zone)
+    if name == "in":
+        return any(_compares(actual, "eq", each) for each in wanted)
+    if name == "nin":
+        return all(_compares(actual, "ne", each) for each in wanted)
+    return _compares(actual, name, wanted)
 
 
 def _compares(actual: Any, name: str, wanted: Any) -> bool:

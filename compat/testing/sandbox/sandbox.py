@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ from compat.testing.sandbox.reference import find_zone
 from compat.testing.sandbox.server import HALVED, SLOW_SECONDS, Fault, FaultSource, Outcome, Server, damaged
 
 Intercept = Callable[[SandboxRequest, SandboxAnswer], SandboxAnswer]
-PUSHDOWNS = ("status", "filter", "sort")
 
 
 class Sandbox:
@@ -63,8 +63,6 @@ class Sandbox:
         most_faults_in_a_row: int | None = None,
     ) -> None:
         """A sandbox that is not started yet; port 0 takes any free one."""
-        if clamp < 1:
-            raise ValueError(f"clamp: {clamp} is no page size; it must be at least 1.")
         self.dataset = generate(students, exams, seed, first_exam)
         self.api_token = secrets.token_hex(16)
         self.secret_key = secrets.token_hex(32)
@@ -72,14 +70,9 @@ class Sandbox:
         self.client_secret = secrets.token_hex(32)
         self._address = (host, port)
         self._time_zone = time_zone
-        self._pushdown = tuple(pushdown)
-        for name in self._pushdown:
-            if name not in PUSHDOWNS:
-                raise ValueError(f"pushdown: {name!r} is not one of {', '.join(PUSHDOWNS)}.")
-        self._tokens = Tokens(self.client_id, self.client_secret, token_lifetime)
         signatures = SignatureCheck(self.api_token, self.secret_key)
-        zone, honoured = find_zone(time_zone), frozenset(self._pushdown)
-        self._context = Context(self.dataset, zone, clamp, honoured, signatures, self._tokens)
+        tokens = Tokens(self.client_id, self.client_secret, token_lifetime)
+        self._context = Context(self.dataset, find_zone(time_zone), clamp, tuple(pushdown), signatures, tokens)
         self._faults = FaultSource(tuple(faults), seed, most_faults_in_a_row)
         self._latency = latency
         # Bounded, since a demonstration may run for days.
@@ -87,8 +80,8 @@ class Sandbox:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._server: Server | None = None
-        self._thread: threading.Thread | None = None
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._directory = ""
+        self._ends = ExitStack()
 
     def __enter__(self) -> Sandbox:
         self.start()
@@ -107,23 +100,17 @@ class Sandbox:
             raise RuntimeError("The sandbox is started already.")
         self._stopping.clear()
         self._server = Server(self._address, self._handle)
-        self._directory = tempfile.TemporaryDirectory(prefix="exam-compat-sandbox-")
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="sandbox"
-        )
-        self._thread.start()
+        self._directory = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="exam-compat-sandbox-"))
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox")
+        thread.start()
+        self._ends.callback(thread.join)
+        self._ends.callback(self._server.stop)
 
     def stop(self) -> None:
         """End every connection and thread and remove the roster file; stopping twice does no harm."""
-        server, thread, directory = self._server, self._thread, self._directory
-        self._server = self._thread = self._directory = None
+        self._server = None
         self._stopping.set()
-        if server is not None:
-            server.stop()
-        if thread is not None:
-            thread.join()
-        if directory is not None:
-            directory.cleanup()
+        self._ends.close()
 
     def serve_forever(self) -> None:
         """Serve until the process is interrupted, starting if need be."""
@@ -170,7 +157,7 @@ class Sandbox:
 
     def revoke_tokens(self) -> None:
         """Let every access token end now, earlier than was promised."""
-        self._tokens.revoke_all()
+        self._context.tokens.revoke_all()
 
     def settings(
         self, kind: str, fan_out: bool = False, legacy_base_url: str | None = None
@@ -188,7 +175,7 @@ class Sandbox:
             upstream = self._paginated(fan_out)
         else:
             account = {"api_token": self.api_token, "secret_key": self.secret_key}
-            upstream = {**account, "scope": "all", "pushdown": list(self._pushdown)}
+            upstream = {**account, "scope": "all", "pushdown": list(self._context.pushdown)}
         return {
             "upstream": {"kind": kind, "base_url": self.base_url, **upstream},
             "exams": {str(exam.id): exam.application_id for exam in self.dataset.exams},
@@ -209,8 +196,8 @@ class Sandbox:
             "client_secret": self.client_secret,
             "oauth_scope": SCOPE,
         }
-        if fan_out and self._directory is not None:
-            path = Path(self._directory.name) / "roster.csv"
+        if fan_out:
+            path = Path(self._directory, "roster.csv")
             write_roster(self.dataset.roster, path)
             settings["roster"] = str(path)
         return settings
