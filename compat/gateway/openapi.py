@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from compat._version import __version__
 from compat.config.settings import Configuration
-from compat.gateway.request import DOCUMENTED, METHOD_NOT_ALLOWED
 from compat.legacy.parameters import FLAGS
 from compat.legacy.query import LARGEST_LIMIT, STATUSES, operators_of
 from compat.legacy.routes import ANSWERED_BY, READING, ROUTES, Route
@@ -201,20 +200,27 @@ def _answer_headers(configuration: Configuration) -> _Schema:
     }
 
 
-_ELSEWHERE: Mapping[int, tuple[str, str]] = {
+_ERRORS: Mapping[int, tuple[str, str]] = {
     403: ("NotAuthorized", "The token, the signature, the time or the nonce does not hold; always the same body."),
     404: ("NotFound", "No such student session in that exam."),
+    405: ("MethodNotAllowed", "The path is deprecated, and the method is none of its own; on paginated sessions."),
+    408: ("RequestTooSlow", "The rest of the head or body did not come in time."),
     410: ("Brownout", "The route is switched off for a while; the text says until when, and what to call instead."),
+    413: ("BodyTooLarge", "The body is longer than the gateway takes."),
+    414: ("UrlTooLong", "Path and query are longer than the gateway takes."),
     422: ("InvalidParameter", "A parameter breaks a rule; errors names it and the rule."),
+    429: ("TooManyCalls", "Too many calls of this caller at once."),
+    431: ("HeadersTooLarge", "The headers are larger than the gateway takes."),
+    501: ("TransferCodingUnknown", "The body comes in a transfer coding that the gateway does not read."),
     502: ("UpstreamFailed", "The upstream cannot be reached, failed, or gave what cannot be read."),
     503: ("UpstreamThrottled", "The upstream, or the store of nonces, asks to come back later."),
     504: ("UpstreamTooSlow", "The upstream took longer than a limit, which the text names."),
+    505: ("HttpVersionUnknown", "The call is of an HTTP version that the gateway does not speak."),
 }
-"""What is not the gateway's own refusal: status to name and meaning."""
+"""Status to name and meaning."""
 
-_ERRORS = dict(sorted({**_ELSEWHERE, **{kind.status: (kind.name, kind.meaning) for kind in DOCUMENTED}}.items()))
-_WITH_RETRY = (410, 503, *(kind.status for kind in DOCUMENTED if "Retry-After" in kind.headers))
-_OF_ANY = tuple(status for status in _ERRORS if status not in (404, METHOD_NOT_ALLOWED.status))
+_WITH_RETRY = (410, 429, 503)
+_OF_ANY = tuple(status for status in _ERRORS if status not in (404, 405))
 
 
 def _error_answers() -> _Schema:

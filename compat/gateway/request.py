@@ -19,10 +19,6 @@ class RefusalKind:
 
     status: int
     text: str = "{}"  # the message, a template of :meth:`str.format`
-    # What the OpenAPI document calls the answers of its status, and says of them; empty where it says nothing, or
-    # another kind of the same status says it.
-    name: str = ""
-    meaning: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, *about: object) -> Refusal:
@@ -59,64 +55,21 @@ NOTHING_PASSES_THROUGH = RefusalKind(
 )
 # Passed on, it would be asked of an endpoint that may read it as the route and does not check who calls.
 MISSPELT_PATH = RefusalKind(404, "There is no such path: {}; it is /api/v3/exams/<id>/ and one of {}.")
-METHOD_NOT_ALLOWED = RefusalKind(
-    405,
-    "This path answers {} alone.",
-    "MethodNotAllowed",
-    "The path is deprecated, and the method is none of its own; on paginated sessions.",
-)
-HEAD_TOO_SLOW = RefusalKind(
-    408,
-    "The head of the request did not come within {} seconds.",
-    "RequestTooSlow",
-    "The rest of the head or body did not come in time.",
-)
+METHOD_NOT_ALLOWED = RefusalKind(405, "This path answers {} alone.")
+HEAD_TOO_SLOW = RefusalKind(408, "The head of the request did not come within {} seconds.")
 BODY_TOO_SLOW = RefusalKind(408, headers=_LAST)
-BODY_TOO_LARGE = RefusalKind(
-    413, "The body is too large: it may have {} bytes.", "BodyTooLarge", "The body is longer than the gateway takes."
-)
-URL_TOO_LONG = RefusalKind(
-    414,
-    "The URL is too long: its path and query may have {} bytes.",
-    "UrlTooLong",
-    "Path and query are longer than the gateway takes.",
-)
-TOO_MANY_CALLS = RefusalKind(
-    429,
-    "Too many calls at once: {} may run at a time.",
-    "TooManyCalls",
-    "Too many calls of this caller at once.",
-    _SOON,
-)
-HEADERS_TOO_LARGE = RefusalKind(
-    431,
-    "The headers are too large: they may have {} bytes.",
-    "HeadersTooLarge",
-    "The headers are larger than the gateway takes.",
-)
+BODY_TOO_LARGE = RefusalKind(413, "The body is too large: it may have {} bytes.")
+URL_TOO_LONG = RefusalKind(414, "The URL is too long: its path and query may have {} bytes.")
+TOO_MANY_CALLS = RefusalKind(429, "Too many calls at once: {} may run at a time.", _SOON)
+HEADERS_TOO_LARGE = RefusalKind(431, "The headers are too large: they may have {} bytes.")
 CALLER_GONE = RefusalKind(499, "The caller went away before it was answered.")
 GATEWAY_FAILED = RefusalKind(500, "The gateway failed; its log says where.")
-TRANSFER_CODING_UNKNOWN = RefusalKind(
-    501,
-    "Transfer-Encoding: {:.60} is not understood here, but chunked alone.",
-    "TransferCodingUnknown",
-    "The body comes in a transfer coding that the gateway does not read.",
-)
+TRANSFER_CODING_UNKNOWN = RefusalKind(501, "Transfer-Encoding: {:.60} is not understood here, but chunked alone.")
 TOO_MANY_BODIES = RefusalKind(
-    503, "Too many unfinished bodies are being read; send the call again, signed anew.", headers={**_SOON, **_LAST}
+    503, "Too many unfinished bodies are being read; send the call again, signed anew.", {**_SOON, **_LAST}
 )
-TOO_MANY_CONNECTIONS = RefusalKind(
-    503, "Too many connections: {} calls are being answered; come back later.", headers=_SOON
-)
-VERSION_NOT_SUPPORTED = RefusalKind(
-    505,
-    "HTTP/{} is not spoken here, but 1.1 and 1.0.",
-    "HttpVersionUnknown",
-    "The call is of an HTTP version that the gateway does not speak.",
-)
-
-DOCUMENTED = tuple(kind for kind in globals().values() if isinstance(kind, RefusalKind) and kind.name)
-"""The kinds of which the OpenAPI document says something."""
+TOO_MANY_CONNECTIONS = RefusalKind(503, "Too many connections: {} calls are being answered; come back later.", _SOON)
+VERSION_NOT_SUPPORTED = RefusalKind(505, "HTTP/{} is not spoken here, but 1.1 and 1.0.")
 
 
 def method_not_allowed(methods: tuple[str, ...]) -> Refusal:
