@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,6 @@ from compat.upstream.certificates import certificate_in, renewal_due
 _log = logging.getLogger("compat.gateway")
 
 _LETTING_GO = 3.0  # seconds within which the workers of a gateway that was killed let go of its port
-_WAITING = 1024  # connections that may wait to be taken
 
 
 @dataclass(frozen=True)
@@ -75,35 +74,24 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], object]) -> i
     configuration = _configuration(settings)
     gateway = GatewaySettings.of(configuration)
     certificate, key = _tls_files(gateway)
-    due = None if certificate is None else renewal_due(certificate_in(certificate))
-    if due is not None:
+    if certificate is not None and (due := renewal_due(certificate_in(certificate))) is not None:
         _log.warning("the certificate in %s: %s", certificate, due)
     with ExitStack() as stack:
-        store = stack.enter_context(closing(_store(configuration, gateway)))
+        store = stack.enter_context(_opened_store(configuration, gateway))
         _check(settings, store)
         directory = stack.enter_context(_metrics_directory())
         listener = stack.enter_context(_listening(settings.host, settings.port))
-        stopping = threading.Event()
-        workers = Workers(
-            WorkerSettings(settings.stop_within, directory, certificate, key),
-            gateway.workers,
-            listener,
-            make=partial(_application, settings),
-            check=partial(_check, settings, store),
-            stopping=stopping,
-        )
-        metrics = MetricsReader(directory)
+        stopping, check = threading.Event(), partial(_check, settings, store)
+        run_as = WorkerSettings(settings.stop_within, directory, certificate, key)
+        workers = Workers(run_as, gateway.workers, listener, partial(_application, settings), check, stopping)
+        metrics, base_url = MetricsReader(directory), configuration.upstream.base_url
         served = None if certificate is None else _reachable(listener)
-        ready = ReadinessCheck(
-            workers.asked, configuration.upstream.base_url, metrics.upstream_seen, store, stopping, served
-        )
+        ready = ReadinessCheck(workers.asked, base_url, metrics.upstream_seen, store, stopping, served)
         description = json.dumps(document(configuration)).encode()
         admin = AdminApplication(ready, metrics.exposition, lambda: description, LiveReport(configuration))
         admin_port = stack.enter_context(serving_admin(admin, settings.admin_host, settings.admin_port))
-        announce(
-            _url("https" if certificate else "http", settings.host, listener.getsockname()[1]),
-            _url("http", settings.admin_host, admin_port),
-        )
+        calls = _url("https" if certificate else "http", settings.host, listener.getsockname()[1])
+        announce(calls, _url("http", settings.admin_host, admin_port))
         return workers.run()
 
 
@@ -144,23 +132,18 @@ def _check(settings: ServerSettings, store: Store) -> None:
     make_application(configuration, store)
 
 
-def _store(configuration: Configuration, gateway: GatewaySettings) -> Store:
-    store = open_store(configuration.store, configuration.when_store_down)
-    if gateway.workers > 1 and not store.shared:
-        store.close()
-        raise ConfigurationError(
-            f"[store] url: {gateway.workers} workers would each know only the nonces that they saw themselves; "
-            "use sqlite:// or redis://, or one worker"
-        )
-    try:
-        store.ping()
-    except StoreUnavailable:
+@contextmanager
+def _opened_store(configuration: Configuration, gateway: GatewaySettings) -> Iterator[Store]:
+    with closing(open_store(configuration.store, configuration.when_store_down)) as store:
+        if gateway.workers > 1 and not store.shared:
+            raise ConfigurationError(
+                f"[store] url: {gateway.workers} workers would each know only the nonces that they saw themselves; "
+                "use sqlite:// or redis://, or one worker"
+            )
         # It may be there by the first call; until then the gateway is not ready.
-        return store
-    except ConfigurationError:
-        store.close()
-        raise
-    return store
+        with suppress(StoreUnavailable):
+            store.ping()
+        yield store
 
 
 def _tls_files(gateway: GatewaySettings) -> tuple[Path, Path] | tuple[None, None]:
@@ -171,9 +154,8 @@ def _tls_files(gateway: GatewaySettings) -> tuple[Path, Path] | tuple[None, None
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(gateway.tls_certificate, gateway.tls_key)
     except (OSError, ssl.SSLError) as error:
         reason = getattr(error, "reason", None) or error.strerror or "they cannot be read"
-        raise ConfigurationError(
-            f"[gateway] tls_certificate = {gateway.tls_certificate}, tls_key = {gateway.tls_key}: {reason}"
-        ) from None
+        files = f"[gateway] tls_certificate = {gateway.tls_certificate}, tls_key = {gateway.tls_key}"
+        raise ConfigurationError(f"{files}: {reason}") from None
     return Path(gateway.tls_certificate), Path(gateway.tls_key)
 
 
@@ -188,11 +170,11 @@ def _metrics_directory() -> Iterator[Path]:
             del os.environ[DIRECTORY_VARIABLE]
 
 
-def _listening(host: str, port: int) -> socket.socket:
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """Listen at a port that nobody else listens at, for workers that come and go."""
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    with ExitStack() as on_failure:
-        listener = on_failure.enter_context(socket.socket(family, kind))
+    with socket.socket(family, kind) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         ends = time.monotonic() + _LETTING_GO
         while True:
@@ -204,9 +186,8 @@ def _listening(host: str, port: int) -> socket.socket:
                 if last or error.errno != errno.EADDRINUSE:
                     raise
             time.sleep(0.05)
-        listener.listen(_WAITING)
-        on_failure.pop_all()
-        return listener
+        listener.listen(1024)
+        yield listener
 
 
 def _reachable(listener: socket.socket) -> tuple[str, int]:
