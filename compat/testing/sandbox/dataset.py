@@ -34,9 +34,6 @@ class RosterRow(NamedTuple):
     external_id: str | None
 
 
-ROSTER_COLUMNS = RosterRow._fields
-
-
 def _person(number: int, random: Random) -> RosterRow:
     """A person with an email address that no other number has; names repeat."""
     user_id = uuid.UUID(int=random.getrandbits(128), version=4)
@@ -57,11 +54,11 @@ def _person(number: int, random: Random) -> RosterRow:
 
 # Hours around which records lie: the autumn change (where a later instant can read as the smaller text),
 # the spring change, a winter afternoon and a summer morning; seconds since 1970 in UTC.
-_AUTUMN = 1_540_683_000
-_PERIODS = (_AUTUMN, _AUTUMN, 1_521_936_000, 1_542_469_500, 1_530_518_400)
+_PERIODS = (1_540_683_000, 1_540_683_000, 1_521_936_000, 1_542_469_500, 1_530_518_400)
 _FRACTIONS = (".373", ".000", ".788", ".788", ".500", ".5", "", ".123456", ".123456789")
 _CHECKS = ("not_started", "passed", "failed", "skipped")
 _INFORMATION = ("individual_info for this user", "<b>30 minutes</b> more", "Größe?\nZeile 2", "a=b?c=d&e", None)
+_BROWSERS = (("Chrome", "70.0.3538.102"), ("Firefox", "63.0"), ("Safari", "12.0.1"), (None, None))
 _MACHINE: dict[str, tuple[str | None, ...]] = {
     "operating_system": ("OS X 10.14.1", "Windows 10", "Ubuntu", None),
     **dict.fromkeys((name for name in FIELDS if name.endswith("_check")), _CHECKS),
@@ -94,10 +91,10 @@ def _record(id: int, exam_id: int, kind: str, status: str, person: RosterRow, ra
         "student_id": person.student_id,
         "external_id": person.external_id,
         **_times(start, end, random),
-        **_machine(random),
+        **dict(zip(("browser", "browser_version"), random.choice(_BROWSERS), strict=True)),
+        **{name: random.choice(choices) for name, choices in _MACHINE.items()},
         **_files(start, random),
-        **_flags(status, random),
-        **_remarks(id, end, random),
+        **_remarks(id, status, end, random),
     }
     if kind == "live" and status != "exam_finished":
         record.update(end_time=None, recording_ended_at=None)
@@ -128,12 +125,6 @@ def _times(start: int, end: int, random: Random) -> dict[str, Any]:
     }
 
 
-def _machine(random: Random) -> dict[str, Any]:
-    browser = random.choice((("Chrome", "70.0.3538.102"), ("Firefox", "63.0"), ("Safari", "12.0.1"), (None, None)))
-    machine = {name: random.choice(choices) for name, choices in _MACHINE.items()}
-    return {"browser": browser[0], "browser_version": browser[1], **machine}
-
-
 def _files(start: int, random: Random) -> dict[str, Any]:
     document, card, face = (random.random() < 0.5 for _ in range(3))
     return {
@@ -149,7 +140,7 @@ def _files(start: int, random: Random) -> dict[str, Any]:
     }
 
 
-def _flags(status: str, random: Random) -> dict[str, Any]:
+def _remarks(id: int, status: str, end: int, random: Random) -> dict[str, Any]:
     return {
         "skip_requirements": random.random() < 0.2,
         "send_confirmation": random.random() < 0.5,
@@ -159,11 +150,6 @@ def _flags(status: str, random: Random) -> dict[str, Any]:
         "archived": random.choice((True, False, False, None)),
         "is_individual_info_html": random.random() < 0.3,
         "is_email_sent": random.choice((True, False)),
-    }
-
-
-def _remarks(id: int, end: int, random: Random) -> dict[str, Any]:
-    return {
         "token": f"{random.getrandbits(64):016x}" if random.random() < 0.5 else None,
         "rtc_session_ids": random.sample(range(1, 500), random.choice((0, 0, 1, 3))),
         "session_id": f"{random.getrandbits(48):012x}" if random.random() < 0.3 else None,
@@ -191,7 +177,6 @@ def _incident(id: int, number: int, end: int, random: Random) -> dict[str, Any]:
     }
 
 
-_CARRIED_KEY = "exam_student"
 _UTC = find_zone("UTC")
 
 
@@ -230,7 +215,7 @@ def paginated_session(record: Mapping[str, Any], kind: str, application_id: str,
         "wasteDurationInSeconds": random.randrange(0, 60),
         "wastePercentage": random.randrange(0, 101),
         "isProctored": random.random() < 0.8,
-        "metadata": _carried(record, random) if kind == "born_old" else _own_metadata(record, random),
+        "metadata": _metadata(record, kind, random),
         "proctoredResult": random.choice(("passed", "failed", "under_review")),
         "recordingStartedAtTime": record["recording_started_at"] and utc_text(record["recording_started_at"]),
         "recordingEndedAtTime": record["recording_ended_at"] and utc_text(record["recording_ended_at"]),
@@ -244,16 +229,11 @@ def paginated_session(record: Mapping[str, Any], kind: str, application_id: str,
     return session
 
 
-def _carried(record: Mapping[str, Any], random: Random) -> dict[str, Any]:
-    kept = {name: value for name, value in record.items() if name not in ("id", "exam_id")}
-    metadata: dict[str, Any] = {_CARRIED_KEY: kept}
-    if random.random() < 0.5:
-        metadata["course"] = {"code": "WIS-101", "groups": [1, 2]}
-    return metadata
-
-
-def _own_metadata(record: Mapping[str, Any], random: Random) -> dict[str, Any] | None:
-    known = {name: record[name] for name in ROSTER_COLUMNS[1:]}
+def _metadata(record: Mapping[str, Any], kind: str, random: Random) -> dict[str, Any] | None:
+    if kind == "born_old":
+        carried = {"exam_student": {name: value for name, value in record.items() if name not in ("id", "exam_id")}}
+        return carried | ({"course": {"code": "WIS-101", "groups": [1, 2]}} if random.random() < 0.5 else {})
+    known = {name: record[name] for name in RosterRow._fields[1:]}
     return random.choice((None, {}, {"source": "launch"}, known, {**known, "attemptNumber": 1}))
 
 
