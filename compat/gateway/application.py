@@ -240,8 +240,6 @@ class Gateway:
 
 @dataclass
 class Request:
-    """A request on its way."""
-
     scope: Scope
     receive: Receive
     send: Send
@@ -256,7 +254,6 @@ class Request:
         await send_answer(self.send, answer, self.further)
 
     async def pass_on(self, passing: PassThrough, body: bytes | None = None) -> None:
-        """Let another endpoint answer."""
         further = [*self.further, (ANSWERED_BY.encode(), passing.answers_as.encode())]
         self.exchange.answered_by = passing.answers_as
         try:

@@ -254,7 +254,6 @@ class CallSlots:
             self._taken[caller] += 1
 
     def give_back(self, caller: str) -> None:
-        """End what :meth:`take` took."""
         with self._lock:
             self._taken[caller] -= 1
 

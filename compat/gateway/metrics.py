@@ -144,7 +144,6 @@ class MetricsReader:
         return generate_latest(self._registry)
 
     def upstream_seen(self) -> UpstreamSeen:
-        """When calls last heard of the upstream."""
         found = {sample.name: sample.value for metric in self._registry.collect() for sample in metric.samples}
         return UpstreamSeen(found.get(_SUCCESS, 0.0), found.get(_FAILURE, 0.0))
 

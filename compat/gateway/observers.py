@@ -68,7 +68,6 @@ class CallLog:
 
 
 def log_line(exchange: Exchange) -> bytes:
-    """A request as a line of JSON."""
     exam_id = exchange.exam_id or ""
     line = _Line(
         time=_time(exchange.at),
@@ -131,7 +130,6 @@ class JsonLines(logging.Formatter):
 
 
 def source_line(error: Exception) -> str:
-    """The file and line that an error came from."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{last.filename}:{last.lineno}"
 

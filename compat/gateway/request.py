@@ -73,7 +73,6 @@ VERSION_NOT_SUPPORTED = RefusalKind(505, "HTTP/{} is not spoken here, but 1.1 an
 
 
 def method_not_allowed(methods: tuple[str, ...]) -> Refusal:
-    """The refusal of a method that is none of a path's."""
     return replace(METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})(" and ".join(methods))
 
 
@@ -154,7 +153,6 @@ def may_have_body(scope: Scope, given: Mapping[bytes, bytes]) -> bool:
 
 
 def encoded(headers: Mapping[str, str]) -> Headers:
-    """Headers as they go over the wire."""
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 

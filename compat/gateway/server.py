@@ -109,7 +109,6 @@ def _configuration(settings: ServerSettings) -> Configuration:
 
 
 def _application(settings: ServerSettings) -> Gateway:
-    """A worker's application."""
     metrics = Metrics()
     DRIFT.listen(metrics.drifted)
     gateway = make_application(_configuration(settings), observe=CallLog(metrics))

@@ -24,8 +24,6 @@ SPARE = 4
 
 
 class _Job:
-    """Steps on their way."""
-
     __slots__ = ("asking", "cancelled", "loop", "parked", "result", "steps", "unclaimed")
     steps: Steps[Any]
     cancelled: bool  # nobody waits for the result any more

@@ -345,7 +345,6 @@ class Dataset:
         return entries if exam_id is None else [entry for entry in entries if entry.exam.id == exam_id]
 
     def entries_with_session(self) -> list[Entry]:
-        """The entries that have a paginated session."""
         with self._lock:
             if self._with_session is None:
                 self._with_session = [entry for entry in self._entries.values() if entry.has_session]

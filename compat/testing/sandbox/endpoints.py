@@ -88,7 +88,6 @@ class _Interface:
     honoured: tuple[str, ...] | None  # what a list obeys; None for what the sandbox was started with
 
     def student(self, status: int, entry: Entry) -> SandboxAnswer:
-        """One student, in the envelope that both interfaces use."""
         return text_answer(status, b'{"student":' + getattr(entry, self.form) + b"}")
 
     def exam_id(self, request: ReadRequest, reader: Reader) -> int | None:

@@ -221,7 +221,6 @@ def base_string(parameters: _Strings) -> str:
 
 
 def sign(parameters: _Strings, secret_key: str) -> str:
-    """The signature of these parameters."""
     return hmac.new(secret_key.encode(), base_string(parameters).encode(), hashlib.sha256).hexdigest()
 
 
@@ -235,7 +234,6 @@ class SignatureCheck:
         self._lock = threading.Lock()
 
     def check_token(self, authorization: str) -> None:
-        """Refuse a request that does not carry the caller's token."""
         match = re.fullmatch(r'Token\s+token="?([^"\s]+)"?', authorization.strip())
         given = match[1] if match else ""
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self._api_token.encode()):
@@ -284,7 +282,6 @@ class Tokens:
         return json_answer(200, value, {"Cache-Control": "no-store", "Pragma": "no-cache"})
 
     def check(self, authorization: str) -> None:
-        """Refuse a request without a token that holds."""
         match = re.fullmatch(r"Bearer\s+(\S+)", authorization.strip(), re.IGNORECASE)
         with self._lock:
             ends = self._ends.get(match[1], 0.0) if match else 0.0
@@ -292,7 +289,6 @@ class Tokens:
             raise RefusalError(401, "invalid_token", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
     def revoke_all(self) -> None:
-        """Let every token that was issued end now."""
         with self._lock:
             self._ends.clear()
 

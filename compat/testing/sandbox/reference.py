@@ -202,7 +202,6 @@ def number(text: str) -> int:
 
 
 def positive_number(text: str) -> int:
-    """Digits that do not amount to zero."""
     value = number(text)
     if value == 0:
         raise ValueError("Must be at least 1.")
@@ -396,5 +395,4 @@ def one_page(rows: Sequence[_R], page: int, limit: int) -> list[_R]:
 
 
 def page_count(rows: int, limit: int) -> int:
-    """How many pages that many rows fill."""
     return -(-rows // limit)

@@ -242,7 +242,6 @@ class Sandbox:
 
 
 def write_roster(rows: Iterable[RosterRow], path: Path) -> None:
-    """Write the roster as CSV."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(RosterRow._fields)
