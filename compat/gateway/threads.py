@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from compat.core.walks import ASKS_UPSTREAM, Steps
@@ -23,18 +24,15 @@ SPARE = 4
 """Threads beside those that ask upstreams: signatures are checked, and kept walks answered, however busy those are."""
 
 
+@dataclass(eq=False, slots=True)
 class _Job:
-    __slots__ = ("asking", "cancelled", "loop", "parked", "result", "steps", "unclaimed")
-    steps: Steps[Any]
-    cancelled: bool  # nobody waits for the result any more
-    asking: bool  # holds one of the places for what asks an upstream
-    parked: bool  # in no thread and in no queue; it waits for such a place or for a future
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, unclaimed: Callable[[Any], object] | None) -> None:
-        self.loop = loop
-        self.result: asyncio.Future[Any] = loop.create_future()
-        self.unclaimed = unclaimed
-        self.cancelled = self.asking = self.parked = False
+    loop: asyncio.AbstractEventLoop
+    result: asyncio.Future[Any]
+    unclaimed: Callable[[Any], object] | None
+    steps: Steps[Any] = field(init=False)
+    cancelled: bool = False  # nobody waits for the result any more
+    asking: bool = False  # holds one of the places for what asks an upstream
+    parked: bool = False  # in no thread and in no queue; it waits for such a place or for a future
 
     def is_cancelled(self) -> bool:
         return self.cancelled
@@ -75,10 +73,11 @@ class Threads:
             begin: makes the steps; given what tells whether the future was cancelled.
             unclaimed: takes a result that came after that.
         """
-        job = _Job(asyncio.get_running_loop(), unclaimed)
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[_T] = loop.create_future()
+        job = _Job(loop, result, unclaimed)
         job.steps = begin(job.is_cancelled)
         self._unfinished += 1
-        result: asyncio.Future[_T] = job.result
         result.add_done_callback(lambda done: self._cancel(job) if done.cancelled() else None)
         self._put(job)
         return result
