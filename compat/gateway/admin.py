@@ -75,8 +75,11 @@ class ReadinessCheck:
             self.store.ping()
         except CompatError as error:
             found["store"] = str(error)
-        due = None if self.served is None else renewal_due(certificate_at(*self.served, _WAIT))
-        warnings = {} if due is None else {"certificate": due}
+        warnings = {}
+        # Before workers answer none is shown, and that would be kept as the answer for a while.
+        if self.served is not None and found["workers"] == OK:
+            due = renewal_due(certificate_at(*self.served, _WAIT))
+            warnings = {} if due is None else {"certificate": due}
         return Readiness(all(each == OK for each in found.values()), found, warnings)
 
     def _workers(self) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 import requests
+import trustme
 from support import closed_port
 
 from compat.errors import StoreUnavailable
@@ -119,6 +124,21 @@ def test_a_proxy_is_asked_where_calls_go_through_it(monkeypatch: pytest.MonkeyPa
         assert _check("http://upstream.invalid").ready
         monkeypatch.setenv("no_proxy", "upstream.invalid")
         assert not _check("http://upstream.invalid").ready
+
+
+def test_the_certificate_is_looked_at_once_workers_answer() -> None:
+    ends = datetime.now(timezone.utc) + timedelta(days=3, hours=1)
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1", not_before=ends - timedelta(days=9), not_after=ends).configure_cert(served)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        shown = server.getsockname()[:2]
+        seen = UpstreamSeen(time.time())
+        starting = ReadinessCheck(lambda *_: {}, "", lambda: seen, _Store(), threading.Event(), shown)
+        assert not starting().warnings
+        with ThreadPoolExecutor(1) as thread:
+            shaken = thread.submit(lambda: served.wrap_socket(server.accept()[0], server_side=True).close())
+            assert "in 3 days" in replace(starting, asked=_well)().warnings["certificate"]
+            shaken.result()
 
 
 def test_a_gateway_that_stops_is_not_ready() -> None:
