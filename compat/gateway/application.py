@@ -16,7 +16,7 @@ from compat.core.walks import ASKS_UPSTREAM, Steps
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.limits import Bodies, CallSlots, GatewaySettings, check_head, deprecation_headers, make_verifier
 from compat.gateway.modes import PartialAnswer, TwoEndpointCalls
-from compat.gateway.observers import InventoryObserver, ObserverQueue, describe, source_line
+from compat.gateway.observers import ObserverQueue, count_calls, describe, source_line
 from compat.gateway.passing import PassThrough
 from compat.gateway.request import (
     CALLER_GONE,
@@ -94,7 +94,7 @@ class Gateway:
         self._inventory = inventory_of(configuration)
         observers = [] if observe is None else [observe]
         if self._inventory is not None:
-            observers.append(InventoryObserver(self._inventory))
+            observers.append(partial(count_calls, self._inventory))
         self._observers = ObserverQueue(configuration.callers, observers) if observers else None
         self._deprecation = deprecation_headers(configuration, self.settings)
         upstream = configuration.upstream

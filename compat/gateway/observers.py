@@ -248,16 +248,11 @@ def describe(exchange: Exchange, admitted: Admitted) -> None:
     exchange.dialect = dialect_of(admitted.call, values.get("nonce"), slash=exchange.slash)
 
 
-class InventoryObserver:
-    """Counts each deprecated call in an inventory when its answer has ended."""
-
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
-
-    def __call__(self, ended: Sequence[Exchange]) -> None:
-        for exchange in ended:
-            if exchange.route != OTHER_ROUTE:
-                self._inventory.note(_record_of(exchange))
+def count_calls(inventory: Inventory, ended: Sequence[Exchange]) -> None:
+    """Count each deprecated call in an inventory when its answer has ended."""
+    for exchange in ended:
+        if exchange.route != OTHER_ROUTE:
+            inventory.note(_record_of(exchange))
 
 
 def _record_of(exchange: Exchange) -> CallRecord:
