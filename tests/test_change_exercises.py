@@ -163,7 +163,7 @@ found = find(queries([{"name": "Ann"}]), lambda query: '"like"' in query.get("fi
 parse_query(Parameters({"id": "17", **found}, {}), timezone.utc)
 
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
-from compat.regression.recordings.parameters import CallRedactor
+from compat.regression.recordings.redact import CallRedactor
 from compat.regression.recordings.pseudonyms import PseudonymKey
 from urllib.parse import urlencode
 recorded = CallRedactor(PseudonymKey(b"0" * 32), timezone.utc).call(

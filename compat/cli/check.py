@@ -30,8 +30,7 @@ from compat.legacy.signature import Caller
 from compat.migration.inventory.report import caller_report
 from compat.regression.check import RecordingCheck
 from compat.regression.comparing.known import KnownDifferences, load_known
-from compat.regression.evidence.callers_left import CallerLeft, callers_left
-from compat.regression.evidence.headline import told_as_json
+from compat.regression.evidence.headline import CallerLeft, callers_left, told_as_json
 from compat.regression.evidence.result import CheckResult
 from compat.regression.evidence.verdict import Judgement, Thresholds, judge
 from compat.regression.recordings.call_lists import Asker, NewEndpoint, OldEndpoint

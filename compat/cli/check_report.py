@@ -13,8 +13,7 @@ from compat.cli.console import folded, note, plain, say, say_folded
 from compat.cli.files import whole_file
 from compat.cli.tables import LINE, Column, line_width, show_lines, show_table, solid
 from compat.legacy.routes import INDEX_STUDENTS
-from compat.regression.evidence.callers_left import CallerLeft, sentence
-from compat.regression.evidence.headline import DIFFERENCES, NOT_COMPARABLE, SCORES, explained
+from compat.regression.evidence.headline import DIFFERENCES, NOT_COMPARABLE, SCORES, CallerLeft, explained, sentence
 from compat.regression.evidence.result import CheckResult, Sample
 from compat.regression.evidence.statistics import milliseconds, moment, percent, share
 from compat.regression.evidence.verdict import Judgement, Latency, Score

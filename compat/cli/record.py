@@ -19,6 +19,7 @@ from compat.legacy.routes import LegacyCall
 from compat.legacy.signature import Caller
 from compat.regression.comparing.pairs import Answered
 from compat.regression.recordings.call_lists import (
+    Accounts,
     Asker,
     NewEndpoint,
     OldEndpoint,
@@ -28,11 +29,9 @@ from compat.regression.recordings.call_lists import (
     pages_of,
 )
 from compat.regression.recordings.format import SecretFound
-from compat.regression.recordings.har import HarCalls
-from compat.regression.recordings.har_entry import SeenCall, base_of
+from compat.regression.recordings.har import HarCalls, SeenCall, base_of
 from compat.regression.recordings.pseudonyms import key_of
 from compat.regression.recordings.reader import SUFFIX
-from compat.regression.recordings.traffic import Accounts
 from compat.regression.recordings.writer import Recorder
 from compat.text.json import several
 

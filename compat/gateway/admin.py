@@ -29,7 +29,7 @@ from compat.upstream.certificates import certificate_at, renewal_due
 from compat.upstream.failures import address_of, connection_failure
 
 if TYPE_CHECKING:
-    from compat.regression.evidence.callers_left import CallerLeft
+    from compat.regression.evidence.headline import CallerLeft
     from compat.regression.evidence.verdict import Judgement
 
 __all__ = ["AdminApplication", "LiveReport", "NoReport", "Readiness", "ReadinessCheck", "serving_admin"]
@@ -206,7 +206,7 @@ class LiveReport:
 
     def _left(self, judged: Judgement) -> list[CallerLeft]:
         from compat.migration.inventory.report import caller_report
-        from compat.regression.evidence.callers_left import callers_left
+        from compat.regression.evidence.headline import callers_left
         from compat.stores.ledger import open_ledger
 
         given = self._configuration

@@ -46,10 +46,10 @@ def check_pairs(
         pseudonymised: whether what is personal in the answers is a pseudonym, and may be shown.
     """
     rules = known or KnownDifferences()
-    explainer = Explainer(DeclaredLosses(upstream, zone=zone), rules, rereader, zone)
+    explainer = Explainer(DeclaredLosses(upstream, zone), rules, zone)
     totals = Totals(rules, pseudonymised=pseudonymised)
     for pair in pairs:
-        totals.add(explainer.outcome(pair))
+        totals.add(explainer.outcome(pair, rereader))
     return totals.result()
 
 
@@ -106,7 +106,7 @@ class _Checked:
 
     def __init__(self, check: RecordingCheck, head: RecordingHead) -> None:
         zone = time_zone(head.zone)
-        losses = DeclaredLosses(head.upstream or check.upstream, zone=zone)
+        losses = DeclaredLosses(head.upstream or check.upstream, zone)
         self._explainer = Explainer(losses, check.known, zone=zone)
         self._other_key = check.endpoints is not None and check.endpoints.key.id != head.key_id
         self._replay = None if check.endpoints is None or self._other_key else Replay(check.endpoints, zone)

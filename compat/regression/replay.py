@@ -27,9 +27,8 @@ from compat.legacy.signature import signed
 from compat.regression.comparing.pairs import Answered, Pair
 from compat.regression.recordings.call_lists import Asker, listing, pages_of
 from compat.regression.recordings.format import RecordedCall
-from compat.regression.recordings.parameters import CallRedactor
 from compat.regression.recordings.pseudonyms import WITHHELD, PseudonymKey, RecordedNames, identity
-from compat.regression.recordings.redact import ReadAnswer, is_personal, pseudonymous
+from compat.regression.recordings.redact import CallRedactor, is_personal, pseudonymous, records_of, with_operands
 from compat.schemas import COLUMNS
 from compat.text.json import loads
 
@@ -72,11 +71,7 @@ class Replay:
         self.unasked = 0
 
     def pair(self, recorded: RecordedCall) -> Pair | None:
-        """The old endpoint's answer as it was recorded, and the answer of today.
-
-        Returns:
-            the pair; None where the old endpoint's answer was not recorded, or the call cannot be asked again.
-        """
+        """The old endpoint's answer as it was recorded, and the answer of today; None where one of them is missing."""
         if recorded.old is None:
             return None
         new = self.answer_of(recorded, self.endpoints.new)
@@ -88,13 +83,12 @@ class Replay:
     def answer_of(self, recorded: RecordedCall, asker: Asker) -> Answered | None:
         """An answer of today under the pseudonyms of the old recorded one, so that what is equal is equal byte by byte.
 
-        Returns:
-            the answer; None where the call cannot be made again.
+        It is None where the call cannot be made again.
         """
         call = self.call_of(recorded)
         if call is None:
             return None
-        names = RecordedNames(self._key, () if recorded.old is None else ReadAnswer(recorded.old.answered()).records)
+        names = RecordedNames(self._key, () if recorded.old is None else records_of(recorded.old.answered()))
         return CallRedactor(self._key, self._zone, names).answer(asker(call)).answered()
 
     def call_of(self, recorded: RecordedCall) -> LegacyCall | None:
@@ -105,25 +99,22 @@ class Replay:
         withheld = any(value.startswith(WITHHELD) for value in (recorded.exam_id, *recorded.parameters.values()))
         if withheld or text is None:
             return None
-        restored = self._restored(loads(text), self._values_of(recorded.exam_id))
-        if restored is None:
-            return None
-        return replace(recorded.call(), query=urlencode({**recorded.parameters, "filter": json.dumps(restored)}))
+        values = self._values_of(recorded.exam_id)
 
-    def _restored(
-        self, comparisons: Mapping[str, Any], values: Mapping[tuple[str, bytes], str | int]
-    ) -> dict[str, dict[str, Any]] | None:
-        restored: dict[str, dict[str, Any]] = {}
-        for column, operators in comparisons.items():
-            restored[column] = {}
-            for operator, operand in operators.items():
-                found = [_value(column, each, values) for each in (operand if isinstance(operand, list) else [operand])]
-                if not OPERATORS[operator].by_equality and not all(known for _, known in found):
-                    return None
-                # Nobody has the unknown ones, and nobody has their pseudonyms either.
-                told = [value for value, _ in found]
-                restored[column][operator] = told if isinstance(operand, list) else told[0]
-        return restored
+        def restored(column: str, operator: str, operand: Any) -> Any:
+            digest = identity(operand) if pseudonymous(COLUMNS[column]) else None
+            if digest is None:
+                return operand
+            if (column, digest) not in values and not OPERATORS[operator].by_equality:
+                raise LookupError(operand)
+            # Nobody has the unknown ones, and nobody has their pseudonyms either.
+            return values.get((column, digest), operand)
+
+        try:
+            comparisons = with_operands(loads(text), restored)
+        except LookupError:
+            return None
+        return replace(recorded.call(), query=urlencode({**recorded.parameters, "filter": json.dumps(comparisons)}))
 
     def _values_of(self, exam_id: str) -> Mapping[tuple[str, bytes], str | int]:
         """The values of an exam's records of today, by column and digest."""
@@ -132,30 +123,15 @@ class Replay:
 
             def read(call: LegacyCall) -> Answered:
                 answered = self.endpoints.new(call)
-                for record in ReadAnswer(answered).records:
-                    values.update(_digests(record, self._key))
+                for record in records_of(answered):
+                    for column, value in record.items():
+                        if column in COLUMNS and type(value) in (str, int) and is_personal(COLUMNS[column], value):
+                            values[column, self._key.digest_of(column, value)] = value
                 return answered
 
             for _ in pages_of(listing(exam_id, {}), read):
                 pass
         return self._values[exam_id]
-
-
-def _digests(record: Mapping[str, Any], key: PseudonymKey) -> dict[tuple[str, bytes], str | int]:
-    found: dict[tuple[str, bytes], str | int] = {}
-    for column, value in record.items():
-        if column in COLUMNS and type(value) in (str, int) and is_personal(COLUMNS[column], value):
-            found[column, key.digest_of(column, value)] = value
-    return found
-
-
-def _value(column: str, operand: Any, values: Mapping[tuple[str, bytes], str | int]) -> tuple[Any, bool]:
-    """What an operand stands for, and whether that is known."""
-    digest = identity(operand) if pseudonymous(COLUMNS[column]) else None
-    if digest is None:
-        return operand, True
-    known = values.get((column, digest))
-    return (operand, False) if known is None else (known, True)
 
 
 class RecordedAgain:

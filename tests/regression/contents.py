@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compat.regression.evidence.callers_left import CallerLeft
+from compat.regression.evidence.headline import CallerLeft
 from compat.regression.evidence.verdict import Latency, PartVerdict, Quantiles, Score
 from compat.regression.report.content import Bound, Bucket, Content, DifferenceShown, Group, Largest
 

@@ -12,8 +12,7 @@ from typing import Any
 import brotli
 from hypothesis import strategies as st
 
-from compat.regression.recordings.har import HarCalls
-from compat.regression.recordings.har_entry import SeenCall
+from compat.regression.recordings.har import HarCalls, SeenCall
 
 OLD = "https://acme.example"
 URL = f"{OLD}/api/v3/exams/17/index_students"

@@ -8,7 +8,7 @@ import pytest
 
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import Caller, signed
-from compat.regression.recordings.traffic import Accounts
+from compat.regression.recordings.call_lists import Accounts
 
 CALLERS = [
     Caller("nightly", "token-of-nightly", "secret-of-nightly"),

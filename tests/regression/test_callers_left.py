@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
+from compat.migration.inventory.report import CallerUsage
 from compat.migration.scan.rules import Find
-from compat.regression.evidence.callers_left import callers_left, sentence
+from compat.regression.evidence.headline import callers_left, sentence
 from compat.regression.evidence.result import CheckResult, Count
 from compat.regression.evidence.verdict import judge
 
 
-@dataclass(frozen=True)
-class Seen:
+def seen(name: str, a_day: float, *call_sites: str) -> CallerUsage:
     """A caller as the inventory has it."""
-
-    name: str
-    a_day: float
-    call_sites: tuple[str, ...] = ()
-    last: float | None = 1.7e9
+    return CallerUsage(name, "caller", "active", 1, a_day, first=1.6e9, last=1.7e9, call_sites=call_sites)
 
 
 def find(path: str, line: int, *, rewritable: bool) -> Find:
@@ -40,24 +34,24 @@ FINDS = (
 
 
 @pytest.mark.parametrize(
-    ("seen", "said"),
+    ("caller", "said"),
     [
-        (Seen("registrar", 214.2, ("/srv/jobs/export.py:12",)), "214 calls a day, rewritable, 0 unexplained in 1,900"),
-        (Seen("payroll", 1, ("jobs/payroll.py:9",)), "1 call a day, 1 of 2 places by hand, 2 unexplained in 5"),
+        (seen("registrar", 214.2, "/srv/jobs/export.py:12"), "214 calls a day, rewritable, 0 unexplained in 1,900"),
+        (seen("payroll", 1, "jobs/payroll.py:9"), "1 call a day, 1 of 2 places by hand, 2 unexplained in 5"),
         (
-            Seen("registrar", 0.142, ("/srv/other/export.py:12",)),
+            seen("registrar", 0.142, "/srv/other/export.py:12"),
             "0.14 calls a day, script not seen, 0 unexplained in 1,900",
         ),
-        (Seen("lms", 3), "3 calls a day, script not seen, nothing could be compared in 3 calls"),
-        (Seen("curl/8.5", 2000), "2,000 calls a day, script not seen, not checked"),
+        (seen("lms", 3), "3 calls a day, script not seen, nothing could be compared in 3 calls"),
+        (seen("curl/8.5", 2000), "2,000 calls a day, script not seen, not checked"),
     ],
 )
-def test_a_caller_has_one_score(seen: Seen, said: str) -> None:
-    [left] = callers_left([seen], JUDGED, FINDS)
+def test_a_caller_has_one_score(caller: CallerUsage, said: str) -> None:
+    [left] = callers_left([caller], JUDGED, FINDS)
     assert sentence(left) == said
-    assert (left.name, left.last_seen) == (seen.name, seen.last)
+    assert (left.name, left.last_seen) == (caller.name, caller.last)
 
 
 def test_the_busiest_comes_first() -> None:
-    left = callers_left([Seen("a", 1), Seen("b", 9), Seen("c", 5)], JUDGED)
+    left = callers_left([seen("a", 1), seen("b", 9), seen("c", 5)], JUDGED)
     assert [each.name for each in left] == ["b", "c", "a"]

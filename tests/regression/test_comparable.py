@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from compat.legacy.routes import SHOW_STUDENT, LegacyCall
 from compat.regression.check import check_pairs
-from compat.regression.comparing.comparable import examine
-from compat.regression.comparing.pairs import Answered
+from compat.regression.comparing.pairs import Answered, examine
 from compat.regression.evidence.headline import REMEDIES, headline, next_step, remedy
 from compat.regression.evidence.verdict import judge
 

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compat.legacy.routes import SHOW_STUDENT, LegacyCall
-from compat.regression.comparing.compare import compare
+from compat.regression.comparing.compare import change_of_value, compare
 from compat.regression.comparing.pairs import Answered, Pair
-from compat.regression.comparing.values import change_of_value
 
 SHOW = LegacyCall(SHOW_STUDENT, "17", "student_session_id=5")
 

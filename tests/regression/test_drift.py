@@ -247,7 +247,7 @@ class Readings:
 
 
 def unexplained(pair: Pair, rereader: Readings) -> set[Place]:
-    outcome = Explainer(NO_LOSSES, rereader=rereader).outcome(pair)
+    outcome = Explainer(NO_LOSSES).outcome(pair, rereader)
     return {each.place for each in outcome.unexplained}
 
 
@@ -279,7 +279,7 @@ def test_what_comes_and_goes_between_the_readings_was_seen_once(here: Dataset, g
     """The old answers before and after agree, and yet a right endpoint differs from both."""
     pair = pair_of(call_of({"limit": 4}), shown(here), shown(guests))
     rereader = Readings([here, guests, here, later], lambda listed: listed)
-    outcome = Explainer(NO_LOSSES, rereader=rereader).outcome(pair)
+    outcome = Explainer(NO_LOSSES).outcome(pair, rereader)
     assert all(each.once for each in outcome.unexplained)
     assert {each.place for each in outcome.unexplained} == {each.place for each in compare(pair)}
 
@@ -300,7 +300,7 @@ def test_a_fault_of_a_record_that_the_recording_lacks_is_found(fault: Fault) -> 
         def new(self, call: LegacyCall) -> Answered:
             return wrong.answered()
 
-    outcome = Explainer(NO_LOSSES, rereader=Now()).outcome(pair_of(call, recorded, wrong.answered()))
+    outcome = Explainer(NO_LOSSES).outcome(pair_of(call, recorded, wrong.answered()), Now())
     expected = {each.place for each in compare(pair_of(call, now, wrong.answered()))}
     assert {each.place for each in outcome.unexplained} == expected != set()
 

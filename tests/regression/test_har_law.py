@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.legacy.signature import Caller
 from compat.regression.comparing.pairs import Answered
+from compat.regression.recordings.call_lists import Accounts
 from compat.regression.recordings.pseudonyms import PseudonymKey
 from compat.regression.recordings.reader import open_recording
-from compat.regression.recordings.traffic import Accounts
 from compat.regression.recordings.writer import Recorder
 from compat.testing.strategies import legacy_records
 

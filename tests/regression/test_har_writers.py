@@ -22,9 +22,8 @@ from playwright.sync_api import Browser
 
 from compat.legacy.parameters import gather
 from compat.legacy.signature import Caller, signed
-from compat.regression.recordings.har import HarCalls
-from compat.regression.recordings.har_entry import SeenCall
-from compat.regression.recordings.traffic import Accounts
+from compat.regression.recordings.call_lists import Accounts
+from compat.regression.recordings.har import HarCalls, SeenCall
 from compat.testing import Sandbox
 
 QUESTIONS: list[dict[str, str]] = [

@@ -15,9 +15,9 @@ from test_verdict import EVERYTHING, asked, result_of, times_of
 
 from compat.cli.check_report import tell
 from compat.regression.check import _LOST, _ONE_SIDED, _OTHER_KEY, _UNKNOWN
-from compat.regression.evidence.compared import Question, aspect_bits, field_bits
+from compat.regression.comparing.known import aspect_bits, field_bits
 from compat.regression.evidence.headline import REMEDIES, grounds, headline, next_step, told_as_json
-from compat.regression.evidence.result import CheckResult, Count, Times
+from compat.regression.evidence.result import CheckResult, Count, Question, Times
 from compat.regression.evidence.verdict import Judgement, Thresholds, judge
 from compat.regression.report.content import content_of
 from compat.regression.report.forms import as_html, as_junit, as_markdown

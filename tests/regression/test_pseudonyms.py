@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.regression.comparing.pairs import Answered
-from compat.regression.recordings.parameters import CallRedactor
 from compat.regression.recordings.pseudonyms import (
     Exhausted,
     Labels,
@@ -27,7 +26,7 @@ from compat.regression.recordings.pseudonyms import (
     RecordedNames,
     identity,
 )
-from compat.regression.recordings.redact import pseudonymous
+from compat.regression.recordings.redact import CallRedactor, pseudonymous
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Array, Boolean, Integer, String, Time
 from compat.testing.sandbox.reference import filtered, ordered, read_filter, read_sort

@@ -18,7 +18,7 @@ from compat.legacy.routes import LegacyCall
 from compat.regression.check import check_pairs
 from compat.regression.comparing.known import KnownDifference, KnownDifferences
 from compat.regression.comparing.pairs import Answered, Pair
-from compat.regression.evidence.callers_left import CallerLeft
+from compat.regression.evidence.headline import CallerLeft
 from compat.regression.evidence.result import CheckResult
 from compat.regression.evidence.verdict import judge
 from compat.regression.report.content import content_of

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from contents import NASTY, content, score
 from playwright.sync_api import Browser, Page
 
-from compat.regression.evidence.callers_left import CallerLeft
+from compat.regression.evidence.headline import CallerLeft
 from compat.regression.evidence.statistics import percent
 from compat.regression.report.content import Group
 from compat.regression.report.forms import as_html, as_markdown

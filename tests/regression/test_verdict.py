@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compat.regression.comparing.known import ASPECTS
-from compat.regression.evidence.compared import MOST_QUESTIONS, Question, Questions, aspect_bits, field_bits
+from compat.regression.comparing.known import ASPECTS, aspect_bits, field_bits
 from compat.regression.evidence.headline import grounds, headline
-from compat.regression.evidence.result import CheckResult, Count, Times
+from compat.regression.evidence.result import MOST_QUESTIONS, CheckResult, Count, Question, Questions, Times
 from compat.regression.evidence.statistics import add_time, calls_needed, quantile, quantile_ranks, upper_bound
 from compat.regression.evidence.verdict import Thresholds, judge, score
 from compat.schemas import COLUMNS

@@ -12,26 +12,35 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import timezone, tzinfo
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from compat.legacy.routes import LegacyCall
-from compat.regression.comparing.comparable import PAGE_COUNT, examine_pair
 from compat.regression.comparing.compare import compare
 from compat.regression.comparing.known import (
-    NO_LOSSES,
     DeclaredLosses,
     Difference,
     KnownDifference,
     KnownDifferences,
     Place,
+    aspect_bits,
+    field_bits,
 )
-from compat.regression.comparing.pairs import Answered, Pair
-from compat.regression.evidence.compared import Evidence, evidence_of
+from compat.regression.comparing.pairs import (
+    COMPARED_HEADERS,
+    PAGE_COUNT,
+    Answered,
+    Content,
+    Pair,
+    examine_pair,
+    members,
+    read_content,
+)
 
-__all__ = ["Explainer", "Outcome", "Reread", "Rereader", "read_again"]
+__all__ = ["Explainer", "Outcome", "Rereader"]
 
 _ONCE = "seen once, and not when the call was made again"
 _ROUNDS = 3
@@ -51,56 +60,6 @@ class Rereader(Protocol):
         """What the new one answers now; None where it cannot be asked."""
 
 
-class Reread(NamedTuple):
-    """What a second reading says.
-
-    Attributes:
-        drift: those of the first differences that the data's own changes explain.
-        now: the differences that both endpoints show now, and show again, the old one standing still.
-        once: those that they showed in one reading, and not in the next: a record may have come before the new endpoint
-            was asked, and gone before the old one was asked again.
-    """
-
-    drift: frozenset[Place]
-    now: Sequence[Difference]
-    once: Sequence[Difference] = ()
-
-
-def read_again(
-    pair: Pair, found: Sequence[Difference], rereader: Rereader, zone: tzinfo, losses: DeclaredLosses = NO_LOSSES
-) -> Reread | None:
-    """Make a call again at both endpoints; None where it cannot be, or the old one gives nothing to compare with.
-
-    Args:
-        pair: the pair that differs.
-        found: those of its differences that nothing explains so far.
-        rereader: asks again.
-        zone: of times without an offset.
-        losses: what may stand in for old values.
-    """
-    for _ in range(_ROUNDS):
-        found_now = _readings(pair, rereader)
-        if found_now is None:
-            return None
-        readings = found_now
-        moving = _places(pair, readings.first, readings.last, zone)
-        if not moving:
-            break
-    shown = _standing(pair, readings, zone, losses)
-    stays = {each.place for each in shown}
-    again: set[Place] = set()
-    for _ in range(_ROUNDS):
-        if again >= stays:
-            break
-        confirming = _readings(pair, rereader)
-        again |= stays if confirming is None else {each.place for each in _standing(pair, confirming, zone, losses)}
-    now = [each for each in shown if each.place in again or each.aspect in _NEVER_DRIFT]
-    moved = moving | _places(pair, pair.old, readings.first, zone)
-    paged = _is_paged(pair.old) or _is_paged(readings.first)
-    drift = {each.place for each in found if each.place not in stays and _explained(each, moved, paged=paged)}
-    return Reread(frozenset(drift), now, [each for each in shown if each not in now])
-
-
 class _Readings(NamedTuple):
     """What both endpoints say now: the old one, the new one, and the old one again."""
 
@@ -109,35 +68,84 @@ class _Readings(NamedTuple):
     last: Answered
 
 
-def _places(pair: Pair, one: Answered, other: Answered, zone: tzinfo) -> set[Place]:
-    """Where two answers differ."""
-    return {each.place for each in compare(dataclasses.replace(pair, old=one, new=other), zone)}
+class _Reread(NamedTuple):
+    """What a second reading says.
+
+    Attributes:
+        drift: where the data's own changes explain a first difference.
+        now: the differences that both endpoints show now, and show again, the old one standing still.
+        once: those that they showed in one reading, and not in the next: a record may have come before the new endpoint
+            was asked, and gone before the old one was asked again.
+    """
+
+    drift: set[Place]
+    now: Sequence[Difference]
+    once: Sequence[Difference]
 
 
-def _standing(pair: Pair, readings: _Readings, zone: tzinfo, losses: DeclaredLosses) -> list[Difference]:
-    """The differences that both old answers have."""
-    first, new, last = readings
-    moving = _places(pair, first, last, zone)
-    there_after = {each.place for each in compare(dataclasses.replace(pair, old=last, new=new), zone, losses)}
-    differences = compare(dataclasses.replace(pair, old=first, new=new), zone, losses)
-    return [each for each in differences if each.place in there_after and each.place not in moving]
+@dataclasses.dataclass(frozen=True)
+class _SecondReading:
+    """Makes the call of a pair again at both endpoints."""
 
+    pair: Pair
+    rereader: Rereader
+    zone: tzinfo
+    losses: DeclaredLosses
 
-def _readings(pair: Pair, rereader: Rereader) -> _Readings | None:
-    first = rereader.old(pair.call)
-    new = None if first is None else rereader.new(pair.call)
-    last = None if new is None else rereader.old(pair.call)
-    if first is None or new is None or last is None:
-        return None
-    if any(examine_pair(dataclasses.replace(pair, old=old, new=new)).why_not is not None for old in (first, last)):
-        return None
-    return _Readings(first, new, last)
+    def of(self, found: Sequence[Difference]) -> _Reread | None:
+        """What it says of differences that nothing explains so far.
 
+        Returns:
+            that; None where the call cannot be made again, or the old endpoint gives nothing to compare with.
+        """
+        for _ in range(_ROUNDS):
+            found_now = self._readings()
+            if found_now is None:
+                return None
+            readings = found_now
+            moving = self._places(readings.first, readings.last)
+            if not moving:
+                break
+        shown = self._standing(readings)
+        stays = {each.place for each in shown}
+        again: set[Place] = set()
+        for _ in range(_ROUNDS):
+            if again >= stays:
+                break
+            confirming = self._readings()
+            again |= stays if confirming is None else {each.place for each in self._standing(confirming)}
+        now = [each for each in shown if each.place in again or each.aspect in _NEVER_DRIFT]
+        moved = moving | self._places(self.pair.old, readings.first)
+        # Over the edges of a page of several, records move.
+        paged = any(old.named.get(PAGE_COUNT) not in ("0", "1") for old in (self.pair.old, readings.first))
+        drift = {each.place for each in found if each.place not in stays and _explained(each, moved, paged=paged)}
+        return _Reread(drift, now, [each for each in shown if each not in now])
 
-def _is_paged(old: Answered) -> bool:
-    """Whether an answer is a page of several, over whose edges records move."""
-    pages = {name.lower(): value for name, value in old.headers.items()}.get(PAGE_COUNT)
-    return pages not in ("0", "1")
+    def _readings(self) -> _Readings | None:
+        call = self.pair.call
+        first = self.rereader.old(call)
+        new = None if first is None else self.rereader.new(call)
+        last = None if new is None else self.rereader.old(call)
+        if first is None or new is None or last is None:
+            return None
+        if any(examine_pair(self._of(old, new)).why_not is not None for old in (first, last)):
+            return None
+        return _Readings(first, new, last)
+
+    def _of(self, old: Answered, new: Answered) -> Pair:
+        return dataclasses.replace(self.pair, old=old, new=new)
+
+    def _places(self, one: Answered, other: Answered) -> set[Place]:
+        """Where two answers of the old endpoint differ."""
+        return {each.place for each in compare(self._of(one, other), self.zone)}
+
+    def _standing(self, readings: _Readings) -> list[Difference]:
+        """The differences that both old answers have."""
+        first, new, last = readings
+        moving = self._places(first, last)
+        at_first, at_last = (compare(self._of(old, new), self.zone, self.losses) for old in (first, last))
+        stay = {each.place for each in at_last} - moving
+        return [each for each in at_first if each.place in stay]
 
 
 def _explained(difference: Difference, moved: set[Place], *, paged: bool) -> bool:
@@ -156,11 +164,44 @@ def _explained(difference: Difference, moved: set[Place], *, paged: bool) -> boo
     return aspect in _OF_THE_LIST and any(other[0] in _OF_THE_LIST for other in moved)
 
 
+class Evidence(msgspec.Struct, frozen=True, gc=False):
+    """Sets of the aspects and of the fields that the answers to a call could show, as bits."""
+
+    aspects: int = 0
+    fields: int = 0
+
+
+def _evidence_of(pair: Pair, content: Content) -> Evidence:
+    """What a pair that can be compared could show; the content is that of its old answer."""
+    old, new = pair.old, pair.new
+    aspects = ["access", "status"]
+    if new.failure is not None or old.status != new.status:
+        return _evidence(tuple(aspects))
+    aspects += ["headers"] if any(name in old.named for name in COMPARED_HEADERS) else []
+    if old.status != 200:
+        return _evidence((*aspects, "error"))
+    aspects += ["body"] if old.body else []
+    records = content.records
+    if not records:
+        if new.body != old.body and old.body and read_content(new.body, new.status).records:
+            # That the new one has a record and the old one has none is a difference of membership.
+            aspects.append("membership")
+        return _evidence(tuple(aspects))
+    aspects += ["membership", "fields", "values"]
+    aspects += ["order"] if len(records) > 1 else []
+    aspects += ["page boundary"] if PAGE_COUNT in old.named else []
+    return _evidence(tuple(aspects), tuple(members(records[0]) or ()))
+
+
+@lru_cache(maxsize=1024)
+def _evidence(aspects: tuple[str, ...], fields: tuple[str, ...] = ()) -> Evidence:
+    return Evidence(aspect_bits(aspects), field_bits(fields))
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What came of one pair.
 
     Attributes:
-        pair: the pair.
         not_comparable: why nothing could be compared; None where something was.
         evidence: what its answers could show.
         differences: each of them with its explanation.
@@ -189,29 +230,29 @@ class Explainer:
 
     losses: DeclaredLosses
     known: KnownDifferences = dataclasses.field(default_factory=KnownDifferences)
-    rereader: Rereader | None = None
     zone: tzinfo = timezone.utc
 
     def outcome(self, pair: Pair, rereader: Rereader | None = None) -> Outcome:
-        """What differs in a pair, and why; the call is made again by a rereader of its own, or by that of all."""
+        """What differs in a pair, and why."""
         examined = examine_pair(pair)
         if examined.why_not is not None:
             return Outcome(pair, examined.why_not)
-        evidence = evidence_of(pair, examined.content)
+        evidence = _evidence_of(pair, examined.content)
         found = compare(pair, self.zone, self.losses)
         if not found:
             return Outcome(pair, None, evidence)
         rules = self.known.of_call(pair.call.route.action, pair.caller, pair.call.exam_id)
         explained = [self._by_rule(each, rules) for each in found]
         left = [each for each in explained if each.by is None]
-        rereader = rereader or self.rereader
-        again = read_again(pair, left, rereader, self.zone, self.losses) if left and rereader is not None else None
+        again = None
+        if left and rereader is not None:
+            again = _SecondReading(pair, rereader, self.zone, self.losses).of(left)
         if again is None:
             return Outcome(pair, None, evidence, explained)
         return Outcome(pair, None, evidence, self._after(explained, again, rules), reread=True)
 
     def _after(
-        self, explained: Sequence[Difference], again: Reread, rules: Sequence[KnownDifference]
+        self, explained: Sequence[Difference], again: _Reread, rules: Sequence[KnownDifference]
     ) -> list[Difference]:
         """What is to be said of a pair after its second reading: the differences of both, each with its explanation."""
         first = [_by_drift(each, again) for each in explained]
@@ -227,17 +268,15 @@ class Explainer:
         loss = self.losses.reason(difference)
         if loss is not None:
             return difference.explained("loss", loss)
-        for rule in rules:
-            if rule.fits(difference):
-                return difference.explained("known", rule.name)
-        return difference
+        rule = next((rule for rule in rules if rule.fits(difference)), None)
+        return difference if rule is None else difference.explained("known", rule.name)
 
 
 def _seen_once(difference: Difference) -> Difference:
     return difference if difference.by is not None else replace(difference, reason=_ONCE, once=True)
 
 
-def _by_drift(difference: Difference, again: Reread) -> Difference:
+def _by_drift(difference: Difference, again: _Reread) -> Difference:
     if difference.by is not None:
         return difference
     if difference.place in again.drift:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timezone, tzinfo
 from fnmatch import fnmatchcase
@@ -27,8 +27,15 @@ from compat.settings_checks import reason_of
 from compat.text.json import dumps
 from compat.upstream.kinds import maps_records
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 __all__ = [
     "ASPECTS",
+    "ASPECT_BITS",
+    "FIELD_BITS",
     "KINDS",
     "NO_LOSSES",
     "By",
@@ -37,6 +44,8 @@ __all__ = [
     "KnownDifference",
     "KnownDifferences",
     "Place",
+    "aspect_bits",
+    "field_bits",
     "load_known",
 ]
 
@@ -61,6 +70,20 @@ KINDS: Mapping[str, str] = {kind: aspect for aspect, kinds in _KINDS_OF.items() 
 ASPECTS = tuple(_KINDS_OF)
 """What has a verdict of its own; the time that the answers took has one beside these."""
 
+ASPECT_BITS: Mapping[str, int] = {name: 1 << place for place, name in enumerate(ASPECTS)}
+FIELD_BITS: Mapping[str, int] = {name: 1 << place for place, name in enumerate(COLUMNS)}
+
+
+def aspect_bits(names: Iterable[str]) -> int:
+    """The set of some aspects."""
+    return sum({ASPECT_BITS[name] for name in names})
+
+
+def field_bits(names: Iterable[str]) -> int:
+    """The set of some fields; those that nobody declared are in none."""
+    return sum({FIELD_BITS.get(name, 0) for name in names})
+
+
 By = Literal["loss", "known", "drift"]
 Place = tuple[str, object, str | None]
 """The aspect, the record and the field: where readings that follow each other are compared with each other."""
@@ -70,14 +93,11 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
     """One difference between what the old endpoint answered and what the new one did.
 
     Attributes:
-        kind: one of :data:`KINDS`.
         record: the id of the record that it is in, as its JSON text; None outside records.
         field: the field of the record, or the header; None for what is of neither.
-        old: the old value as JSON text, personal as it came; None for none.
-        new: the new one.
+        old: the old value as JSON text, personal as it came; None for none. ``new`` likewise.
         records: in how many records of the answer it is, where it is counted and not placed.
-        by: a declared loss, a known difference, or drift; None where nothing explains it.
-        reason: the explanation in words.
+        by: what explains it, and ``reason`` the explanation in words; None where nothing does.
         once: whether nothing explains it, and it was not there when the call was made again. The list may have gone
             another way and back, or the new endpoint answered wrongly once: neither can be told from the other.
     """
@@ -94,13 +114,12 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def aspect(self) -> str:
-        """What of the answer it belongs to."""
         return KINDS[self.kind]
 
     @property
     def place(self) -> Place:
         """Where it is, whatever its kind: a list has one order, and a record is on its page or not."""
-        aspect = KINDS[self.kind]
+        aspect = self.aspect
         if aspect == "order":
             return aspect, None, None
         return "membership" if aspect == "page boundary" else aspect, self.record, self.field
@@ -110,17 +129,12 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
         return Difference(self.kind, self.record, self.field, self.old, self.new, self.records, by, reason)
 
     def __repr__(self) -> str:
-        """Where and what kind, without the values."""
         return f"<Difference {self.kind!r} record={self.record} field={self.field}>"
 
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-_PATTERNS = ("route", "caller", "exam", "field", "kind", "aspect")
+_OF_CALLS = ("route", "caller", "exam")
 _NARROW = ("field", "kind", "aspect")
+_PATTERNS = (*_OF_CALLS, *_NARROW)
 
 
 @dataclass(frozen=True)
@@ -146,11 +160,9 @@ class KnownDifference:
         fits = ", ".join(f"{each} {getattr(self, each)}" for each in _PATTERNS if getattr(self, each) != "*")
         return f"{fits}: {self.reason}"
 
-    def fits_call(self, route: str, caller: str | None, exam: str) -> bool:
-        """Whether it speaks of such calls."""
-        return (
-            fnmatchcase(route, self.route) and fnmatchcase(caller or "", self.caller) and fnmatchcase(exam, self.exam)
-        )
+    def fits_call(self, *of: str) -> bool:
+        """Whether it speaks of the calls of a route, a caller and an exam."""
+        return all(fnmatchcase(text, getattr(self, name)) for name, text in zip(_OF_CALLS, of, strict=True))
 
     def fits(self, difference: Difference) -> bool:
         """Whether it speaks of such a difference, in a call that it speaks of.
@@ -161,11 +173,7 @@ class KnownDifference:
             "access" not in (self.kind, self.aspect) or any(mark in self.caller for mark in "*?[")
         ):
             return False
-        return (
-            fnmatchcase(difference.kind, self.kind)
-            and fnmatchcase(difference.aspect, self.aspect)
-            and fnmatchcase(difference.field or "", self.field)
-        )
+        return all(fnmatchcase(getattr(difference, name) or "", getattr(self, name)) for name in _NARROW)
 
 
 _MOST_REMEMBERED = 10_000
@@ -178,19 +186,18 @@ class KnownDifferences:
         day = today or date.today()  # noqa: DTZ011 - the day where the check runs
         self.rules = tuple(rule for rule in rules if rule.expires >= day)
         self.expired = tuple(rule for rule in rules if rule.expires < day)
-        self._of_calls: dict[tuple[str, str | None, str], tuple[KnownDifference, ...]] = {}
+        self._of_calls: dict[tuple[str, str, str], tuple[KnownDifference, ...]] = {}
 
     def of_call(self, route: str, caller: str | None, exam: str) -> tuple[KnownDifference, ...]:
         """The rules that speak of such calls."""
         if not self.rules:
             return ()
-        key = route, caller, exam
-        found = self._of_calls.get(key)
-        if found is None:
-            found = tuple(rule for rule in self.rules if rule.fits_call(*key))
-            if len(self._of_calls) < _MOST_REMEMBERED:
-                self._of_calls[key] = found
-        return found
+        key = route, caller or "", exam
+        if key not in self._of_calls:
+            if len(self._of_calls) >= _MOST_REMEMBERED:
+                self._of_calls.clear()
+            self._of_calls[key] = tuple(rule for rule in self.rules if rule.fits_call(*key))
+        return self._of_calls[key]
 
 
 _RULE = Schema.from_dict(
@@ -211,13 +218,12 @@ def load_known(path: Path, today: date | None = None) -> KnownDifferences:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: {reason_of(error)}") from None
-    try:
         entries = checked(_FILE(), content, "")["known"]
         rules = [_rule(entry, f"[[known]] {number}: ") for number, entry in enumerate(entries, 1)]
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: {reason_of(error)}") from None
     return KnownDifferences(rules, today)
 
 
@@ -253,7 +259,6 @@ class DeclaredLosses:
 
     Args:
         upstream: the kind of the new endpoint; None where it is not known, so that no field may lose anything.
-        extra_fields: the fields beyond the documented ones that are let through, or "all".
         zone: of times without an offset.
 
     Attributes:
@@ -261,20 +266,20 @@ class DeclaredLosses:
         tests: field to whether a new text may stand where the old one stood.
     """
 
-    def __init__(self, upstream: str | None = None, extra_fields: Any = (), zone: tzinfo = timezone.utc) -> None:
+    def __init__(self, upstream: str | None = None, zone: tzinfo = timezone.utc) -> None:
         self.texts: dict[str, msgspec.Raw] = {}
         self.tests: dict[str, Callable[[Any, Any], bool]] = {}
         self._reasons: dict[str, str] = {}
-        self._extra = extra_fields
         self._times = Times(zone)
         for name, column in COLUMNS.items() if maps_records(upstream) else ():
             may_stand_in = column.rule.column(self) if column.rule is not None else None
+            if column.rule is None or may_stand_in is None:
+                continue
+            self._reasons[name] = column.rule.loss or _OWN_TEXT
             if isinstance(may_stand_in, msgspec.Raw):
                 self.texts[name] = may_stand_in
-            elif may_stand_in is not None:
+            else:
                 self.tests[name] = may_stand_in
-            if column.rule is not None and may_stand_in is not None:
-                self._reasons[name] = column.rule.loss or _OWN_TEXT
 
     def identifier(self, rule: Rule) -> _MayStandIn:
         return None
@@ -307,12 +312,10 @@ class DeclaredLosses:
 
     def reason(self, difference: Difference) -> str | None:
         """Why the declaration expects a difference; None where it does not."""
-        field = difference.field
+        field = difference.field or ""
         if difference.kind == "stand-in":
-            return self._reasons.get(field or "")
-        if difference.kind == "field missing" and field is not None and field not in COLUMNS:
-            return _WITHHELD if self._extra != "all" and field not in self._extra else None
-        return None
+            return self._reasons.get(field)
+        return _WITHHELD if difference.kind == "field missing" and field not in COLUMNS else None
 
 
 NO_LOSSES = DeclaredLosses()

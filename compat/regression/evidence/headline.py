@@ -1,27 +1,37 @@
-"""The verdict in plain words: yes, no or not yet, why, by which columns, and what to do next."""
+"""The verdict in plain words: yes, no or not yet, why, what to do next, and who still calls the old interface."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from compat.call_site import same_file
 from compat.regression.evidence.result import CheckResult
 from compat.regression.evidence.statistics import in_so_many, percent, share
 from compat.regression.evidence.verdict import Judgement, Score, seen_once_often, too_few_comparable
 from compat.text.json import several
+
+if TYPE_CHECKING:
+    # They lie above this, and the scan needs packages of its own.
+    from compat.migration.inventory.report import CallerUsage
+    from compat.migration.scan.rules import Find
 
 __all__ = [
     "DIFFERENCES",
     "NOT_COMPARABLE",
     "REMEDIES",
     "SCORES",
+    "CallerLeft",
+    "callers_left",
     "explained",
     "grounds",
     "headline",
     "next_step",
     "remedy",
+    "sentence",
     "told_as_json",
     "what_to_do",
 ]
@@ -96,11 +106,7 @@ def what_to_do(aspect: str, by: str | None) -> str:
 
 
 def headline(judged: Judgement) -> str:
-    """One sentence: may the old endpoint be turned off for these calls?
-
-    Such as "Yes: of 511 calls compared, of 480 different questions, none differed; at most 6 in 1,000 may.", "No: 3
-    fields are wrong in 12 of 511 calls." or "Not yet: 495 more calls that ask something new are needed; …".
-    """
+    """One sentence: may the old endpoint be turned off for these calls?"""
     if judged.verdict == "ready":
         return f"Yes: {_compared(judged)}, {_differed(judged)}; at most {_in_so_many(judged)} may."
     if judged.verdict == "not ready":
@@ -127,9 +133,7 @@ def next_step(judged: Judgement) -> str:
         if judged.weighted:
             return "The old endpoint may be turned off for the callers whose calls these are."
         return "The old endpoint may be turned off for these calls; see first who still calls it (--callers)."
-    if judged.verdict == "not ready":
-        return _mend(judged)
-    return _gather(judged)
+    return _mend(judged) if judged.verdict == "not ready" else _gather(judged)
 
 
 def told_as_json(result: CheckResult, judged: Judgement) -> dict[str, Any]:
@@ -138,12 +142,7 @@ def told_as_json(result: CheckResult, judged: Judgement) -> dict[str, Any]:
     for sample in told["samples"]:
         # For people at a terminal, who have the file.
         del sample["place"]
-    return {
-        "headline": headline(judged),
-        "next_step": next_step(judged),
-        "judgement": judged,
-        "result": told,
-    }
+    return {"headline": headline(judged), "next_step": next_step(judged), "judgement": judged, "result": told}
 
 
 def _in_so_many(judged: Judgement) -> str:
@@ -264,3 +263,61 @@ NOT_COMPARABLE: Mapping[str, str] = {
 def explained(columns: Mapping[str, str], *shown: str) -> str:
     """What columns say, those that are shown or all, in a line below or above their table."""
     return "; ".join(f"{name}: {says}" for name, says in columns.items() if not shown or name in shown) + "."
+
+
+@dataclass(frozen=True)
+class CallerLeft:
+    """A caller of the old interface.
+
+    Attributes:
+        name: the caller or call site.
+        last_seen: seconds since the epoch.
+        rewritable: "rewritable", or what is left to do by hand.
+        evidence: what the comparison says of it, such as ``0 unexplained in 1,900``.
+    """
+
+    name: str
+    calls_a_day: float
+    last_seen: float | None
+    rewritable: str
+    evidence: str
+
+
+def callers_left(callers: Iterable[CallerUsage], judgement: Judgement, finds: Sequence[Find] = ()) -> list[CallerLeft]:
+    """The inventory, the verdict and what can be rewritten, caller by caller, the busiest first.
+
+    A caller that no call of the check came from has not been checked; of a file that is not among the finds, nothing is
+    known.
+    """
+    scores = {score.name: score for score in judgement.callers}
+    found = [
+        CallerLeft(
+            each.name, each.a_day, each.last, _rewritable(each.call_sites, finds), _evidence(scores.get(each.name))
+        )
+        for each in callers
+    ]
+    return sorted(found, key=lambda each: (-each.calls_a_day, each.name))
+
+
+def sentence(caller: CallerLeft) -> str:
+    """The score in words, such as "214 calls a day, rewritable, 0 unexplained in 1,900"."""
+    number = caller.calls_a_day
+    often = f"{number:,.0f}" if number >= 10 or number == round(number) else f"{number:.2g}"
+    return f"{often} call{'' if often == '1' else 's'} a day, {caller.rewritable}, {caller.evidence}"
+
+
+def _evidence(score: Score | None) -> str:
+    if score is None or not (score.calls or score.not_comparable):
+        return "not checked"
+    if not score.calls:
+        return f"nothing could be compared in {several(score.not_comparable, 'call')}"
+    return f"{score.unexplained:,} unexplained in {score.calls:,}"
+
+
+def _rewritable(call_sites: Iterable[str], finds: Sequence[Find]) -> str:
+    files = [site.rpartition(":")[0] for site in call_sites]
+    theirs = [find for find in finds if any(same_file(file, find.path) for file in files)]
+    if not theirs:
+        return "script not seen"
+    by_hand = sum(not find.rewritable for find in theirs)
+    return f"{by_hand} of {several(len(theirs), 'place')} by hand" if by_hand else "rewritable"

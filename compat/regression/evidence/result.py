@@ -1,16 +1,21 @@
-"""What a check found, as numbers that add up: of several processes' results one is made."""
+"""What a check found, as numbers that add up: of several processes' results one is made.
+
+The same call a thousand times is one question. Each different question is kept once, with what its answers could show
+and what of that differed; of very many, a sample is kept that is drawn by their digests, so that every question is as
+likely to be in it as any other.
+"""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
+from operator import or_
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import astuple
 
-from compat.regression.evidence.compared import Question, Questions
-
+# What documents name; questions are for the verdict alone.
 __all__ = [
     "MOST_SAMPLES",
     "CheckResult",
@@ -25,6 +30,63 @@ __all__ = [
 ]
 
 MOST_SAMPLES = 20
+MOST_QUESTIONS = 16_384
+"""Different questions that are kept: enough for bounds far below one in a thousand."""
+
+
+class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A question, and what the answers to all its calls showed.
+
+    Attributes:
+        route: the action of the route.
+        caller: the caller's name; empty where it is not known.
+        unexplained: whether one of its calls had a difference that nothing explains.
+        stays: whether one such difference was not merely seen once, and gone when the call was made again.
+        aspects: that could be compared, as bits; ``fields`` likewise.
+        wrong_aspects: those with an unexplained difference; ``wrong_fields`` likewise.
+    """
+
+    route: str
+    caller: str
+    unexplained: bool = False
+    stays: bool = False
+    aspects: int = 0
+    fields: int = 0
+    wrong_aspects: int = 0
+    wrong_fields: int = 0
+
+    def __or__(self, other: Question) -> Question:
+        one, two = astuple(self), astuple(other)
+        return Question(self.route, self.caller, *map(or_, one[2:], two[2:]))
+
+
+class Questions:
+    """Each different question so far; of more than :data:`MOST_QUESTIONS` those with the smallest digests."""
+
+    def __init__(self, kept: Mapping[int, Question] = {}) -> None:
+        self._kept = dict(kept)
+        self._largest_first = [-digest for digest in self._kept]
+        heapq.heapify(self._largest_first)
+
+    def add(self, digest: int, question: Question) -> None:
+        """Take note of a call of a question."""
+        before = self._kept.get(digest)
+        if before is not None:
+            if before != question:
+                self._kept[digest] = before | question
+            return
+        if len(self._kept) < MOST_QUESTIONS:
+            heapq.heappush(self._largest_first, -digest)
+        elif digest < -self._largest_first[0]:
+            del self._kept[-heapq.heapreplace(self._largest_first, -digest)]
+        else:
+            return
+        self._kept[digest] = question
+
+    @property
+    def kept(self) -> dict[int, Question]:
+        """Digest to question, sorted."""
+        return dict(sorted(self._kept.items()))
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -32,7 +94,6 @@ class Count(msgspec.Struct, frozen=True):
 
     Attributes:
         calls: all that were compared.
-        unexplained: those with a difference that nothing explains.
         explained: those with differences, each of them explained.
         not_comparable: calls beside these with which nothing could be compared.
     """
@@ -56,18 +117,9 @@ class Times(msgspec.Struct, frozen=True):
 
 
 class DifferenceCount(msgspec.Struct, frozen=True):
-    """Differences of one kind, at one place, with one explanation.
+    """How many differences, in how many calls, are of one kind, at one place, with one explanation.
 
-    Attributes:
-        route: the action of the route.
-        caller: the caller's name, or None.
-        field: the field of the record, or the header, or None.
-        kind: one of :data:`~compat.regression.comparing.known.KINDS`.
-        aspect: what of the answer it belongs to.
-        by: "loss", "known" or "drift"; None where nothing explains them.
-        reason: the explanation, in words.
-        differences: how many.
-        calls: in how many calls.
+    The names are those of :class:`~compat.regression.comparing.known.Difference`.
     """
 
     route: str
@@ -87,15 +139,7 @@ class DifferenceCount(msgspec.Struct, frozen=True):
 
 
 class ShownDifference(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A difference for people: nothing personal in it.
-
-    Attributes:
-        kind: one of :data:`~compat.regression.comparing.known.KINDS`.
-        record: the record's id.
-        field: the field or the header.
-        old: the old value, or its shape where it speaks of a person; ``new`` likewise.
-        once: whether it was seen once, and not when the call was made again.
-    """
+    """A difference for people: of a value that speaks of a person it has the shape."""
 
     kind: str
     record: str | None = None
@@ -111,12 +155,8 @@ class Sample(msgspec.Struct, frozen=True):
     Attributes:
         at: when it came, seconds since the epoch.
         digest: tells its question from others.
-        route: the action of the route.
-        caller: the caller's name, or None.
-        exam: the id of the path.
         parameters: name to text; what a filter compares personal fields with is left out.
-        differences: the first of them.
-        more: how many there are beyond these.
+        differences: the first of them; ``more`` are beyond these.
         repeatable: whether the parameters ask what the call asked; a value of a person does not stand there.
         place: file and line of the recording that it stands in, or empty.
     """
@@ -163,25 +203,18 @@ class CheckResult(msgspec.Struct, frozen=True):
     """What a check found.
 
     Attributes:
-        format: the version of this form.
         checked_at: when it was made, seconds since the epoch; the latest of several.
-        began_at: when the first call that was compared came, seconds since the epoch; None for none.
-        ended_at: when the last one did.
-        all: the calls.
-        identical: those of them whose answers were equal in everything that is compared.
+        began_at: when the first call that was compared came, and ``ended_at`` when the last one did; None for none.
+        identical: those calls whose answers were equal in everything that is compared.
         reread: those that were made again.
         not_reread: those with unexplained differences that were not, as those of enough others of the recording stayed.
         not_comparable: why nothing could be compared, to how many calls.
-        questions: the different questions, by digest, see :class:`~compat.regression.evidence.compared.Questions`.
-        routes: by the action of the route.
+        questions: the different questions, by digest, see :class:`Questions`.
         callers: by the caller's name; empty for calls whose caller is not known.
-        exams: by the exam's id.
-        aspects: by what of the answer differed; ``calls`` are those that differed there.
-        fields: by field; ``calls`` as for aspects.
+        aspects: by what of the answer differed; ``calls`` are those that differed there. ``fields`` likewise.
         days: by the day of the call in UTC, ISO 8601.
         times: by the route, how long the answers took.
-        differences: all differences, by place, kind and explanation.
-        samples: the first calls with unexplained ones.
+        samples: the first calls with unexplained differences.
         known: the rules of the file of known differences.
         recordings: the recordings that were read.
     """

@@ -8,6 +8,7 @@ be a hundred times the size of this package.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _STEPS = 200
+_MOST_STEPS = 100_000
 _TINY = 1e-300
 _MOST_CALLS = 10**9
 
@@ -55,13 +57,7 @@ def lower_bound(found: float, calls: float, confidence: float = 0.95) -> float:
 @lru_cache(maxsize=4096)
 def calls_needed(found: int, rate: float, confidence: float = 0.95) -> int:
     """The least number of calls, ``found`` of them with a difference, whose upper bound is at most ``rate``."""
-    low, high = found, max(2 * found, 1)
-    while high < _MOST_CALLS and upper_bound(found, high, confidence) > rate:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if upper_bound(found, middle, confidence) > rate else (low, middle)
-    return high
+    return bisect_left(range(_MOST_CALLS), True, key=lambda calls: upper_bound(found, calls, confidence) <= rate)
 
 
 @lru_cache(maxsize=1024)
@@ -74,19 +70,13 @@ def quantile_ranks(calls: int, quantile: float, confidence: float = 0.95) -> tup
     """
     tail = (1 - confidence) / 2
     # The number of values below the quantile is binomial: its own quantiles are the ranks.
-    below = _binomial_quantile(tail, calls, quantile)
-    above = _binomial_quantile(1 - tail, calls, quantile)
+    below, above = (_binomial_quantile(chance, calls, quantile) for chance in (tail, 1 - tail))
     return max(0, below - 1), min(calls - 1, above)
 
 
 def _binomial_quantile(chance: float, calls: int, rate: float) -> int:
     """The least number that a binomial variable does not exceed with at least that chance."""
-    low, high = -1, calls
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = 1.0 - _beta(rate, middle + 1, calls - middle) >= chance
-        low, high = (low, middle) if enough else (middle, high)
-    return high
+    return bisect_left(range(calls), True, key=lambda most: 1.0 - _beta(rate, most + 1, calls - most) >= chance)
 
 
 def _beta_quantile(chance: float, a: float, b: float) -> float:
@@ -110,10 +100,8 @@ def _log_weight(x: float, a: float, b: float) -> float:
 
 def _beta(x: float, a: float, b: float) -> float:
     """The regularised incomplete beta function, by its continued fraction."""
-    if x <= 0.0:
-        return 0.0
-    if x >= 1.0:
-        return 1.0
+    if not 0.0 < x < 1.0:
+        return 0.0 if x <= 0.0 else 1.0
     if x > (a + 1) / (a + b + 2):
         return 1.0 - _fraction(1.0 - x, b, a)
     return _fraction(x, a, b)
@@ -125,9 +113,7 @@ def _fraction(x: float, a: float, b: float) -> float:
     upper, lower = 1.0, _away_from_zero(1.0 - (a + b) * x / (a + 1))
     lower = 1.0 / lower
     value = lower
-    step = 0
-    while True:
-        step += 1
+    for step in range(1, _MOST_STEPS):
         for term in (
             step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step)),
             -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1)),
@@ -136,8 +122,9 @@ def _fraction(x: float, a: float, b: float) -> float:
             upper = _away_from_zero(1.0 + term / upper)
             change = lower * upper
             value *= change
-        if abs(change - 1.0) < 1e-15 or step > 100_000:
-            return scale * value
+        if abs(change - 1.0) < 1e-15:
+            break
+    return scale * value
 
 
 def _away_from_zero(number: float) -> float:

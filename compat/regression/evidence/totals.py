@@ -16,14 +16,15 @@ from compat.legacy.parameters import gather
 from compat.legacy.query import LARGEST_LIMIT
 from compat.legacy.routes import LegacyCall
 from compat.regression.comparing.explain import Outcome
-from compat.regression.comparing.known import KINDS, By, Difference, KnownDifferences
-from compat.regression.comparing.values import shown
-from compat.regression.evidence.compared import Question, Questions, aspect_bits, field_bits
+from compat.regression.comparing.known import KINDS, Difference, KnownDifferences, aspect_bits, field_bits
+from compat.regression.comparing.pairs import Pair
 from compat.regression.evidence.result import (
     MOST_SAMPLES,
     CheckResult,
     Count,
     DifferenceCount,
+    Question,
+    Questions,
     RecordingUse,
     RuleUse,
     Sample,
@@ -33,97 +34,34 @@ from compat.regression.evidence.result import (
 )
 from compat.regression.evidence.statistics import add_time
 from compat.schemas import COLUMNS
-from compat.text.json import Number, dumps, loads_strictly
+from compat.schemas.fields import json_type
+from compat.text.json import Number, dumps, loads, loads_strictly
 
-__all__ = [
-    "WITHHELD",
-    "CallLabel",
-    "Totals",
-]
+__all__ = ["Totals"]
 
-_SIGNED = frozenset(("id", "timestamp", "nonce", "signature"))
 _SHOWN = frozenset(("status", "page", "limit", "sort", "student_session_id"))
 _DEFAULTS = {"page": "1", "limit": str(LARGEST_LIMIT)}
-WITHHELD = "…"
+_WITHHELD = "…"
 """Stands where a filter compares with what may speak of a person."""
-
-
-class CallLabel:
-    """What a call asks: a digest for counting, and parameters for people."""
-
-    def __init__(self, call: LegacyCall, caller: str | None) -> None:
-        self._call = call
-        self._caller = caller
-        values = gather(call).values if call.query or call.body else {}
-        self._parameters = {name: text for name, text in values.items() if name not in _SIGNED}
-
-    @property
-    def digest(self) -> int:
-        """What two calls have in common that ask the same, 52 bits.
-
-        A parameter that the old interface ignores, such as a number against caches, asks for nothing; neither does a
-        default that is written out.
-        """
-        counted = {name: text for name, text in self._parameters.items() if name in _SHOWN or name == "filter"}
-        stated = sorted(each for each in counted.items() if _DEFAULTS.get(each[0]) != each[1])
-        label = [self._call.route.action, self._call.exam_id, self._caller, stated]
-        digested = hashlib.blake2b(json.dumps(label).encode(), digest_size=8).digest()
-        return int.from_bytes(digested, "big") >> 12
-
-    def shown(self, pseudonymised: bool) -> Mapping[str, str]:
-        """The parameters, without what a filter compares personal fields with."""
-        shown = {name: text for name, text in self._parameters.items() if name in _SHOWN}
-        if "filter" in self._parameters:
-            text = self._parameters["filter"]
-            shown["filter"] = text if pseudonymised else _without_values(text)
-        return shown
-
-
-def _without_values(text: str) -> str:
-    try:
-        content = loads_strictly(text)
-    except ValueError:
-        return WITHHELD
-    if not isinstance(content, dict):
-        return WITHHELD
-    return dumps(
-        {
-            name: {operator: _operand(name, value) for operator, value in operators.items()}
-            if isinstance(operators, dict)
-            else WITHHELD
-            for name, operators in content.items()
-            if name in COLUMNS
-        }
-    )
-
-
-def _operand(name: str, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_operand(name, each) for each in value]
-    if value is None or isinstance(value, bool):
-        return value
-    kept = COLUMNS[name].kept
-    if kept is True and isinstance(value, str | Number):
-        return value
-    return value if isinstance(kept, tuple) and value in kept else WITHHELD
-
-
+_LONGEST = 60
 _SHOWN_OF_A_CALL = 10
 _MOST_NAMES = 10_000
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _UNDECLARED = "(undeclared)"
 _OTHERS = "(others)"
-_DAY = 86400
 _OF_FIELDS = ("fields", "values")
 _TABLES = ("routes", "callers", "exams", "days", "aspects", "fields")
 """What calls are counted by, as :class:`~compat.regression.evidence.result.CheckResult` names it."""
 
-_Kind = tuple[str | None, str, By | None, str]
+_Kind = tuple[str | None, str, str | None, str]
 """Field, kind of difference, what explains it, and the reason."""
 
 
 class Totals:
-    """Counts outcomes, and the use of known rules, and makes a result of them."""
+    """Counts outcomes, and the use of known rules, and makes a result of them.
+
+    Of answers that are pseudonymised everything is shown.
+    """
 
     def __init__(self, known: KnownDifferences, *, pseudonymised: bool) -> None:
         self._known = known
@@ -173,27 +111,36 @@ class Totals:
         if outcome.not_comparable is not None:
             self.skip(outcome.not_comparable, of=pair.call, caller=pair.caller)
             return
-        day = time.strftime("%Y-%m-%d", time.gmtime(pair.at // _DAY * _DAY))
+        day = time.strftime("%Y-%m-%d", time.gmtime(pair.at))
         for counts in (self._all, *self._counts_of(pair.call, pair.caller), self._counts("days", day)):
             _add(counts, bool(left), bool(outcome.differences) and not left)
         self._began, self._ended = min(self._began, pair.at), max(self._ended, pair.at)
         self._identical += not outcome.differences
         self._reread += outcome.reread
         self._not_reread += withheld and bool(left)
-        label = CallLabel(pair.call, pair.caller)
-        self._questions.add(label.digest, _question(outcome, left))
-        self._add_times(outcome)
+        parameters = gather(pair.call).values if pair.call.query or pair.call.body else {}
+        digest = _digest(pair, parameters)
+        self._questions.add(digest, _question(outcome, left))
+        old, new = pair.old, pair.new
+        # A timeout says how long somebody waited, and not how long an answer takes.
+        if old.seconds > 0 and new.seconds > 0 and new.failure is None:
+            times = self._times.setdefault(pair.call.route.action, ({}, {}))
+            add_time(times[0], old.seconds)
+            add_time(times[1], new.seconds)
         if outcome.differences:
             self._add_differences(outcome)
-        if left:
-            self._add_sample(outcome, left, label, repeatable, place)
+        if left and (len(self._samples) < MOST_SAMPLES or pair.at <= self._samples[-1].at):
+            shown = _shown_parameters(parameters, self._pseudonymised)
+            repeatable = repeatable and _WITHHELD not in shown.get("filter", "")
+            differences = tuple(map(self._shown, left[:_SHOWN_OF_A_CALL]))
+            more = max(0, len(left) - _SHOWN_OF_A_CALL)
+            asked = (pair.call.route.action, pair.caller, pair.call.exam_id, shown)
+            sample = Sample(pair.at, digest, *asked, differences, more, repeatable, place)
+            self._samples = list(smallest([*self._samples, sample]))
 
     def _counts_of(self, call: LegacyCall, caller: str | None) -> tuple[list[int], ...]:
-        return (
-            self._counts("routes", call.route.action),
-            self._counts("callers", caller or ""),
-            self._counts("exams", call.exam_id),
-        )
+        names = {"routes": call.route.action, "callers": caller or "", "exams": call.exam_id}
+        return tuple(self._counts(table, name) for table, name in names.items())
 
     def _counts(self, table: str, name: str) -> list[int]:
         counts = self._tables[table]
@@ -202,19 +149,10 @@ class Totals:
             found = counts.setdefault(name if len(counts) < _MOST_NAMES else _OTHERS, [0, 0, 0, 0])
         return found
 
-    def _add_times(self, outcome: Outcome) -> None:
-        old, new = outcome.pair.old, outcome.pair.new
-        # A timeout says how long somebody waited, and not how long an answer takes.
-        if old.seconds > 0 and new.seconds > 0 and new.failure is None:
-            times = self._times.setdefault(outcome.pair.call.route.action, ({}, {}))
-            add_time(times[0], old.seconds)
-            add_time(times[1], new.seconds)
-
     def _add_differences(self, outcome: Outcome) -> None:
-        found: dict[_Kind, int] = {}
+        found: Counter[_Kind] = Counter()
         for each in outcome.differences:
-            kind = each.field, each.kind, each.by, each.reason
-            found[kind] = found.get(kind, 0) + each.records
+            found[each.field, each.kind, each.by, each.reason] += each.records
         rows = self._differences.setdefault((outcome.pair.call.route.action, outcome.pair.caller), {})
         explained: set[tuple[str, str]] = set()
         unexplained: set[tuple[str, str]] = set()
@@ -226,11 +164,9 @@ class Totals:
             (explained if by else unexplained).update(_parts(field, name))
             if by == "known":
                 self._rules[reason] += number
-        for part in unexplained:
-            _add(self._counts(*part), True, False)
         # One unexplained difference outweighs those that are explained.
-        for part in explained - unexplained:
-            _add(self._counts(*part), False, True)
+        for part in explained | unexplained:
+            _add(self._counts(*part), part in unexplained, part not in unexplained)
 
     def _row(self, rows: dict[_Kind, list[int]], kind: _Kind) -> list[int]:
         """Counts of differences that are new here; beyond the most that are told apart, of all others together."""
@@ -239,33 +175,27 @@ class Totals:
         self._kinds += kind not in rows
         return rows.setdefault(kind, [0, 0])
 
-    def _add_sample(
-        self, outcome: Outcome, left: list[Difference], label: CallLabel, repeatable: bool, place: str
-    ) -> None:
-        pair = outcome.pair
-        if len(self._samples) == MOST_SAMPLES and pair.at > self._samples[-1].at:
-            return
-        parameters = label.shown(self._pseudonymised)
-        sample = Sample(
-            pair.at,
-            label.digest,
-            pair.call.route.action,
-            pair.caller,
-            pair.call.exam_id,
-            parameters,
-            tuple(self._shown(each) for each in left[:_SHOWN_OF_A_CALL]),
-            max(0, len(left) - _SHOWN_OF_A_CALL),
-            repeatable and WITHHELD not in parameters.get("filter", ""),
-            place,
-        )
-        self._samples = list(smallest([*self._samples, sample]))
-
     def _shown(self, difference: Difference) -> ShownDifference:
-        old, new = (shown(difference, value, self._pseudonymised) for value in (difference.old, difference.new))
-        if difference.old is None and difference.new is None:
-            old = new = ""
+        values = difference.old, difference.new
+        old, new = ("", "") if values == (None, None) else (self._value(difference, value) for value in values)
         name = _named(difference.field, difference.aspect)
         return ShownDifference(difference.kind, difference.record, name, old, new, difference.once)
+
+    def _value(self, difference: Difference, value: Any) -> str:
+        """The old or new value of a difference, for people; personal ones only where they are pseudonyms already."""
+        if value is None:
+            return "absent"
+        if isinstance(value, str):
+            # What the two sides are called, a status or a header.
+            return _short(value)
+        text = bytes(value)
+        try:
+            read = loads(text) if text else None
+        except ValueError:
+            return f"{len(text)} bytes that are no JSON"
+        # Outside records it is the text of an error, in which a value may stand.
+        harmless = difference.field and difference.record and _is_harmless(difference.field, read)
+        return _short(dumps(read)) if harmless or self._pseudonymised else _shape(read)
 
     def result(self) -> CheckResult:
         """What was counted so far."""
@@ -308,6 +238,19 @@ def _add(counts: list[int], unexplained: bool, explained: bool) -> None:
     counts[2] += explained
 
 
+def _digest(pair: Pair, parameters: Mapping[str, str]) -> int:
+    """What two calls have in common that ask the same, 52 bits.
+
+    A parameter that the old interface ignores, such as a number against caches, asks for nothing; neither does a
+    default that is written out.
+    """
+    counted = {name: text for name, text in parameters.items() if name in _SHOWN or name == "filter"}
+    stated = sorted(each for each in counted.items() if _DEFAULTS.get(each[0]) != each[1])
+    label = [pair.call.route.action, pair.call.exam_id, pair.caller, stated]
+    digested = hashlib.blake2b(json.dumps(label).encode(), digest_size=8).digest()
+    return int.from_bytes(digested, "big") >> 12
+
+
 def _question(outcome: Outcome, left: list[Difference]) -> Question:
     evidence, pair = outcome.evidence, outcome.pair
     aspects = aspect_bits([each.aspect for each in left]) if left else 0
@@ -337,3 +280,59 @@ def _named(field: str | None, aspect: str) -> str | None:
     if field is None or field in COLUMNS or aspect == "headers":
         return field
     return field if _NAME.fullmatch(field) else _UNDECLARED
+
+
+def _shown_parameters(parameters: Mapping[str, str], pseudonymised: bool) -> Mapping[str, str]:
+    """The parameters for people, without what a filter compares personal fields with."""
+    shown = {name: text for name, text in parameters.items() if name in _SHOWN}
+    if "filter" in parameters:
+        shown["filter"] = parameters["filter"] if pseudonymised else _without_values(parameters["filter"])
+    return shown
+
+
+def _without_values(text: str) -> str:
+    try:
+        content = loads_strictly(text)
+    except ValueError:
+        return _WITHHELD
+    if not isinstance(content, dict):
+        return _WITHHELD
+    return dumps(
+        {
+            name: {operator: _operand(name, value) for operator, value in operators.items()}
+            if isinstance(operators, dict)
+            else _WITHHELD
+            for name, operators in content.items()
+            if name in COLUMNS
+        }
+    )
+
+
+def _operand(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_operand(name, each) for each in value]
+    plain = value is None or (isinstance(value, bool | str | Number) and value != "")
+    return value if plain and _is_harmless(name, value) else _WITHHELD
+
+
+def _is_harmless(field: str, value: Any) -> bool:
+    """Whether a value of a field can speak of nobody."""
+    if value is None or value in ("", [], {}) or isinstance(value, bool):
+        return True
+    kept = COLUMNS[field].kept if field in COLUMNS else False
+    return kept is True or (isinstance(kept, tuple) and value in kept)
+
+
+def _shape(value: Any) -> str:
+    """What a value is, without what it says."""
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters"
+    if isinstance(value, list | dict):
+        return f"{json_type(value)} of {len(value)}"
+    if value is None or isinstance(value, bool):
+        return dumps(value)
+    return f"a number of {len(dumps(value).lstrip('-'))} digits"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -19,8 +19,8 @@ from typing import Any, Literal, cast
 import msgspec
 from msgspec.structs import replace
 
-from compat.regression.evidence.compared import ASPECT_BITS, FIELD_BITS, MOST_QUESTIONS, Question
-from compat.regression.evidence.result import CheckResult, Count, Times
+from compat.regression.comparing.known import ASPECT_BITS, FIELD_BITS
+from compat.regression.evidence.result import MOST_QUESTIONS, CheckResult, Count, Question, Times
 from compat.regression.evidence.statistics import calls_needed, lower_bound, quantile, upper_bound
 from compat.text.json import several
 
@@ -49,7 +49,6 @@ class Thresholds(msgspec.Struct, frozen=True):
 
     Attributes:
         max_unexplained: the rate of calls with unexplained differences that the bound has to reach.
-        confidence: of the bound.
         min_calls: how many calls there have to be in any case.
         max_not_comparable: the share of calls, of all and of each route and caller, with which nothing could be
             compared and the rest is evidence still.
@@ -77,14 +76,10 @@ class Score(msgspec.Struct, frozen=True):
     Attributes:
         name: of the route, the caller, the field or the aspect; empty for all calls.
         calls: that were compared; of an aspect or a field the questions whose answers could show it.
-        unexplained: those with a difference that nothing explains.
-        explained: those whose differences are all explained.
-        not_comparable: calls beside these with which nothing could be compared.
         questions: the different questions that were asked, of which the bound is.
         wrong: those with an unexplained difference.
         once: those of them whose differences were seen once, and not when the call was made again.
         at_most: the upper bound of the rate of such questions.
-        verdict: by the thresholds.
         missing: how many different questions more, without an unexplained difference, bring the bound to the
             threshold; 0 where something has to be mended first, or so much was seen once that the data have to rest.
     """
@@ -103,13 +98,7 @@ class Score(msgspec.Struct, frozen=True):
 
 
 class Quantiles(msgspec.Struct, frozen=True):
-    """A quantile of how long answers took, in seconds, each with the values between which it lies.
-
-    Attributes:
-        part: which, such as 0.5.
-        old: of the old endpoint: itself, and its bounds.
-        new: of the new one.
-    """
+    """A quantile of how long answers took, such as 0.5, in seconds; and the values between which it lies."""
 
     part: float
     old: tuple[float, float, float]
@@ -120,7 +109,6 @@ class Latency(msgspec.Struct, frozen=True):
     """How long the answers of a route took.
 
     Attributes:
-        route: its action.
         calls: whose time is known on both sides.
         quantiles: the median and two of the tail.
         verdict: the new endpoint's median against the old one's: "slower" and "faster" are said only where their
@@ -140,9 +128,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
     Attributes:
         verdict: of all calls; "not ready" also where a single caller or route is not.
-        thresholds: by which.
-        all: the score of all calls; those of each route, caller, aspect and field follow.
-        latency: of each route.
+        all: the score of all calls.
         gaps: what is missing before it can be ready, beside more questions.
         not_comparable: why nothing could be compared, to how many calls; the commonest reason first.
         unchecked: the callers of the inventory of whom no call was compared, the busiest first.
@@ -183,21 +169,21 @@ def judge(
     aspects, fields = _aspects(result, questions, thresholds), _fields(result, questions, thresholds)
     latency = tuple(_latency(route, times, thresholds) for route, times in result.times.items())
     unchecked = _unchecked(calls_a_day or {}, callers)
+    parts = (*routes, *callers)
     gaps = (
-        *_not_comparable(result, whole, (*routes, *callers), thresholds),
-        *_often_seen_once((whole, *routes, *callers), thresholds),
+        *_not_comparable(result, whole, parts, thresholds),
+        *_often_seen_once((whole, *parts), thresholds),
         *_uncovered(whole, aspects, fields, thresholds),
         *(f"no call of {name} was compared, who makes {of} % of all calls" for name, of in unchecked.items()),
     )
     verdict = cast("Verdict", whole.verdict)
-    if any(part.verdict == "not ready" for part in (*routes, *callers)) or any(each.too_slow for each in latency):
+    if any(part.verdict == "not ready" for part in parts) or any(each.too_slow for each in latency):
         verdict = "not ready"
     elif verdict == "ready" and gaps:
         verdict = "not enough evidence"
     reasons = dict(sorted(result.not_comparable.items(), key=lambda each: (-each[1], each[0])))
-    parts = (routes, callers, aspects, fields, latency, gaps)
-    weighted = weights is not None
-    return Judgement(verdict, thresholds, whole, *parts, reasons, tuple(unchecked), weighted, _notes(result))
+    found = (routes, callers, aspects, fields, latency, gaps, reasons, tuple(unchecked))
+    return Judgement(verdict, thresholds, whole, *found, weights is not None, _notes(result))
 
 
 def score(
@@ -219,42 +205,32 @@ def score(
         thresholds: what is asked of them.
         weights: of each question; None for one each.
     """
+    wrong = sum(each.unexplained for each in questions)
     once = sum(each.unexplained and not each.stays for each in questions)
-    return _score(name, count, [each.unexplained for each in questions], thresholds, weights, once)
-
-
-def _score(
-    name: str,
-    count: Count,
-    wrong: Sequence[bool],
-    thresholds: Thresholds,
-    weights: Sequence[float] | None = None,
-    once: int = 0,
-) -> Score:
-    found, questions = _effective(wrong, weights)
+    found, asked = _effective(questions, weights)
     rate, confidence = thresholds.max_unexplained, thresholds.confidence
-    bound = upper_bound(found, questions, confidence) if questions else 1.0
-    missing = max(0, math.ceil(calls_needed(math.ceil(found), rate, confidence) - questions)) if bound > rate else 0
+    bound = upper_bound(found, asked, confidence) if asked else 1.0
+    missing = max(0, math.ceil(calls_needed(math.ceil(found), rate, confidence) - asked)) if bound > rate else 0
     enough = bound <= rate and count.calls >= thresholds.min_calls
     # What was seen once counts in the bound, and alone never shows that something is wrong: data that go another way
     # and back look like that in a right endpoint. Where it is often seen, more such calls bring nothing.
-    is_wrong = sum(wrong) > once
-    verdict: Verdict = "ready" if enough else "not ready" if is_wrong else "not enough evidence"
-    if verdict == "not ready" or (once and lower_bound(found, questions, confidence) > rate):
+    verdict: Verdict = "ready" if enough else "not ready" if wrong > once else "not enough evidence"
+    if verdict == "not ready" or (once and lower_bound(found, asked, confidence) > rate):
         missing = 0
     calls = (count.calls, count.unexplained, count.explained, count.not_comparable)
-    return Score(name, *calls, len(wrong), sum(wrong), once, bound, verdict, missing)
+    return Score(name, *calls, len(questions), wrong, once, bound, verdict, missing)
 
 
-def _effective(wrong: Sequence[bool], weights: Sequence[float] | None) -> tuple[float, float]:
+def _effective(questions: Sequence[Question], weights: Sequence[float] | None) -> tuple[float, float]:
     """How many questions were wrong, and how many there were, where some count for more than others (Kish)."""
     if weights is None:
-        return sum(wrong), len(wrong)
+        return sum(each.unexplained for each in questions), len(questions)
     total = sum(weights)
     if not total:
         return 0, 0
     asked = total**2 / sum(weight**2 for weight in weights)
-    return asked * sum(weight for weight, each in zip(weights, wrong, strict=True) if each) / total, asked
+    wrong = sum(weight for weight, each in zip(weights, questions, strict=True) if each.unexplained)
+    return asked * wrong / total, asked
 
 
 def _weights(questions: Sequence[Question], calls_a_day: Mapping[str, float]) -> list[float]:
@@ -266,10 +242,10 @@ def _weights(questions: Sequence[Question], calls_a_day: Mapping[str, float]) ->
 def _parts(
     counts: Mapping[str, Count], of: Callable[[Question], str], questions: Sequence[Question], thresholds: Thresholds
 ) -> tuple[Score, ...]:
-    return tuple(
-        _as_part(score(name, count, [each for each in questions if of(each) == name], thresholds))
-        for name, count in counts.items()
-    )
+    asked: dict[str, list[Question]] = {name: [] for name in counts}
+    for each in questions:
+        asked.setdefault(of(each), []).append(each)
+    return tuple(_as_part(score(name, count, asked[name], thresholds)) for name, count in counts.items())
 
 
 def _as_part(scored: Score) -> Score:
@@ -280,33 +256,38 @@ def _as_part(scored: Score) -> Score:
 
 
 def _aspects(result: CheckResult, questions: Sequence[Question], thresholds: Thresholds) -> tuple[Score, ...]:
-    return tuple(
-        _compared(
-            result.aspects.get(name, Count()),
-            name,
-            [(each, bool(each.wrong_aspects & bit)) for each in questions if each.aspects & bit],
-            thresholds,
-        )
+    found = {
+        name: [_where(each, bool(each.wrong_aspects & bit)) for each in questions if each.aspects & bit]
         for name, bit in ASPECT_BITS.items()
-    )
+    }
+    return _compared(result.aspects, found, thresholds)
 
 
 def _fields(result: CheckResult, questions: Sequence[Question], thresholds: Thresholds) -> tuple[Score, ...]:
     found = {
-        name: [(each, bool(each.wrong_fields & bit)) for each in questions if each.fields & bit]
+        name: [_where(each, bool(each.wrong_fields & bit)) for each in questions if each.fields & bit]
         for name, bit in FIELD_BITS.items()
     }
     # A field that nobody declared is told by name, and its questions are not kept apart.
-    wrong = [(each, True) for each in questions if each.unexplained]
+    wrong = [each for each in questions if each.unexplained]
     found |= {name: wrong[: count.unexplained] for name, count in result.fields.items() if name not in found}
-    return tuple(_compared(result.fields.get(name, Count()), name, asked, thresholds) for name, asked in found.items())
+    return _compared(result.fields, found, thresholds)
 
 
-def _compared(count: Count, name: str, asked: Sequence[tuple[Question, bool]], thresholds: Thresholds) -> Score:
-    """The score of what only some answers could show."""
-    once = sum(wrong and not each.stays for each, wrong in asked)
-    shown = replace(count, calls=len(asked))
-    return _as_part(_score(name, shown, [wrong for _, wrong in asked], replace(thresholds, min_calls=0), once=once))
+def _where(question: Question, unexplained: bool) -> Question:
+    """What a question showed of one aspect or field."""
+    return question if question.unexplained == unexplained else replace(question, unexplained=unexplained)
+
+
+def _compared(
+    counts: Mapping[str, Count], asked: Mapping[str, Sequence[Question]], thresholds: Thresholds
+) -> tuple[Score, ...]:
+    """The scores of what only some answers could show."""
+    of_any_number = replace(thresholds, min_calls=0)
+    return tuple(
+        _as_part(score(name, replace(counts.get(name, Count()), calls=len(questions)), questions, of_any_number))
+        for name, questions in asked.items()
+    )
 
 
 def too_few_comparable(part: Score, thresholds: Thresholds) -> bool:
@@ -319,16 +300,15 @@ def _not_comparable(
 ) -> tuple[str, ...]:
     """Of what too many answers were such that nothing could be compared with them, and why."""
     found = []
+    most = max(result.not_comparable, key=lambda reason: result.not_comparable[reason], default="")
     for each in (whole, *parts):
         alike = each is not whole and (each.calls, each.not_comparable) == (whole.calls, whole.not_comparable)
         if alike or not too_few_comparable(each, thresholds):
             continue
-        of = "" if each is whole else f" of {each.name or 'callers not known'}"
-        most = max(result.not_comparable.items(), key=lambda reason: reason[1], default=("", 0))[0]
-        why = f" ({most})" if each is whole and most else ""
+        of = f" of {each.name or 'callers not known'}" if each is not whole else f" ({most})" if most else ""
         found.append(
             f"nothing could be compared in {each.not_comparable:,} of "
-            f"{several(each.calls + each.not_comparable, 'call')}{of}{why}; "
+            f"{several(each.calls + each.not_comparable, 'call')}{of}; "
             f"at most {100 * thresholds.max_not_comparable:g} % may be such"
         )
     return tuple(found)

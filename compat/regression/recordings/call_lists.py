@@ -1,7 +1,8 @@
-"""Lists of calls to record, and asking them one by one."""
+"""Lists of calls to record, asking them one by one, and whose account made a call."""
 
 from __future__ import annotations
 
+import hmac
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,15 +16,18 @@ from requests.auth import AuthBase
 from compat.config.settings import Configuration
 from compat.core.call import Shim
 from compat.errors import LegacyError
+from compat.legacy.parameters import gather
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall, match_route
-from compat.legacy.signature import Caller, signed
+from compat.legacy.signature import Caller, base_string, sign, signed
+from compat.legacy.verifier import token_of
 from compat.processes import renew_after_fork
-from compat.regression.comparing.pairs import Answered, kept_answer, kept_error, kept_response
+from compat.regression.comparing.pairs import PAGE_COUNT, Answered, kept_answer, kept_error, kept_response
 from compat.regression.recordings.format import RecordingError
 from compat.text.json import dumps, loads
 from compat.upstream.connections import leave_to_parent
 
 __all__ = [
+    "Accounts",
     "Asker",
     "NewEndpoint",
     "OldEndpoint",
@@ -97,6 +101,7 @@ Asker = Callable[[LegacyCall], Answered]
 
 _ACCEPT = "application/vnd.procwise.v3"
 _CONNECT, _SILENCE = 10.0, 120.0
+_MOST_PAGES = 10**9
 
 
 class _Token(AuthBase):
@@ -173,9 +178,30 @@ def pages_of(call: LegacyCall, ask: Callable[[LegacyCall], Answered]) -> Iterato
 
 def further_pages(call: LegacyCall, first: Answered) -> int:
     """How many pages there are behind the first answer; none of a call that names its page, or lists nothing."""
-    headers = {name.lower(): value for name, value in first.headers.items()}
-    text = headers.get("x-pagination-page-count", "")
     named = "page" in dict(parse_qsl(call.query, keep_blank_values=True))
-    if call.route.gives != "page" or named or not (text.isascii() and text.isdigit() and len(text) < 10):
-        return 0
-    return max(0, int(text) - 1)
+    pages = first.number(PAGE_COUNT) or 0
+    return max(0, pages - 1) if call.route.gives == "page" and not named and pages < _MOST_PAGES else 0
+
+
+class Accounts:
+    """The accounts that are known; of two with the same token the first counts."""
+
+    def __init__(self, callers: Iterable[Caller]) -> None:
+        self._callers = tuple(callers)
+
+    def owner(self, call: LegacyCall, otherwise: str | None = None) -> str | None:
+        """The name of the account by which a call was made; None where it is not known.
+
+        Every token and signature is compared in constant time, whether one before it was the right one or not. A call
+        without a token that no signature tells, as browsers save them, is of ``otherwise``.
+        """
+        token = token_of(call.authorization)
+        values = gather(call).values
+        base, signature = base_string(values), values.get("signature", "")
+        by_token = [each.name for each in self._callers if _same(each.api_token, token)]
+        by_signature = [each.name for each in self._callers if _same(sign(base, each.secret_key), signature)]
+        return next(iter([*by_token, *by_signature]), None if token else otherwise)
+
+
+def _same(known: str, given: str) -> bool:
+    return hmac.compare_digest(known.encode(errors="surrogatepass"), given.encode(errors="surrogatepass"))

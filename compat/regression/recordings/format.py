@@ -1,8 +1,4 @@
-"""What a recording holds and the file that holds it: gzip members of whole lines, and what can be wrong with them.
-
-Each member can be read without those before it, so that what was written stays readable whatever becomes of the rest,
-and one that was cut off shows. ``zcat`` reads such a file too. Measured on recorded answers, zstandard makes files of
-the same size and reads twice as fast: a twentieth of what checking a call costs, and no reason for a package.
+"""The lines of a recording, and what can be wrong with it.
 
 A value that speaks of a person is a pseudonym here (:mod:`compat.regression.recordings.pseudonyms`); a record's shape,
 its fields and their JSON types are as they were. So whatever compares two answers can compare two recorded ones:
@@ -11,11 +7,6 @@ its fields and their JSON types are as they were. So whatever compares two answe
 
 from __future__ import annotations
 
-import gzip
-import os
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -27,10 +18,7 @@ from compat.regression.comparing.pairs import Answered, Pair
 
 __all__ = [
     "FORMAT",
-    "CutOff",
-    "Damaged",
     "DamagedRecording",
-    "FrameFile",
     "NewOrder",
     "RecordedAnswer",
     "RecordedCall",
@@ -39,91 +27,7 @@ __all__ = [
     "RecordingHead",
     "SecretFound",
     "UnfinishedRecording",
-    "frame",
-    "frames_of",
 ]
-
-_LEVEL = 4
-_PIECE = 1 << 18
-_GZIP = 31
-"""What zlib calls gzip's own head and checksum."""
-
-
-class CutOff(Exception):
-    """The file ends within a frame."""
-
-
-class Damaged(Exception):
-    """What stands in the file is no frame."""
-
-
-class FrameFile:
-    """Appends frames to a file of its own, which only its owner may read.
-
-    Raises:
-        OSError: it is there already, or cannot be made.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._whole = 0
-
-    def append(self, frame: bytes) -> None:
-        """Write a frame, or nothing of it.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        try:
-            rest = memoryview(frame)
-            while rest:
-                rest = rest[os.write(self._number, rest) :]
-        except OSError:
-            # A part of it would pass for a file that was cut off, and hide what is appended later.
-            os.ftruncate(self._number, self._whole)
-            os.lseek(self._number, self._whole, os.SEEK_SET)
-            raise
-        self._whole += len(frame)
-
-    def close(self, *, durable: bool = True) -> None:
-        """Close the file, once the disk has it."""
-        try:
-            if durable:
-                os.fsync(self._number)
-        finally:
-            os.close(self._number)
-
-
-def frame(content: bytes) -> bytes:
-    """A frame of some lines."""
-    return gzip.compress(content, _LEVEL, mtime=0)
-
-
-def frames_of(path: Path) -> Iterator[bytes]:
-    """The content of each frame of a file.
-
-    Raises:
-        CutOff: the file ends within one; the whole ones before it were given.
-        Damaged: what follows is none.
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        rest = b""
-        while rest or (rest := file.read(_PIECE)):
-            reader = zlib.decompressobj(_GZIP)
-            parts = []
-            while not reader.eof:
-                rest = rest or file.read(_PIECE)
-                if not rest:
-                    raise CutOff
-                try:
-                    parts.append(reader.decompress(rest))
-                except zlib.error as error:
-                    raise Damaged(str(error)) from None
-                rest = reader.unused_data
-            yield b"".join(parts)
-
 
 FORMAT = 1
 """The version of the format that is written here."""
@@ -135,7 +39,6 @@ class RecordingHead(msgspec.Struct, frozen=True, tag_field="line", tag="head", k
     """The first line of a recording.
 
     Attributes:
-        format: its version.
         made_at: when it was begun, seconds since the epoch.
         made_by: the version of this package that wrote it.
         key_id: tells keys of pseudonyms apart without saying them; equal values have equal pseudonyms under one key.
@@ -162,7 +65,6 @@ class RecordedAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
         body: JSON with pseudonyms in it; null where there was none. Of a body that had none of the declared forms,
             ``{"unreadable": …}`` with a digest under the key, so that equal ones are still equal.
         seconds: from sending the request to the last byte.
-        failure: what failed where no whole answer came, such as ``timeout``.
     """
 
     status: int = 0
@@ -182,15 +84,12 @@ class RecordedCall(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="l
 
     Attributes:
         route: the action of the deprecated route, such as ``index_students``.
-        exam_id: the id of the path.
         parameters: name to text, without the id, timestamp, nonce and signature; filter and sort in one form each.
         exact: whether the parameters are as they came but for that form: asking them again asks the same. Where not,
             some value is a pseudonym, which selects among pseudonyms what the value selected, and nothing elsewhere.
         caller: whose it is by the configuration, or None.
         at: when it came, seconds since the epoch.
-        method: the HTTP method.
-        old: what the old endpoint answered, or None where it was not asked.
-        new: what the shim answered from the new one, or None where it was not asked.
+        old: what the old endpoint answered, or None where it was not asked; ``new`` what the shim did.
         served: which of them the caller got; None where nobody was waiting.
     """
 

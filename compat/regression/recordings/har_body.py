@@ -7,6 +7,7 @@ import binascii
 import io
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import urllib3
@@ -35,12 +36,9 @@ class Body(NamedTuple):
 
 
 def body_of(part: Mapping[str, Any], coding: str | None, attached: Callable[[str], bytes | None]) -> Body:
-    """The body that ``content`` or ``postData`` has.
+    """The body that a part, ``content`` or ``postData``, has itself or names as a file, which ``attached`` reads.
 
-    Args:
-        part: that object.
-        coding: the header ``Content-Encoding``, which may be true or not.
-        attached: reads a file that is named instead.
+    The header ``Content-Encoding``, the coding, may be true or not.
     """
     text, name, encoding = part.get("text"), part.get("_file"), part.get("encoding")
     if isinstance(text, str):
@@ -67,18 +65,14 @@ def _of_base64(text: str) -> bytes | None:
 
 
 def _plain(text: str, coding: str | None) -> Body:
-    octets = text.encode(errors="surrogatepass")
-    if not _may_be_packed(text, coding):
-        return Body(octets, there=True)
     # Some write each octet of what they could not read as the character of its number.
-    found = _unpacked(text.encode("latin-1"), coding)
-    return Body(octets, there=True) if found.odd else found
-
-
-def _may_be_packed(text: str, coding: str | None) -> bool:
-    if text[:1] in "{[<" or not all(character < "\u0100" for character in text):
-        return False
-    return coding is not None or _marked(text.encode("latin-1")) is not None
+    with suppress(UnicodeEncodeError):
+        octets = text.encode("latin-1")
+        if text[:1] not in "{[<" and (coding is not None or _marked(octets)):
+            found = _unpacked(octets, coding)
+            if not found.odd:
+                return found
+    return Body(text.encode(errors="surrogatepass"), there=True)
 
 
 def _unpacked(octets: bytes, coding: str | None) -> Body:
@@ -92,11 +86,10 @@ def _unpacked(octets: bytes, coding: str | None) -> Body:
         octets = found
     if _is_text(octets) or _begins_as_text(octets):
         return Body(octets, there=True)
+    reason = "a packed body that could not be unpacked"
     missing = [name for name in _named(octets, coding) if name not in urllib3.HTTPResponse.CONTENT_DECODERS]
     if missing:
         reason = f"a body packed by {missing[0]}, for which exam-students-compat[regression] has to be installed"
-    else:
-        reason = "a packed body that could not be unpacked"
     return Body(octets, there=True, odd=reason)
 
 

@@ -32,7 +32,6 @@ from compat.schemas import COLUMNS
 
 __all__ = [
     "KEY_VARIABLE",
-    "LABEL_BITS",
     "WITHHELD",
     "Exhausted",
     "Labels",
@@ -42,12 +41,11 @@ __all__ = [
     "RecordedNames",
     "identity",
     "key_of",
-    "read_or_make",
 ]
 
-LABEL_BITS = 80
-_END = 1 << LABEL_BITS
-_STEP = 1 << (LABEL_BITS - 20)
+_LABEL_BITS = 80
+_END = 1 << _LABEL_BITS
+_STEP = 1 << (_LABEL_BITS - 20)
 """Between values that come in their order, as those of sorted pages do: there is room for half a million of them."""
 
 _LEAST_SHARE = 8
@@ -74,10 +72,7 @@ class Labels:
         return self._numbers[value]
 
     def assign(self, values: Iterable[Any]) -> list[Any]:
-        """Give numbers to those values that have none.
-
-        Returns:
-            those values, in their order.
+        """Give numbers to those values that have none; these are returned in their order.
 
         Raises:
             Exhausted: some value got none.
@@ -95,7 +90,6 @@ class Labels:
         return new
 
     def _insert(self, place: int, run: list[Any]) -> None:
-        """Give numbers to values between two neighbours."""
         before = self._sorted[place - 1] if place else None
         low = self._numbers[before] if place else 0
         last = place == len(self._sorted)
@@ -105,11 +99,9 @@ class Labels:
             raise Exhausted
         if not self._sorted:
             low, step = _END // 2, min(step // 2, _STEP)
-        elif last:
+        elif last or not place:
             step = min(step, _STEP)
-        elif not place:
-            step = min(step, _STEP)
-            low = high - step * (len(run) + 1)
+            low = low if last else high - step * (len(run) + 1)
         elif before == self._latest:
             # Else they would halve each time what is left.
             self._in_order = min(self._in_order + 1, _LEAST_SHARE)
@@ -125,7 +117,7 @@ WITHHELD = "withheld-"
 _DIGEST_BYTES = 10
 _DIGEST = (1 << 8 * _DIGEST_BYTES) - 1
 _PSEUDONYM = re.compile(r"[a-z0-9_./]*-[0-9A-V]{16}-([0-9A-V]{16})", re.ASCII)
-_NOWHERE = (1 << LABEL_BITS) - 1
+_NOWHERE = (1 << _LABEL_BITS) - 1
 _ANCHORS: Mapping[str, list[str]] = {
     name: sorted(column.kept) for name, column in COLUMNS.items() if isinstance(column.kept, tuple)
 }
@@ -208,7 +200,6 @@ class RecordedNames:
         """Nothing: the places were given where it was recorded."""
 
     def of(self, column: str, value: str | int) -> str | int:
-        """The pseudonym of a value."""
         digest = self._key.digest_of(column, value)
         return self._known.get((column, digest)) or _pseudonym(column, value, _NOWHERE, digest)
 
@@ -236,7 +227,7 @@ def _pseudonym(column: str, value: str | int, label: int, digest: bytes) -> str 
     place = bisect_right(words, value)
     anchor = words[place - 1] if place else ""
     # Sixteen characters each, which sort as the bytes do.
-    written = b32hexencode(label.to_bytes(LABEL_BITS // 8, "big")), b32hexencode(digest)
+    written = b32hexencode(label.to_bytes(_LABEL_BITS // 8, "big")), b32hexencode(digest)
     return f"{anchor}-{written[0].decode()}-{written[1].decode()}"
 
 
@@ -247,28 +238,27 @@ _DEFAULT = "exam-compat-recording.key"
 def key_of(given: Configuration, key_file: Path | None = None) -> PseudonymKey:
     """The key to use: of the file named here, else ``key`` of ``[regression]``, the environment's, else ``key_file``.
 
-    Raises:
-        ConfigurationError: it is too short, or the file cannot be read or made.
-    """
-    if key_file is None:
-        named = {"[regression] key": given.regression.get("key"), KEY_VARIABLE: os.environ.get(KEY_VARIABLE)}
-        for where, text in named.items():
-            if text:
-                return _checked(where, text)
-        key_file = Path(given.regression.get("key_file", _DEFAULT))
-    return read_or_make(key_file)
-
-
-def read_or_make(path: Path) -> PseudonymKey:
-    """The key of a file, which only its owner may read; where there is none, one is made.
+    A file with a key may only be read by its owner. Where there is none, it is made.
 
     Raises:
-        ConfigurationError: it is too short, or the file cannot be read or made.
+        ConfigurationError: the key is too short, or the file cannot be read or made.
     """
+    named = {"[regression] key": given.regression.get("key"), KEY_VARIABLE: os.environ.get(KEY_VARIABLE)}
+    where, text = next(((where, text) for where, text in named.items() if text and key_file is None), ("", ""))
+    if not text:
+        path = key_file or Path(given.regression.get("key_file", _DEFAULT))
+        where, text = str(path), _read_or_made(path)
+    try:
+        return PseudonymKey(text.encode())
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+
+
+def _read_or_made(path: Path) -> str:
     try:
         if not path.exists():
             _make(path)
-        return _checked(str(path), path.read_text(encoding="utf-8").strip())
+        return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {getattr(error, 'strerror', None) or 'no text'}") from None
 
@@ -283,10 +273,3 @@ def _make(path: Path) -> None:
             os.link(draft, path)
     finally:
         os.unlink(draft)
-
-
-def _checked(where: str, text: str) -> PseudonymKey:
-    try:
-        return PseudonymKey(text.encode())
-    except ValueError as error:
-        raise ConfigurationError(f"{where}: {error}") from None

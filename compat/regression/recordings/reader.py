@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,8 +14,6 @@ import msgspec
 
 from compat.regression.recordings.format import (
     FORMAT,
-    CutOff,
-    Damaged,
     DamagedRecording,
     NewOrder,
     RecordedCall,
@@ -22,7 +21,6 @@ from compat.regression.recordings.format import (
     RecordingError,
     RecordingHead,
     UnfinishedRecording,
-    frames_of,
 )
 from compat.text.json import several
 
@@ -30,6 +28,9 @@ __all__ = ["SUFFIX", "FileRead", "Recording", "calls_in_file", "open_recording",
 
 SUFFIX = ".ndjson.gz"
 _Line = RecordingHead | NewOrder | RecordedCall | RecordingEnd
+_PIECE = 1 << 18
+_GZIP = 31
+"""What zlib calls gzip's own head and checksum."""
 _DECODER: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 
 
@@ -37,8 +38,10 @@ _DECODER: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 class FileRead:
     """A file of a recording, as far as it was read.
 
-    ``lost`` is how many calls its writer could not write, ``finished`` whether it closed the file, ``line`` the line
-    that was read last.
+    Attributes:
+        lost: how many calls its writer could not write.
+        finished: whether its writer closed it.
+        line: the number of the line that was read last.
     """
 
     path: Path
@@ -116,11 +119,9 @@ def read_head(path: Path) -> RecordingHead:
     Raises:
         RecordingError: it is no recording, or of a version that is not known here.
     """
-    try:
-        first = next(frames_of(path), b"").partition(b"\n")[0]
-        line = _DECODER.decode(first)
-    except (CutOff, Damaged, msgspec.DecodeError):
-        raise RecordingError(f"{path}: no recording") from None
+    line: _Line | None = None
+    with suppress(_CutOff, _Damaged, msgspec.DecodeError):
+        line = _DECODER.decode(next(_frames_of(path), b"").partition(b"\n")[0])
     if not isinstance(line, RecordingHead):
         raise RecordingError(f"{path}: no recording")
     if line.format != FORMAT:
@@ -131,8 +132,8 @@ def read_head(path: Path) -> RecordingHead:
 def calls_in_file(path: Path) -> int:
     """How many calls a file has, counted without reading them; of one that is damaged, those that come before."""
     calls = 0
-    with suppress(CutOff, Damaged, OSError):
-        for frame in frames_of(path):
+    with suppress(_CutOff, _Damaged, OSError):
+        for frame in _frames_of(path):
             calls += frame.count(b'{"line":"call",')
     return calls
 
@@ -140,26 +141,51 @@ def calls_in_file(path: Path) -> int:
 def _calls(read: FileRead, refuse_unfinished: bool) -> Iterator[RecordedCall]:
     read.head = read_head(read.path)
     try:
-        for frame in frames_of(read.path):
+        for frame in _frames_of(read.path):
             for line in _DECODER.decode_lines(frame):
                 read.line += 1
                 if read.finished:
-                    raise Damaged("something stands behind its end")
+                    raise _Damaged("something stands behind its end")
                 if isinstance(line, RecordedCall):
                     read.calls += 1
                     yield line
                 elif isinstance(line, RecordingEnd):
                     read.finished, read.lost = True, line.lost
                     if line.calls != read.calls:
-                        raise Damaged(f"it had {several(line.calls, 'whole call')}")
-    except CutOff:
+                        raise _Damaged(f"it had {several(line.calls, 'whole call')}")
+    except _CutOff:
         pass
-    except (Damaged, msgspec.DecodeError) as error:
+    except (_Damaged, msgspec.DecodeError) as error:
         message = f"{read.path}: damaged behind {several(read.calls, 'whole call')}: {error}"
         raise DamagedRecording(message, read.calls) from None
     if not read.finished and refuse_unfinished:
-        raise UnfinishedRecording(
-            f"{read.path}: the end is missing behind {several(read.calls, 'whole call')}; its writer was stopped, or "
-            "writes still",
-            read.calls,
-        )
+        behind = several(read.calls, "whole call")
+        message = f"{read.path}: the end is missing behind {behind}; its writer was stopped, or writes still"
+        raise UnfinishedRecording(message, read.calls)
+
+
+class _CutOff(Exception):
+    """The file ends within a frame."""
+
+
+class _Damaged(Exception):
+    """What stands in the file is no frame."""
+
+
+def _frames_of(path: Path) -> Iterator[bytes]:
+    """The content of each frame of a file: the whole ones before one that is cut off, or is none."""
+    with path.open("rb") as file:
+        rest = b""
+        while rest or (rest := file.read(_PIECE)):
+            reader = zlib.decompressobj(_GZIP)
+            parts = []
+            while not reader.eof:
+                rest = rest or file.read(_PIECE)
+                if not rest:
+                    raise _CutOff
+                try:
+                    parts.append(reader.decompress(rest))
+                except zlib.error as error:
+                    raise _Damaged(str(error)) from None
+                rest = reader.unused_data
+            yield b"".join(parts)

@@ -1,45 +1,57 @@
-"""What a recording keeps of a record and of an answer: what is declared, and nothing else.
+"""What a recording keeps of a call and its answers: what is declared, and nothing else.
 
 A field keeps its name, and null, empty texts, booleans, times and whatever else its declaration lets be kept. Any other
 value of the declared type becomes a pseudonym; a value of another type, a field that is not declared and an array's
-element that is no integer become a digest, which only equal ones share.
+element that is no integer become a digest, which only equal ones share. Parameters select the same among the recorded
+records as they did among those that came.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timezone
+from dataclasses import dataclass, field
+from datetime import timezone, tzinfo
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from compat.legacy.routes import ANSWERED_BY, READING
+from compat.errors import InvalidParameter
+from compat.legacy.parameters import Parameters, gather
+from compat.legacy.query import STATUSES, parse_query
+from compat.legacy.routes import ANSWERED_BY, READING, LegacyCall
 from compat.mapping.tables import markdown_table
 from compat.regression.comparing.pairs import Answered
-from compat.regression.recordings.format import RecordedAnswer
-from compat.regression.recordings.pseudonyms import Names, PseudonymKey
+from compat.regression.recordings.format import RecordedAnswer, RecordedCall
+from compat.regression.recordings.pseudonyms import Names, OrderedNames, PseudonymKey
 from compat.schemas import COLUMNS
-from compat.schemas.fields import Array, Boolean, Integer, String, Time, Typed, json_type
+from compat.schemas.fields import Typed, json_type
 from compat.text import instants
-from compat.text.json import dumps, loads
+from compat.text.json import Number, dumps, loads, loads_strictly
 
 __all__ = [
     "KEPT_HEADERS",
-    "ReadAnswer",
-    "Redaction",
+    "CallRedactor",
     "is_personal",
     "kept_table",
     "pseudonymous",
+    "records_of",
+    "with_operands",
 ]
 
 _MOST_REMEMBERED = 20_000
 """Texts of each column."""
+_LONGEST_NUMBER = 40
+_TYPES: Mapping[str, type[Any]] = {"string": str, "integer": int, "boolean": bool, "array": list}
 
 
 def pseudonymous(column: Typed) -> bool:
     """Whether values of a column can become pseudonyms that sort."""
     return column.comparable and column.kept is not True
+
+
+_PSEUDONYMOUS = {name: column for name, column in COLUMNS.items() if pseudonymous(column)}
 
 
 def is_personal(column: Typed, value: Any) -> bool:
@@ -49,104 +61,149 @@ def is_personal(column: Typed, value: Any) -> bool:
     return not (isinstance(column.kept, tuple) and value in column.kept)
 
 
-class Redaction:
-    """Makes of legacy records what a recording keeps of them: digests by the key, pseudonyms by the names."""
+class CallRedactor:
+    """Makes recorded calls; its pseudonyms sort among each other.
 
-    def __init__(self, key: PseudonymKey, names: Names) -> None:
-        self.key = key
-        self._names = names
-        self._kept: dict[str, Callable[[Any], Any]] = {
-            name: self._keeper(name, column) for name, column in COLUMNS.items()
-        }
+    Digests are made by the key. The zone is the one in which the old endpoint reads times without an offset.
+    """
+
+    def __init__(self, key: PseudonymKey, zone: tzinfo, names: Names | None = None) -> None:
+        self._key = key
+        self._zone = zone
+        self._names = OrderedNames(key) if names is None else names
         # Text to what is kept of it: most values come again and again, and telling them apart is most of the work.
         self._texts: dict[str, dict[str, Any]] = {name: {} for name in COLUMNS}
 
-    def take_note(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Let the names know every value that will become a pseudonym, all at once.
+    def call(
+        self,
+        call: LegacyCall,
+        *,
+        old: Answered | None = None,
+        new: Answered | None = None,
+        caller: str | None = None,
+        at: float = 0.0,
+    ) -> RecordedCall:
+        """What is kept of a call, as it came, and of what was answered where an endpoint was asked.
 
         Raises:
-            Exhausted: as :class:`~compat.regression.recordings.pseudonyms.OrderedNames` does.
+            Exhausted: the pseudonyms have no place left for one more; others have.
         """
+        given = _GivenParameters.of(call, self._zone)
+        for column, values in given.personal().items():
+            self._names.assign(column, values)
+        answers = [(answered, _content_of(answered)) for answered in (old, new) if answered is not None]
+        self._take_note([record for _, content in answers for record in _records(content)])
+        parameters, exact = given.redacted(self._names, self._key)
+        kept = [self._kept_answer(*answer) for answer in answers]
+        return RecordedCall(
+            route=call.route.action,
+            exam_id=given.exam_id or self._key.withheld("id", call.exam_id),
+            parameters=parameters,
+            exact=exact,
+            caller=caller,
+            at=round(at, 3),
+            method=call.method,
+            old=None if old is None else kept[0],
+            new=None if new is None else kept[-1],
+        )
+
+    def answer(self, answered: Answered) -> RecordedAnswer:
+        """What is kept of an answer alone.
+
+        Raises:
+            Exhausted: as :meth:`call` does.
+        """
+        content = _content_of(answered)
+        self._take_note(_records(content))
+        return self._kept_answer(answered, content)
+
+    def _take_note(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Let the names know every value that will become a pseudonym, all at once."""
         for name, column in _PSEUDONYMOUS.items():
             expected, seen = (int, ()) if column.json == "integer" else (str, self._texts[name])
             given = {value for record in records if type(value := record.get(name)) is expected and value not in seen}
             self._names.assign(name, [value for value in given if is_personal(column, value)])
 
-    def record(self, record: Any) -> Any:
+    def _kept_answer(self, answered: Answered, content: Mapping[str, Any] | None) -> RecordedAnswer:
+        key, failure = self._key, answered.failure
+        if failure is not None and not _FAILURE.fullmatch(failure):
+            failure = key.withheld("failure", failure)
+        headers = {name: value for name, value in answered.named.items() if name in KEPT_HEADERS}
+        for name, value in headers.items():
+            headers[name] = value if KEPT_HEADERS[name].fullmatch(value) else key.withheld(name, value)
+        body: Any = None
+        if content is not None:
+            body = dict(self._member(name, value) for name, value in content.items())
+        elif answered.body:
+            body = {"unreadable": key.digest("body", answered.body.decode("latin-1")).hex()}
+        encoded = msgspec.Raw(msgspec.json.encode(body))
+        return RecordedAnswer(answered.status, headers, encoded, round(answered.seconds, 6), failure)
+
+    def _member(self, name: str, value: Any) -> tuple[str, Any]:
+        """A member of the body, by the forms that the old interface has."""
+        if name == "students" and isinstance(value, list):
+            return name, [self._record(record) for record in value]
+        if name == "student":
+            return name, self._record(value)
+        if name == "error":
+            return name, self._digest("message", value)
+        if name == "errors" and isinstance(value, dict):
+            kept = {each: each if each in _PARAMETERS or each in COLUMNS else self._undeclared(each) for each in value}
+            return name, {kept[each]: self._messages(texts) for each, texts in value.items()}
+        return self._undeclared(name), self._digest("undeclared", value)
+
+    def _messages(self, texts: Any) -> Any:
+        if isinstance(texts, list):
+            return [self._digest("message", text) for text in texts]
+        return self._digest("message", texts)
+
+    def _record(self, record: Any) -> Any:
         """What is kept of a record, once it was noted."""
         if not isinstance(record, Mapping):
-            return self.digest("record", record)
+            return self._digest("record", record)
         texts = self._texts
         found: dict[str, Any] = {}
         for name, value in record.items():
             seen = texts.get(name)
             if seen is None:
-                found[self.name(name)] = self.digest("undeclared", value)
+                found[self._undeclared(name)] = self._digest("undeclared", value)
             elif value is None:
                 found[name] = None
             elif type(value) is not str:
-                found[name] = self._kept[name](value)
+                found[name] = self._kept(name, value)
             else:
                 kept = seen.get(value)
-                found[name] = self._remembered(name, value) if kept is None else kept
+                if kept is None:
+                    if len(seen) >= _MOST_REMEMBERED:
+                        seen.clear()
+                    seen[value] = kept = self._kept(name, value)
+                found[name] = kept
         return found
 
-    def _remembered(self, name: str, text: str) -> Any:
-        seen = self._texts[name]
-        if len(seen) >= _MOST_REMEMBERED:
-            seen.clear()
-        seen[text] = kept = self._kept[name](text)
-        return kept
+    def _kept(self, name: str, value: Any) -> Any:
+        """What is kept of a column's value that is not null."""
+        column = COLUMNS[name]
+        if type(value) is not _TYPES[column.json] or (column.is_time and not _says_a_time(value)):
+            return self._digest(name, value)
+        if isinstance(value, list):
+            return [item if column.kept and type(item) is int else self._digest(name, item) for item in value]
+        return self._names.of(name, value) if name in _PSEUDONYMOUS and is_personal(column, value) else value
 
-    def name(self, name: str) -> str:
+    def _undeclared(self, name: str) -> str:
         """What stands for a name that is not declared."""
-        return f"undeclared-{self.key.digest('name', name).hex()}"
+        return f"undeclared-{self._key.digest('name', name).hex()}"
 
-    def digest(self, where: str, value: Any) -> str:
+    def _digest(self, where: str, value: Any) -> str:
         """What stands for a value of which nothing is kept but its type."""
-        return f"{json_type(value).split()[-1]}-{self.key.digest(where, dumps(value)).hex()}"
-
-    def _keeper(self, name: str, column: Typed) -> Callable[[Any], Any]:
-        """Gives what is kept of a column's value that is not null."""
-        digest = self.digest
-        given = self._names.of
-
-        def text(value: Any) -> Any:
-            if type(value) is not str:
-                return digest(name, value)
-            return given(name, value) if is_personal(column, value) else value
-
-        def integer(value: Any) -> Any:
-            if type(value) is not int:
-                return digest(name, value)
-            return value if column.kept is True else given(name, value)
-
-        def time(value: Any) -> Any:
-            return value if _says_a_time(value) else digest(name, value)
-
-        def boolean(value: Any) -> Any:
-            return value if isinstance(value, bool) else digest(name, value)
-
-        def array(value: Any) -> Any:
-            if not isinstance(value, list):
-                return digest(name, value)
-            return [item if column.kept and type(item) is int else digest(name, item) for item in value]
-
-        keepers = {String: text, Integer: integer, Time: time, Boolean: boolean, Array: array}
-        return keepers[type(column)]
+        return f"{json_type(value).split()[-1]}-{self._key.digest(where, dumps(value)).hex()}"
 
 
-def _says_a_time(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
+def _says_a_time(text: str) -> bool:
     try:
-        instants.read(value, timezone.utc)
+        instants.read(text, timezone.utc)
     except ValueError:
         return False
     return True
-
-
-_PSEUDONYMOUS = {name: column for name, column in COLUMNS.items() if pseudonymous(column)}
 
 
 def kept_table() -> str:
@@ -183,72 +240,127 @@ _PARAMETERS = frozenset(("id", "status", "page", "limit", "sort", "filter", "stu
 _FAILURE = re.compile(r"[A-Za-z][A-Za-z_ ]{0,39}", re.ASCII)
 
 
-class ReadAnswer:
-    """An answer, as it came, its body read."""
-
-    def __init__(self, answered: Answered) -> None:
-        self._answered = answered
-        self._content: Any = None
-        try:
-            self._content = loads(answered.body) if answered.body else None
-            self._readable = bool(answered.body)
-        except ValueError:
-            self._readable = False
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        """The records of a list, or the one of a single student."""
-        if not isinstance(self._content, dict):
-            return []
-        listed = self._content.get("students")
-        found = listed if isinstance(listed, list) else [self._content.get("student")]
-        return [record for record in found if isinstance(record, dict)]
-
-    def kept(self, redaction: Redaction) -> RecordedAnswer:
-        """What is kept of it, once its records were noted."""
-        given, key = self._answered, redaction.key
-        failure = given.failure
-        if failure is not None and not _FAILURE.fullmatch(failure):
-            failure = key.withheld("failure", failure)
-        return RecordedAnswer(
-            given.status,
-            _headers(given.headers, key),
-            msgspec.Raw(msgspec.json.encode(self._body(redaction))),
-            round(given.seconds, 6),
-            failure,
-        )
-
-    def _body(self, redaction: Redaction) -> Any:
-        if not self._readable or not isinstance(self._content, dict):
-            body = self._answered.body
-            return {"unreadable": redaction.key.digest("body", body.decode("latin-1")).hex()} if body else None
-        return dict(self._member(name, value, redaction) for name, value in self._content.items())
-
-    def _member(self, name: str, value: Any, redaction: Redaction) -> tuple[str, Any]:
-        """A member of the body, by the forms that the old interface has."""
-        if name == "students" and isinstance(value, list):
-            return name, [redaction.record(record) for record in value]
-        if name == "student":
-            return name, redaction.record(value)
-        if name == "error":
-            return name, redaction.digest("message", value)
-        if name == "errors" and isinstance(value, dict):
-            kept = {each: each if each in _PARAMETERS or each in COLUMNS else redaction.name(each) for each in value}
-            return name, {kept[each]: _messages(texts, redaction) for each, texts in value.items()}
-        return redaction.name(name), redaction.digest("undeclared", value)
+def _content_of(answered: Answered) -> Mapping[str, Any] | None:
+    """The JSON object that is a body; None for any other."""
+    try:
+        content = loads(answered.body) if answered.body else None
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
 
 
-def _messages(texts: Any, redaction: Redaction) -> Any:
-    if isinstance(texts, list):
-        return [redaction.digest("message", text) for text in texts]
-    return redaction.digest("message", texts)
+def _records(content: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    if content is None:
+        return []
+    listed = content.get("students")
+    found = listed if isinstance(listed, list) else [content.get("student")]
+    return [record for record in found if isinstance(record, dict)]
 
 
-def _headers(headers: Mapping[str, str], key: PseudonymKey) -> dict[str, str]:
-    kept = {}
-    for name, value in headers.items():
-        lower = name.lower()
-        if lower in KEPT_HEADERS:
-            known = KEPT_HEADERS[lower].fullmatch(value)
-            kept[lower] = value if known else key.withheld(lower, value)
-    return kept
+def records_of(answered: Answered) -> list[dict[str, Any]]:
+    """The records of a list, or the one of a single student."""
+    return _records(_content_of(answered))
+
+
+@dataclass
+class _GivenParameters:
+    """A call's parameters, read as far as anything of them is kept.
+
+    Attributes:
+        exam_id: the id of the path, or None where it is no short number.
+        plain: name to text, of those that are kept as they are.
+        comparisons: of the filter, column to operator to a value or a list of values.
+        withheld: name to text, of those that break a rule and may hold anything.
+        problems: whether parameters contradict each other or cannot be read, so that what is kept is not all.
+    """
+
+    exam_id: str | None
+    problems: bool
+    plain: dict[str, str] = field(default_factory=dict)
+    comparisons: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    withheld: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, call: LegacyCall, zone: tzinfo) -> _GivenParameters:
+        """Read a call, as it came; the zone is that of a filter's times without an offset."""
+        parameters = gather(call)
+        exam_id = _number(call.exam_id)
+        found = cls(exam_id, bool(parameters.problems) or exam_id is None)
+        for name, value in parameters.values.items():
+            if name in parameters.problems or name not in ("filter", *_READERS):
+                continue
+            kept: str | None = None
+            if name != "filter":
+                kept = _READERS[name](value)
+            elif name in call.route.json and _keeps_rules(name, value, zone):
+                read = with_operands(loads_strictly(value), partial(_operand, zone))
+                found.comparisons, kept = read, dumps(read)
+            (found.withheld if kept is None else found.plain)[name] = value if kept is None else kept
+        return found
+
+    def personal(self) -> dict[str, list[Any]]:
+        """The values that become pseudonyms, by column."""
+        found: dict[str, list[Any]] = {column: [] for column in self.comparisons}
+
+        def note(column: str, operator: str, value: Any) -> None:
+            if is_personal(COLUMNS[column], value):
+                found[column].append(value)
+
+        with_operands(self.comparisons, note)
+        return found
+
+    def redacted(self, names: Names, key: PseudonymKey) -> tuple[dict[str, str], bool]:
+        """The parameters as they are kept, and whether they ask what the call asked."""
+
+        def pseudonym(column: str, operator: str, value: Any) -> Any:
+            return names.of(column, value) if is_personal(COLUMNS[column], value) else value
+
+        kept = dict(self.plain)
+        if "filter" in kept:
+            kept["filter"] = dumps(with_operands(self.comparisons, pseudonym))
+        kept |= {name: key.withheld(name, text) for name, text in self.withheld.items()}
+        return kept, not (self.problems or self.withheld or any(self.personal().values()))
+
+
+def with_operands(
+    comparisons: Mapping[str, Mapping[str, Any]], change: Callable[[str, str, Any], Any]
+) -> dict[str, dict[str, Any]]:
+    """A filter with other operands: ``change`` gets column, operator and operand, those of a list one by one."""
+    return {
+        column: {
+            operator: [change(column, operator, each) for each in operand]
+            if isinstance(operand, list)
+            else change(column, operator, operand)
+            for operator, operand in operators.items()
+        }
+        for column, operators in comparisons.items()
+    }
+
+
+def _operand(zone: tzinfo, column: str, operator: str, value: Any) -> Any:
+    read = None if value is None else COLUMNS[column].read(value, zone)
+    # A time stays as it was written: what it means without an offset is the zone's to say.
+    return value if COLUMNS[column].is_time and isinstance(value, str | Number) else read
+
+
+def _keeps_rules(name: str, text: str, zone: tzinfo) -> bool:
+    """Whether a filter or a sort keeps all rules."""
+    try:
+        parse_query(Parameters({"id": "1", name: text}, {}), zone)
+    except InvalidParameter:
+        return False
+    return True
+
+
+def _number(text: str) -> str | None:
+    return text if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
+
+
+_READERS: Mapping[str, Callable[[str], str | None]] = {
+    "page": _number,
+    "limit": _number,
+    "student_session_id": _number,
+    "status": lambda text: text if text in STATUSES else None,
+    "sort": lambda text: dumps(loads_strictly(text)) if _keeps_rules("sort", text, timezone.utc) else None,
+}
+"""Parameter to what is kept of a text that keeps the rules; beside these and a filter no parameter leaves a trace."""

@@ -1,21 +1,16 @@
-"""Records the pairs that shadow and canary make, and whose account made each call."""
+"""Records the pairs that shadow and canary make."""
 
 from __future__ import annotations
 
-import hmac
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from compat.config.settings import Configuration
-from compat.legacy.parameters import gather
-from compat.legacy.routes import LegacyCall
-from compat.legacy.signature import Caller, base_string, sign
-from compat.legacy.verifier import token_of
 from compat.processes import renew_after_fork
 from compat.regression.comparing.pairs import Pair
 from compat.regression.recordings.format import RecordingError, SecretFound
@@ -23,10 +18,7 @@ from compat.regression.recordings.pseudonyms import key_of
 from compat.regression.recordings.reader import SUFFIX
 from compat.regression.recordings.writer import Recorder
 
-__all__ = [
-    "Accounts",
-    "TrafficRecorder",
-]
+__all__ = ["TrafficRecorder"]
 
 _log = logging.getLogger("compat.regression")
 _ROOM = 1 << 30
@@ -146,37 +138,10 @@ class TrafficRecorder:
 
 
 def _bytes_in(folder: Path) -> int:
+    size = 0
     with os.scandir(folder) as entries:
-        return sum(_size(entry) for entry in entries if entry.name.endswith(SUFFIX))
-
-
-def _size(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat().st_size
-    except OSError:
-        # Deleted meanwhile, which is how room is made.
-        return 0
-
-
-class Accounts:
-    """The accounts that are known; of two with the same token the first counts."""
-
-    def __init__(self, callers: Iterable[Caller]) -> None:
-        self._callers = tuple(callers)
-
-    def owner(self, call: LegacyCall, otherwise: str | None = None) -> str | None:
-        """The name of the account by which a call was made; None where it is not known.
-
-        Every token and signature is compared in constant time, whether one before it was the right one or not. A call
-        without a token that no signature tells, as browsers save them, is of ``otherwise``.
-        """
-        token = token_of(call.authorization)
-        values = gather(call).values
-        base, signature = base_string(values), values.get("signature", "")
-        by_token = [each.name for each in self._callers if _same(each.api_token, token)]
-        by_signature = [each.name for each in self._callers if _same(sign(base, each.secret_key), signature)]
-        return next(iter([*by_token, *by_signature]), None if token else otherwise)
-
-
-def _same(known: str, given: str) -> bool:
-    return hmac.compare_digest(known.encode(errors="surrogatepass"), given.encode(errors="surrogatepass"))
+        for entry in entries:
+            # One may be deleted meanwhile, which is how room is made.
+            with suppress(OSError):
+                size += entry.stat().st_size if entry.name.endswith(SUFFIX) else 0
+    return size

@@ -1,8 +1,15 @@
-"""Writing recordings: each call redacted, searched for secrets, and written in frames that stand for themselves."""
+"""Writing recordings: each call redacted, searched for secrets, and written in frames that stand for themselves.
+
+A frame is a gzip member of whole lines. It can be read without those before it, so that what was written stays readable
+whatever becomes of the rest, and one that was cut off shows. ``zcat`` reads such a file too. Measured on recorded
+answers, zstandard makes files of the same size and reads twice as fast: a twentieth of what checking a call costs, and
+no reason for a package.
+"""
 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import secrets
@@ -10,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from pathlib import Path
 from typing import Any, Literal
@@ -25,39 +31,30 @@ from compat.legacy.verifier import token_of
 from compat.processes import renew_after_fork
 from compat.regression.comparing.pairs import Answered, Pair
 from compat.regression.recordings.format import (
-    FrameFile,
     NewOrder,
     RecordedCall,
     RecordingEnd,
     RecordingError,
     RecordingHead,
     SecretFound,
-    frame,
 )
-from compat.regression.recordings.parameters import CallRedactor
 from compat.regression.recordings.pseudonyms import Exhausted, OrderedNames, PseudonymKey
 from compat.regression.recordings.reader import SUFFIX
+from compat.regression.recordings.redact import CallRedactor
 from compat.text.json import several
 
 __all__ = [
     "SHORTEST",
-    "RecordedFile",
     "Recorder",
     "Sought",
-    "forms_of",
 ]
 
 SHORTEST = 6
 """Characters that a secret has at least, to be looked for: a shorter one stands everywhere by chance."""
 
 
-def forms_of(secret: str) -> frozenset[bytes]:
-    """The bytes that betray a secret: itself, quoted for a URL or JSON, in hex, in base64 at any offset, reversed.
-
-    Of one shorter than :data:`SHORTEST` characters there are none.
-    """
-    if len(secret) < SHORTEST:
-        return frozenset()
+def _forms_of(secret: str) -> set[bytes]:
+    """The bytes that betray a secret: itself, quoted for a URL or JSON, in hex, in base64 at any offset, reversed."""
     octets = secret.encode(errors="surrogatepass")
     found = {octets, octets[::-1], secret[::-1].encode(errors="surrogatepass")}
     found |= {octets.hex().encode(), octets.hex().upper().encode()}
@@ -68,7 +65,7 @@ def forms_of(secret: str) -> frozenset[bytes]:
         found.add(json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "replace"))
     found |= {part for encode in (base64.b64encode, base64.urlsafe_b64encode) for part in _inner(octets, encode)}
     found |= {base64.b32encode(octets).rstrip(b"=")[:-1], base64.b32hexencode(octets).rstrip(b"=")[:-1]}
-    return frozenset(found)
+    return found
 
 
 def _inner(octets: bytes, encode: Callable[[bytes], bytes]) -> Iterable[bytes]:
@@ -83,7 +80,7 @@ class Sought:
     """Secrets that must not stand anywhere; those that are too short to be looked for are left out."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._forms = sorted({form for secret in secrets for form in forms_of(secret)})
+        self._forms = sorted({form for secret in secrets if len(secret) >= SHORTEST for form in _forms_of(secret)})
 
     def __repr__(self) -> str:
         return f"Sought(forms={len(self._forms)})"
@@ -97,17 +94,9 @@ _CALLS_A_FRAME = 64
 _BYTES_A_FRAME = 1 << 20
 _LONGEST_WAIT = 5.0
 """Seconds after which the next call takes along those that wait to be written."""
+_LEVEL = 4
 _MOST_VALUES = 200_000
 """Values of persons in memory, some hundred bytes each; beyond that their places are given anew."""
-
-
-@dataclass(frozen=True)
-class RecordedFile:
-    """A recording that was closed: how many calls it holds, and how many more could not be written."""
-
-    path: Path
-    calls: int
-    lost: int
 
 
 _NEW_ORDER = msgspec.json.encode(NewOrder())
@@ -122,9 +111,7 @@ class Recorder:
     Args:
         place: a file that ends with ``.ndjson.gz`` and is not there yet, or a folder for one.
         key: makes the pseudonyms.
-        zone: in which the old endpoint reads times without an offset.
-        upstream: the kind of the new endpoint.
-        source: what is recorded, as :class:`~compat.regression.recordings.format.RecordingHead` has it.
+        zone, upstream, source: as :class:`~compat.regression.recordings.format.RecordingHead` has them.
         sought: secrets that must not get into it, beside the token and the signature of each call.
 
     Raises:
@@ -187,8 +174,8 @@ class Recorder:
         path = self._path(now)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = FrameFile(path)
-            self._file.append(frame(msgspec.json.encode(head) + b"\n"))
+            self._file = _FrameFile(path)
+            self._file.append(msgspec.json.encode(head))
         except OSError as error:
             raise RecordingError(f"{path}: {error.strerror or error}") from None
 
@@ -208,12 +195,8 @@ class Recorder:
         return self._place / f"{stamp}-{os.getpid()}-{secrets.token_hex(3)}{SUFFIX}"
 
     def keep_pair(self, pair: Pair) -> None:
-        """Record a call that both endpoints answered; what shadow and canary hand over.
-
-        Raises:
-            RecordingError: as :meth:`keep` does.
-        """
-        self.keep(pair.call, old=pair.old, new=pair.new, caller=pair.caller, at=pair.at, served=pair.served)
+        """Record a call that both endpoints answered, as :meth:`keep` does; what shadow and canary hand over."""
+        self.keep(**vars(pair))
 
     def keep(
         self,
@@ -227,13 +210,7 @@ class Recorder:
     ) -> None:
         """Record a call, which is a read, as it came, with what was answered by each endpoint that was asked.
 
-        Args:
-            call: the call.
-            old: what the old endpoint answered.
-            new: what the shim answered from the new one.
-            caller: whose it is by the configuration.
-            at: when it came, seconds since the epoch; None for now.
-            served: which answer the caller got.
+        The names are those of :class:`~compat.regression.comparing.pairs.Pair`; ``at`` is now where it is None.
 
         Raises:
             SecretFound: a secret stands in what would be written. The call is left out and counted as lost.
@@ -278,11 +255,12 @@ class Recorder:
             self._write()
 
     def _write(self, *last: bytes) -> None:
-        lines = [*self._waiting, *last]
-        self._waiting, waiting = [], self._waiting
+        waiting, self._waiting = self._waiting, []
         self._size, self._since = 0, 0.0
+        if not waiting and not last:
+            return
         try:
-            self._file.append(frame(b"\n".join(lines) + b"\n"))
+            self._file.append(*waiting, *last)
         except OSError as error:
             self._waiting = [line for line in waiting if line is _NEW_ORDER]
             lost = len(waiting) - len(self._waiting)
@@ -303,37 +281,71 @@ class Recorder:
             RecordingError: the file cannot be written. What waited is counted as lost.
         """
         with self._lock:
-            if self._waiting and not self._closed:
+            if not self._closed:
                 self._write()
 
     def abandon(self) -> None:
         """Write what waits but no end, so that a reader says that there should have been more."""
-        with self._lock:
-            if not self._closed:
-                with suppress(RecordingError):
-                    if self._waiting:
-                        self._write()
-                self._closed = True
-                self._file.close()
+        with self._lock, suppress(RecordingError):
+            self._finish(end=False)
 
-    def close(self) -> RecordedFile:
+    def close(self) -> None:
         """Write what waits and the end, without which a reader would say that it is missing.
 
         Raises:
             RecordingError: the file cannot be written; the end is missing then.
         """
         with self._lock:
-            if not self._closed:
-                self._end()
-            return RecordedFile(self._file.path, self._calls, self._lost)
+            self._finish(end=True)
 
-    def _end(self) -> None:
+    def _finish(self, *, end: bool) -> None:
+        if self._closed:
+            return
         try:
-            if self._waiting:
-                self._write()
+            self._write()
         finally:
             try:
-                self._write(msgspec.json.encode(RecordingEnd(calls=self._calls, lost=self._lost)))
+                if end:
+                    self._write(msgspec.json.encode(RecordingEnd(calls=self._calls, lost=self._lost)))
             finally:
                 self._closed = True
                 self._file.close()
+
+
+class _FrameFile:
+    """Appends frames to a file of its own, which only its owner may read.
+
+    Raises:
+        OSError: it is there already, or cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._whole = 0
+
+    def append(self, *lines: bytes) -> None:
+        """Write a frame of some lines, or nothing of it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        frame = gzip.compress(b"\n".join(lines) + b"\n", _LEVEL, mtime=0)
+        try:
+            rest = memoryview(frame)
+            while rest:
+                rest = rest[os.write(self._number, rest) :]
+        except OSError:
+            # A part of it would pass for a file that was cut off, and hide what is appended later.
+            os.ftruncate(self._number, self._whole)
+            os.lseek(self._number, self._whole, os.SEEK_SET)
+            raise
+        self._whole += len(frame)
+
+    def close(self, *, durable: bool = True) -> None:
+        """Close the file, once the disk has it."""
+        try:
+            if durable:
+                os.fsync(self._number)
+        finally:
+            os.close(self._number)

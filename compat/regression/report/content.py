@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from compat._version import __version__
 from compat.regression.comparing.known import KINDS
-from compat.regression.evidence.callers_left import CallerLeft
-from compat.regression.evidence.headline import grounds, headline, next_step, remedy, what_to_do
+from compat.regression.evidence.headline import CallerLeft, grounds, headline, next_step, remedy, what_to_do
 from compat.regression.evidence.result import CheckResult, Count, DifferenceCount, Sample
 from compat.regression.evidence.verdict import Judgement, Latency, Score, quantiles
 from compat.regression.replay import command_of
@@ -43,10 +42,8 @@ class Group:
     """A table of scores: by route, by caller, by aspect, by field.
 
     Attributes:
-        title: of the table.
         caption: what it counts, in a sentence.
         column: the heading of the names: Field, Route, Caller or Aspect.
-        scores: one a row, in any order.
         folds: whether rows without any difference always fold; else where there are many.
         counts_calls: whether it is known how many calls could show it; of a field or an aspect the questions are.
     """
@@ -118,15 +115,8 @@ class DifferenceShown:
     """One of the first differences, or explained ones together; values of people are shapes or pseudonyms.
 
     Attributes:
-        kind: of the difference, such as ``field value``.
         state: "unexplained", "seen once" (not when the call was made again), "explained" or "drift".
-        route: the action of the deprecated route.
-        caller: whose call it was.
-        field: of the record, or empty.
-        aspect: of the answer, such as ``membership``.
         place: exam, record and what else says where.
-        old: what the old endpoint answered there; ``new`` what the new one did.
-        reason: why it is explained, or empty.
         repeat: a command that repeats the call, or empty.
     """
 
@@ -145,16 +135,7 @@ class DifferenceShown:
 
 @dataclass(frozen=True)
 class Largest:
-    """A kind of difference, of all routes and callers together.
-
-    Attributes:
-        what: kind and field, such as "text in status".
-        state: "unexplained", "explained" or "drift".
-        differences: how many.
-        calls: in how many calls.
-        reason: why it is explained, or empty.
-        to_do: what to do about it.
-    """
+    """A kind of difference, such as "text in status", of all routes and callers together."""
 
     what: str
     state: str
@@ -178,25 +159,17 @@ class Content:
     """All of it.
 
     Attributes:
-        verdict: "ready", "not ready" or "not enough evidence".
         sentence: the verdict in plain words.
-        next_step: what to do next.
         bound: what the verdict rests on.
-        made_at: seconds since the epoch.
-        version: of this package.
-        sources: the recordings, or "live".
-        began_at: the first call, seconds since the epoch; None for none.
-        ended_at: the last one.
+        made_at: seconds since the epoch, as are ``began_at`` and ``ended_at``, the first and the last call.
+        sources: the names of the recordings.
         totals: label, name in the JSON report, and number.
         reasons: what keeps it from being ready.
-        groups: the tables.
         buckets: parity over time.
         confidence: of every bound and interval.
-        latency: by route.
         callers_left: who still calls, busiest first; None where nobody asked.
         largest: the differences by kind, the unexplained ones first, then by calls.
-        differences: the first ones.
-        differences_in_all: how many there are.
+        differences: the first ones, of so many in all.
         notices: rules and recordings that were not used, and what else is to be known.
         not_comparable: why nothing could be compared, with how many calls, and what to do; the commonest first.
     """
@@ -225,12 +198,11 @@ class Content:
 
     @property
     def left_first(self) -> Sequence[CallerLeft]:
-        """The callers that are left and shown one by one."""
+        """The callers that are left and shown one by one; ``left_folded`` are the others."""
         return (self.callers_left or ())[:_MOST_LEFT]
 
     @property
     def left_folded(self) -> Sequence[CallerLeft]:
-        """Those that fold."""
         return (self.callers_left or ())[_MOST_LEFT:]
 
     @property
@@ -320,18 +292,24 @@ def _reasons(judgement: Judgement) -> list[str]:
 
 
 def _groups(judgement: Judgement) -> list[Group]:
-    parts: Mapping[str, tuple[str, Sequence[Score]]] = {
-        "Route": ("Calls of each route", judgement.routes),
-        "Caller": ("Calls of each caller", judgement.callers),
-        "Aspect": ("What of the answers differed", judgement.aspects),
-        "Field": ("Questions whose answers had records with the field", judgement.fields),
-    }
-    found = []
-    for column, (caption, scores) in parts.items():
-        of_calls = column in ("Route", "Caller")
-        named = [replace(each, name=each.name or _UNKNOWN) for each in scores]
-        found.append(Group(f"By {column.lower()}", caption, column, named, folds=not of_calls, counts_calls=of_calls))
-    return found
+    # Of a route or a caller it is known how many calls there were, and each of them matters.
+    parts: Sequence[tuple[str, str, bool, Sequence[Score]]] = (
+        ("Route", "Calls of each route", True, judgement.routes),
+        ("Caller", "Calls of each caller", True, judgement.callers),
+        ("Aspect", "What of the answers differed", False, judgement.aspects),
+        ("Field", "Questions whose answers had records with the field", False, judgement.fields),
+    )
+    return [
+        Group(
+            f"By {column.lower()}",
+            caption,
+            column,
+            [replace(each, name=each.name or _UNKNOWN) for each in scores],
+            folds=not of_calls,
+            counts_calls=of_calls,
+        )
+        for column, caption, of_calls, scores in parts
+    ]
 
 
 def _bucket(day: str, count: Count) -> Bucket:
@@ -350,7 +328,7 @@ def _largest(counts: Iterable[DifferenceCount]) -> list[Largest]:
     return [
         Largest(
             f"{kind} in {field}" if field else kind,
-            "unexplained" if by is None else "drift" if by == "drift" else "explained",
+            _state(by),
             differences,
             calls,
             reason,
@@ -358,6 +336,10 @@ def _largest(counts: Iterable[DifferenceCount]) -> list[Largest]:
         )
         for (kind, field, by, reason), (differences, calls) in ordered
     ]
+
+
+def _state(by: str | None) -> str:
+    return "unexplained" if by is None else "drift" if by == "drift" else "explained"
 
 
 def _unexplained(samples: Iterable[Sample]) -> Iterable[DifferenceShown]:
@@ -385,7 +367,7 @@ def _explained(counts: Iterable[DifferenceCount]) -> Iterable[DifferenceShown]:
         if each.by is not None:
             yield DifferenceShown(
                 kind=each.kind,
-                state="drift" if each.by == "drift" else "explained",
+                state=_state(each.by),
                 route=each.route,
                 caller=each.caller or _UNKNOWN,
                 field=each.field or "",

@@ -14,11 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 from markupsafe import Markup, escape
 
-from compat.regression.evidence.callers_left import sentence
-from compat.regression.evidence.headline import NOT_COMPARABLE, SCORES, explained
+from compat.regression.evidence.headline import NOT_COMPARABLE, SCORES, explained, sentence
 from compat.regression.evidence.statistics import milliseconds, moment, percent, share
-from compat.regression.evidence.verdict import Quantiles, Score
-from compat.regression.report.content import Bound, Bucket, Content, Group
+from compat.regression.evidence.verdict import Latency, Quantiles, Score
+from compat.regression.report.content import Bucket, Content, Group
 from compat.text.json import several
 
 __all__ = ["as_html", "as_junit", "as_markdown"]
@@ -32,30 +31,31 @@ _LARGEST = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _CURVE_RIGHT, _CURVE_BOTTOM, _CURVE_HEIGHT = 600.0, 160.0, 150.0
 
 
-_Drawing = dict[str, Any]
-"""Coordinates, by the names that the templates have for them."""
-
-
-def _gauge(bound: Bound) -> _Drawing:
-    """How far the bound is from what is allowed; the axis begins at 0 and ends beyond both, at 100 % at most."""
+def _drawn(content: Content) -> dict[str, Any]:
+    """Coordinates and words of the charts, by the names that the templates have for them."""
+    buckets, bound = content.buckets, content.bound
+    # The axis of shares ends so that the worst span of time fits.
+    worst = max(((each.explained + each.unexplained) / max(1, each.calls) for each in buckets), default=0.0)
+    largest = next(share for share in _LARGEST if worst <= share)
+    # That of the gauge begins at 0 and ends beyond both, at 100 % at most.
     end = min(1.0, 1.15 * max(bound.at_most, bound.allowed))
     width, threshold = (round(_GAUGE * value / end, 2) for value in (bound.at_most, bound.allowed))
-    return {"width": width, "threshold": threshold, "enough": bound.at_most <= bound.allowed}
+    return {
+        "largest_share": largest,
+        "bars": _bars(buckets, largest),
+        "over_time_in_words": _over_time(buckets),
+        "gauge": {"width": width, "threshold": threshold, "enough": bound.at_most <= bound.allowed},
+        "curves": [_curve(each.quantiles) for each in content.latency],
+    }
 
 
-def _largest_share(buckets: Sequence[Bucket]) -> float:
-    """What the axis of shares ends at, so that the worst span of time fits."""
-    worst = max(((each.explained + each.unexplained) / max(1, each.calls) for each in buckets), default=0.0)
-    return next(share for share in _LARGEST if worst <= share)
-
-
-def _bars(buckets: Sequence[Bucket], largest: float) -> list[_Drawing]:
+def _bars(buckets: Sequence[Bucket], largest: float) -> list[dict[str, Any]]:
     """A stacked bar for each span of time, the unexplained calls at its bottom; an empty one where nothing differed."""
     step = (_RIGHT - _LEFT) / max(1, len(buckets))
     found = []
     for place, each in enumerate(buckets):
         title = f"{several(each.calls, 'call')}: {each.explained:,} explained, {each.unexplained:,} unexplained"
-        parts: list[_Drawing] = []
+        parts: list[dict[str, Any]] = []
         bottom = _BOTTOM
         for kind, number in (("u", each.unexplained), ("e", each.explained)):
             if number:
@@ -67,35 +67,40 @@ def _bars(buckets: Sequence[Bucket], largest: float) -> list[_Drawing]:
     return found
 
 
-class _Curve:
+def _over_time(buckets: Sequence[Bucket]) -> str:
+    worst = max(buckets, key=lambda each: each.unexplained, default=None)
+    if worst is None or not worst.unexplained:
+        return "In no span of time was there an unexplained difference."
+    return f"Most unexplained differences were in the span from {moment(worst.starts)}: {worst.unexplained:,}."
+
+
+def _curve(quantiles: Sequence[Quantiles]) -> dict[str, Any]:
     """The chart of a route's latency: which share of its calls each endpoint answered within so many milliseconds."""
+    values = [max(1000 * side[0], 0.01) for each in quantiles for side in (each.old, each.new)]
+    # The axis goes from one power of ten to another.
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    high = max(high, low + 1)
 
-    def __init__(self, quantiles: Sequence[Quantiles]) -> None:
-        values = [max(1000 * side[0], 0.01) for each in quantiles for side in (each.old, each.new)]
-        # The axis goes from one power of ten to another.
-        self._low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-        self._high = max(high, self._low + 1)
-        powers = range(self._low, self._high + 1)
-        self.ticks = [{"x": self._x(10.0**power), "label": f"{10.0**power:,g}"} for power in powers]
-        self.lines = [
-            {"name": name, "points": self._points(quantiles, name), "label_y": label_y}
-            for name, label_y in (("old", 30.0), ("new", 50.0))
-        ]
-        middle = min(quantiles, key=lambda each: abs(each.part - 0.5))
-        old, new = _milliseconds(middle.old[0]), _milliseconds(middle.new[0])
-        self.in_words = (
-            f"Half of the calls were answered within {old} ms by the old endpoint, and {new} ms by the new one."
-        )
+    def across(milliseconds: float) -> float:
+        share = (math.log10(max(milliseconds, 10.0**low)) - low) / (high - low)
+        return round(_LEFT + share * (_CURVE_RIGHT - _LEFT), 2)
 
-    def _points(self, quantiles: Sequence[Quantiles], side: str) -> str:
-        return " ".join(
-            f"{self._x(1000 * getattr(each, side)[0])},{round(_CURVE_BOTTOM - each.part * _CURVE_HEIGHT, 2)}"
+    def line(name: str, label_y: float) -> dict[str, Any]:
+        points = (
+            f"{across(1000 * getattr(each, name)[0])},{round(_CURVE_BOTTOM - each.part * _CURVE_HEIGHT, 2)}"
             for each in quantiles
         )
+        return {"name": name, "points": " ".join(points), "label_y": label_y}
 
-    def _x(self, milliseconds: float) -> float:
-        share = (math.log10(max(milliseconds, 10.0**self._low)) - self._low) / (self._high - self._low)
-        return round(_LEFT + share * (_CURVE_RIGHT - _LEFT), 2)
+    middle = min(quantiles, key=lambda each: abs(each.part - 0.5))
+    old, new = _milliseconds(middle.old[0]), _milliseconds(middle.new[0])
+    return {
+        "ticks": [{"x": across(10.0**power), "label": f"{10.0**power:,g}"} for power in range(low, high + 1)],
+        "lines": [line("old", 30.0), line("new", 50.0)],
+        "in_words": (
+            f"Half of the calls were answered within {old} ms by the old endpoint, and {new} ms by the new one."
+        ),
+    }
 
 
 def as_html(content: Content) -> str:
@@ -105,7 +110,8 @@ def as_html(content: Content) -> str:
         _environment(autoescape=True)
         .get_template("page.html")
         .render(
-            page=_Drawn(content),
+            page=content,
+            drawn=_drawn(content),
             # Ours, and named by their digests: a script that got into the page by a value would not run.
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
@@ -113,27 +119,6 @@ def as_html(content: Content) -> str:
             script_digest=_digest(script),
         )
     )
-
-
-class _Drawn:
-    """The content with its charts."""
-
-    def __init__(self, content: Content) -> None:
-        self._content = content
-        self.largest = _largest_share(content.buckets)
-        self.bars = _bars(content.buckets, self.largest)
-        self.gauge = _gauge(content.bound)
-        self.curves = [_Curve(each.quantiles) for each in content.latency]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._content, name)
-
-    @property
-    def over_time_in_words(self) -> str:
-        worst = max(self._content.buckets, key=lambda each: each.unexplained)
-        if not worst.unexplained:
-            return "In no span of time was there an unexplained difference."
-        return f"Most unexplained differences were in the span from {moment(worst.starts)}: {worst.unexplained:,}."
 
 
 def _source(name: str) -> str:
@@ -170,8 +155,7 @@ def _milliseconds(seconds: float) -> str:
 
 def _cell(text: str) -> str:
     """A text in a cell of a Markdown table."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>|])", r"\\\1", text)
-    return re.sub(r"\s+", " ", escaped)
+    return re.sub(r"\s+", " ", re.sub(r"([\\`*_{}\[\]<>|])", r"\\\1", text))
 
 
 _OPTION = re.compile(r"--[a-z-]+")
@@ -211,20 +195,18 @@ def as_junit(content: Content) -> str:
     if content.verdict != "ready":
         kind = Failure if content.verdict == "not ready" else Skipped
         overall.result = [kind(f"{content.sentence} {content.next_step}", content.verdict)]
-    whole.add_testsuite(_suite("All calls", [overall]))
+    suites = {"All calls": [overall]}
     for group in content.groups:
         rows = [*group.rows, *group.alike, *group.not_compared]
-        whole.add_testsuite(_suite(group.title, [_case(group.column.lower(), row, content) for row in rows]))
-    whole.add_testsuite(_suite("Latency", [_time(each.route, each.verdict, each.too_slow) for each in content.latency]))
+        suites[group.title] = [_case(group.column.lower(), row, content) for row in rows]
+    suites["Latency"] = [_time(each) for each in content.latency]
+    for name, cases in suites.items():
+        suite = TestSuite(name)
+        suite.add_testcases(cases)
+        whole.add_testsuite(suite)
     whole.update_statistics()  # type: ignore[no-untyped-call]
     text: bytes = whole.tostring()  # type: ignore[no-untyped-call]
     return text.decode()
-
-
-def _suite(name: str, cases: list[TestCase]) -> TestSuite:
-    suite = TestSuite(name)
-    suite.add_testcases(cases)
-    return suite
 
 
 def _case(column: str, row: Score, content: Content) -> TestCase:
@@ -244,8 +226,8 @@ def _case(column: str, row: Score, content: Content) -> TestCase:
     return case
 
 
-def _time(route: str, verdict: str, too_slow: bool) -> TestCase:
-    case = TestCase(route, classname=f"{_CLASS}.latency")
-    if too_slow:
-        case.result = [Failure(f"{route} is too slow: {verdict}", "too slow")]
+def _time(latency: Latency) -> TestCase:
+    case = TestCase(latency.route, classname=f"{_CLASS}.latency")
+    if latency.too_slow:
+        case.result = [Failure(f"{latency.route} is too slow: {latency.verdict}", "too slow")]
     return case
