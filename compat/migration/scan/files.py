@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-__all__ = ["NotRead", "NotText", "Problem", "Source", "as_python_3", "decoded", "lines_of", "sources"]
+__all__ = ["NotRead", "NotText", "Problem", "Source", "is_below", "lines_of", "sources"]
 
 _PYTHON = (".py", ".pyi", ".pyw")
 _SKIPPED = {
@@ -25,12 +25,12 @@ _SKIPPED = {
     *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints"),
 }
 _LARGEST = 10_000_000
-_KINDS = (
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISCHR, "a device"),
-)
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
 
 _Ignored = Sequence[tuple[str, GitIgnoreSpec]]
 """An absolute directory, its slash at the end, and what is ignored below it."""
@@ -41,8 +41,6 @@ class Problem:
     """A file that was not looked at as it should be.
 
     Attributes:
-        path: the file.
-        reason: why.
         read: whether its lines were read all the same.
         line: where it is, from 1; 0 where it is of the whole file.
     """
@@ -62,24 +60,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class NotRead:
-    """Something in a tree that holds no text to look at, such as a picture or a named pipe.
-
-    Attributes:
-        path: the file.
-        reason: what it is.
-    """
+    """Something in a tree that holds no text to look at, such as a picture or a named pipe."""
 
     path: str
     reason: str
 
 
+class NotText(ValueError):
+    """A file that holds no text."""
+
+
 @dataclass(frozen=True)
 class Source:
-    """A file to look at.
-
-    Attributes:
-        path: where it is, as its tree was named.
-    """
+    """A file to look at, its path as its tree was named."""
 
     path: Path
     _content: list[bytes] = field(default_factory=list, repr=False, compare=False)
@@ -93,11 +86,6 @@ class Source:
     def is_notebook(self) -> bool:
         """Whether it is a Jupyter notebook."""
         return self.path.suffix == ".ipynb"
-
-    @property
-    def may_import(self) -> bool:
-        """Whether it is Python, so that it can use what another module binds."""
-        return self.is_python or self.is_notebook
 
     @property
     def content(self) -> bytes:
@@ -131,11 +119,23 @@ class Source:
     def reading(self) -> tuple[str, str]:
         """What it says, and why its encoding is in doubt; the second is empty where it is not.
 
+        A byte order mark decides, then the encoding that a Python file declares, then UTF-8. What is none of these is
+        read as Latin-1, in which every byte is a character and the routes' own letters are what they are.
+
         Raises:
-            ValueError: it is binary, or too large.
+            ValueError: it is too large, or binary, which is a :class:`NotText`.
             OSError: it cannot be opened.
         """
-        return decoded(self.content, is_python=self.is_python)
+        content = self.content
+        for mark, encoding in _MARKS:
+            if content.startswith(mark):
+                text, doubt = _decoded(content, encoding)
+                # Python itself reads no other mark than that of UTF-8.
+                of_python = self.is_python and mark != codecs.BOM_UTF8
+                return text, doubt or (f"{encoding.upper()} is no encoding of Python" if of_python else "")
+        if b"\0" in content:
+            return _decoded(content, _unmarked(content))
+        return _decoded(content, _declared(content) if self.is_python else "utf-8")
 
     def _begins_as_python(self) -> bool:
         try:
@@ -156,7 +156,7 @@ def _read(path: Path) -> bytes:
 
 
 def _kind(mode: int) -> str:
-    return next((name for is_one, name in _KINDS if is_one(mode)), "no regular file")
+    return _KINDS.get(stat.S_IFMT(mode), "no regular file")
 
 
 def sources(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Source | Problem | NotRead]:
@@ -168,10 +168,10 @@ def sources(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Sour
     """
     own = GitIgnoreSpec.from_lines(exclude)
     seen: set[str] = set()
-    roots = [os.path.realpath(path) for path in paths]
     for path in paths:
+        found: Iterator[Source | Problem | NotRead]
         if path.is_dir():
-            found = _below(path, [(_absolute(path), own), *_ignored_above(path)], roots)
+            found = _below(path, [(_absolute(path), own), *_ignored_above(path)], paths)
         elif path.exists():
             found = iter([Source(path)])
         else:
@@ -183,21 +183,19 @@ def sources(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Sour
                 yield each
 
 
-def _below(directory: Path, ignored: _Ignored, roots: Sequence[str]) -> Iterator[Source | Problem | NotRead]:
+def _below(directory: Path, ignored: _Ignored, roots: Sequence[Path]) -> Iterator[Source | Problem | NotRead]:
     """All files below a directory; without recursion, since a tree may be deeper than that goes."""
-    open_directories = [_in(directory, ignored, roots)]
-    while open_directories:
-        for each in open_directories[-1]:
-            if isinstance(each, tuple):
-                open_directories.append(_in(*each, roots))
-                break
-            yield each
+    waiting: list[Source | Problem | NotRead | tuple[Path, _Ignored]] = [(directory, ignored)]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, tuple):
+            waiting += reversed(list(_in(*here, roots)))
         else:
-            open_directories.pop()
+            yield here
 
 
 def _in(
-    directory: Path, ignored: _Ignored, roots: Sequence[str]
+    directory: Path, ignored: _Ignored, roots: Sequence[Path]
 ) -> Iterator[Source | Problem | NotRead | tuple[Path, _Ignored]]:
     """The files of a directory, and its directories with what is ignored in them."""
     try:
@@ -218,7 +216,7 @@ def _in(
             yield from _one(path, entry, roots)
 
 
-def _one(path: Path, entry: os.DirEntry[str], roots: Sequence[str]) -> Iterator[Source | NotRead]:
+def _one(path: Path, entry: os.DirEntry[str], roots: Sequence[Path]) -> Iterator[Source | NotRead]:
     """What is no directory: a file, or what is none."""
     try:
         mode = entry.stat().st_mode
@@ -229,12 +227,14 @@ def _one(path: Path, entry: os.DirEntry[str], roots: Sequence[str]) -> Iterator[
         yield Source(path)
     elif not stat.S_ISDIR(mode):
         yield NotRead(str(path), _kind(mode))
-    elif not _is_below(os.path.realpath(path), roots):
+    elif not is_below(os.path.realpath(path), roots):
         yield NotRead(str(path), "a link to a directory elsewhere")
 
 
-def _is_below(target: str, roots: Sequence[str]) -> bool:
-    return any(target == root or target.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+def is_below(path: str, roots: Sequence[Path]) -> bool:
+    """Whether a real path is one of some others, or lies in one."""
+    tops = [os.path.realpath(root) for root in roots]
+    return any(path == top or path.startswith(top.rstrip(os.sep) + os.sep) for top in tops)
 
 
 def _absolute(directory: Path) -> str:
@@ -278,35 +278,6 @@ _SAMPLE = 4096
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
-class NotText(ValueError):
-    """A file that holds no text."""
-
-
-def decoded(content: bytes, *, is_python: bool = False) -> tuple[str, str]:
-    """The text of a file, and why its encoding is in doubt; the second is empty where it is not.
-
-    A byte order mark decides, then the encoding that a Python file declares, then UTF-8. What is none of these is read
-    as Latin-1, in which every byte is a character and the routes' own letters are what they are.
-
-    Args:
-        content: all of the file.
-        is_python: whether a declaration in the first two lines counts.
-
-    Raises:
-        NotText: it is binary.
-    """
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            text, doubt = _decoded(content, encoding)
-            # Python itself reads no other mark than that of UTF-8.
-            return text, doubt or (
-                f"{encoding.upper()} is no encoding of Python" if is_python and mark[0] != 0xEF else ""
-            )
-    if b"\0" in content:
-        return _decoded(content, _unmarked(content))
-    return _decoded(content, _declared(content) if is_python else "utf-8")
-
-
 def lines_of(text: str) -> list[str]:
     """The lines of a text as editors count them: a form feed or a Unicode separator ends none."""
     return _LINE_ENDS.split(text)
@@ -332,37 +303,7 @@ def _unmarked(content: bytes) -> str:
     """UTF-16 without a mark, told by the zero in every second byte of what is mostly ASCII."""
     sample = content[:_SAMPLE]
     high, low = sample[0::2], sample[1::2]
-    if low.count(0) * 2 > len(low) and not high.count(0):
-        return "utf-16-le"
-    if high.count(0) * 2 > len(high) and not low.count(0):
-        return "utf-16-be"
+    for zeros, letters, encoding in ((low, high, "utf-16-le"), (high, low, "utf-16-be")):
+        if zeros.count(0) * 2 > len(zeros) and not letters.count(0):
+            return encoding
     raise NotText("binary")
-
-
-def as_python_3(text: str) -> str:
-    """The text of a Python 2 module so that it can be parsed: line by line the same calls with the same arguments.
-
-    It is for reading alone: a statement that prints becomes an assignment, whatever it prints to.
-    """
-    for pattern, new in _PYTHON_2_FORMS:
-        text = pattern.sub(new, text)
-    return "\n".join(_INDENT.sub(lambda match: match[0].expandtabs(8), line) for line in lines_of(text))
-
-
-_INDENT = re.compile(r"^[ \t]+")
-_STATEMENT = r"(^[ \t]*|[:;][ \t]*)"
-_PYTHON_2_FORMS = [
-    (re.compile(pattern, re.MULTILINE), new)
-    for pattern, new in (
-        (_STATEMENT + r"print[ \t]*>>", r"\1_   = "),
-        (_STATEMENT + r"print[ \t]*(?=$|;|\#)", r"\1pass "),
-        (_STATEMENT + r"(?:print|exec)\b[ \t]*(?![ \t]*[=.,)])", r"\1_   = "),
-        (r"\bexcept\b([ \t]+[\w. \t]+|[ \t]*\([^()]*\)[ \t]*),[ \t]*(\w+)[ \t]*:", r"except\1 as \2:"),
-        (r"\braise[ \t]+([\w.]+)[ \t]*,", r"raise \1 or"),
-        (r"`([^`\n]*)`", r"(\1)"),
-        (r"\b[uU][rR](?=[\"'])", "r"),
-        (r"<>", "!="),
-        (r"(?<![\w.])0([0-7]+)[lL]?\b", r"0o\1"),
-        (r"(?<![\w.])(\d+)[lL]\b", r"\1"),
-    )
-]

@@ -53,7 +53,7 @@ def python_uses(text: str) -> Iterator[tuple[int, int, str, str]]:
     yield from sorted({(use.line, use.column, use.rule, use.library) for use in uses if use.grade != MENTION})
 
 
-def graded_uses(tree: ast.Module, text: str, shared: Shared | None = None) -> list[Use]:
+def graded_uses(tree: ast.Module, text: str, shared: Shared) -> list[Use]:
     """The uses in a module, each with its grade, in their order: the lines that call, wherever the address is written.
 
     Args:
@@ -61,7 +61,7 @@ def graded_uses(tree: ast.Module, text: str, shared: Shared | None = None) -> li
         text: the same as text.
         shared: what it has of addresses in common with other modules.
     """
-    search = _Search(tree, lines_of(text), shared or Shared())
+    search = _Search(tree, lines_of(text), shared)
     return sorted({*search.calls(), *search.names()})
 
 
@@ -75,7 +75,7 @@ class _Search:
         self._constants = {**others, **bound_once(tree)}
         self._imported = imported_names(tree)
         self._docstrings = {
-            id(node.value)
+            node.value
             for node in ast.walk(tree)
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant | ast.JoinedStr)
         }
@@ -89,10 +89,10 @@ class _Search:
     def calls(self) -> Iterator[Use]:
         """The calls that send an address of the old interface, and the addresses that are sent by none."""
         written = list(self.addresses())
-        said = {id(node) for node, use in written if use.grade == MENTION}
+        said = {node for node, use in written if use.grade == MENTION}
         senders = Senders(self._tree, self._shared, said | self._docstrings)
         found = list(senders.sent())
-        explained = frozenset[int]().union(*(each.origins for each in found))
+        explained = frozenset[ast.AST | None]().union(*(each.origins for each in found))
         for node, use in written:
             if use.grade == MENTION or not senders.origins(node) & explained:
                 yield use
@@ -102,9 +102,9 @@ class _Search:
         call = sent.node
         line, column = call.lineno, call.col_offset
         if isinstance(call.func, ast.Attribute) and call.func.end_lineno != line:
-            # A traceback names the line of the method, not that on which the chain of calls begins.
-            line, column = call.func.end_lineno or line, (call.func.end_col_offset or 0) - len(call.func.attr)
-        origins = [node for node in ast.walk(self._tree) if id(node) in sent.origins]
+            # A traceback names the line of the method.
+            line, column = _name_at(call.func)
+        origins = [node for node in sent.origins if node is not None]
         names = {dotted(node) for node in origins if isinstance(node, ast.Name | ast.Attribute)}
         self._shared.sent |= {name.rpartition(".")[2] for name in names}
         return Use(
@@ -136,23 +136,17 @@ class _Search:
 
     def _route(self, node: ast.AST) -> tuple[str, Grade, bool] | None:
         """The action of the route that an expression is, its grade, and whether another module holds it."""
-        if not isinstance(node, ast.expr):
+        if not isinstance(node, ast.expr) or (isinstance(node, ast.Constant) and node in self._docstrings):
             return None
-        is_foreign = isinstance(node, ast.Name | ast.Attribute)
-        if is_foreign and dotted(node) not in self._foreign:
-            return None
-        if isinstance(node, ast.Constant) and id(node) in self._docstrings:
+        if isinstance(node, ast.Name | ast.Attribute) and dotted(node) not in self._foreign:
             return None
         text = folded(node, self._constants)
         match = route_in(text) if text else None
         if text is None or match is None:
             return None
         grade = grade_in(text, match.start(1), match.end(1)) or LIKELY
-        return match[1], grade, is_foreign or self._holds_foreign(node)
-
-    def _holds_foreign(self, node: ast.expr) -> bool:
         parts = (each for each in ast.walk(node) if isinstance(each, ast.Name | ast.Attribute))
-        return any(dotted(each) in self._foreign for each in parts)
+        return match[1], grade, any(dotted(each) in self._foreign for each in parts)
 
     def _is_own(self, node: ast.AST, *, is_decorator: bool) -> bool:
         """Whether a call declares or names a route of the program's own, and asks nobody."""
@@ -182,24 +176,15 @@ class _Search:
         """The names of our own package."""
         for node in ast.walk(self._tree) if self._is_ours else ():
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "compat":
-                for alias in node.names:
-                    if alias.name in _OLD:
-                        yield self._use(alias, CLIENT.id)
-            elif isinstance(node, ast.Attribute):
-                yield from self._attribute(node)
-            elif isinstance(node, ast.Name) and self._origin(node) in _OLD:
+                yield from (self._use(alias, CLIENT.id) for alias in node.names if alias.name in _OLD)
+            elif isinstance(node, ast.Name | ast.Attribute) and self._origin(node) in _OLD:
                 yield self._use(node, CLIENT.id)
-            if isinstance(node, ast.Call) and self._origin(node.func) in _ENTRANCES:
+            elif isinstance(node, ast.Attribute) and node.attr in ACTIONS:
+                line, column = _name_at(node)
+                grade = CERTAIN if self._has_old else LIKELY
+                yield Use(line, self._characters(line, column), METHOD_RULES[node.attr].id, "", grade, line)
+            elif isinstance(node, ast.Call) and self._origin(node.func) in _ENTRANCES:
                 yield self._use(node, SHIM.id)
-
-    def _attribute(self, node: ast.Attribute) -> Iterator[Use]:
-        if self._origin(node) in _OLD:
-            yield self._use(node, CLIENT.id)
-        elif node.attr in ACTIONS:
-            # Where the attribute stands, and not where its expression begins, which may be lines above.
-            line, end = node.end_lineno or node.lineno, node.end_col_offset or 0
-            grade = CERTAIN if self._has_old else LIKELY
-            yield Use(line, self._characters(line, end - len(node.attr)), METHOD_RULES[node.attr].id, "", grade, line)
 
     def _origin(self, node: ast.expr) -> str:
         """The name in our package that an expression stands for; empty where it stands for none."""
@@ -221,6 +206,11 @@ class _Search:
         """A column from 1 in characters, of one from 0 in bytes."""
         text = self._lines[line - 1] if line <= len(self._lines) else ""
         return len(text.encode()[:column].decode(errors="replace")) + 1
+
+
+def _name_at(node: ast.Attribute) -> tuple[int, int]:
+    """Where the name of an attribute stands: what it is of may begin lines above."""
+    return node.end_lineno or node.lineno, (node.end_col_offset or 0) - len(node.attr)
 
 
 def _constant(statement: ast.AST, value: ast.AST) -> str:

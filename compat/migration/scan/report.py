@@ -11,13 +11,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from compat._version import __version__
-from compat.migration.scan.files import Problem
+from compat.migration.scan.files import Problem, is_below
 from compat.migration.scan.rules import GRADES, RULES, Find, Rule
 from compat.text.json import several
 
@@ -49,8 +49,8 @@ def sarif(
         finds: the uses.
         problems: what hindered looking for them.
         unread: how many files were not read, and why.
-        most_results: how many finds the log may have.
-        most_bytes: how large it may be, compressed.
+        most_results: finds that the log may have.
+        most_bytes: its size at most, compressed.
     """
     root = _repository(Path.cwd())
     ordered = sorted(finds, key=_least_certain)
@@ -79,18 +79,15 @@ def _log(
     driver = {"name": "exam-compat scan", "version": __version__, "rules": [_rule(rule) for rule in RULES.values()]}
     notes = [_not_looked_at(problem, root) for problem in problems[:MOST_NOTES]]
     if len(problems) > MOST_NOTES:
-        notes.append(_left_out(f"{several(len(problems) - MOST_NOTES, 'more file')} were not looked at"))
+        notes.append(_note(f"{several(len(problems) - MOST_NOTES, 'more file')} were not looked at", "warning"))
     if unread:
-        notes.append({"level": "note", "message": {"text": f"{unread}."}})
+        notes.append(_note(unread, "note"))
     if kept < len(ordered):
         rules = Counter(find.rule for find in ordered[kept:])
         named = ", ".join(f"{number:,} of {rule}" for rule, number in rules.most_common())
-        notes.append(
-            _left_out(
-                f"{kept:,} of {several(len(ordered), 'find')} are in this log, the most certain ones, since code hosts "
-                f"take no more; left out: {named}. exam-compat scan --json has all of them"
-            )
-        )
+        told = f"{kept:,} of {several(len(ordered), 'find')} are in this log, the most certain ones, since code hosts "
+        told += f"take no more; left out: {named}. exam-compat scan --json has all of them"
+        notes.append(_note(told, "warning"))
     return {
         "$schema": _SCHEMA,
         "version": "2.1.0",
@@ -141,8 +138,8 @@ def _not_looked_at(problem: Problem, root: Path | None) -> dict[str, Any]:
     }
 
 
-def _left_out(text: str) -> dict[str, Any]:
-    return {"level": "warning", "message": {"text": f"{text}."}}
+def _note(text: str, level: str) -> dict[str, Any]:
+    return {"level": level, "message": {"text": f"{text}."}}
 
 
 def _repository(folder: Path) -> Path | None:
@@ -170,9 +167,7 @@ class Known:
 
     Attributes:
         path: relative to the baseline's folder, with slashes.
-        rule: the rule's id.
         grade: how sure it was; a surer one is a new find.
-        digest: of the text of its lines.
     """
 
     path: str
@@ -181,16 +176,18 @@ class Known:
     digest: str
 
 
+_KEPT = tuple(each.name for each in fields(Known))
+
+
 class Baseline:
-    """The finds that are known, how often each."""
+    """The finds that are known, how often each.
+
+    Args:
+        file: where it is; its folder is what paths are relative to.
+        known: find to how often.
+    """
 
     def __init__(self, file: Path, known: Counter[Known] | None = None) -> None:
-        """Begin a baseline.
-
-        Args:
-            file: where it is; its folder is what paths are relative to.
-            known: find to how often.
-        """
         self.file = file
         self._folder = os.path.realpath(file.parent)
         self._known = known or Counter()
@@ -208,20 +205,14 @@ class Baseline:
             version, entries = content["version"], content["finds"]
             if version != _VERSION:
                 raise ValueError(f"its version is {version!r}, not {_VERSION}")
-            return cls(file, Counter({_known(each): int(each["count"]) for each in entries}))
+            return cls(file, Counter({Known(*(str(each[name]) for name in _KEPT)): int(each["count"])
+                                      for each in entries}))  # fmt: skip
         except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError, json.JSONDecodeError):
             raise ValueError("it is not what --write-baseline writes") from None
 
     def sorted_out(self, finds: Iterable[Find]) -> tuple[list[Find], list[Find]]:
         """The finds that are new, and those that are known: as many of a line as there were."""
-        left, new, known = Counter(self._known), list[Find](), list[Find]()
-        for find in finds:
-            entry = next((each for each in self._entries(find) if left[each] > 0), None)
-            if entry is None:
-                new.append(find)
-            else:
-                left[entry] -= 1
-                known.append(find)
+        new, known, _ = self._compared(finds)
         return new, known
 
     def gone(self, finds: Iterable[Find], read: Collection[str], roots: Sequence[Path]) -> list[Known]:
@@ -232,45 +223,38 @@ class Baseline:
             read: the files that were read.
             roots: the paths that were looked at.
         """
-        left = Counter(self._known)
-        for find in finds:
-            entry = next((each for each in self._entries(find) if left[each] > 0), None)
-            if entry is not None:
-                left[entry] -= 1
+        *_, left = self._compared(finds)
         looked_at = {os.path.realpath(path) for path in read}
-        return sorted(each for each in left.elements() if self._is_gone(each, looked_at, roots))
+
+        def is_gone(known: Known) -> bool:
+            path = self._absolute(known)
+            return path in looked_at or (not os.path.exists(path) and is_below(path, roots))
+
+        return sorted(filter(is_gone, left.elements()))
 
     def text(self, finds: Iterable[Find], roots: Sequence[Path]) -> str:
         """The file anew, with some finds, and with what it knew outside of the paths that were looked at."""
         counts = Counter(Known(self._relative(each.path), each.rule, each.grade, each.digest) for each in finds)
-        outside = {each: count for each, count in self._known.items() if not self._is_below(each, roots)}
-        entries = [
-            {"path": each.path, "rule": each.rule, "grade": each.grade, "digest": each.digest, "count": count}
-            for each, count in sorted({**outside, **counts}.items())
-        ]
+        outside = {each: count for each, count in self._known.items() if not is_below(self._absolute(each), roots)}
+        entries = [{**asdict(each), "count": count} for each, count in sorted({**outside, **counts}.items())]
         return json.dumps({"version": _VERSION, "finds": entries}, indent=1) + "\n"
 
-    def _entries(self, find: Find) -> list[Known]:
-        """What would know a find: as sure as it is, or surer."""
-        path = self._relative(find.path)
-        grades = GRADES[: GRADES.index(find.grade) + 1]
-        return [Known(path, find.rule, grade, find.digest) for grade in reversed(grades)]
+    def _compared(self, finds: Iterable[Find]) -> tuple[list[Find], list[Find], Counter[Known]]:
+        """The finds that are new, those that are known, and how often each known one is not among them."""
+        left, new, known = Counter(self._known), list[Find](), list[Find]()
+        for find in finds:
+            path = self._relative(find.path)
+            # One as sure as it is knows it, or a surer one.
+            grades = reversed(GRADES[: GRADES.index(find.grade) + 1])
+            entries = (Known(path, find.rule, grade, find.digest) for grade in grades)
+            entry = next((each for each in entries if left[each] > 0), None)
+            (new if entry is None else known).append(find)
+            if entry is not None:
+                left[entry] -= 1
+        return new, known, left
 
     def _relative(self, path: str) -> str:
         return Path(os.path.relpath(os.path.realpath(path), self._folder)).as_posix()
 
     def _absolute(self, known: Known) -> str:
         return os.path.normpath(os.path.join(self._folder, known.path))
-
-    def _is_below(self, known: Known, roots: Sequence[Path]) -> bool:
-        path = self._absolute(known)
-        tops = [os.path.realpath(root) for root in roots]
-        return any(path == top or path.startswith(top.rstrip(os.sep) + os.sep) for top in tops)
-
-    def _is_gone(self, known: Known, looked_at: Collection[str], roots: Sequence[Path]) -> bool:
-        path = self._absolute(known)
-        return path in looked_at or (not os.path.exists(path) and self._is_below(known, roots))
-
-
-def _known(entry: dict[str, Any]) -> Known:
-    return Known(str(entry["path"]), str(entry["rule"]), str(entry["grade"]), str(entry["digest"]))

@@ -31,19 +31,13 @@ ACTIONS = tuple(route.action for route in ROUTES)
 
 @dataclass(frozen=True)
 class Rule:
-    """A kind of use.
-
-    Attributes:
-        id: how it is named in reports.
-        title: what is used.
-        instead: what to use.
-        level: "warning" for a use of the old interface; "note" for what only keeps such uses working.
-    """
+    """A kind of use."""
 
     id: str
     title: str
     instead: str
     level: str = "warning"
+    """"note" for what only keeps uses working."""
 
 
 def _of_route(action: str, method: str) -> Rule:
@@ -79,12 +73,8 @@ class Use(NamedTuple):
     """A use in a text.
 
     Attributes:
-        line: from 1.
-        column: from 1, in characters.
-        rule: the id of its :class:`~compat.migration.scan.rules.Rule`.
+        line: from 1, as is the column, in characters.
         library: what sends the call, where that can be seen.
-        grade: how sure it is.
-        last: its last line.
         why_not: why it is not rewritten, where that is known already.
         addresses: the lines in which the address is written that the call sends.
         constant: the name that holds the address, where the line only binds it.
@@ -106,20 +96,15 @@ class Find:
     """A use of the old interface.
 
     Attributes:
-        path: the file, as it was named.
         line: from 1; in a notebook counted within the cell.
         column: from 1, in characters.
-        rule: the id of its :class:`~compat.migration.scan.rules.Rule`.
         cell: the notebook's cell, from 1; 0 in other files.
         library: what sends the call, such as ``httpx``, where that can be seen.
-        rewritable: whether ``exam-compat migrate`` can do it.
-        why_not: why it cannot; empty where it can.
-        grade: how sure it is that it is a use.
+        rewritable: whether ``exam-compat migrate`` can do it; else ``why_not`` says why.
         digest: of the text of its lines, which stays the same when they move.
         mark: the reason of the mark that lets it pass, perhaps empty; None where it has none.
         addresses: the lines above or below in which the address is written that the call sends; none for a notebook.
         constant: the name that holds the address, where the line only binds it.
-        last: the last line of the call.
     """
 
     path: str

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from compat.migration.scan.modules import Shared
 from compat.migration.scan.rules import ACTIONS
-from compat.migration.scan.strings import Function, bound_in, dotted, imported_names
+from compat.migration.scan.strings import Function, bound_in, dotted, imported_names, parameters_of
 
 __all__ = ["LIBRARIES", "Senders", "Sent"]
 
@@ -31,15 +31,21 @@ _NO_ADDRESS = {"params", "data", "json", "headers", "auth", "timeout", "cookies"
 _ACTION = re.compile(rf"(?<!\w)({'|'.join(ACTIONS)})(?!\w|\s*\(|\.\w)")
 _EXAMS = re.compile(r"(?<!\w)exams(?![\w.-])")
 _MOST_ROUNDS = 20
-_LIB, _SENDS, _EXAM, _OWN = ("library",), ("sends",), ("exams",), ("own",)
-_GIVEN = -1
-"""The origin of an action that another module gives."""
+_LIB, _SENDS, _EXAM, _OWN = "library", "sends", "exams", "own"
 
-_OF_CALLS = ("function", "class", "sends")
-"""What belongs to what is called, and not to its parts and results."""
 
-_Held = tuple[str, ...] | tuple[str, str, int]
-_Value = frozenset[_Held]
+class _Action(NamedTuple):
+    """The last part of an old address, and the expression that writes it; None where another module does."""
+
+    name: str
+    origin: ast.AST | None
+
+
+class _Instance(NamedTuple):
+    of: ast.ClassDef
+
+
+_Value = frozenset[str | _Action | _Instance | Function | ast.ClassDef]
 _NOTHING: _Value = frozenset()
 
 
@@ -47,87 +53,84 @@ class Sent(NamedTuple):
     """A call by which an old address leaves the program.
 
     Attributes:
-        node: the call.
         action: the last part of the address.
         is_whole: whether the exams' part of the address was seen too.
-        origins: the expressions that the action comes from, each by its ``id``.
+        origins: the expressions that the action comes from; None for one that another module gives.
     """
 
     node: ast.Call
     action: str
     is_whole: bool
-    origins: frozenset[int]
+    origins: frozenset[ast.AST | None]
 
 
 class Senders:
-    """The flow of addresses through one module."""
+    """The flow of addresses through one module.
 
-    def __init__(self, tree: ast.Module, shared: Shared, left_out: Collection[int]) -> None:
-        """Follow the values of a module.
+    Args:
+        tree: the module.
+        shared: what it has from other modules; what it hands on is added.
+        left_out: the expressions that are no address of somebody else's.
+    """
 
-        Args:
-            tree: the module.
-            shared: what it has from other modules; what it hands on is added.
-            left_out: the expressions that are no address of somebody else's, each by its ``id``.
-        """
+    def __init__(self, tree: ast.Module, shared: Shared, left_out: Collection[ast.AST]) -> None:
         self._imported = imported_names(tree)
         self._foreign = shared.foreign
         self._own = shared.own
         self._left_out = left_out
         self._held: defaultdict[tuple[object, str], _Value] = defaultdict(frozenset)
-        self._known: dict[int, _Value] = {}
-        self._scopes: dict[int, tuple[Function | None, ...]] = {}
-        self._locals: dict[int, set[str]] = {}
+        self._known: dict[ast.AST, _Value] = {}
+        self._scopes: dict[ast.AST, tuple[Function | None, ...]] = {}
+        self._locals: dict[Function, set[str]] = {}
         self._functions: dict[str, list[Function]] = defaultdict(list)
-        self._by_id: dict[str, Function] = {}
         self._classes: dict[str, ast.ClassDef] = {}
-        self._class_of: dict[int, ast.ClassDef] = {}
+        self._class_of: dict[Function, ast.ClassDef] = {}
         self._nodes: list[ast.AST] = []
         self._place(tree, (None,), None)
+        self._calls = [node for node in self._nodes if isinstance(node, ast.Call)]
         for name, part in shared.given:
-            self._give(name, frozenset({_EXAM if part == _EXAM[0] else ("action", part, _GIVEN)}))
+            self._give(name, frozenset({_EXAM if part == _EXAM else _Action(part, None)}))
         if self._has_actions():
             self._settle()
-        for node in self._nodes:
-            if isinstance(node, ast.Call) and self._is_handed_on(node):
-                name = dotted(node.func).rpartition(".")[2] or getattr(node.func, "attr", "")
-                shared.handed |= {(name, str(each[-1] if each == _EXAM else each[1])) for each in self._parts(node)}
+        for call in self._calls:
+            if self._is_handed_on(call):
+                name = dotted(call.func).rpartition(".")[2] or getattr(call.func, "attr", "")
+                held = self._arguments(call)
+                shared.handed |= {(name, each.name) for each in held if isinstance(each, _Action)}
+                shared.handed |= {(name, _EXAM)} if _EXAM in held else set()
 
     def sent(self) -> Iterator[Sent]:
         """The calls that send an old address, each as often as it has actions."""
-        calls = [node for node in self._nodes if isinstance(node, ast.Call)]
-        found = [each for call in calls if self._sends(call) or self._is_handed_on(call) for each in self._of(call)]
+        calls = (call for call in self._calls if self._sends(call) or self._is_handed_on(call))
+        found = [each for call in calls for each in self._of(call)]
         yield from found
         # Where nothing else sends it, what looks like a sender is one: an object of which the module says nothing.
-        known = frozenset[int]().union(*(each.origins for each in found))
-        for call in calls:
-            if self._may_send(call):
-                yield from (each for each in self._of(call) if not each.origins <= known)
+        known = frozenset[ast.AST | None]().union(*(each.origins for each in found))
+        for call in filter(self._may_send, self._calls):
+            yield from (each for each in self._of(call) if not each.origins <= known)
 
     def _of(self, call: ast.Call) -> Iterator[Sent]:
         held = self._arguments(call)
         for action in ACTIONS:
-            origins = frozenset(int(each[2]) for each in held if each[:2] == ("action", action))
+            origins = frozenset(each.origin for each in held if isinstance(each, _Action) and each.name == action)
             if origins and (_EXAM in held or action == "index_students"):
                 yield Sent(call, action, _EXAM in held, origins)
 
-    def origins(self, node: ast.AST) -> set[int]:
+    def origins(self, node: ast.AST) -> set[ast.AST | None]:
         """Where the actions come from that an expression may hold."""
-        return {int(each[2]) for each in self._value(node) if each[0] == "action"}
+        return {each.origin for each in self._value(node) if isinstance(each, _Action)}
 
     def _place(self, node: ast.AST, scopes: tuple[Function | None, ...], owner: ast.ClassDef | None) -> None:
         """Note of every node which functions are around it."""
         for child in ast.iter_child_nodes(node):
             inner, inner_owner = scopes, owner
             self._nodes.append(child)
-            self._scopes[id(child)] = scopes
+            self._scopes[child] = scopes
             if isinstance(child, Function):
-                name = getattr(child, "name", "")
-                self._functions[name].append(child)
-                self._by_id[str(id(child))] = child
-                self._locals[id(child)] = bound_in(child)
+                self._functions[getattr(child, "name", "")].append(child)
+                self._locals[child] = bound_in(child)
                 if owner is not None:
-                    self._class_of[id(child)] = owner
+                    self._class_of[child] = owner
                 inner, inner_owner = (child, *scopes), None
             elif isinstance(child, ast.ClassDef):
                 self._classes[child.name] = inner_owner = child
@@ -153,14 +156,13 @@ class Senders:
             for target in node.targets:
                 self._bind(target, self._value(node.value))
         elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
-            if node.value is not None:
-                self._bind(node.target, self._value(node.value))
+            self._bind(node.target, self._value(node.value))
         elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
             self._bind(node.target, self._value(node.iter))
         elif isinstance(node, ast.withitem) and node.optional_vars is not None:
             self._bind(node.optional_vars, self._value(node.context_expr))
-        elif isinstance(node, ast.Return | ast.Yield | ast.YieldFrom) and node.value is not None:
-            self._add((id(self._scopes[id(node)][0]), "return"), self._value(node.value))
+        elif isinstance(node, ast.Return | ast.Yield | ast.YieldFrom):
+            self._add(self._scopes[node][0], "return", self._value(node.value))
         elif isinstance(node, ast.Call):
             self._hand_over(node)
         elif isinstance(node, Function):
@@ -171,51 +173,46 @@ class Senders:
         pairs = [*zip(reversed([*taken.posonlyargs, *taken.args]), reversed(taken.defaults), strict=False)]
         pairs += [(name, value) for name, value in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if value]
         for name, value in pairs:
-            self._add((id(function), name.arg), self._value(value))
+            self._add(function, name.arg, self._value(value))
         if isinstance(function, ast.Lambda):
-            self._add((id(function), "return"), self._value(function.body))
+            self._add(function, "return", self._value(function.body))
 
     def _bind(self, target: ast.expr, value: _Value) -> None:
         if isinstance(target, ast.Tuple | ast.List):
             for each in target.elts:
                 self._bind(each, value)
         elif isinstance(target, ast.Name):
-            self._add(self._key(target), value)
-            if self._is_in_class(target):
-                self._add(("attribute", target.id), value)
+            self._add(self._scope_of(target), target.id, value)
+            # The body of a class is in no function of its own: whoever reads its name reads an attribute.
+            if self._scopes[target][0] is None and self._classes:
+                self._add("attribute", target.id, value)
         elif isinstance(target, ast.Attribute):
-            self._add(("attribute", target.attr), value)
+            self._add("attribute", target.attr, value)
         elif isinstance(target, ast.Subscript | ast.Starred):
             self._bind(target.value, value)
 
-    def _is_in_class(self, target: ast.Name) -> bool:
-        # The body of a class is in no function of its own: whoever reads its name reads an attribute.
-        return self._scopes[id(target)][0] is None and bool(self._classes)
+    def _add(self, scope: object, name: str, value: _Value) -> None:
+        if not value <= self._held[scope, name]:
+            self._held[scope, name] |= value
 
-    def _add(self, key: tuple[object, str], value: _Value) -> None:
-        if not value <= self._held[key]:
-            self._held[key] |= value
-
-    def _key(self, name: ast.Name) -> tuple[object, str]:
-        for scope in self._scopes[id(name)]:
-            if scope is not None and name.id in self._locals[id(scope)]:
-                return id(scope), name.id
-        return None, name.id
+    def _scope_of(self, name: ast.Name) -> Function | None:
+        around = (scope for scope in self._scopes[name] if scope is not None)
+        return next((scope for scope in around if name.id in self._locals[scope]), None)
 
     def _value(self, node: ast.AST | None) -> _Value:
         """What an expression may hold."""
-        if node is None or id(node) in self._left_out:
+        if node is None or node in self._left_out:
             return _NOTHING
-        if id(node) not in self._known:
+        if node not in self._known:
             # What is asked for while it is worked out holds nothing yet; the next round adds it.
-            self._known[id(node)] = _NOTHING
-            self._known[id(node)] = self._worked_out(node)
-        return self._known[id(node)]
+            self._known[node] = _NOTHING
+            self._known[node] = self._worked_out(node)
+        return self._known[node]
 
     def _worked_out(self, node: ast.AST) -> _Value:
         if isinstance(node, ast.Constant):
             text = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
-            return _of_text(text, id(node)) if isinstance(text, str) else _NOTHING
+            return _of_text(text, node) if isinstance(text, str) else _NOTHING
         if isinstance(node, ast.Name):
             return self._name(node)
         if isinstance(node, ast.Attribute):
@@ -223,7 +220,7 @@ class Senders:
         if isinstance(node, ast.Call):
             return self._result(node)
         if isinstance(node, ast.Lambda):
-            return frozenset({("function", str(id(node)))})
+            return frozenset({node})
         if isinstance(node, ast.Compare):
             return _NOTHING
         if isinstance(node, ast.Dict):
@@ -235,19 +232,17 @@ class Senders:
         return self._all(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
 
     def _all(self, nodes: Iterable[ast.AST | None]) -> _Value:
-        return frozenset().union(*map(self._value, nodes))
+        return _NOTHING.union(*map(self._value, nodes))
 
     def _name(self, node: ast.Name) -> _Value:
-        held = self._held[self._key(node)]
+        held = self._held[self._scope_of(node), node.id] | self._library_of(self._imported.get(node.id, ""))
         if node.id in self._foreign:
-            held |= _of_text(self._foreign[node.id], id(node))
+            held |= _of_text(self._foreign[node.id], node)
         if node.id in self._classes:
-            held |= {("class", node.id)}
-        held |= {("function", str(id(each))) for each in self._functions.get(node.id, ())
-                 if id(each) not in self._class_of}  # fmt: skip
+            held |= {self._classes[node.id]}
         if node.id in self._own:
             held |= {_OWN}
-        return held | self._library_of(self._imported.get(node.id, ""))
+        return held.union(each for each in self._functions.get(node.id, ()) if each not in self._class_of)
 
     @staticmethod
     def _library_of(origin: str) -> _Value:
@@ -263,25 +258,28 @@ class Senders:
     def _attribute(self, node: ast.Attribute) -> _Value:
         name = dotted(node)
         if name in self._foreign:
-            return _of_text(self._foreign[name], id(node))
+            return _of_text(self._foreign[name], node)
         owner = self._value(node.value)
         root, _, rest = name.partition(".")
         if _LIB in owner and node.attr in _VERBS:
             return frozenset({_LIB, _SENDS})
         if self._imported.get(root) in _COMMANDS and self._library_of(f"{self._imported[root]}.{rest}"):
             return frozenset({_SENDS})
-        held = self._held["attribute", node.attr] | {each for each in owner if each[0] not in _OF_CALLS}
-        methods = [each for each in self._functions.get(node.attr, ()) if id(each) in self._class_of]
-        for each in filter(_is_property, methods):
-            held |= self._held[id(each), "return"]
-        return held | {("function", str(id(each))) for each in methods}
+        methods = [each for each in self._functions.get(node.attr, ()) if each in self._class_of]
+        given = (self._held[each, "return"] for each in methods if _is_property(each))
+        return self._held["attribute", node.attr].union(_parts_of(owner), methods, *given)
+
+    def _owner_around(self, call: ast.Call) -> ast.ClassDef | None:
+        """The class whose method a call is in."""
+        around = (self._class_of[each] for each in self._scopes[call] if each in self._class_of)
+        return next(around, None)
 
     def _sends(self, call: ast.Call) -> bool:
         """Whether a call hands its arguments to a library that sends them."""
         function = call.func
         if isinstance(function, ast.Attribute) and function.attr in _VERBS and _is_super(function.value):
-            around = next((each for each in self._scopes[id(call)] if id(each) in self._class_of), None)
-            return around is not None and self._is_of_library(self._class_of[id(around)])
+            around = self._owner_around(call)
+            return around is not None and self._is_of_library(around)
         return _SENDS in self._value(function)
 
     def _may_send(self, call: ast.Call) -> bool:
@@ -290,45 +288,35 @@ class Senders:
         if not isinstance(function, ast.Attribute) or function.attr not in _VERBS or _is_of_self(function):
             return False
         package = self._imported.get(dotted(function.value).partition(".")[0], "").partition(".")[0]
-        is_own = any(id(each) in self._class_of for each in self._functions.get(function.attr, ()))
-        if is_own or package in sys.stdlib_module_names or self._sends(call) or self._made_by(function.value):
+        is_own = any(each in self._class_of for each in self._functions.get(function.attr, ()))
+        if is_own or package in sys.stdlib_module_names or self._sends(call) or any(self._made_by(function.value)):
             return False
         held = self._arguments(call)
-        return _OWN not in self._value(function) and _EXAM in held and any(each[0] == "action" for each in held)
+        return _OWN not in self._value(function) and _EXAM in held and _has_action(held)
 
     def _is_handed_on(self, call: ast.Call) -> bool:
         """Whether a call gives an address to a function of another module of the tree."""
-        function = call.func
-        is_own = isinstance(function, ast.Attribute) and (_is_super(function.value) or dotted(function.value) == "self")
-        around = next((each for each in self._scopes[id(call)] if id(each) in self._class_of), None) if is_own else None
-        held = self._value(function)
-        if around is not None and not any(each[0] == "function" for each in held):
-            held = self._all(self._class_of[id(around)].bases)
-        return _OWN in held and not self._sends(call) and any(each[0] == "action" for each in self._parts(call))
-
-    def _parts(self, call: ast.Call) -> _Value:
-        return frozenset(each for each in self._arguments(call) if each == _EXAM or each[0] == "action")
+        function, held = call.func, self._value(call.func)
+        around = self._owner_around(call) if _is_of_self(function) else None
+        if around is not None and not any(isinstance(each, Function) for each in held):
+            held = self._all(around.bases)
+        return _OWN in held and not self._sends(call) and _has_action(self._arguments(call))
 
     def _give(self, name: str, value: _Value) -> None:
         """Let a value reach the parameters of all functions of a name, and of the classes of it."""
-        for function in self._functions.get(name, ()):
+        made = _methods(self._classes[name], "__init__") if name in self._classes else []
+        for function in (*self._functions.get(name, ()), *made):
             self._pass_all(function, value)
-        for each in self._classes[name].body if name in self._classes else ():
-            if isinstance(each, Function) and getattr(each, "name", "") == "__init__":
-                self._pass_all(each, value)
 
     def _is_of_library(self, owner: ast.ClassDef) -> bool:
-        bases = [self._value(base) for base in owner.bases]
-        names = {str(each[1]) for held in bases for each in held if each[0] == "class"} - {owner.name}
-        inner = (self._classes[name] for name in names)
-        return any(_LIB in held for held in bases) or any(
-            each is not owner and self._is_of_library(each) for each in inner
-        )
+        held = self._all(owner.bases)
+        inner = {each.name for each in held if isinstance(each, ast.ClassDef)} - {owner.name}
+        return _LIB in held or any(self._is_of_library(self._classes[name]) for name in inner)
 
-    def _made_by(self, node: ast.expr) -> list[ast.ClassDef]:
+    def _made_by(self, node: ast.expr) -> Iterator[ast.ClassDef]:
         """The classes of the module that an object may be of, where a library's class is their base."""
-        found = [self._classes[str(each[1])] for each in self._value(node) if each[0] == "instance"]
-        return [each for each in found if self._is_of_library(each)]
+        made = (each.of for each in self._value(node) if isinstance(each, _Instance))
+        yield from filter(self._is_of_library, made)
 
     def _arguments(self, call: ast.Call) -> _Value:
         named = (each.value for each in call.keywords if each.arg not in _NO_ADDRESS)
@@ -336,26 +324,25 @@ class Senders:
 
     def _result(self, call: ast.Call) -> _Value:
         function = self._value(call.func)
-        called = {str(id(each)) for each in self._called(function)}
-        classes = {("instance", str(each[1])) for each in function if each[0] == "class"}
         if self._sends(call):
             return _NOTHING
+        called = self._called(function)
         if called:
-            return frozenset().union(*(self._held[int(each), "return"] for each in called))
+            return _NOTHING.union(*(self._held[each, "return"] for each in called))
+        instances: _Value = frozenset(_Instance(each) for each in function if isinstance(each, ast.ClassDef))
         receiver = self._value(call.func.value) if isinstance(call.func, ast.Attribute) else function
-        held = self._arguments(call) if not classes else _NOTHING
+        held = instances or self._arguments(call)
         if isinstance(call.func, ast.Name) and call.func.id == "getattr" and _LIB in held:
             held |= {_SENDS}
-        return held | classes | {each for each in receiver if each[0] not in _OF_CALLS}
+        return held | _parts_of(receiver)
 
     def _called(self, value: _Value) -> list[Function]:
         """The functions of the module that a call of a value calls."""
-        found = [self._by_id[str(each[1])] for each in value if each[0] == "function"]
-        for each in value:
-            if each[0] == "instance":
-                body = self._classes[str(each[1])].body
-                found += [one for one in body if isinstance(one, Function) and getattr(one, "name", "") == "__call__"]
-        return found
+        objects = (each.of for each in value if isinstance(each, _Instance))
+        return [
+            *(each for each in value if isinstance(each, Function)),
+            *(method for each in objects for method in _methods(each, "__call__")),
+        ]
 
     def _hand_over(self, call: ast.Call) -> None:
         """Let the arguments of a call reach the parameters of what it calls."""
@@ -365,60 +352,69 @@ class Senders:
         for called in self._called(function):
             self._pass(called, arguments, named)
         for each in function:
-            if each[0] == "class":
-                self._make(self._classes[str(each[1])], arguments, named)
+            if isinstance(each, ast.ClassDef):
+                self._make(each, arguments, named)
         if isinstance(call.func, ast.Attribute) and call.func.attr in _VERBS:
             for owner in self._made_by(call.func.value):
                 # A session of its own: the library calls its request() or send() with the same address.
-                for inner in owner.body:
-                    if isinstance(inner, Function) and getattr(inner, "name", "") in ("request", "send"):
-                        self._pass_all(inner, self._arguments(call))
-        if not any(each[0] in ("function", "class") for each in function):
+                for inner in _methods(owner, "request", "send"):
+                    self._pass_all(inner, self._arguments(call))
+        if not any(isinstance(each, Function | ast.ClassDef) for each in function):
             handed = self._all([*call.args, *(each.value for each in call.keywords)])
             for each in handed:
-                if each[0] == "function":
-                    self._pass_all(self._by_id[str(each[1])], handed)
+                if isinstance(each, Function):
+                    self._pass_all(each, handed)
 
     def _make(self, owner: ast.ClassDef, arguments: list[_Value], named: Mapping[str | None, _Value]) -> None:
-        for base in owner.bases:
-            for each in self._value(base):
-                if each[0] == "class" and each[1] != owner.name:
-                    self._make(self._classes[str(each[1])], arguments, named)
-        made = [each for each in owner.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+        for each in self._all(owner.bases):
+            if isinstance(each, ast.ClassDef) and each.name != owner.name:
+                self._make(each, arguments, named)
+        made = _methods(owner, "__init__")
         for function in made:
             self._pass(function, arguments, named)
         if not made:
             fields = [each.target.id for each in owner.body
                       if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]  # fmt: skip
             for name, value in [*zip(fields, arguments, strict=False), *named.items()]:
-                self._add(("attribute", name or ""), value)
+                self._add("attribute", name or "", value)
 
     def _pass(self, function: Function, arguments: list[_Value], named: Mapping[str | None, _Value]) -> None:
         taken = function.args
         names = [each.arg for each in (*taken.posonlyargs, *taken.args)]
-        if id(function) in self._class_of and names[:1] in (["self"], ["cls"]):
+        if function in self._class_of and names[:1] in (["self"], ["cls"]):
             del names[0]
         for name, value in zip(names, arguments, strict=False):
-            self._add((id(function), name), value)
+            self._add(function, name, value)
         if taken.vararg is not None:
-            self._add((id(function), taken.vararg.arg), frozenset().union(*arguments[len(names) :]))
+            self._add(function, taken.vararg.arg, _NOTHING.union(*arguments[len(names) :]))
         known = {*names, *(each.arg for each in taken.kwonlyargs)}
         for key, value in named.items():
             if key in known:
-                self._add((id(function), key), value)
+                self._add(function, str(key), value)
             elif taken.kwarg is not None:
-                self._add((id(function), taken.kwarg.arg), value)
+                self._add(function, taken.kwarg.arg, value)
 
     def _pass_all(self, function: Function, value: _Value) -> None:
-        taken = function.args
-        for each in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg):
-            if each is not None and each.arg not in ("self", "cls"):
-                self._add((id(function), each.arg), value)
+        for each in parameters_of(function):
+            if each is not function.args.kwarg and each.arg not in ("self", "cls"):
+                self._add(function, each.arg, value)
 
 
-def _of_text(text: str, origin: int) -> _Value:
-    found: set[_Held] = {("action", each, origin) for each in _ACTION.findall(text)}
-    return frozenset(found | {_EXAM} if _EXAMS.search(text) else found)
+def _of_text(text: str, origin: ast.AST) -> _Value:
+    return frozenset({*(_Action(each, origin) for each in _ACTION.findall(text)), *_EXAMS.findall(text)})
+
+
+def _parts_of(value: _Value) -> _Value:
+    """What the parts and the results of a value hold: it is called itself, and not they."""
+    return frozenset(each for each in value if each != _SENDS and not isinstance(each, Function | ast.ClassDef))
+
+
+def _has_action(value: _Value) -> bool:
+    return any(isinstance(each, _Action) for each in value)
+
+
+def _methods(owner: ast.ClassDef, *names: str) -> list[Function]:
+    return [each for each in owner.body if isinstance(each, Function) and getattr(each, "name", "") in names]
 
 
 def _is_property(function: Function) -> bool:

@@ -8,14 +8,24 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
-from compat.migration.scan.files import as_python_3
+from compat.migration.scan.files import lines_of
 
-__all__ = ["Function", "bound_in", "bound_once", "dotted", "folded", "imported_names", "parsed", "parsed_of_any_age"]
+__all__ = [
+    "Function",
+    "bound_in",
+    "bound_once",
+    "dotted",
+    "folded",
+    "imported_names",
+    "parameters_of",
+    "parsed",
+    "parsed_of_any_age",
+]
 
 UNKNOWN = "\x00"
 """Stands for a part that only the run of the program can tell."""
-Constants = Mapping[str, ast.expr]
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-#0 +]*\d*(?:\.\d+)?[sdifr]")
 _BRACES = re.compile(r"\{[^{}]*\}")
@@ -32,8 +42,7 @@ def imported_names(tree: ast.Module) -> dict[str, str]:
                 bound = alias.asname or alias.name.partition(".")[0]
                 found[bound] = alias.name if alias.asname else bound
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+            found.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
     return found
 
 
@@ -59,8 +68,37 @@ def parsed_of_any_age(text: str) -> tuple[ast.Module, bool]:
         return parsed(text), False
     except SyntaxError as error:
         with suppress(SyntaxError):
-            return parsed(as_python_3(text)), True
+            return parsed(_as_python_3(text)), True
         raise error from None
+
+
+def _as_python_3(text: str) -> str:
+    """The text of a Python 2 module so that it can be parsed: line by line the same calls with the same arguments.
+
+    It is for reading alone: a statement that prints becomes an assignment, whatever it prints to.
+    """
+    for pattern, new in _PYTHON_2_FORMS:
+        text = pattern.sub(new, text)
+    return "\n".join(_INDENT.sub(lambda match: match[0].expandtabs(8), line) for line in lines_of(text))
+
+
+_INDENT = re.compile(r"^[ \t]+")
+_STATEMENT = r"(^[ \t]*|[:;][ \t]*)"
+_PYTHON_2_FORMS = [
+    (re.compile(pattern, re.MULTILINE), new)
+    for pattern, new in (
+        (_STATEMENT + r"print[ \t]*>>", r"\1_   = "),
+        (_STATEMENT + r"print[ \t]*(?=$|;|\#)", r"\1pass "),
+        (_STATEMENT + r"(?:print|exec)\b[ \t]*(?![ \t]*[=.,)])", r"\1_   = "),
+        (r"\bexcept\b([ \t]+[\w. \t]+|[ \t]*\([^()]*\)[ \t]*),[ \t]*(\w+)[ \t]*:", r"except\1 as \2:"),
+        (r"\braise[ \t]+([\w.]+)[ \t]*,", r"raise \1 or"),
+        (r"`([^`\n]*)`", r"(\1)"),
+        (r"\b[uU][rR](?=[\"'])", "r"),
+        (r"<>", "!="),
+        (r"(?<![\w.])0([0-7]+)[lL]?\b", r"0o\1"),
+        (r"(?<![\w.])(\d+)[lL]\b", r"\1"),
+    )
+]
 
 
 def bound_once(tree: ast.Module) -> dict[str, ast.expr]:
@@ -69,32 +107,32 @@ def bound_once(tree: ast.Module) -> dict[str, ast.expr]:
     times: Counter[str] = Counter()
     for node in ast.walk(tree):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            name = _name_of(target)
-            if name:
-                times[name] += 1
-                value = getattr(node, "value", None)
-                if isinstance(value, ast.expr) and not isinstance(node, ast.AugAssign):
-                    values[name] = value
+        for name in filter(None, map(_name_of, targets)):
+            times[name] += 1
+            value = getattr(node, "value", None)
+            if isinstance(value, ast.expr) and not isinstance(node, ast.AugAssign):
+                values[name] = value
         if isinstance(node, ast.arg):
             times[node.arg] += 1
     return {name: value for name, value in values.items() if times[name] == 1}
 
 
 def _name_of(target: object) -> str:
-    if isinstance(target, ast.Name):
-        return target.id
-    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in ("self", "cls"):
+    if isinstance(target, ast.Attribute) and dotted(target.value) in ("self", "cls"):
         return f".{target.attr}"
-    return ""
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def parameters_of(function: Function) -> list[ast.arg]:
+    """All parameters, the starred ones last."""
+    taken = function.args
+    every = (*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg)
+    return [each for each in every if each is not None]
 
 
 def bound_in(function: Function) -> set[str]:
     """The names that belong to a function."""
-    taken = function.args
-    found = {
-        each.arg for each in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg) if each
-    }
+    found = {each.arg for each in parameters_of(function)}
     others: set[str] = set()
     waiting: list[ast.AST] = list(function.body) if isinstance(function.body, list) else [function.body]
     while waiting:
@@ -103,14 +141,21 @@ def bound_in(function: Function) -> set[str]:
             found.add(node.id)
         elif isinstance(node, ast.Global | ast.Nonlocal):
             others.update(node.names)
-        elif isinstance(node, Function | ast.ClassDef):
-            continue
-        waiting.extend(ast.iter_child_nodes(node))
+        if not isinstance(node, Function | ast.ClassDef):
+            waiting.extend(ast.iter_child_nodes(node))
     return found - others
 
 
+def dotted(node: ast.expr) -> str:
+    """``settings.urls.STUDENTS`` of names joined by dots; empty where it is something else."""
+    if isinstance(node, ast.Attribute):
+        left = dotted(node.value)
+        return f"{left}.{node.attr}" if left else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def folded(
-    node: ast.expr, constants: Constants, unknown: Callable[[ast.expr], str] = lambda node: UNKNOWN
+    node: ast.expr, constants: Mapping[str, ast.expr], unknown: Callable[[ast.expr], str] = lambda node: UNKNOWN
 ) -> str | None:
     """The text of an expression; None where it is no text at all.
 
@@ -123,20 +168,9 @@ def folded(
     return _Folder(constants, unknown).text(node, 0)
 
 
-def dotted(node: ast.expr) -> str:
-    """``settings.urls.STUDENTS`` of names joined by dots; empty where it is something else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        left = dotted(node.value)
-        return f"{left}.{node.attr}" if left else ""
-    return ""
-
-
-class _Folder:
-    def __init__(self, constants: Constants, unknown: Callable[[ast.expr], str]) -> None:
-        self._constants = constants
-        self._unknown = unknown
+class _Folder(NamedTuple):
+    constants: Mapping[str, ast.expr]
+    unknown: Callable[[ast.expr], str]
 
     def text(self, node: ast.expr, depth: int) -> str | None:
         """The text of an expression, where so many names lie between."""
@@ -149,7 +183,7 @@ class _Folder:
             return "".join(self._part(value, depth) for value in node.values)
         if isinstance(node, ast.Name | ast.Attribute):
             name = node.id if isinstance(node, ast.Name) else f".{node.attr}"
-            bound = self._constants.get(dotted(node)) or self._constants.get(name)
+            bound = self.constants.get(dotted(node)) or self.constants.get(name)
             return self.text(bound, depth + 1) if bound is not None else None
         if isinstance(node, ast.BinOp):
             return self._operation(node, depth)
@@ -157,7 +191,7 @@ class _Folder:
 
     def _known(self, node: ast.expr, depth: int) -> str:
         text = self.text(node, depth + 1)
-        return self._unknown(node) if text is None else text
+        return self.unknown(node) if text is None else text
 
     def _part(self, node: ast.expr, depth: int) -> str:
         if not isinstance(node, ast.FormattedValue):
@@ -169,10 +203,7 @@ class _Folder:
         if isinstance(node.op, ast.Mod):
             values = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
             return None if left is None else self._filled(_PERCENT, left, values, depth)
-        if not isinstance(node.op, ast.Add | ast.Div):
-            return None
-        right = self.text(node.right, depth + 1)
-        if left is None and right is None:
+        if not isinstance(node.op, ast.Add | ast.Div) or (left is None and self.text(node.right, depth + 1) is None):
             return None
         between = "/" if isinstance(node.op, ast.Div) else ""
         return self._known(node.left, depth) + between + self._known(node.right, depth)
@@ -196,7 +227,7 @@ class _Folder:
         """A format with its values put in, one after the other; named ones stay unknown."""
         given = iter(values)
 
-        def value(match: re.Match[str]) -> str:
+        def value(_: re.Match[str]) -> str:
             found = next(given, None)
             return UNKNOWN if found is None else self._known(found, depth)
 

@@ -9,14 +9,14 @@ from pathlib import PurePath
 from compat.migration.scan.files import lines_of
 from compat.migration.scan.rules import ACTIONS, CERTAIN, GRADES, LIKELY, MENTION, ROUTE_RULES, Grade, Use
 
-__all__ = ["Commentary", "Marks", "grade_in", "route_in", "text_uses"]
+__all__ = ["Marks", "grade_in", "route_in", "text_uses"]
 
 _ACTIONS = "|".join(ACTIONS)
 _ROUTE = re.compile(rf"\bexams\b.{{0,200}}?[/\"'`}}]({_ACTIONS})\b(?!\s*\()", re.DOTALL)
 _LIST = re.compile(r"(?<![\w.>:])[/\"'`]?(index_students)\b(?!\s*\()")
 
 _NAME = re.compile(rf"(?:(?<!\w)|(?<=%2[fF]))({_ACTIONS})(?!\w)")
-_EXAMS = re.compile(r"(?:(?<![\w])|(?<=%2[fF]))exams(?=[/\"'`%\\?{]|\x00)")
+_EXAMS = re.compile(r"(?:(?<!\w)|(?<=%2[fF]))exams(?=[/\"'`%\\?{]|\x00)")
 _SEPARATED = ("/", '"', "'", "`", "}", "%2f", "%2F")
 _FURTHEST = 200
 """Characters between the exams' part of a path and its action, at most."""
@@ -68,28 +68,20 @@ def grade_in(text: str, start: int, end: int, *, is_view: bool = False) -> Grade
         is_view: whether the text is of a language in which web pages are made.
     """
     head, is_list = text[max(0, start - _FURTHEST) : start], text[start:end] == "index_students"
-    between = _between(head)
+    exams = list(_EXAMS.finditer(head))
     separated = head.endswith(_SEPARATED)
     if _CALLED.match(text, end) and not separated:
         return MENTION if is_list else None
-    if between is None or not separated:
+    if not exams or not separated:
         return _by_name(head, is_view=is_view) if is_list else None
     # The route has the exam's id there; without it, it is the path of a template or the name of an action.
-    if not re.search(r"[^\W_]|[\x00{(<*$]", between):
-        return MENTION
-    if _FILE_ENDING.match(text, end) and "://" not in head:
-        return MENTION
-    return CERTAIN
+    has_id = re.search(r"[^\W_]|[\x00{(<*$]", head[exams[-1].end() :])
+    return MENTION if not has_id or (_FILE_ENDING.match(text, end) and "://" not in head) else CERTAIN
 
 
 def text_uses(text: str, path: str = "") -> Iterator[Use]:
-    """The uses in a text, one for each line and route, in their order.
-
-    Args:
-        text: all of it.
-        path: its file, whose name says what is a comment in it.
-    """
-    commentary, lines, is_view = Commentary(text, path), lines_of(text), path.endswith(_VIEWS)
+    """The uses in a text, one for each line and route, in their order; the path says what is a comment in it."""
+    commentary, lines, is_view = _Commentary(text, path), lines_of(text), path.endswith(_VIEWS)
     for number, line in enumerate(lines, 1):
         best: dict[str, Use] = {}
         for match in _NAME.finditer(line):
@@ -100,7 +92,7 @@ def text_uses(text: str, path: str = "") -> Iterator[Use]:
 
 
 def _use(
-    lines: Sequence[str], number: int, match: re.Match[str], commentary: Commentary, *, is_view: bool
+    lines: Sequence[str], number: int, match: re.Match[str], commentary: _Commentary, *, is_view: bool
 ) -> Use | None:
     line = lines[number - 1]
     before = _goes_on_from(lines, number)
@@ -119,12 +111,6 @@ def _goes_on_from(lines: Sequence[str], number: int) -> str:
     while first and number - 1 - first < _LINES_BEFORE and _GOES_ON.search(lines[first - 1]):
         first -= 1
     return "".join(each + "\n" for each in lines[first : number - 1])
-
-
-def _between(head: str) -> str | None:
-    """What stands between the exams' part of a path and what follows; None where there is no such part."""
-    found = list(_EXAMS.finditer(head))
-    return head[found[-1].end() :] if found else None
 
 
 def _by_name(head: str, *, is_view: bool) -> Grade:
@@ -163,19 +149,13 @@ _ORDER = re.compile(r"^[\s>$%#]*(?:curl|wget|https?|xh|(?:GET|POST|DELETE)\s+htt
 _SENT = re.compile(r"https?://|\b(?:curl|wget|fetch|requests?|httpx|axios|Invoke-\w+)\b")
 
 
-class Commentary:
-    """Tells of a place in a text whether it is commentary.
+class _Commentary:
+    """Tells of a place in a text whether it is commentary; the name of its file says the language.
 
     In doubt it is none: what looks like a comment inside a string is code.
     """
 
     def __init__(self, text: str, path: str) -> None:
-        """Read a text.
-
-        Args:
-            text: all of it.
-            path: whose name says the language.
-        """
         name = PurePath(path)
         self._suffix = name.suffix.lower() or _ENDINGS_OF_NAMES.get(name.name, "")
         self._markers = _LINE.get(self._suffix, ("//",) if self._suffix in _SLASH else ("#",))
@@ -186,12 +166,7 @@ class Commentary:
         self._fenced = self._fenced_lines() if self._is_prose else frozenset()
 
     def covers(self, number: int, column: int) -> bool:
-        """Whether a place is commentary.
-
-        Args:
-            number: of the line, from 1.
-            column: from 0.
-        """
+        """Whether a place is commentary: the number of its line from 1, the column from 0."""
         line = self._lines[number - 1]
         if self._is_prose:
             return not self._is_order(number, line)
@@ -199,7 +174,7 @@ class Commentary:
             return True
         if self._suffix in (".bat", ".cmd"):
             return bool(_BATCH.match(line))
-        return any(self._after(line, marker, column) for marker in self._markers)
+        return any(0 <= _outside_strings(line, marker) < column for marker in self._markers)
 
     def _is_order(self, number: int, line: str) -> bool:
         """Whether a line of a document is one that people or the document run."""
@@ -226,11 +201,10 @@ class Commentary:
         closer = ""
         for number, line in enumerate(self._lines, 1):
             if closer:
-                found.add(number)
-                if closer in line:
-                    if line.partition(closer)[2].strip():
-                        found.discard(number)
-                    closer = ""
+                _, ends, behind = line.partition(closer)
+                if not behind.strip():
+                    found.add(number)
+                closer = "" if ends else closer
                 continue
             for opener in self._openers():
                 at = _outside_strings(line, opener)
@@ -245,15 +219,8 @@ class Commentary:
         return found
 
     def _in_block(self, line: str, column: int) -> bool:
-        for opener in self._openers():
-            at = _outside_strings(line, opener)
-            if 0 <= at < column and _BLOCKS[opener] not in line[at:column]:
-                return True
-        return False
-
-    def _after(self, line: str, marker: str, column: int) -> bool:
-        at = _outside_strings(line, marker)
-        return 0 <= at < column
+        places = ((_outside_strings(line, opener), _BLOCKS[opener]) for opener in self._openers())
+        return any(0 <= at < column and closer not in line[at:column] for at, closer in places)
 
 
 def _outside_strings(line: str, marker: str) -> int:
@@ -280,14 +247,9 @@ _ENDS = ("*/", "-->", "--%>", "%>", "#}", "--}}", "}}", "*@", "*)")
 
 
 class Marks:
-    """The marks of a text, and which of them let something pass."""
+    """The marks in the lines of a text, and which of them let something pass."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        """Find the marks.
-
-        Args:
-            lines: of the text.
-        """
         self._reasons: dict[int, str] = {}
         self._alone: set[int] = set()
         self._used: set[int] = set()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from compat.call_site import same_file
 from compat.migration.inventory.report import CallingLine
@@ -29,6 +30,7 @@ Refusals = Callable[[Source, str], Mapping[int, str]]
 _NOT_PYTHON = "only Python is rewritten: change it by hand, or let it call the gateway"
 _OF_PYTHON_2 = "Python 2: change it by hand, or let it call the gateway"
 _NOT_READ = "not read as Python: change it by hand"
+_MENTIONED = "only mentioned"
 _HINTS = (*ACTIONS, "ExamStudentsClient", "StudentsPage", "compat")
 _MOST_HANDS = 5
 """Modules through whose functions an address goes, one after the other, at most."""
@@ -58,8 +60,10 @@ def finds_in(
     """
     try:
         content = source.content
-        shares = modules is not None and source.may_import and modules.may_use(content, source.path)
-        if not shares and not _may_hold(content):
+        imports = source.is_python or source.is_notebook
+        shares = modules is not None and imports and modules.may_use(content, source.path)
+        # Without their zeros, UTF-16 and UTF-32 are the bytes of ASCII.
+        if not shares and not _IN_BYTES.search(content.replace(b"\0", b"")):
             # Decoded only where it may be binary.
             return [NotRead(str(source.path), "binary")] if b"\0" in content and not _is_text(source) else []
         text, doubt = source.reading()
@@ -70,11 +74,6 @@ def finds_in(
     if _REPORT.match(content):
         return [NotRead(str(source.path), "a report of a scan")]
     return [*_in_file(source, text, doubt, refusals, modules or Modules())]
-
-
-def _may_hold(content: bytes) -> bool:
-    # Without their zeros, UTF-16 and UTF-32 are the bytes of ASCII.
-    return bool(_IN_BYTES.search(content.replace(b"\0", b"")))
 
 
 def _is_text(source: Source) -> bool:
@@ -120,12 +119,8 @@ def _in_notebook(source: Source, text: str, refusals: Refusals | None, modules: 
         yield from _as_finds(path, lines_of(text), text_uses(text, path), by_hand=_NOT_PYTHON)
         return
     by_hand = "" if notebook.language == "python" else _NOT_PYTHON
-    ask = partial(_refused_in, source, text, notebook, refusals) if refusals and not by_hand else None
+    ask = partial(notebook.refused, source, text, refusals) if refusals and not by_hand else None
     yield from _as_finds(path, notebook.lines, uses, ask, by_hand, notebook.places)
-
-
-def _refused_in(source: Source, text: str, notebook: NotebookLines, refusals: Refusals) -> Mapping[int, str]:
-    return notebook.refused(text, refusals(source, read_notebook(text).code))
 
 
 def _said(text: str, path: str, uses: Sequence[Use]) -> Iterator[Use]:
@@ -148,7 +143,7 @@ def _as_finds(
 
     Args:
         path: the file.
-        lines: of it.
+        lines: its lines.
         uses: what is in them.
         ask: says why a rewrite leaves a line; None where nothing is rewritten.
         by_hand: why nothing is rewritten.
@@ -162,15 +157,17 @@ def _as_finds(
         said = {refused[each] for each in shown if refused and each in refused}
         # What is known of other modules counts where the rewrite, which knows them too, says nothing.
         why_not = by_hand or max(said, default=use.why_not)
-        why_not = "only mentioned" if use.grade == MENTION else why_not
+        why_not = _MENTIONED if use.grade == MENTION else why_not
         cell, line = places[use.line - 1] if places else (0, use.line)
+        # A mark may stand at the call, or at its address.
+        spans = [(use.line, use.last), *((each, each) for each in use.addresses)]
         yield Find(
             *(path, line, use.column, use.rule, cell, use.library),
             rewritable=refused is not None and not why_not,
             why_not=why_not,
             grade=use.grade,
             digest=_digest(lines[use.line - 1 : use.last]),
-            mark=next(filter(_is_mark, (marks.over(*each) for each in _spans(use))), None),
+            mark=next((mark for each in spans if (mark := marks.over(*each)) is not None), None),
             addresses=() if places else tuple(each for each in use.addresses if not use.line <= each <= use.last),
             constant=use.constant,
             last=line + use.last - use.line,
@@ -184,16 +181,6 @@ def _as_finds(
             read=True,
             line=1 if cell else number,
         )
-
-
-def _spans(use: Use) -> Iterator[tuple[int, int]]:
-    """The lines of a call, and those of its address: a mark may stand at either."""
-    yield use.line, use.last
-    yield from ((each, each) for each in use.addresses)
-
-
-def _is_mark(reason: str | None) -> bool:
-    return reason is not None
 
 
 def _asked(ask: Callable[[], Mapping[int, str]], lines: int) -> Mapping[int, str]:
@@ -221,8 +208,6 @@ _OF_PYTHON = ("time", "timeit", "capture", "prun", "python", "python3", "debug",
 """Cell magics whose cell is Python all the same."""
 _ENDINGS = {"r": ".r", "julia": ".jl", "bash": ".sh", "sh": ".sh", "javascript": ".js", "js": ".js", "html": ".html",
             "sql": ".sql", "ruby": ".rb", "perl": ".pl", "scala": ".scala", "latex": ".tex"}  # fmt: skip
-
-
 _NO_PYTHON_LINE = "a line that Python does not read: change it by hand"
 _BY_HAND = "in a cell with a magic: change it by hand"
 
@@ -257,12 +242,8 @@ class NotebookLines:
             notebook._add(cell)
         return notebook
 
-    def uses(self, shared: Callable[[ast.Module], Shared] = lambda _: Shared()) -> list[Use]:
-        """The uses, with their lines counted over all cells.
-
-        Args:
-            shared: gives what it has of addresses in common with other modules.
-        """
+    def uses(self, shared: Callable[[ast.Module], Shared]) -> list[Use]:
+        """The uses, with their lines counted over all cells, by what the notebook has in common with other modules."""
         code = "\n".join(self.python)
         tree = parsed(code)
         uses = graded_uses(tree, code, shared(tree))
@@ -273,18 +254,13 @@ class NotebookLines:
         said = [use._replace(grade=MENTION) for use in text_uses(code, "cell.py") if use.line not in known]
         return sorted({*uses, *(use for use in said if not is_for_ipython(self.python[use.line - 1]))})
 
-    def refused(self, text: str, reasons: Mapping[int, str]) -> dict[int, str]:
-        """Why a rewrite leaves a line, by the lines of all cells.
-
-        Args:
-            text: the notebook.
-            reasons: by the lines of its :attr:`~compat.migration.notebooks.Notebook.code`.
-        """
+    def refused(self, source: Source, text: str, refusals: Refusals) -> dict[int, str]:
+        """Why a rewrite leaves a line, by the lines of all cells."""
         notebook = read_notebook(text)
         rewritten = {cell.number for cell in notebook.cells}
         at = {place: number for number, place in enumerate(self.places, 1)}
         found = {number: _BY_HAND for number, (cell, _) in enumerate(self.places, 1) if cell not in rewritten}
-        for line, reason in reasons.items():
+        for line, reason in refusals(source, notebook.code).items():
             number = at.get(notebook.place(line))
             if number is not None:
                 found[number] = reason
@@ -336,8 +312,6 @@ class Scanned:
         finds: in the order of the files.
         marked: those that a mark in their file lets pass.
         known: those that a baseline has.
-        problems: files that were not looked at as they should be.
-        not_read: what holds no text.
         read: the files that were read, whether or not anything is in them.
     """
 
@@ -375,19 +349,27 @@ class Scanned:
     def forget(self, source: Source) -> None:
         """Leave out what was found in a file, which is looked at once more."""
         path = str(source.path)
-        self.finds = [each for each in self.finds if each.path != path]
-        self.marked = [each for each in self.marked if each.path != path]
-        self.problems = [each for each in self.problems if each.path != path]
-        self.not_read = [each for each in self.not_read if each.path != path]
+        every: tuple[list[Any], ...] = (self.finds, self.marked, self.problems, self.not_read)
+        for found in every:
+            found[:] = [each for each in found if each.path != path]
 
-    def take(self, found: Find | Problem | NotRead) -> None:
-        """Put a find, or what hindered one, where it belongs."""
-        if isinstance(found, Find):
-            (self.finds if found.mark is None else self.marked).append(found)
-        elif isinstance(found, Problem):
-            self.problems.append(found)
+    def take(self, source: Source | Problem | NotRead, refusals: Refusals | None, modules: Modules) -> None:
+        """Look at a file, and keep what is found, or what hinders it."""
+        found: Sequence[Find | Problem | NotRead]
+        if isinstance(source, Source):
+            found = finds_in(source, refusals, modules)
+            source.forget()
+            if all(isinstance(each, Find) or getattr(each, "read", False) for each in found):
+                self.read.add(str(source.path))
         else:
-            self.not_read.append(found)
+            found = [source]
+        for each in found:
+            if isinstance(each, Find):
+                (self.finds if each.mark is None else self.marked).append(each)
+            elif isinstance(each, Problem):
+                self.problems.append(each)
+            else:
+                self.not_read.append(each)
 
 
 def scan_files(
@@ -405,33 +387,16 @@ def scan_files(
     scanned, files = Scanned(), list(files)
     modules = Modules(each for each in files if isinstance(each, Source))
     for source in files:
-        for each in _looked_at(source, refusals, modules, scanned):
-            scanned.take(each)
+        scanned.take(source, refusals, modules)
         done()
     for _ in range(_MOST_HANDS):
-        for source in modules.given_more():
-            scanned.forget(source)
-            for each in _looked_at(source, refusals, modules, scanned):
-                scanned.take(each)
+        for again in modules.given_more():
+            scanned.forget(again)
+            scanned.take(again, refusals, modules)
     place = {str(each.path): number for number, each in enumerate(files)}
     scanned.finds.sort(key=lambda find: place[find.path])
     # A constant that another module sends is a use there, and none where it is bound.
     sent = modules.sent
-    scanned.finds = [_only_bound(each) if each.constant in sent else each for each in scanned.finds]
+    only_bound = partial(replace, grade=MENTION, rewritable=False, why_not=_MENTIONED)
+    scanned.finds = [only_bound(each) if each.constant in sent else each for each in scanned.finds]
     return scanned
-
-
-def _looked_at(
-    source: Source | Problem | NotRead, refusals: Refusals | None, modules: Modules, scanned: Scanned
-) -> Sequence[Find | Problem | NotRead]:
-    if not isinstance(source, Source):
-        return [source]
-    found = finds_in(source, refusals, modules)
-    source.forget()
-    if all(isinstance(each, Find) or getattr(each, "read", False) for each in found):
-        scanned.read.add(str(source.path))
-    return found
-
-
-def _only_bound(find: Find) -> Find:
-    return replace(find, grade=MENTION, rewritable=False, why_not="only mentioned")
