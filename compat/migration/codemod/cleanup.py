@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import takewhile
 
 import libcst as cst
-import libcst.helpers
 import libcst.matchers as m
 from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
 
 from compat.migration.codemod.edits import Change, Edits, Left
 from compat.migration.codemod.sends import sends_of
 from compat.migration.program.definitions import Program
-from compat.migration.program.module import Module
+from compat.migration.program.module import Module, inside
 
 __all__ = ["is_idle", "only_read_by", "remove_shim_calls", "with_imports", "without_unused_imports"]
 
@@ -55,9 +54,9 @@ def remove_shim_calls(
 
     Args:
         module: the module.
-        edits: where to put the changes; what it names already is gone.
-        rewritten: the calls through ``requests`` that are gone.
-        all_gone: whether no use of the old interface is left in the module.
+        edits: where to put the changes.
+        rewritten: the calls that are gone.
+        all_gone: whether no use of the old interface is left.
     """
     calls = [call for call in module.all(cst.Call) if module.dotted(call.func) in _ENTRANCES]
     if not calls:
@@ -90,14 +89,9 @@ def _reason(module: Module, calls: Collection[cst.Call], rewritten: Collection[c
 
 def _imports(module: Module) -> list[str]:
     """The packages that a module imports, a dot for one of its own."""
-    found: list[str] = []
-    for node in module.nodes:
-        if isinstance(node, cst.ImportFrom):
-            first = libcst.helpers.get_full_name_for_node(node.module) if node.module is not None else ""
-            found.append("." if node.relative else (first or "").partition(".")[0])
-        elif isinstance(node, cst.Import):
-            found += [alias.evaluated_name.partition(".")[0] for alias in node.names]
-    return found
+    names = [alias.evaluated_name for node in module.all(cst.Import) for alias in node.names]
+    names += ["." if each.relative else module.code(each.module or each) for each in module.all(cst.ImportFrom)]
+    return [name.partition(".")[0] or "." for name in names]
 
 
 def only_read_by(
@@ -105,16 +99,13 @@ def only_read_by(
 ) -> list[cst.BaseSmallStatement]:
     """The assignments whose names nothing reads but what is gone, and each other.
 
-    Args:
-        module: the module.
-        gone: what is gone.
-        keep_reads: whether what the module itself reads of the environment stays: it ends where that is missing.
+    With ``keep_reads`` what the module itself reads of the environment stays: it ends where that is missing.
     """
     found: list[cst.BaseSmallStatement] = []
     waiting = list(gone)
     while waiting:
-        for name in m.findall(waiting.pop(), m.Name()):
-            bindings = module.bindings(cst.ensure_type(name, cst.Name))
+        for name in inside(waiting.pop(), cst.Name):
+            bindings = module.bindings(name)
             statements = [_plain_assignment(module, binding, keep_reads) for binding in bindings]
             reads = [access.node for each in bindings if isinstance(each, Assignment) for access in each.references]
             own = [each for each in statements if each is not None and each not in found]
@@ -144,13 +135,14 @@ def is_idle(module: Module, node: cst.CSTNode, depth: int = 0) -> bool:
     if depth > _DEEPEST or m.findall(node, acts):
         return False
     if isinstance(node, cst.FunctionDef):
-        puts = m.findall(node, m.AssignTarget() | m.AugAssign())
-        defaults = [each.default for each in node.params.params if each.default is not None]
-        if node.decorators or not all(isinstance(each.target, cst.Name) for each in puts):  # type: ignore[attr-defined]
+        targets: Iterator[cst.AssignTarget | cst.AugAssign] = inside(node, cst.AssignTarget, cst.AugAssign)
+        defaults = (each.default for each in node.params.params if each.default is not None)
+        plain = (cst.Name, cst.SimpleString, cst.BaseNumber)
+        if node.decorators or not all(isinstance(each.target, cst.Name) for each in targets):
             return False
-        if not all(isinstance(each, cst.Name | cst.SimpleString | cst.BaseNumber) for each in defaults):
+        if not all(isinstance(each, plain) for each in defaults):
             return False
-    return all(_only_makes(module, cst.ensure_type(call, cst.Call), depth) for call in m.findall(node, m.Call()))
+    return all(_only_makes(module, call, depth) for call in inside(node, cst.Call))
 
 
 def _only_makes(module: Module, call: cst.Call, depth: int) -> bool:
@@ -167,13 +159,7 @@ def _only_makes(module: Module, call: cst.Call, depth: int) -> bool:
 
 
 def with_imports(tree: cst.Module, imported: Collection[str], others: Collection[tuple[str, str]] = ()) -> cst.Module:
-    """The module with names imported that it needs, behind the imports that it has.
-
-    Args:
-        tree: the module.
-        imported: names of ``compat``.
-        others: modules of the program, and the name that is imported from each.
-    """
+    """The module with names of ``compat`` and of other modules of the program imported, behind its imports."""
     body = list(tree.body)
     place = len(list(takewhile(lambda each: m.matches(each, _HEAD), body)))
     own = next((number for number, each in enumerate(body) if m.matches(each, _OURS)), None)
@@ -181,7 +167,7 @@ def with_imports(tree: cst.Module, imported: Collection[str], others: Collection
     if imported and own is not None:
         line = cst.ensure_type(body[own], cst.SimpleStatementLine)
         found = cst.ensure_type(line.body[0], cst.ImportFrom)
-        had = {cst.ensure_type(alias, cst.ImportAlias).evaluated_name for alias in m.findall(found, m.ImportAlias())}
+        had = {alias.evaluated_name for alias in inside(found, cst.ImportAlias)}
         names = [cst.ImportAlias(cst.Name(name)) for name in sorted({*had, *imported})]
         body[own] = line.with_changes(body=[found.with_changes(names=names)])
     elif imported:
@@ -199,9 +185,8 @@ def without_unused_imports(before: Module, tree: cst.Module) -> cst.Module:
     if not unused:
         return after.tree
     edits = Edits()
-    for statement in after.nodes:
-        if not isinstance(statement, cst.Import | cst.ImportFrom):
-            continue
+    statements: Iterator[cst.Import | cst.ImportFrom] = after.all(cst.Import, cst.ImportFrom)
+    for statement in statements:
         # One that may fail is followed by what is done then.
         if isinstance(statement.names, cst.ImportStar) or after.enclosing(statement, cst.Try):
             continue
@@ -215,9 +200,7 @@ def without_unused_imports(before: Module, tree: cst.Module) -> cst.Module:
 
 
 def _only_gives_names(module: Module, name: str) -> bool:
-    scope = module.scope(module.tree)
-    found = [each for each in scope[name] if isinstance(each, ImportAssignment)] if scope is not None else []
-    packages = {each.name.partition(".")[0] for item in found for each in item.get_qualified_names_for(name)}
+    packages = {each.partition(".")[0] for each in module.exported(name)}
     return packages <= sys.stdlib_module_names | {"requests", "urllib3", "compat"}
 
 
@@ -230,13 +213,8 @@ def _imported(module: Module) -> dict[str, bool]:
 
 def _old_names(module: Module) -> set[str]:
     """What the module calls the old client and its pages."""
-    return {
-        _bound_name(alias)
-        for statement in module.all(cst.ImportFrom)
-        if not isinstance(statement.names, cst.ImportStar)
-        for alias in statement.names
-        if alias.evaluated_name in ("ExamStudentsClient", "StudentsPage")
-    }
+    aliases = (alias for statement in module.all(cst.ImportFrom) for alias in inside(statement, cst.ImportAlias))
+    return {_bound_name(alias) for alias in aliases if alias.evaluated_name in ("ExamStudentsClient", "StudentsPage")}
 
 
 def _bound_name(alias: cst.ImportAlias) -> str:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any
 
 import libcst as cst
 
-from compat.migration.program.module import Module
+from compat.migration.program.module import Module, inside
 
 __all__ = ["Change", "Edits", "Left"]
-
-Replacement = Callable[[Any], cst.BaseExpression]
 
 
 @dataclass(frozen=True, order=True)
 class Change:
-    """A place that was rewritten.
-
-    Attributes:
-        line: from 1, before the rewrite.
-        what: what became of it.
-    """
+    """What became of a place; its line from 1, before the rewrite."""
 
     line: int
     what: str
@@ -52,27 +47,22 @@ class Left:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "line": self.line,
-            "reason": self.reason,
-            "by_hand": self.by_hand,
-            "needed": self.needed,
-            "way": list(self.way),
-            "snippet": self.snippet,
-        }
+        told = {**asdict(self), "way": list(self.way)}
+        del told["last"]
+        return told
 
 
 class Edits:
     """What is to become of some nodes of a module."""
 
     def __init__(self) -> None:
-        self.replaced: dict[cst.CSTNode, Replacement] = {}
+        self.replaced: dict[cst.CSTNode, Callable[[Any], cst.BaseExpression]] = {}
         self.removed: set[cst.CSTNode] = set()
         self.inserted: dict[cst.CSTNode, str] = {}
         self.imported: set[str] = set()
         self.others: dict[tuple[str, str], None] = {}
 
-    def replace(self, node: cst.CSTNode, replacement: Replacement) -> None:
+    def replace(self, node: cst.CSTNode, replacement: Callable[[Any], cst.BaseExpression]) -> None:
         """Put another node in a node's place, made from that one with all changes inside it."""
         self.replaced[node] = replacement
 
@@ -120,10 +110,7 @@ class _Editor(cst.CSTTransformer):
         if any(gone):
             kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return updated.with_changes(body=kept)
-        lost = _comments(original)
-        for comment in _comments(updated):
-            if comment in lost:
-                lost.remove(comment)
+        lost = (Counter(_comments(original)) - Counter(_comments(updated))).elements()
         return updated.with_changes(leading_lines=[*updated.leading_lines, *map(_comment_line, lost)])
 
     def _block(self, original: cst.IndentedBlock | cst.Module, updated: Any) -> Any:
@@ -159,12 +146,7 @@ def _together(held: Sequence[cst.EmptyLine], lines: Sequence[cst.EmptyLine]) -> 
 
 
 def _leading_blanks(lines: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]:
-    found: list[cst.EmptyLine] = []
-    for line in lines:
-        if line.comment is not None:
-            break
-        found.append(line)
-    return found
+    return list(takewhile(lambda line: line.comment is None, lines))
 
 
 def _comment_line(comment: str) -> cst.EmptyLine:
@@ -173,6 +155,4 @@ def _comment_line(comment: str) -> cst.EmptyLine:
 
 def _comments(node: cst.CSTNode) -> list[str]:
     """The texts of the comments in a node, in their order."""
-    if isinstance(node, cst.Comment):
-        return [node.value]
-    return [each for child in node.children for each in _comments(child)]
+    return [each.value for each in inside(node, cst.Comment)]

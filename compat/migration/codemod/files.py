@@ -6,7 +6,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import libcst as cst
 from compat.migration.codemod.edits import Change, Left
 from compat.migration.codemod.responses import names_route
 from compat.migration.codemod.rewrite import RewriteFailed, Rewritten, rewritten
-from compat.migration.notebooks import Notebook, read_notebook
+from compat.migration.notebooks import read_notebook
 from compat.migration.program.module import Module
 from compat.migration.scan.files import Source, lines_of
 from compat.migration.scan.uses import may_use
@@ -28,7 +28,6 @@ _MOST = 2000
 _MOST_AROUND = 40
 """Modules that are looked at together with one."""
 _LARGEST = 300_000
-_ROUTE = re.compile(r"index_students|show_student|add_student|delete_student")
 _ONE_END = "let all lines end in the same way first"
 
 
@@ -37,11 +36,8 @@ class MigratedFile:
     """A file and what a rewrite makes of it.
 
     Attributes:
-        source: the file.
-        before: its text.
         after: its text after the rewrite; equal where nothing is certain, or nothing old is there.
         changes: what was rewritten; in a notebook the lines are those of all code cells together.
-        left: what was not.
         places: line to cell and line in it, for a notebook.
         beside: the other modules of the same program: what one becomes goes with what the others become.
     """
@@ -96,51 +92,51 @@ def migrate_source(source: Source, configured: str = "", importers: Importers | 
     if not (source.is_python or source.is_notebook):
         return None
     text, importers = source.text, importers or Importers()
-    others = {} if source.is_notebook or not _may_send(text) else importers.around(source.path)
+    may_send = any(each in text for each in ("requests", "httpx", "urllib", "_student"))
+    others = importers.around(source.path) if may_send and not source.is_notebook else {}
     if not may_use(text) and not names_route(text) and not others:
         return None
-    if source.is_notebook:
-        return _in_cells(source, read_notebook(text), configured)
-    found = _in_its_lines(text, configured, source.path, importers, others)
+    places, notebook = None, read_notebook(text) if source.is_notebook else None
+    if notebook is not None:
+        found = rewritten(notebook.code, configured, is_notebook=True)
+        found = replace(found, code=notebook.with_code(found.code) if found.changes else text)
+        lines = [each.line for each in found.changes] + [each.line for each in found.left]
+        places = {line: notebook.place(line) for line in lines}
+    else:
+        found = _in_its_lines(text, source, configured, importers, others)
     if not found.changes and not found.left:
         return None
-    return MigratedFile(source, text, found.code, found.changes, found.left, beside=frozenset(others))
-
-
-def _may_send(text: str) -> bool:
-    """Whether a module may be part of a program that calls old routes."""
-    return any(each in text for each in ("requests", "httpx", "urllib", "_student"))
+    return MigratedFile(source, text, found.code, found.changes, found.left, places, frozenset(others))
 
 
 def _in_its_lines(
-    text: str, configured: str, path: Path, importers: Importers, others: Mapping[Path, Module]
+    text: str, source: Source, configured: str, importers: Importers, others: Mapping[Path, Module]
 ) -> Rewritten:
     """A module rewritten with the line ends that it has; one with several kinds of them stays."""
     ends = "\r\n" if "\r\n" in text else "\n"
-    found = rewritten(
-        text.replace("\r\n", "\n"),
-        configured,
-        is_imported=importers.of(path),
-        name=importers.name(path),
-        others=list(others.values()),
-        fixed=importers.fixed(others),
-    )
+    found = _in_program(text.replace("\r\n", "\n"), source, configured, importers, others)
     if not found.changes:
         return Rewritten(text, (), found.left)
-    if (text.replace("\r\n", "").count("\n") and ends == "\r\n") or "\r" in text.replace("\r\n", ""):
+    rest = text.replace("\r\n", "")
+    if "\r" in rest or ("\n" in rest and ends == "\r\n"):
         line = min(each.line for each in found.changes)
         return Rewritten(text, (), (*found.left, Left(line, "the file's lines end in more than one way", _ONE_END)))
     return Rewritten(found.code.replace("\n", ends), found.changes, found.left)
 
 
-def _in_cells(source: Source, notebook: Notebook, configured: str) -> MigratedFile | None:
-    found = rewritten(notebook.code, configured, is_notebook=True)
-    if not found.changes and not found.left:
-        return None
-    after = notebook.with_code(found.code) if found.changes else notebook.text
-    lines = [each.line for each in found.changes] + [each.line for each in found.left]
-    places = {line: notebook.place(line) for line in lines}
-    return MigratedFile(source, notebook.text, after, found.changes, found.left, places)
+def _in_program(
+    code: str, source: Source, configured: str, importers: Importers, others: Mapping[Path, Module]
+) -> Rewritten:
+    """A module rewritten together with those that it imports, or that import it."""
+    return rewritten(
+        code,
+        configured,
+        is_imported=importers.of(source.path),
+        name=importers.name(source.path),
+        others=list(others.values()),
+        fixed=importers.fixed(others),
+        is_notebook=source.is_notebook,
+    )
 
 
 def refused_lines(
@@ -150,14 +146,7 @@ def refused_lines(
     importers = importers or Importers()
     others = {} if source.is_notebook else importers.around(source.path)
     try:
-        made = rewritten(
-            code,
-            configured,
-            is_imported=importers.of(source.path),
-            name=importers.name(source.path),
-            others=list(others.values()),
-            is_notebook=source.is_notebook,
-        )
+        made = _in_program(code, source, configured, importers, others)
     except RewriteFailed as error:
         return dict.fromkeys(range(1, code.count("\n") + 2), str(error))
     found = {each.line: "" for each in made.changes}
@@ -188,15 +177,13 @@ class Importers:
         """The other modules of the same program, where one of them all names an old route; else none."""
         path = path.absolute()
         tree = dict(self._in_tree(path))
-        found, waiting = {path: None}, [path]
-        while waiting and len(found) < _MOST_AROUND:
-            here = waiting.pop(0)
-            for other, names in tree.items():
-                if other not in found and (_name(other) in tree.get(here, ()) or _name(here) in names):
-                    found[other] = None
-                    waiting.append(other)
+        found = [path]
+        for here in found:
+            # What is found here is looked at in its turn.
+            near = (each for each in tree if _name(each) in tree.get(here, ()) or _name(here) in tree[each])
+            found += [each for each in near if each not in found] if len(found) < _MOST_AROUND else []
         texts = {each: _text(each) for each in found}
-        if not any(_ROUTE.search(text) for text in texts.values()):
+        if not any(map(names_route, texts.values())):
             return {}
         modules = {each: self._module(each, texts[each]) for each in found if each != path}
         return {each: module for each, module in modules.items() if module is not None}
@@ -252,7 +239,8 @@ def _imported_below(folder: Path) -> Iterator[tuple[Path, frozenset[str]]]:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        yield path, frozenset(word for match in _IMPORT.finditer(text) for word in _words(match))
+        parts = (part or "" for match in _IMPORT.finditer(text) for part in match.groups())
+        yield path, frozenset(word for part in parts for word in re.findall(r"\w+", part))
 
 
 def _modules(folder: Path) -> Iterator[Path]:
@@ -260,8 +248,3 @@ def _modules(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.glob("*.py"))
     for package in sorted(folder.glob("*/__init__.py")):
         yield from sorted(package.parent.rglob("*.py"))
-
-
-def _words(match: re.Match[str]) -> Iterator[str]:
-    for part in match.groups():
-        yield from re.findall(r"\w+", part or "")

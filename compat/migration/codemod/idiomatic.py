@@ -17,7 +17,7 @@ from libcst.metadata import Assignment
 from compat.migration.codemod.cleanup import is_idle, only_read_by, with_imports, without_unused_imports
 from compat.migration.codemod.edits import Edits
 from compat.migration.codemod.signing import new_sends
-from compat.migration.program.module import Module
+from compat.migration.program.module import Module, inside
 from compat.migration.scan.strings import bound_once, folded, parsed
 
 __all__ = ["idiomatic"]
@@ -35,6 +35,8 @@ _LOOSE = re.compile(r"\b(?:urljoin|joinpath|path\.join)\b")
 _ADDRESS = re.compile(r"([^\0]+|\0\d+\0)/api/v3/exams/(\d+|\0\d+\0)/student_sessions/?")
 _TOKEN = re.compile(r"Token token=([^\0\" ]+|\0\d+\0)")
 _COUNTS = {"x-pagination-page-count": "page_count", "x-pagination-item-count": "item_count"}
+_READING = frozenset(("str", "int", "os.getenv", "os.environ.get"))
+"""What may be called once more, or at another time."""
 _SLOWEST = 30
 """Seconds: the client waits no longer for an answer, so a call that would is not its."""
 _HEADER = r"(?i:[\"']x-pagination-(?:page|item)-count[\"'])"
@@ -73,7 +75,6 @@ class _Reading:
     """How the answer of a call is read.
 
     Attributes:
-        module: the module.
         checks: the statements that only raise where the call failed.
         bodies: where its JSON is read.
         records: where the list of records is taken out of that.
@@ -93,14 +94,15 @@ class _Reading:
             _Unlike: something reads more of it than records and counts.
         """
         parent = self.module.parent(value)
-        method = self.module.parent(parent) if parent is not None else None
+        method = self.module.parent(parent)
         if isinstance(parent, cst.Assign) and m.matches(parent, m.Assign([m.AssignTarget(m.Name())])):
             self._follow_name(cst.ensure_type(parent.targets[0].target, cst.Name), is_body)
         elif isinstance(parent, cst.Return):
             function = self.module.function(parent)
-            calls = self.module.calls(function) if function is not None else None
-            is_only = function is not None and len(m.findall(function.body, m.OneOf(m.Return(), m.Yield()))) == 1
-            if function is None or not calls or not is_only or function.decorators or function.returns:
+            calls = self.module.calls(function)
+            if function is None or not calls or function.decorators or function.returns:
+                raise _Unlike
+            if len(m.findall(function.body, m.OneOf(m.Return(), m.Yield()))) != 1:
                 raise _Unlike
             for call in calls:
                 self.follow(call, is_body=is_body)
@@ -113,7 +115,7 @@ class _Reading:
 
     def _follow_response(self, read: cst.Call | cst.Subscript) -> None:
         whole = self.module.parent(read)
-        number = self.module.parent(whole) if whole is not None else None
+        number = self.module.parent(whole)
         if _is(whole, m.Expr(m.Call(m.Attribute(attr=m.Name("raise_for_status")), []))):
             self.checks.append(cst.ensure_type(whole, cst.Expr))
         elif isinstance(read, cst.Call) and m.matches(read, m.Call(m.Attribute(attr=m.Name("json")), [])):
@@ -125,11 +127,8 @@ class _Reading:
             raise _Unlike
 
     def _follow_name(self, name: cst.Name, is_body: bool) -> None:
-        bindings = self.module.bindings(name)
-        if len(bindings) != 1 or not isinstance(bindings[0], Assignment):
-            raise _Unlike
         before = len(self.bodies)
-        for access in bindings[0].references:
+        for access in _only_binding(self.module, name).references:
             self.follow(access.node, is_body=is_body)
         # Each reading of the JSON made a list of its own.
         if len(self.bodies) > before + 1:
@@ -144,9 +143,16 @@ class _Reading:
         for node in self.records:
             edits.replace(node, lambda updated: cst.Attribute(updated.value, cst.Name("sessions")))
         for count in self.counts:
-            header = cst.ensure_type(m.findall(count, m.SimpleString(m.MatchRegex(_HEADER)))[0], cst.SimpleString)
-            name = cst.Name(_COUNTS[str(header.raw_value).lower()])
+            headers = (str(each.raw_value).lower() for each in inside(count, cst.SimpleString))
+            name = cst.Name(next(_COUNTS[each] for each in headers if each in _COUNTS))
             edits.replace(count, lambda updated, name=name: cst.Attribute(updated.args[0].value.value.value, name))  # type: ignore[misc]
+
+
+def _only_binding(module: Module, name: cst.Name) -> Assignment:
+    bindings = module.bindings(name)
+    if len(bindings) != 1 or not isinstance(bindings[0], Assignment):
+        raise _Unlike
+    return bindings[0]
 
 
 def _is(node: cst.CSTNode | None, matcher: m.BaseMatcherNode) -> bool:
@@ -179,13 +185,13 @@ class _Call:
             _Unlike: it cannot be told which.
         """
         module, send = self._module, self._send
-        is_get = m.matches(send.func, m.Attribute(m.Call(args=[m.Arg()]), m.Name("get")))
-        names = ["url" if each.keyword is None else each.keyword.value for each in send.args]
-        given = dict(zip(names, (each.value for each in send.args), strict=True))
-        slow = module.code(given["timeout"]) if "timeout" in given else "0"
-        if not is_get or len(given) < len(names) or not {"url", "headers"} <= set(given) <= {*_GIVEN}:
+        given = {"url" if each.keyword is None else each.keyword.value: each.value for each in send.args}
+        if not m.matches(send.func, m.Attribute(m.Call(args=[m.Arg()]), m.Name("get"))) or len(given) < len(send.args):
             raise _Unlike
+        slow = module.code(given["timeout"]) if "timeout" in given else "0"
         if any(each.star for each in send.args) or not slow.isdigit() or int(slow) > _SLOWEST:
+            raise _Unlike
+        if not {"url", "headers"} <= set(given) <= {"url", "headers", "params", "timeout"}:
             raise _Unlike
         key = cst.ensure_type(cst.ensure_type(send.func, cst.Attribute).value, cst.Call).args[0].value
         base, exam = self._texts(_ADDRESS, given["url"])
@@ -197,7 +203,9 @@ class _Call:
         used = {each.value for each in module.all(cst.Name)}
         name = next((each for each in ("client", "sessions_client") if each not in used), "")
         is_alone = isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
-        if name and is_alone and not any(map(_is_inner, module.above(send))):
+        # What is in one of these may run at another time than its line, or not at all.
+        inner = (cst.Lambda, cst.BaseComp, cst.IfExp, cst.BooleanOperation)
+        if name and is_alone and not any(isinstance(above, inner) for above in module.above(send)):
             edits.insert(line, f"{name} = {made}")
             made = name
         page = cst.parse_expression(f"{made}.page({wanted})", module.tree.config_for_parsing)
@@ -248,17 +256,12 @@ class _Call:
         """What an argument is, and what holds the other uses of its name; None for a function's ``**`` parameter."""
         if not isinstance(node, cst.Name):
             return node, []
-        bindings = self._module.bindings(node)
-        if len(bindings) != 1 or not isinstance(bindings[0], Assignment):
+        binding = _only_binding(self._module, node)
+        uses = [self._module.parent(access.node) for access in binding.references if access.node is not node]
+        value = self._module.assigned(binding)
+        if value is None and not (isinstance(binding.node, cst.Param) and binding.node.star == "**"):
             raise _Unlike
-        uses = [access.node for access in bindings[0].references if access.node is not node]
-        bound = bindings[0].node
-        if isinstance(bound, cst.Param) and bound.star == "**":
-            return None, [self._module.parent(use) for use in uses]
-        value = self._module.assigned(bindings[0])
-        if value is None:
-            raise _Unlike
-        return value, [self._module.parent(use) for use in uses]
+        return value, uses
 
     def _wanted(self, node: cst.BaseExpression | None) -> Iterator[str]:
         """The arguments of the page that a dictionary of parameters makes."""
@@ -282,7 +285,7 @@ class _Call:
     def _means_the_same(self, since: cst.CSTNode, values: Sequence[cst.BaseExpression]) -> bool:
         """Whether no name of some expressions is bound between a node and the call, and they run equally often."""
         module, begin, end = self._module, self._module.start(since), self._module.start(self._send)
-        names = [cst.ensure_type(name, cst.Name) for each in values for name in m.findall(each, m.Name())]
+        names = [name for each in values for name in inside(each, cst.Name)]
         bound = [each.node for name in names for each in module.bindings(name) if isinstance(each, Assignment)]
         is_near = module.function(since) is module.function(self._send)
         is_near = is_near and module.loops(since) == module.loops(self._send)
@@ -310,8 +313,7 @@ class _Call:
     def _put(self, use: cst.CSTNode) -> Sequence[tuple[str, cst.BaseExpression]]:
         """What a statement beside the call puts into the parameters; the statement goes."""
         statement = self._module.enclosing(use, cst.Assign) or self._module.enclosing(use, cst.Expr)
-        line = self._module.parent(statement) if statement is not None else None
-        block = self._module.parent(line) if line is not None else None
+        block = self._module.parent(self._module.parent(statement))
         is_before = self._module.start(use) < self._module.start(self._send)
         if statement is None or not is_before or block is not self._module.parent(self._module.statement(self._send)):
             raise _Unlike
@@ -323,14 +325,14 @@ class _Call:
             raise _Unlike
         if statement.targets[0].target is not use:
             raise _Unlike
-        name = cst.ensure_type(m.findall(use, m.SimpleString())[-1], cst.SimpleString)
+        *_, name = inside(use, cst.SimpleString)
         return [(str(name.raw_value), statement.value)]
 
     def _passed(self, node: cst.BaseExpression) -> list[str]:
         """The names of what callers give as a function's ``**`` parameter."""
         function = self._module.function(self._send)
         rest = function.params.star_kwarg if function is not None else None
-        calls = self._module.calls(function) if function is not None else None
+        calls = self._module.calls(function)
         if function is None or rest is None or calls is None or not m.matches(node, m.Name(rest.name.value)):
             raise _Unlike
         own = {each.name.value for each in (*function.params.params, *function.params.kwonly_params)}
@@ -338,13 +340,3 @@ class _Call:
         if any(each.star for each in given):
             raise _Unlike
         return sorted({each.keyword.value for each in given if each.keyword is not None} - own)
-
-
-_GIVEN = frozenset(("url", "params", "headers", "timeout"))
-_READING = frozenset(("str", "int", "os.getenv", "os.environ.get"))
-"""What may be called once more, or at another time."""
-
-
-def _is_inner(node: cst.CSTNode) -> bool:
-    """Whether what is in a node may run at another time than its line, or not at all."""
-    return isinstance(node, cst.Lambda | cst.BaseComp | cst.IfExp | cst.BooleanOperation)

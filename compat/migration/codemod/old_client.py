@@ -12,7 +12,7 @@ from libcst.metadata import Assignment
 from compat.migration.codemod.edits import Change, Edits, Left
 from compat.migration.program.definitions import Program
 from compat.migration.program.flow import sources
-from compat.migration.program.module import Module, Unsure
+from compat.migration.program.module import Module, Unsure, inside
 from compat.migration.scan.rules import ACTIONS
 
 __all__ = ["OldClientRewrite"]
@@ -20,10 +20,9 @@ __all__ = ["OldClientRewrite"]
 _SAME = ("item_count", "page_count", "page", "limit", "unsettled")
 _OF_PAGE = "use the page's sessions"
 _REWRITE_TOO = "rewrite that too, by hand"
-
-
 _CLIENT = ("compat.ExamStudentsClient", "compat.entrances.client.ExamStudentsClient")
 _PAGE = ("compat.StudentsPage", "compat.entrances.client.StudentsPage")
+_NEW = {**dict.fromkeys(_CLIENT, "StudentSessionsClient"), **dict.fromkeys(_PAGE, "SessionsPage")}
 _SESSIONS = ("compat.StudentSessions", "compat.upstream.StudentSessions")
 _METHODS = {"index_students": "page", "show_student": "get", "add_student": "create", "delete_student": "delete"}
 _PARAMETERS = {
@@ -40,11 +39,7 @@ class OldClientRewrite:
     """What becomes of the old client in one module.
 
     Attributes:
-        module: the module.
         configured: the kind of upstream that a configuration file names, for clients that are made of that.
-        edits: the changes.
-        changes: what they are, for people.
-        left: what is not changed.
         touched: nodes in whose lines no old name is left.
     """
 
@@ -106,33 +101,27 @@ class OldClientRewrite:
                         f"it is handed to `{module.code(call.func)}`, which is not followed", _REWRITE_TOO, node
                     )
             elif isinstance(parent, cst.Return):
-                function = module.function(parent)
-                if function is None or not module.calls(function):
+                if not module.calls(module.function(parent)):
                     raise Unsure(f"the {word} is returned to who knows whom", _BY_HAND, parent)
             elif not isinstance(parent, cst.Assign | cst.AnnAssign | cst.AssignTarget | cst.Expr):
                 raise Unsure(f"the {word} goes where it is not followed", _BY_HAND, node)
 
     def _named(self) -> Iterator[tuple[cst.Name | cst.Attribute, str]]:
         """The uses of both names, but not where they are imported."""
-        for node in self.module.nodes:
-            if not isinstance(node, cst.Name | cst.Attribute):
-                continue
-            if isinstance(self.module.parent(node), cst.ImportAlias | cst.AsName):
-                continue
+        nodes: Iterator[cst.Name | cst.Attribute] = self.module.all(cst.Name, cst.Attribute)
+        for node in nodes:
             dotted = self.module.dotted(node)
-            if dotted in _CLIENT:
-                yield node, "StudentSessionsClient"
-            elif dotted in _PAGE:
-                yield node, "SessionsPage"
+            if dotted in _NEW and not isinstance(self.module.parent(node), cst.ImportAlias | cst.AsName):
+                yield node, _NEW[dotted]
 
     def _refuse(self, unsure: Unsure, named: list[cst.Name | cst.Attribute], methods: list[cst.Attribute]) -> None:
         place = self.module.line(unsure.node) if unsure.node is not None else 0
         for node in (*named, *methods):
-            line, last = self.module.line(node), self.module.end(node)[0]
+            line, last = self.module.line(node), self.module.last(node)
             told = unsure.reason if line <= place <= last else f"line {place}: {unsure.reason}"
             self.left.append(Left(line, told, unsure.by_hand, last=last))
         for statement in self.module.all(cst.ImportFrom):
-            if m.findall(statement, m.Name("ExamStudentsClient") | m.Name("StudentsPage")):
+            if any(each.value in ("ExamStudentsClient", "StudentsPage") for each in inside(statement, cst.Name)):
                 self.left.append(Left(self.module.line(statement), f"line {place}: {unsure.reason}", unsure.by_hand))
 
     def _name(self, node: cst.Name | cst.Attribute, new: str) -> None:
@@ -197,15 +186,15 @@ class OldClientRewrite:
             raise Unsure(f"{action} is called with too many arguments", _BY_HAND, call)
 
         def made(updated: cst.Call) -> cst.Call:
+            plain = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
             given = [
-                each if each.keyword is not None else _by_name(each, names[place])
+                each if each.keyword is not None else each.with_changes(keyword=cst.Name(names[place]), equal=plain)
                 for place, each in enumerate(updated.args)
             ]
             first = "exam_id" if action == "add_student" else "student_session_id"
             given.sort(key=lambda each: each.keyword is None or each.keyword.value != first)
-            return updated.with_changes(
-                args=[given[0].with_changes(keyword=None, equal=cst.MaybeSentinel.DEFAULT), *given[1:]]
-            )
+            given[0] = given[0].with_changes(keyword=None, equal=cst.MaybeSentinel.DEFAULT)
+            return updated.with_changes(args=given)
 
         self.edits.replace(call, made)
 
@@ -224,16 +213,9 @@ def _is_label(module: Module, node: cst.CSTNode) -> bool:
     return any(each is node for each in labels)
 
 
-def _by_name(argument: cst.Arg, name: str) -> cst.Arg:
-    plain = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-    return argument.with_changes(keyword=cst.Name(name), equal=plain, comma=argument.comma)
-
-
 def _closed(arguments: tuple[cst.Arg, ...]) -> list[cst.Arg]:
     """Arguments before one that is added: a last one without a comma gets one."""
-    if not arguments:
-        return []
-    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-    last = arguments[-1]
-    given = last if isinstance(last.comma, cst.Comma) else last.with_changes(comma=comma)
-    return [*arguments[:-1], given]
+    given = list(arguments)
+    if given and not isinstance(given[-1].comma, cst.Comma):
+        given[-1] = given[-1].with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))
+    return given

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import libcst as cst
-import libcst.matchers as m
 
 from compat.migration.codemod.edits import Change, Edits, Left
 from compat.migration.codemod.sends import HMACS, Send, sends_of
 from compat.migration.program.carried import Carrier, text_of_key
-from compat.migration.program.definitions import Defined, Program, positional_or_keyword, receiver
+from compat.migration.program.definitions import Defined, Program, receiver
 from compat.migration.program.flow import Sources, place_of, sources
-from compat.migration.program.module import Module, Unsure
+from compat.migration.program.module import Module, Unsure, inside
 
 __all__ = ["ResponsesRewrite", "names_route", "routes_in"]
 
@@ -38,6 +37,7 @@ _MOCKS = re.compile(
 _SHOWING = frozenset(
     ("print", "debug", "info", "warning", "warn", "error", "exception", "critical", "log", "write", "exit", "echo")
 )
+_TEXT_LIBRARIES = sys.stdlib_module_names | {"builtins", "requests", "httpx", "urllib3", "attr"}
 _BY_HAND = "send the call by compat.StudentSessionsHTTP(secret_key).get(url, …), which takes what requests.get takes"
 
 
@@ -54,12 +54,7 @@ class _Plan:
 
 
 class ResponsesRewrite:
-    """What becomes of the calls that send in one module of a program.
-
-    Args:
-        program: the program; its first module is the one that is rewritten.
-        fixed: names of modules that stay as they are.
-    """
+    """What becomes of the calls that send in the first module of a program; ``fixed`` are modules that stay."""
 
     def __init__(self, program: Program, fixed: Sequence[Module] = ()) -> None:
         self._program = program
@@ -84,9 +79,9 @@ class ResponsesRewrite:
     def _plans(self) -> list[_Plan]:
         found = []
         for send in self._sends:
-            flow = sources(self._program, send.module, *send.urls, stop=self._is_answer)
-            routes = [each for each in flow.all(cst.SimpleString, cst.FormattedStringText) if _names_route(each)]
-            if routes:
+            flow = self._flow(send.module, *send.urls)
+            texts = flow.all(cst.SimpleString, cst.FormattedStringText)
+            if routes := [Defined(*each) for each in texts if _names_route(*each)]:
                 found.append(self._plan(_Plan(send, flow, routes)))
         return found
 
@@ -98,8 +93,8 @@ class ResponsesRewrite:
     def _answers(self) -> set[cst.Call]:
         return {call for send in self._sends for call in (send.call, *send.uses)}
 
-    def _is_answer(self, module: Module, call: cst.Call) -> bool:
-        return call in self._answers
+    def _flow(self, module: Module, *values: cst.CSTNode) -> Sources:
+        return sources(self._program, module, *values, stop=self._answers)
 
     def _plan(self, plan: _Plan) -> _Plan:
         try:
@@ -129,45 +124,44 @@ class ResponsesRewrite:
         """The code of the secret key where a call is sent."""
         codes: dict[str, Mapping[tuple[str, str], None]] = {}
         refused: Unsure | None = None
-        for signing in self._signings(send):
-            call = cst.ensure_type(signing.node, cst.Call)
-            is_partial = signing.module.dotted(call.func) == "functools.partial"
-            key = positional_or_keyword(call, 1 if is_partial else 0, "key")
-            if key is None:
-                continue
+        for module, call in self._signings(send):
+            plain = [each.value for each in call.args if each.keyword is None]
+            keys = [each.value for each in call.args if each.keyword is not None and each.keyword.value == "key"]
+            keys = plain[1 if module.dotted(call.func) == "functools.partial" else 0 :][:1] or keys
             carrier = Carrier(self._program, send.module, send.call)
             try:
-                codes[text_of_key(carrier.code(signing.module, key))] = carrier.imports
+                codes.update({text_of_key(carrier.code(module, key)): carrier.imports for key in keys})
             except Unsure as unsure:
                 refused = unsure
-        if len(codes) == 1 and refused is None:
-            return next(iter(codes.items()))
         if refused is not None:
             raise refused
+        if len(codes) == 1:
+            return next(iter(codes.items()))
         told = "more than one hmac.new" if codes else "no hmac.new"
         raise Unsure(f"the secret key cannot be told: there is {told}", _BY_HAND, send.call)
 
-    def _signings(self, send: Send) -> list[Defined]:
-        every = [
-            Defined(module, call)
-            for module in self._program.modules
-            for call in module.all(cst.Call)
-            if _signs(module, call)
-        ]
-        flow = sources(self._program, send.module, *(each.value for each in send.call.args), stop=self._is_answer)
-        flowing = [each for each in every if each.node in flow.nodes]
-        for each in flow.all(cst.Call) if every and not flowing else ():
-            call = cst.ensure_type(each.node, cst.Call)
-            own = self._program.named(each.module, call.func) or _is_lambda(each.module, call)
-            if not own and not _makes_text(each.module, call):
-                name = each.module.code(call.func)
+    def _signings(self, send: Send) -> list[tuple[Module, cst.Call]]:
+        """The calls that may sign another: those that flow into it, else all."""
+        every = [(module, call) for module in self._program.modules for call in module.all(cst.Call)
+                 if _signs(module, call)]  # fmt: skip
+        flow = self._flow(send.module, *(each.value for each in send.call.args))
+        flowing = [each for each in every if each[1] in flow.nodes]
+        for module, call in flow.all(cst.Call) if every and not flowing else ():
+            is_lambda = isinstance(call.func, cst.Name) and isinstance(module.value(call.func), cst.Lambda)
+            if not is_lambda and self._is_foreign(module, call):
+                name = module.code(call.func)
                 raise Unsure(f"`{name}`, which is not followed, may sign the call", _BY_HAND, send.call)
         return flowing or every
 
+    def _is_foreign(self, module: Module, call: cst.Call) -> bool:
+        """Whether what a call does is not followed, and more than to put texts, collections and requests together."""
+        dotted = module.dotted(call.func)
+        makes_text = dotted.partition(".")[0] in _TEXT_LIBRARIES if dotted else isinstance(call.func, cst.Attribute)
+        return not makes_text and not self._program.named(module, call.func)
+
     def _convert(self, plan: _Plan) -> None:
         send = plan.send
-        part = f".{send.library}" if send.library.startswith("httpx") else ""
-        code = f"{_CLASS}({plan.key}){part}.{send.method}"
+        code = _new(send, plan.key)
         made = cst.parse_expression(code, self._module.tree.config_for_parsing)
         self.edits.replace(send.sender, lambda updated: made)
         if send.session is not None:
@@ -187,7 +181,7 @@ class ResponsesRewrite:
         if where is not None and node is not None and elsewhere:
             told = f"{where.name + ' ' if where is not self._module else ''}line {where.line(node)}: {why.reason}"
         way = tuple(place_of(each) for each in plan.flow.way(plan.routes[0].node))
-        line, last = self._module.line(call), self._module.end(call)[0]
+        line, last = self._module.line(call), self._module.last(call)
         self.left.append(Left(line, told, why.by_hand, last=last, way=way, snippet=self._snippet(plan.send)))
         self.touched += [call, *(each.node for each in plan.routes if each.module is self._module)]
 
@@ -195,8 +189,7 @@ class ResponsesRewrite:
         """The call as it has to be, once there is a key."""
         if send.library not in _LIBRARIES or send.method not in _SENT:
             return ""
-        part = f".{send.library}" if send.library.startswith("httpx") else ""
-        made = cst.parse_expression(f"{_CLASS}(secret_key){part}.{send.method}")
+        made = cst.parse_expression(_new(send, "secret_key"))
         call = send.call.with_changes(func=made) if send.sender is send.call.func else send.call
         return f"from compat import {_CLASS}\n{self._module.code(call)}"
 
@@ -210,36 +203,30 @@ class ResponsesRewrite:
         if refused is not None or not plans:
             return
         self.touched.append(route)
-        if route in self._shown.nodes or self._is_compared or any(self._by_others(plan, route) for plan in plans):
+        if route in self._shown or self._is_compared or any(self._by_others(plan, route) for plan in plans):
             line = self._module.line(route)
             reason = "the name of the old route stays, since the script shows it, compares it or looks it up"
             self.left.append(Left(line, reason, f"write {_NEW_ROUTE} where nothing depends on that", False))
             return
-        self.edits.replace(route, _renamed)
+        self.edits.replace(route, lambda updated: updated.with_changes(value=_ROUTE.sub(_NEW_ROUTE, updated.value)))
         if all(plan.send.module is not self._module for plan in plans):
-            self.changes.append(Change(self._module.line(route), f"{_ROUTE.findall(_text(route))[0]} → {_NEW_ROUTE}"))
+            old = _ROUTE.findall(getattr(route, "value", ""))[0]
+            self.changes.append(Change(self._module.line(route), f"{old} → {_NEW_ROUTE}"))
 
     def _by_others(self, plan: _Plan, route: cst.CSTNode) -> bool:
         """Whether a route comes to its call through a function that may look the name up somewhere."""
-        return any(
-            isinstance(each.node, cst.Call)
-            and not self._program.named(each.module, each.node.func)
-            and not _makes_text(each.module, each.node)
-            for each in plan.flow.way(route)
-        )
+        way = plan.flow.way(route)
+        return any(isinstance(node, cst.Call) and self._is_foreign(module, node) for module, node in way)
 
     @cached_property
-    def _shown(self) -> Sources:
+    def _shown(self) -> set[cst.CSTNode]:
         """What may flow into what the script prints, logs or raises."""
-        found = Sources()
+        found: set[cst.CSTNode] = set()
         for module in self._program.modules:
             for call in module.all(cst.Call):
                 name = call.func.attr.value if isinstance(call.func, cst.Attribute) else module.code(call.func)
-                is_raised = isinstance(module.parent(call), cst.Raise)
-                if name in _SHOWING or is_raised:
-                    values = [each.value for each in call.args]
-                    flow = sources(self._program, module, *values, stop=self._is_answer)
-                    found.nodes.update(flow.nodes)
+                if name in _SHOWING or isinstance(module.parent(call), cst.Raise):
+                    found.update(self._flow(module, *(each.value for each in call.args)).nodes)
         return found
 
     @cached_property
@@ -249,7 +236,7 @@ class ResponsesRewrite:
             _ROUTE_NAME.search(module.code(text))
             for module in self._program.modules
             for node in module.all(cst.Comparison, cst.Subscript, cst.MatchValue)
-            for text in m.findall(node, m.SimpleString())
+            for text in inside(node, cst.SimpleString)
             if not any(
                 isinstance(above, cst.Call | cst.Dict) and module.within(above, node) for above in module.above(text)
             )
@@ -265,10 +252,9 @@ class ResponsesRewrite:
 
     def _lost(self, route: cst.CSTNode, line: int) -> Left:
         for call in reversed(list(self._module.all(cst.Call))):
-            values = [each.value for each in call.args]
-            if self._program.named(self._module, call.func) or _makes_text(self._module, call):
+            if not self._is_foreign(self._module, call):
                 continue
-            flow = sources(self._program, self._module, *values, stop=self._is_answer)
+            flow = self._flow(self._module, *(each.value for each in call.args))
             if route in flow.nodes:
                 name = self._module.code(call.func)
                 way = tuple(place_of(each) for each in flow.way(route))
@@ -283,22 +269,10 @@ def _signs(module: Module, call: cst.Call) -> bool:
     )
 
 
-def _is_lambda(module: Module, call: cst.Call) -> bool:
-    return isinstance(call.func, cst.Name) and isinstance(module.value(call.func), cst.Lambda)
-
-
-def _makes_text(module: Module, call: cst.Call) -> bool:
-    """Whether a call of another library is one that only puts texts, collections and requests together."""
-    dotted = module.dotted(call.func)
-    if dotted:
-        return dotted.partition(".")[0] in sys.stdlib_module_names | {
-            "builtins",
-            "requests",
-            "httpx",
-            "urllib3",
-            "attr",
-        }
-    return isinstance(call.func, cst.Attribute)
+def _new(send: Send, key: str) -> str:
+    """The code of what sends instead."""
+    part = f".{send.library}" if send.library.startswith("httpx") else ""
+    return f"{_CLASS}({key}){part}.{send.method}"
 
 
 def names_route(code: str) -> bool:
@@ -308,24 +282,15 @@ def names_route(code: str) -> bool:
 
 def routes_in(module: Module) -> Iterator[cst.CSTNode]:
     """The texts of a module that name an old route; no docstring is one."""
-    for node in module.nodes:
-        is_text = isinstance(node, cst.SimpleString | cst.FormattedStringText)
-        if is_text and _names_route(Defined(module, node)) and not isinstance(module.parent(node), cst.Expr):
+    for node in module.all(cst.SimpleString, cst.FormattedStringText):
+        if _names_route(module, node) and not isinstance(module.parent(node), cst.Expr):
             yield node
 
 
-def _text(node: cst.CSTNode) -> str:
-    return node.value if isinstance(node, cst.SimpleString | cst.FormattedStringText) else ""
-
-
-def _names_route(found: Defined) -> bool:
-    parent = found.module.parent(found.node)
-    is_key = isinstance(parent, cst.DictElement) and parent.key is found.node
-    return not is_key and _ROUTE.search(_text(found.node)) is not None
-
-
-def _renamed(updated: cst.SimpleString | cst.FormattedStringText) -> cst.BaseExpression:
-    return updated.with_changes(value=_ROUTE.sub(_NEW_ROUTE, updated.value))  # type: ignore[return-value]
+def _names_route(module: Module, text: cst.CSTNode) -> bool:
+    parent = module.parent(text)
+    is_key = isinstance(parent, cst.DictElement) and parent.key is text
+    return not is_key and _ROUTE.search(getattr(text, "value", "")) is not None
 
 
 def _with_session(call: cst.Call, name: str, session: cst.BaseExpression) -> cst.Call:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import libcst as cst
@@ -20,18 +20,10 @@ from compat.migration.scan.rules import CLIENT, RULES, SHIM
 
 __all__ = ["RewriteFailed", "Rewritten", "rewritten"]
 
-_LIBRARIES = ("requests", "")
-
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A module after the rewrite.
-
-    Attributes:
-        code: its text.
-        changes: what was rewritten, in the order of the lines.
-        left: what was not.
-    """
+    """A module after the rewrite, what was rewritten, and what was not."""
 
     code: str
     changes: tuple[Change, ...] = ()
@@ -99,44 +91,33 @@ def _shortened(found: Rewritten) -> Rewritten:
 
 def _rewritten(program: Program, configured: str, fixed: Sequence[Module]) -> Rewritten:
     module = program.modules[0]
-    code = module.tree.code
-    client = OldClientRewrite(module, configured)
+    client, responses = OldClientRewrite(module, configured), ResponsesRewrite(program, fixed)
     client.run()
-    responses = ResponsesRewrite(program, fixed)
     responses.run()
     edits = responses.edits
     edits.take(client.edits)
-    left = [*responses.left, *client.left]
-    explained = [*responses.touched, *client.touched]
-    left += _unexplained(module, explained, {each.line for each in client.left}, responses.unreached)
+    left = [*responses.left, *client.left, *_unexplained(module, client, responses)]
     gone = [node for node in responses.touched if isinstance(node, cst.Call)]
     removed, noted = remove_shim_calls(module, edits, gone, all_gone=not any(each.needed for each in left))
-    left += noted
-    changes = [*responses.changes, *client.changes, *removed]
+    changes = sorted([*responses.changes, *client.changes, *removed])
+    code = module.tree.code
     if changes:
         tree = with_imports(edits.apply(module), edits.imported, edits.others)
         code = without_unused_imports(module, tree).code
-    return Rewritten(code, tuple(sorted(changes)), tuple(sorted(set(left))))
+    return Rewritten(code, tuple(changes), tuple(sorted({*left, *noted})))
 
 
-def _unexplained(
-    module: Module, explained: Sequence[cst.CSTNode], lines: Collection[int], known: Mapping[int, Left]
-) -> list[Left]:
+def _unexplained(module: Module, client: OldClientRewrite, responses: ResponsesRewrite) -> list[Left]:
     """Uses that no rewrite looked at: with the reason why none did."""
+    touched = [*responses.touched, *client.touched]
+    explained = {each.line for each in client.left}
+    explained.update(line for node in touched for line in range(module.line(node), module.last(node) + 1))
     found: list[Left] = []
     for line, _, rule, library in python_uses(module.tree.code):
-        if rule in (SHIM.id, CLIENT.id) or line in lines or any(_covers(module, node, line) for node in explained):
+        if rule in (SHIM.id, CLIENT.id) or line in explained:
             continue
-        if line in known:
-            found.append(known[line])
-            continue
-        if library not in _LIBRARIES:
+        reason = "the route is put together or handed on in a way that is not followed"
+        if library not in ("requests", ""):
             reason = f"{library} is not rewritten"
-        else:
-            reason = "the route is put together or handed on in a way that is not followed"
-        found.append(Left(line, reason, f"use {RULES[rule].instead}"))
+        found.append(responses.unreached.get(line, Left(line, reason, f"use {RULES[rule].instead}")))
     return found
-
-
-def _covers(module: Module, node: cst.CSTNode, line: int) -> bool:
-    return module.start(node)[0] <= line <= module.end(node)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import libcst as cst
@@ -14,7 +15,7 @@ from compat.migration.codemod.edits import Edits
 from compat.migration.codemod.sends import HMACS, NEW
 from compat.migration.program.definitions import Program, bind
 from compat.migration.program.flow import Sources, sources
-from compat.migration.program.module import Module, Unsure
+from compat.migration.program.module import Module, Unsure, inside
 
 __all__ = ["new_sends", "without_signing"]
 
@@ -22,6 +23,15 @@ _NAMES = frozenset(("timestamp", "nonce", "signature"))
 _ROUTE = re.compile(r"student_sessions|(?:index_students|show_student|add_student|delete_student)\b")
 _DEEPEST = 4
 _VALUED = (cst.Assign, cst.DictElement, cst.Arg)
+_LOOKING: dict[type[cst.CSTNode], str] = {
+    **dict.fromkeys((cst.If, cst.While, cst.IfExp, cst.CompIf), "test"),
+    cst.For: "iter",
+    cst.CompFor: "iter",
+    cst.Match: "subject",
+    cst.Index: "value",
+    **dict.fromkeys((cst.Call, cst.Comparison), ""),
+}
+"""What may see what is in a value, and the attribute that holds it; of the last two all parts do."""
 _Removed = cst.BaseSmallStatement | cst.FunctionDef | cst.DictElement | cst.Arg
 
 
@@ -62,7 +72,7 @@ class _Signing:
         """Whether nobody would see that it is gone."""
         module = self._module
         told = [node for node in module.all(cst.SimpleString) if node.raw_value in _NAMES]
-        named = [node for node in module.all(cst.Arg) if node.keyword is not None and node.keyword.value in _NAMES]
+        named = [node for node in module.all(cst.Arg) if _is_named(node)]
         signs = [call for call in module.all(cst.Call) if module.dotted(call.func) in HMACS]
         return (
             bool(signs and self._sends)
@@ -71,7 +81,7 @@ class _Signing:
             and all(self._is_gone(node) for node in (*told, *named, *signs))
             and all(self._asks_only_sessions(send) for send in self._sends)
             and self._is_sent()
-            and not any(self._sees(node) for node in self._lookers())
+            and not any(value in self._flow(node).nodes for node in self._lookers() for value in self._values)
         )
 
     def _found(self) -> Iterator[_Removed]:
@@ -88,8 +98,7 @@ class _Signing:
                 yield from [element] if self._is_idle(element.value) else []
         for call in module.all(cst.Call):
             if module.dotted(call.func) == "builtins.dict" or m.matches(call.func, m.Attribute(attr=m.Name("update"))):
-                given = [each for each in call.args if each.keyword is not None and each.keyword.value in _NAMES]
-                given = [each for each in given if self._is_idle(each.value)]
+                given = [each for each in call.args if _is_named(each) and self._is_idle(each.value)]
                 statement = module.parent(call)
                 is_all = bool(given) and len(given) == len(call.args)
                 yield from [statement] if is_all and isinstance(statement, cst.Expr) else given
@@ -126,8 +135,7 @@ class _Signing:
             return False
         if _ROUTE.search(module.code(node)):
             return not (depth and isinstance(node, cst.List | cst.Tuple | cst.Set))
-        names = [cst.ensure_type(each, cst.Name) for each in m.findall(node, m.Name())]
-        values = [(name, module.value(name)) for name in names if len(module.bindings(name)) == 1]
+        values = [(name, module.value(name)) for name in inside(node, cst.Name) if len(module.bindings(name)) == 1]
         return any(
             self._names_route(value, depth + 1) if value is not None else self._is_given_route(name, depth)
             for name, value in values
@@ -135,42 +143,32 @@ class _Signing:
 
     def _is_given_route(self, name: cst.Name, depth: int) -> bool:
         """Whether a name is a parameter that every call gives a route."""
-        (binding,) = self._module.bindings(name)
-        parameter = getattr(binding, "node", None)
-        function = self._module.function(name)
-        if not isinstance(parameter, cst.Param) or function is None or self._module.function(parameter) is not function:
+        module, parameter = self._module, getattr(self._module.bindings(name)[0], "node", None)
+        function = module.function(name)
+        if not isinstance(parameter, cst.Param) or function is None or module.function(parameter) is not function:
             return False
-        calls = self._module.calls(function) or []
-        try:
-            given = [bind(call, function).get(name.value) for call in calls]
-        except Unsure:
-            return False
-        return bool(given) and all(each is not None and self._names_route(each, depth + 1) for each in given)
+        with suppress(Unsure):
+            given = [bind(call, function).get(name.value) for call in module.calls(function) or ()]
+            return bool(given) and all(each is not None and self._names_route(each, depth + 1) for each in given)
+        return False
 
     def _lookers(self) -> Iterator[cst.BaseExpression]:
         """Whatever may see what is in a value: calls that are not ours, comparisons, loops, and what was asked."""
         module = self._module
         for node in module.nodes:
-            if isinstance(node, cst.Call) and node not in self._sends and not self._is_gone(node):
+            if type(node) not in _LOOKING or node in self._sends or self._is_gone(node):
+                continue
+            if isinstance(node, cst.Call):
                 adds = m.matches(node.func, m.Attribute(m.Name(), m.Name("update")))
                 if not adds and not self._program.named(module, node.func) and not is_idle(module, node):
                     yield from (each.value for each in node.args)
-            elif isinstance(node, cst.Comparison) and not self._is_gone(node):
+            elif isinstance(node, cst.Comparison):
                 yield from (node.left, *(each.comparator for each in node.comparisons))
-            elif isinstance(node, cst.If | cst.While | cst.IfExp | cst.CompIf) and not self._is_gone(node):
-                yield node.test
-            elif isinstance(node, cst.For | cst.CompFor) and not self._is_gone(node):
-                yield node.iter
-            elif isinstance(node, cst.Match):
-                yield node.subject
-            elif isinstance(node, cst.Index) and not self._is_gone(node):
-                yield node.value
+            else:
+                yield getattr(node, _LOOKING[type(node)])
 
     def _flow(self, *values: cst.BaseExpression) -> Sources:
-        return sources(self._program, self._module, *values, stop=lambda module, call: call in self._sends)
-
-    def _sees(self, node: cst.BaseExpression) -> bool:
-        return any(value in self._flow(node).nodes for value in self._values)
+        return sources(self._program, self._module, *values, stop=self._sends)
 
     def _is_sent(self) -> bool:
         """Whether all of it goes into the calls."""
@@ -188,8 +186,8 @@ class _Signing:
     @property
     def functions(self) -> set[str]:
         """The names of the functions that signed."""
-        inside = [self._module.function(each) for each in self._gone]
-        return {each.name.value for each in inside if each is not None}
+        around = [self._module.function(each) for each in self._gone]
+        return {each.name.value for each in around if each is not None}
 
     def edits(self) -> Edits:
         """The changes."""
@@ -202,6 +200,10 @@ class _Signing:
             if any(each in self._gone for each in items):
                 edits.replace(holder, _without([each in self._gone for each in items]))
         return edits
+
+
+def _is_named(argument: cst.Arg) -> bool:
+    return argument.keyword is not None and argument.keyword.value in _NAMES
 
 
 def _is_item(node: cst.CSTNode) -> bool:
@@ -228,20 +230,16 @@ def _without_hollow_functions(code: str, names: Collection[str]) -> str:
     """The module without those functions that, now, only return what they get: it stands where they are called."""
     module, edits = Module(code), Edits()
     for function in module.all(cst.FunctionDef):
-        calls = module.calls(function) if function.name.value in names else None
-        made = [_given(module, function, call) for call in calls or ()]
-        if made and None not in made and not function.decorators and not function.asynchronous:
+        calls = (module.calls(function) if function.name.value in names else None) or []
+        made = [given for call in calls if (given := _given(module, function, call))]
+        if made and len(made) == len(calls) and not function.decorators and not function.asynchronous:
             edits.remove(function)
-            for call, given in zip(calls or (), made, strict=True):
-                edits.replace(call, given or _unchanged)
+            for call, given in zip(calls, made, strict=True):
+                edits.replace(call, given)
                 line = module.parent(call)
                 if isinstance(line, cst.Assign) and re.fullmatch(r"(\w+) = \w+\(\1\b.*", module.code(line)):
                     edits.remove(line)
     return without_unused_imports(module, edits.apply(module)).code if edits.removed else code
-
-
-def _unchanged(updated: cst.BaseExpression) -> cst.BaseExpression:
-    return updated
 
 
 def _given(module: Module, function: cst.FunctionDef, call: cst.Call) -> Callable[..., cst.BaseExpression] | None:
@@ -250,7 +248,7 @@ def _given(module: Module, function: cst.FunctionDef, call: cst.Call) -> Callabl
     lines = [m.Expr(m.SimpleString()), m.Assign([m.AssignTarget(m.Name())], value=copied)]
     ended = m.SimpleStatementLine([m.Return(value=m.OneOf(m.Name(), copied))])
     body = m.IndentedBlock([*(m.ZeroOrOne(m.SimpleStatementLine([each])) for each in lines), ended])
-    names = {cst.ensure_type(each, cst.Name).value for each in m.findall(function.body, m.Name())} - {"dict"}
+    names = {each.value for each in inside(function.body, cst.Name)} - {"dict"}
     idle = all(is_idle(module, each) and each.star != "*" for each in call.args)
     if not m.matches(function.body, body) or len(names) != 1 or not idle:
         return None

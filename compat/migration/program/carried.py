@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import Assignment, BaseAssignment, BuiltinAssignment, ImportAssignment
 
-from compat.migration.program.definitions import Defined, Program, bind, is_inner, owner_of, receiver
-from compat.migration.program.module import Module, Unsure
+from compat.migration.program.definitions import Defined, Program, bind, owner_of, receiver
+from compat.migration.program.module import Module, Unsure, inside
 
 __all__ = ["Carrier", "text_of_key"]
 
@@ -18,17 +19,15 @@ _DEEPEST = 8
 _BY_HAND = "hand the value to the function that calls, by an argument or an attribute"
 _COMPREHENSIONS = (m.ListComp(), m.SetComp(), m.DictComp(), m.GeneratorExp())
 _MAKING = m.OneOf(m.Dict(), m.List(), m.Set(), m.Lambda(), m.Await(), m.NamedExpr(), m.Yield(), *_COMPREHENSIONS)
+_ENCODING = (
+    re.compile(r"(.+)\.encode\((?:[\"'](?:utf-?8|ascii)[\"'])?\)", re.DOTALL | re.IGNORECASE),
+    re.compile(r"bytes\((.+), *[\"'](?:utf-?8|ascii)[\"']\)", re.DOTALL | re.IGNORECASE),
+)
 _TEXT_METHODS = frozenset(("strip", "rstrip", "lstrip", "encode", "decode", "format", "lower", "upper"))
 
 
 class Carrier:
-    """Carries expressions to one place.
-
-    Args:
-        program: the program.
-        module: the module of the place.
-        place: the node that is to be beside them.
-    """
+    """Carries expressions to one place of a module: beside a node."""
 
     def __init__(self, program: Program, module: Module, place: cst.CSTNode) -> None:
         self._program = program
@@ -48,16 +47,18 @@ class Carrier:
         if module is self._module and module.within(node, self._place):
             return module.code(node)
         here = module is self._module and module.function(node) is self._function
-        if (not here and not _only_looks_up(module, node)) or any(not _looks_up(module, call) for call in _calls(node)):
+        makes = not here and m.findall(node, _MAKING)
+        if makes or not all(_looks_up(module, call) for call in inside(node, cst.Call)):
             raise Unsure(f"`{module.code(node)}` may say something else when it is read again", _BY_HAND, node)
         replaced: dict[cst.CSTNode, str] = {}
         for name in _names_in(node):
             held = module.parent(name)
-            symbols = self._program.symbol(module, held) if isinstance(held, cst.Attribute) else []
-            if symbols and isinstance(held, cst.Attribute) and module is not self._module:
-                other, attribute = symbols[0].module, held.attr.value
-                replaced[held] = attribute if other is self._module else self._imported(other, attribute)
-                continue
+            if module is not self._module and isinstance(held, cst.Attribute):
+                symbols = self._program.symbol(module, held)
+                if symbols:
+                    other, attribute = symbols[0].module, held.attr.value
+                    replaced[held] = attribute if other is self._module else self._imported(other, attribute)
+                    continue
             try:
                 code = self._name(module, name, here=here, depth=depth)
             except Unsure:
@@ -73,13 +74,14 @@ class Carrier:
 
     def _in_object(self, module: Module, name: cst.Name) -> Defined | None:
         """What ``self.name`` is, where the class itself puts one value there."""
-        held, inside = module.parent(name), module.enclosing(name, cst.ClassDef)
-        if name.value != "self" or not isinstance(held, cst.Attribute) or inside is None:
+        held, around = module.parent(name), module.enclosing(name, cst.ClassDef)
+        if name.value != "self" or not isinstance(held, cst.Attribute) or around is None:
             return None
-        family = self._program.family(Defined(module, inside), below=False)
+        family = self._program.family(Defined(module, around), below=False)
+        written = self._program.written_attributes.get(held.attr.value, ())
         found = [
             each
-            for each in self._program.written_attributes.get(held.attr.value, ())
+            for each in written
             if any(each.module is own.module and each.module.within(each.node, own.node) for own in family)
         ]
         return found[0] if len(found) == 1 and isinstance(found[0].node, cst.BaseExpression) else None
@@ -105,7 +107,9 @@ class Carrier:
         binding = found[0]
         owner = module.function(name)
         outer = module.function(binding.node) if isinstance(binding, Assignment) else None
-        if module is self._module and is_inner(module, self._function, outer):
+        # The names of a function are seen in those that lie in it.
+        seen = outer is None or (self._function is not None and module.within(self._function, outer))
+        if module is self._module and seen:
             self._same_until_the_place(module, name, here=here)
             return name.value
         if len(found) != 1 or not isinstance(binding, Assignment):
@@ -126,45 +130,41 @@ class Carrier:
             for other in self._program.symbol(module, name):
                 if isinstance(other.node, cst.BaseExpression):
                     return self._imported(other.module, name.value)
-            if name.value in {each.value for each in self._module.all(cst.Name)}:
-                same = [each for each in self._module.all(cst.Name) if each.value == name.value]
-                if self._module.dotted(same[0]) == module.dotted(name):
-                    return name.value
+            same = next((each for each in self._module.all(cst.Name) if each.value == name.value), None)
+            if same is not None and self._module.dotted(same) == module.dotted(name):
+                return name.value
             raise Unsure(f"`{name.value}` is imported elsewhere", _BY_HAND, name)
         return self._imported(module, name.value)
 
     def _imported(self, module: Module, name: str) -> str:
         """A name of another module, by an import that is there, or a new one."""
-        for each in self._module.all(cst.Name):
-            if each.value == name and self._module.dotted(each).endswith(f"{module.name.rpartition('.')[2]}.{name}"):
-                return name
-        used = {each.value for each in self._module.all(cst.Name)}
-        if not module.name or name in used:
+        last = module.name.rpartition(".")[2]
+        used = [each for each in self._module.all(cst.Name) if each.value == name]
+        if any(self._module.dotted(each).endswith(f"{last}.{name}") for each in used):
+            return name
+        if not module.name or used:
             raise Unsure(f"`{name}` of {module.name or 'another module'} is not seen here", _BY_HAND)
         for statement in self._module.all(cst.ImportFrom):
             text = self._module.code(statement).partition(" import ")[0].removeprefix("from ")
-            if text.strip(". ").rpartition(".")[2] == module.name.rpartition(".")[2]:
+            if text.strip(". ").rpartition(".")[2] == last:
                 self.imports[text, name] = None
                 return name
-        for whole in self._module.all(cst.Import):
-            for alias in whole.names:
-                if alias.evaluated_name.rpartition(".")[2] == module.name.rpartition(".")[2]:
-                    return f"{alias.evaluated_alias or alias.evaluated_name}.{name}"
+        for alias in (alias for whole in self._module.all(cst.Import) for alias in whole.names):
+            if alias.evaluated_name.rpartition(".")[2] == last:
+                return f"{alias.evaluated_alias or alias.evaluated_name}.{name}"
         self.imports[module.name, name] = None
         return name
 
     def _same_until_the_place(self, module: Module, name: cst.Name, *, here: bool) -> None:
         """Refuse a name that is bound between where it is read and the place, or later."""
         place, read = module.start(self._place), module.start(name)
-        for binding in module.bindings(name):
-            node = binding.node if isinstance(binding, Assignment) else None
-            if node is None or isinstance(node, cst.Param | cst.FunctionDef | cst.ClassDef):
+        nodes = [each.node for each in module.bindings(name) if isinstance(each, Assignment)]
+        for node in nodes:
+            if isinstance(node, cst.Param | cst.FunctionDef | cst.ClassDef):
                 continue
             at = module.start(node)
             if at > place and module.function(node) is self._function and not module.loops(self._place):
-                if all(
-                    module.start(other.node) > place for other in module.bindings(name) if isinstance(other, Assignment)
-                ):
+                if all(module.start(other) > place for other in nodes):
                     raise Unsure(f"`{name.value}` is bound only behind the call", _BY_HAND, name)
             elif here and read < at < place:
                 raise Unsure(f"`{name.value}` is bound again before the call", _BY_HAND, name)
@@ -181,9 +181,7 @@ class Carrier:
             return kept
         codes: dict[str, None] = {}
         for module, call in near or calls:
-            value = (
-                self._receiver(call) if name == "self" else _bound_to(call, node, name, owner_of(function) is not None)
-            )
+            value = _given(call, function, name)
             if value is None:
                 raise Unsure(f"what `{node.name.value}` gets as `{name}` is not told", _BY_HAND, call)
             codes[self.code(module, value, depth + 1)] = None
@@ -194,12 +192,11 @@ class Carrier:
 
     def _is_own(self, function: Defined) -> bool:
         """Whether the place is in a method of the same class, whose object has what that method's has."""
-        inside = self._module.enclosing(self._place, cst.ClassDef)
-        owner = owner_of(function)
-        if inside is None or owner is None or self._function is None:
+        around, owner = self._module.enclosing(self._place, cst.ClassDef), owner_of(function)
+        if around is None or owner is None or self._function is None:
             return False
         first = [*self._function.params.posonly_params, *self._function.params.params][:1]
-        family = self._program.family(Defined(self._module, inside))
+        family = self._program.family(Defined(self._module, around))
         return bool(first) and first[0].name.value == "self" and Defined(function.module, owner) in family
 
     def _reaches(self, module: Module, call: cst.Call) -> bool:
@@ -213,28 +210,19 @@ class Carrier:
             if other is self._module
         )
 
-    def _receiver(self, call: cst.Call) -> cst.BaseExpression | None:
-        if not isinstance(call.func, cst.Attribute) or receiver(call.func) == "super()":
-            return None
-        return call.func.value
 
-
-def _bound_to(call: cst.Call, function: cst.FunctionDef, name: str, is_method: bool) -> cst.BaseExpression | None:
-    given = [cst.Arg(cst.Name("self")), *call.args] if is_method else list(call.args)
-    plain = [each for each in given if each.star != "**"]
-    return bind(call.with_changes(args=plain), function).get(name)
-
-
-def _only_looks_up(module: Module, node: cst.BaseExpression) -> bool:
-    """Whether an expression only reads what is there anyway: names, the environment, and texts made of them."""
-    return not m.findall(node, _MAKING) and all(_looks_up(module, call) for call in _calls(node))
-
-
-def _calls(node: cst.CSTNode) -> list[cst.Call]:
-    return [cst.ensure_type(each, cst.Call) for each in m.findall(node, m.Call())]
+def _given(call: cst.Call, function: Defined, name: str) -> cst.BaseExpression | None:
+    """What a call gives a parameter; for ``self`` the object whose method it calls."""
+    if name == "self":
+        is_of_object = isinstance(call.func, cst.Attribute) and receiver(call.func) != "super()"
+        return cst.ensure_type(call.func, cst.Attribute).value if is_of_object else None
+    given = [cst.Arg(cst.Name("self"))] if owner_of(function) is not None else []
+    plain = [*given, *(each for each in call.args if each.star != "**")]
+    return bind(call.with_changes(args=plain), cst.ensure_type(function.node, cst.FunctionDef)).get(name)
 
 
 def _looks_up(module: Module, call: cst.Call) -> bool:
+    """Whether a call only reads what is there anyway: the environment, and texts made of it and of names."""
     dotted = module.dotted(call.func)
     name = call.func.attr.value if isinstance(call.func, cst.Attribute) else ""
     if dotted in ("os.getenv", "os.environ.get", "builtins.str", "builtins.bytes") or name in _TEXT_METHODS:
@@ -253,12 +241,9 @@ def _names_in(node: cst.CSTNode) -> list[cst.Name]:
 
 def _in_brackets(code: str, name: cst.Name, module: Module) -> str:
     """Code that stands for a name: in brackets where what is around it would else bind to a part of it."""
-    expression = cst.parse_expression(code)
-    simple = isinstance(expression, cst.Name | cst.Attribute | cst.Subscript | cst.Call | cst.BaseString)
-    around = module.parent(name)
-    return (
-        code if simple or not isinstance(around, cst.Attribute | cst.Subscript | cst.BinaryOperation) else f"({code})"
-    )
+    kinds = cst.Name | cst.Attribute | cst.Subscript | cst.Call | cst.BaseString
+    binds = isinstance(module.parent(name), cst.Attribute | cst.Subscript | cst.BinaryOperation)
+    return f"({code})" if binds and not isinstance(cst.parse_expression(code), kinds) else code
 
 
 class _Replace(cst.CSTTransformer):
@@ -273,16 +258,9 @@ class _Replace(cst.CSTTransformer):
 
 def text_of_key(code: str) -> str:
     """The text whose bytes a key is: the client encodes it by itself."""
-    found = re.fullmatch(r"(?s)(.+)\.encode\((?:[\"'](?:utf-?8|ascii)[\"'])?\)", code, re.IGNORECASE)
-    if found and _is_whole(found[1]):
-        return found[1]
-    found = re.fullmatch(r"(?s)bytes\((.+), *[\"'](?:utf-?8|ascii)[\"']\)", code, re.IGNORECASE)
-    return found[1] if found and _is_whole(found[1]) else code
-
-
-def _is_whole(code: str) -> bool:
-    try:
-        cst.parse_expression(code)
-    except cst.ParserSyntaxError:
-        return False
-    return True
+    for pattern in _ENCODING:
+        found = pattern.fullmatch(code)
+        with suppress(cst.ParserSyntaxError):
+            if found and cst.parse_expression(found[1]):
+                return found[1]
+    return code

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import libcst as cst
 import libcst.matchers as m
@@ -13,24 +13,14 @@ from libcst.metadata import Assignment, ImportAssignment
 
 from compat.migration.program.module import Module, Unsure
 
-__all__ = [
-    "Defined",
-    "Program",
-    "bind",
-    "is_inner",
-    "keyword",
-    "owner_of",
-    "positional_or_keyword",
-    "receiver",
-]
+__all__ = ["Defined", "Program", "bind", "methods_of", "owner_of", "receiver"]
 
 _DEEPEST = 6
 _NAMED = "give each argument by itself"
 _Assigning = cst.Assign | cst.AnnAssign | cst.AugAssign
 
 
-@dataclass(frozen=True)
-class Defined:
+class Defined(NamedTuple):
     """A function, a class or a value, and the module that it is in."""
 
     module: Module
@@ -38,11 +28,7 @@ class Defined:
 
 
 class Program:
-    """Some modules of one tree.
-
-    Args:
-        modules: the one that is rewritten first; then those that it imports, and that import it.
-    """
+    """Some modules of one tree: the one that is rewritten first, then those that it imports, and that import it."""
 
     def __init__(self, modules: Sequence[Module]) -> None:
         self.modules = modules
@@ -76,15 +62,12 @@ class Program:
         """Attribute to every value that is put into one of that name, in objects and in the bodies of classes."""
         found: dict[str, list[Defined]] = defaultdict(list)
         for module in self.modules:
-            statements: list[_Assigning] = [
-                *module.all(cst.Assign),
-                *module.all(cst.AnnAssign),
-                *module.all(cst.AugAssign),
-            ]
+            statements: Iterator[_Assigning] = module.all(cst.Assign, cst.AnnAssign, cst.AugAssign)
             for statement in statements:
+                in_class = isinstance(module.parent(module.parent(module.parent(statement))), cst.ClassDef)
                 for target in _targets(statement):
                     name = target.attr.value if isinstance(target, cst.Attribute) else ""
-                    if isinstance(target, cst.Name) and _in_class_body(module, statement):
+                    if isinstance(target, cst.Name) and in_class:
                         name = target.value
                     if name and statement.value is not None:
                         found[name].append(Defined(module, _matching(statement, target)))
@@ -102,7 +85,7 @@ class Program:
         for other in self.modules:
             if other is importing or not other.name or other.name.rpartition(".")[2] != parts[-2]:
                 continue
-            found += other_top(other, parts[-1])
+            found += _at_top(other, parts[-1])
             for further in other.exported(parts[-1]):
                 found += self._at(further, other, depth + 1)
         return found
@@ -116,10 +99,9 @@ class Program:
             for binding in module.bindings(node):
                 if isinstance(binding, ImportAssignment):
                     found += self._definitions(self.symbol(module, node), depth)
-                elif isinstance(binding, Assignment) and isinstance(binding.node, cst.FunctionDef | cst.ClassDef):
-                    found.append(Defined(module, binding.node))
-                elif (value := module.assigned(binding)) is not None:
-                    found += self._through(module, value, depth)
+                elif isinstance(binding, Assignment):
+                    value = module.assigned(binding) if isinstance(binding.node, cst.Name) else binding.node
+                    found += self._definitions([Defined(module, value)] if value is not None else [], depth)
             return found
         if isinstance(node, cst.Attribute):
             imported = self._definitions(self.symbol(module, node), depth)
@@ -127,19 +109,17 @@ class Program:
         return []
 
     def _definitions(self, found: Sequence[Defined], depth: int) -> list[Defined]:
+        """Functions and classes themselves; of a value what it stands for: another name, or a partial of one."""
         result: list[Defined] = []
         for each in found:
-            if isinstance(each.node, cst.FunctionDef | cst.ClassDef):
+            module, node = each
+            if isinstance(node, cst.Call) and module.dotted(node.func) == "functools.partial" and node.args:
+                node = node.args[0].value
+            if isinstance(node, cst.FunctionDef | cst.ClassDef):
                 result.append(each)
-            elif isinstance(each.node, cst.BaseExpression):
-                result += self._through(each.module, each.node, depth)
+            elif isinstance(node, cst.BaseExpression):
+                result += self.named(module, node, depth + 1)
         return result
-
-    def _through(self, module: Module, value: cst.BaseExpression, depth: int) -> list[Defined]:
-        """What a value that is called stands for: another name, or a partial of one."""
-        if isinstance(value, cst.Call) and module.dotted(value.func) == "functools.partial" and value.args:
-            value = value.args[0].value
-        return self.named(module, value, depth + 1) if isinstance(value, cst.Name | cst.Attribute) else []
 
     def methods(self, module: Module, node: cst.Attribute) -> list[Defined]:
         """The methods that an attribute may be: those of the object's own class if that is told, else all so named."""
@@ -151,12 +131,7 @@ class Program:
             family = self.family(Defined(module, inside), with_own=owner != "super()", below=owner != "super()")
         else:
             family = self.classes
-        return [
-            Defined(each.module, method)
-            for each in family
-            for method in _methods(each.node)
-            if method.name.value == node.attr.value
-        ]
+        return [method for each in family for method in methods_of(each, node.attr.value)]
 
     def family(self, own: Defined, *, with_own: bool = True, below: bool = True) -> list[Defined]:
         """A class, the classes of the program above it, and those below it."""
@@ -184,15 +159,11 @@ class Program:
 
     def callers(self, function: Defined) -> list[tuple[Module, cst.Call]]:
         """Every call that may call a function; a class's ``__init__`` is called by the class's name."""
-        node = cst.ensure_type(function.node, cst.FunctionDef)
-        name, owner = node.name.value, owner_of(function)
+        name, owner = cst.ensure_type(function.node, cst.FunctionDef).name.value, owner_of(function)
         if name in ("__init__", "__new__") and owner is not None:
             return self.constructions(Defined(function.module, owner))
-        if name == "__call__":
-            name = ""
-        return [
-            (module, call) for module, call in self.calls_by_name[name] if function in self.named(module, call.func)
-        ]
+        calls = self.calls_by_name["" if name == "__call__" else name]
+        return [(module, call) for module, call in calls if function in self.named(module, call.func)]
 
     def constructions(self, own: Defined) -> list[tuple[Module, cst.Call]]:
         """Every call that makes an object of a class, or of one below it, or begins it by ``super().__init__``."""
@@ -207,24 +178,22 @@ class Program:
         begun = [
             (module, call)
             for module, call in self.calls_by_name["__init__"]
-            if any(Defined(module, inside) in below for inside in [module.enclosing(call, cst.ClassDef)] if inside)
+            if (around := module.enclosing(call, cst.ClassDef)) and Defined(module, around) in below
         ]
         return [*found, *begun]
 
     def escapes(self, function: Defined) -> Iterator[tuple[Module, cst.CSTNode]]:
         """Every use of a function's name that is no call of it: it is handed to something that may call it."""
-        node = cst.ensure_type(function.node, cst.FunctionDef)
+        name = cst.ensure_type(function.node, cst.FunctionDef).name
         for module in self.modules:
-            for use in (each for each in module.nodes if isinstance(each, cst.Name | cst.Attribute)):
-                if (use.attr.value if isinstance(use, cst.Attribute) else use.value) != node.name.value:
+            nodes: Iterator[cst.Name | cst.Attribute] = module.all(cst.Name, cst.Attribute)
+            for use in nodes:
+                if (use.attr.value if isinstance(use, cst.Attribute) else use.value) != name.value:
                     continue
                 parent = module.parent(use)
-                is_called = isinstance(parent, cst.Call) and parent.func is use
-                if is_called or use is node.name or isinstance(parent, cst.Attribute | cst.ImportAlias):
-                    continue
-                if isinstance(parent, cst.Arg) and parent.keyword is use:
-                    continue
-                if function in self.named(module, use):
+                is_named = isinstance(parent, cst.Attribute | cst.ImportAlias) or use is name
+                is_named |= use in (getattr(parent, "func", None), getattr(parent, "keyword", None))
+                if not is_named and function in self.named(module, use):
                     yield module, use
 
 
@@ -235,40 +204,31 @@ def receiver(node: cst.Attribute) -> str:
     return "super()" if m.matches(node.value, m.Call(func=m.Name("super"))) else ""
 
 
-def is_inner(module: Module, inner: cst.CSTNode | None, outer: cst.CSTNode | None) -> bool:
-    """Whether names of one function are seen in another: it is the same, or lies around it."""
-    return outer is None or (inner is not None and module.within(inner, outer))
-
-
 def owner_of(function: Defined) -> cst.ClassDef | None:
     """The class that a method is of."""
-    body = function.module.parent(function.node)
-    owner = function.module.parent(body) if body is not None else None
+    owner = function.module.parent(function.module.parent(function.node))
     return owner if isinstance(owner, cst.ClassDef) else None
 
 
-def other_top(module: Module, name: str) -> list[Defined]:
+def methods_of(owner: Defined, *names: str) -> list[Defined]:
+    """The methods of some names that a class itself has."""
+    body = cst.ensure_type(owner.node, cst.ClassDef).body.body
+    found = (each for each in body if isinstance(each, cst.FunctionDef) and each.name.value in names)
+    return [Defined(owner.module, each) for each in found]
+
+
+def _at_top(module: Module, name: str) -> list[Defined]:
     """What a module binds to a name at its top level: functions, classes and values."""
-    scope = module.scope(module.tree)
-    found: list[Defined] = []
-    for binding in scope[name] if scope is not None and name in scope else ():
-        node = module.assigned(binding) or (binding.node if isinstance(binding, Assignment) else None)
-        if isinstance(node, cst.BaseExpression | cst.FunctionDef | cst.ClassDef):
-            found.append(Defined(module, node))
-    return found
-
-
-def _methods(node: cst.CSTNode) -> list[cst.FunctionDef]:
-    body = cst.ensure_type(node, cst.ClassDef).body.body
-    return [each for each in body if isinstance(each, cst.FunctionDef)]
+    bindings = module.bound(module.tree, name)
+    nodes = (module.assigned(each) or getattr(each, "node", None) for each in bindings)
+    kinds = (cst.BaseExpression, cst.FunctionDef, cst.ClassDef)
+    return [Defined(module, node) for node in nodes if isinstance(node, kinds)]
 
 
 def _targets(statement: _Assigning) -> list[cst.BaseExpression]:
+    whole = [each.target for each in statement.targets] if isinstance(statement, cst.Assign) else [statement.target]
     found: list[cst.BaseExpression] = []
-    targets: list[cst.BaseExpression] = (
-        [each.target for each in statement.targets] if isinstance(statement, cst.Assign) else [statement.target]
-    )
-    for target in targets:
+    for target in whole:
         found += [each.value for each in target.elements] if isinstance(target, cst.Tuple | cst.List) else [target]
     return found
 
@@ -282,12 +242,6 @@ def _matching(statement: _Assigning, target: cst.BaseExpression) -> cst.CSTNode:
             parts = zip(left.elements, right.elements, strict=True)  # type: ignore[attr-defined]  # likewise
             return next((other.value for one, other in parts if one.value is target), right)
     return statement.value or statement
-
-
-def _in_class_body(module: Module, statement: cst.CSTNode) -> bool:
-    line = module.parent(statement)
-    block = module.parent(line) if line is not None else None
-    return isinstance(module.parent(block) if block is not None else None, cst.ClassDef)
 
 
 def bind(call: cst.Call, function: cst.FunctionDef) -> dict[str, cst.BaseExpression]:
@@ -315,14 +269,3 @@ def bind(call: cst.Call, function: cst.FunctionDef) -> dict[str, cst.BaseExpress
         elif parameters.star_kwarg is None:
             raise Unsure(f"{function.name.value} is called with an argument that it does not take", _NAMED, call)
     return values
-
-
-def keyword(call: cst.Call, name: str) -> cst.BaseExpression | None:
-    """A call's argument of that name."""
-    return next((each.value for each in call.args if each.keyword and each.keyword.value == name), None)
-
-
-def positional_or_keyword(call: cst.Call, place: int, name: str) -> cst.BaseExpression | None:
-    """A call's argument at a place, or of a name."""
-    plain = [each.value for each in call.args if each.keyword is None]
-    return plain[place] if place < len(plain) else keyword(call, name)

@@ -7,10 +7,12 @@ a value is not seen, and counts as letting it through.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import libcst as cst
+import libcst.matchers as m
 from libcst.metadata import Assignment, ImportAssignment
 
 from compat.migration.program.definitions import Defined, Program, owner_of, receiver
@@ -18,11 +20,17 @@ from compat.migration.program.module import Module
 
 __all__ = ["Sources", "place_of", "sources"]
 
+_BINDING: dict[type[Any], str] = {
+    **dict.fromkeys((cst.Assign, cst.AnnAssign, cst.AugAssign, cst.NamedExpr), "value"),
+    **dict.fromkeys((cst.For, cst.CompFor), "iter"),
+    cst.WithItem: "item",
+}
+"""What binds a name, and the attribute that holds the value."""
 _SAME = (cst.BooleanOperation, cst.NamedExpr, cst.Await, cst.WithItem)
 _ADDING = frozenset(("append", "extend", "insert", "add", "update", "setdefault", "appendleft", "put"))
 _OF_COLLECTIONS = frozenset(("get", "pop", "setdefault", "format", "join", "replace", "copy"))
 _SENDING = frozenset(("get", "post", "put", "patch", "delete", "head", "request", "send"))
-Stop = Callable[[Module, cst.Call], bool]
+_Node = TypeVar("_Node", bound=cst.CSTNode)
 
 
 @dataclass
@@ -37,9 +45,9 @@ class Sources:
     nodes: dict[cst.CSTNode, cst.CSTNode | None] = field(default_factory=dict)
     modules: dict[cst.CSTNode, Module] = field(default_factory=dict)
 
-    def all(self, *kinds: type[cst.CSTNode]) -> Iterator[Defined]:
-        """Those of some kinds."""
-        return (Defined(self.modules[node], node) for node in self.nodes if isinstance(node, kinds))
+    def all(self, *kinds: type[_Node]) -> Iterator[tuple[Module, _Node]]:
+        """Those of some kinds, and the module of each."""
+        return ((self.modules[node], node) for node in self.nodes if isinstance(node, kinds))
 
     def way(self, node: cst.CSTNode) -> list[Defined]:
         """The expressions from one to the value."""
@@ -52,7 +60,7 @@ class Sources:
 
 
 def sources(
-    program: Program, module: Module, *values: cst.CSTNode, stop: Stop = lambda module, call: False, same: bool = False
+    program: Program, module: Module, *values: cst.CSTNode, stop: Container[cst.Call] = (), same: bool = False
 ) -> Sources:
     """Follow values back.
 
@@ -60,34 +68,31 @@ def sources(
         program: what is looked through.
         module: the module of the values.
         values: the expressions.
-        stop: whether what a call gives comes from nothing that the call gets, such as an answer of a server.
+        stop: the calls whose results come from nothing that they get, such as answers of a server.
         same: whether to follow only what the value may be itself, and not what is in it or was made of.
     """
-    walk = _Walk(program, stop, same)
+    walk, found = _Walk(program, stop, same), Sources()
     for value in values:
-        walk.take(module, value, None)
-    return walk.found
-
-
-class _Walk:
-    def __init__(self, program: Program, stop: Stop, same: bool) -> None:
-        self._program = program
-        self._stop = stop
-        self._same = same
-        self.found = Sources()
-
-    def take(self, module: Module, node: cst.CSTNode, into: cst.CSTNode | None) -> None:
-        """Take an expression, and what flows into it."""
-        waiting: list[tuple[Module, cst.CSTNode, cst.CSTNode | None]] = [(module, node, into)]
+        waiting: list[tuple[Module, cst.CSTNode, cst.CSTNode | None]] = [(module, value, None)]
         while waiting:
-            module, node, into = waiting.pop()
-            if node in self.found.nodes:
-                continue
-            self.found.nodes[node] = into
-            self.found.modules[node] = module
-            waiting += [(each.module, each.node, node) for each in self._before(module, node)]
+            holder, node, into = waiting.pop()
+            if node not in found.nodes:
+                found.nodes[node] = into
+                found.modules[node] = holder
+                waiting += [(each.module, each.node, node) for each in walk.before(holder, node)]
+    return found
 
-    def _before(self, module: Module, node: cst.CSTNode) -> Iterator[Defined]:
+
+@dataclass
+class _Walk:
+    """One step back of a value."""
+
+    _program: Program
+    _stop: Container[cst.Call]
+    _same: bool
+
+    def before(self, module: Module, node: cst.CSTNode) -> Iterator[Defined]:
+        """What flows straight into an expression."""
         if isinstance(node, cst.Name):
             yield from self._name(module, node)
         elif isinstance(node, cst.Attribute):
@@ -102,7 +107,7 @@ class _Walk:
             yield from (Defined(module, node.body), Defined(module, node.orelse))
         elif isinstance(node, cst.DictComp) and not self._same:
             yield from (Defined(module, node.key), Defined(module, node.value))
-        elif isinstance(node, cst.ListComp | cst.SetComp | cst.GeneratorExp) and not self._same:
+        elif isinstance(node, cst.BaseSimpleComp) and not self._same:
             yield Defined(module, node.elt)
         elif isinstance(node, cst.FunctionDef):
             yield from self._returned(module, node)
@@ -121,25 +126,13 @@ class _Walk:
                     yield from self._put_into(module, access.node)
 
     def _bound(self, module: Module, binding: Assignment) -> Iterator[Defined]:
-        node = binding.node
-        if isinstance(node, cst.Param):
-            yield Defined(module, node)
-            return
-        if isinstance(node, cst.FunctionDef | cst.ClassDef):
-            return
-        for above in module.above(node):
-            if isinstance(above, cst.Assign | cst.AnnAssign | cst.AugAssign | cst.NamedExpr):
-                if above.value is not None:
-                    yield Defined(module, above.value)
-                return
-            if isinstance(above, cst.For | cst.CompFor):
-                yield Defined(module, above.iter)
-                return
-            if isinstance(above, cst.WithItem):
-                yield Defined(module, above.item)
-                return
-            if isinstance(above, cst.BaseStatement | cst.ExceptHandler):
-                return
+        if isinstance(binding.node, cst.Param):
+            yield Defined(module, binding.node)
+        elif not isinstance(binding.node, cst.FunctionDef | cst.ClassDef):
+            around = module.enclosing(binding.node, *_BINDING, cst.BaseStatement, cst.ExceptHandler)
+            value = getattr(around, _BINDING[type(around)], None) if type(around) in _BINDING else None
+            if value is not None:
+                yield Defined(module, value)
 
     def _put_into(self, module: Module, node: cst.CSTNode) -> Iterator[Defined]:
         """What is put into a list, a dictionary or the like where it is used."""
@@ -162,12 +155,10 @@ class _Walk:
             yield from imported
             return
         name = node.attr.value
-        written = self._program.written_attributes.get(name, [])
-        yield from written
+        yield from self._program.written_attributes.get(name, [])
         yield from self._given_by_name(name)
-        for each in self._program.methods(module, node):
-            if cst.ensure_type(each.node, cst.FunctionDef).decorators:
-                yield each
+        methods = self._program.methods(module, node)
+        yield from (each for each in methods if cst.ensure_type(each.node, cst.FunctionDef).decorators)
         if self._same:
             return
         for other, use in self._program.attributes[name]:
@@ -177,15 +168,13 @@ class _Walk:
     def _given_by_name(self, name: str) -> Iterator[Defined]:
         """What objects of data classes and the like are made with."""
         for own in self._program.classes:
-            body = cst.ensure_type(own.node, cst.ClassDef).body.body
-            lines = [each for each in body if isinstance(each, cst.SimpleStatementLine)]
-            fields = [small for line in lines for small in line.body if isinstance(small, cst.AnnAssign)]
-            if any(isinstance(each.target, cst.Name) and each.target.value == name for each in fields):
+            field = m.SimpleStatementLine([m.AnnAssign(m.Name(name))])
+            if any(m.matches(line, field) for line in cst.ensure_type(own.node, cst.ClassDef).body.body):
                 for module, call in self._program.constructions(own):
                     yield from (Defined(module, each.value) for each in call.args)
 
     def _call(self, module: Module, node: cst.Call) -> Iterator[Defined]:
-        if self._stop(module, node):
+        if node in self._stop:
             return
         called = self._program.named(module, node.func)
         functions = [each for each in called if isinstance(each.node, cst.FunctionDef)]
@@ -195,23 +184,19 @@ class _Walk:
         value = module.value(node.func) if isinstance(node.func, cst.Name) else None
         if isinstance(value, cst.Lambda):
             yield Defined(module, value.body)
-        if not functions:
+        method = node.func if isinstance(node.func, cst.Attribute) else None
+        # It may be the method of a text or a collection.
+        of_others = method is not None and method.attr.value in _OF_COLLECTIONS and receiver(method) != "self"
+        if of_others or not functions or len(functions) < len(called):
             yield from (Defined(module, each.value) for each in node.args)
-            if isinstance(node.func, cst.Attribute):
-                yield Defined(module, node.func.value)
-        elif len(functions) < len(called) or (
-            isinstance(node.func, cst.Attribute)
-            and node.func.attr.value in _OF_COLLECTIONS
-            and receiver(node.func) != "self"
-        ):
-            # It may be the method of a text or a collection.
-            yield from (Defined(module, each.value) for each in node.args)
+        if method is not None and not functions:
+            yield Defined(module, method.value)
 
     def _returned(self, module: Module, function: cst.FunctionDef) -> Iterator[Defined]:
-        ends: list[cst.Return | cst.Yield] = [*module.all(cst.Return), *module.all(cst.Yield)]
+        ends: Iterator[cst.Return | cst.Yield] = module.all(cst.Return, cst.Yield)
         for each in ends:
-            if module.function(each) is function and each.value is not None:
-                value = each.value.item if isinstance(each.value, cst.From) else each.value
+            value = each.value.item if isinstance(each.value, cst.From) else each.value
+            if value is not None and module.function(each) is function:
                 yield Defined(module, value)
 
     def _parameter(self, module: Module, node: cst.Param) -> Iterator[Defined]:
@@ -221,11 +206,12 @@ class _Walk:
         if function is None:
             return
         own = Defined(module, function)
-        place = _place(function, node)
+        plain = [*function.params.posonly_params, *function.params.params]
+        place = plain.index(node) if node in plain else -1
+        # Whether the object itself is among the arguments depends on how the method is reached: both are looked at.
+        places = {place} if owner_of(own) is None else {place - 1, place}
         for other, call in self._callers(own):
-            yield from (
-                Defined(other, value) for value in _given(call, node, place, is_method=owner_of(own) is not None)
-            )
+            yield from (Defined(other, value) for value in _given(call, node, places))
         for other, use in self._program.escapes(own):
             outer = other.enclosing(use, cst.Call)
             if outer is not None:
@@ -241,12 +227,7 @@ class _Walk:
         return found
 
 
-def _place(function: cst.FunctionDef, node: cst.Param) -> int:
-    plain = [*function.params.posonly_params, *function.params.params]
-    return next((number for number, each in enumerate(plain) if each is node), -1)
-
-
-def _given(call: cst.Call, node: cst.Param, place: int, *, is_method: bool) -> list[cst.BaseExpression]:
+def _given(call: cst.Call, node: cst.Param, places: Container[int]) -> list[cst.BaseExpression]:
     """What a call may give a parameter: by name, by its place, or by a star."""
     name = node.name.value
     by_name = [each.value for each in call.args if each.keyword is not None and each.keyword.value == name]
@@ -257,11 +238,8 @@ def _given(call: cst.Call, node: cst.Param, place: int, *, is_method: bool) -> l
     plain = [each for each in call.args if each.keyword is None]
     if node.star == "*" or any(each.star for each in plain):
         return [each.value for each in plain]
-    shift = 1 if is_method else 0
     starred = [each.value for each in call.args if each.star]
-    # Whether the object itself is among the arguments depends on how the method is reached: both places are looked at.
-    at = {place - shift, place} if is_method else {place}
-    return [*(each.value for number, each in enumerate(plain) if number in at), *starred]
+    return [*(each.value for number, each in enumerate(plain) if number in places), *starred]
 
 
 def place_of(found: Defined) -> str:

@@ -22,11 +22,9 @@ from libcst.metadata import (
     ScopeProvider,
 )
 
-__all__ = ["Module", "Unsure"]
+__all__ = ["Module", "Unsure", "inside"]
 
 _Node = TypeVar("_Node", bound=cst.CSTNode)
-Function = cst.FunctionDef
-Position = tuple[int, int]
 
 
 class Unsure(Exception):
@@ -43,6 +41,16 @@ class Unsure(Exception):
         self.reason = reason
         self.by_hand = by_hand
         self.node = node
+
+
+def inside(node: cst.CSTNode, *kinds: type[_Node]) -> Iterator[_Node]:
+    """Every node of some kinds in a node, and it itself, outer before inner; without kinds all of them."""
+    waiting = [node]
+    while waiting:
+        here = waiting.pop()
+        if not kinds or isinstance(here, kinds):
+            yield here  # type: ignore[misc]  # any node, where no kind is asked for
+        waiting += reversed(here.children)
 
 
 class Module:
@@ -63,22 +71,14 @@ class Module:
         wrapper = MetadataWrapper(cst.parse_module(code))
         self.tree = wrapper.module
         found = wrapper.resolve_many([ParentNodeProvider, PositionProvider, ScopeProvider])
-        self._parents = cast("Mapping[cst.CSTNode, cst.CSTNode]", found[ParentNodeProvider])
+        self._parents = cast("Mapping[cst.CSTNode | None, cst.CSTNode]", found[ParentNodeProvider])
         self._positions = cast("Mapping[cst.CSTNode, CodeRange]", found[PositionProvider])
         self._scopes = cast("Mapping[cst.CSTNode, Scope | None]", found[ScopeProvider])
 
     @cached_property
     def nodes(self) -> Sequence[cst.CSTNode]:
         """Every node, outer before inner."""
-        found: list[cst.CSTNode] = []
-
-        def gather(node: cst.CSTNode) -> None:
-            found.append(node)
-            for child in node.children:
-                gather(child)
-
-        gather(self.tree)
-        return found
+        return list(inside(self.tree))
 
     def all(self, *kinds: type[_Node]) -> Iterator[_Node]:
         """Every node of some kinds."""
@@ -90,34 +90,31 @@ class Module:
 
     def line(self, node: cst.CSTNode) -> int:
         """Where a node begins, from 1."""
-        return int(self._positions[node].start.line)
+        return self.start(node)[0]
 
-    def start(self, node: cst.CSTNode) -> Position:
+    def start(self, node: cst.CSTNode) -> tuple[int, int]:
         """Line and column where a node begins."""
         start = self._positions[node].start
         return start.line, start.column
 
-    def end(self, node: cst.CSTNode) -> Position:
-        """Line and column behind a node."""
-        end = self._positions[node].end
-        return end.line, end.column
+    def last(self, node: cst.CSTNode) -> int:
+        """The last line of a node."""
+        return self._positions[node].end.line
 
     def within(self, node: cst.CSTNode, outer: cst.CSTNode) -> bool:
         """Whether a node is another, or lies in it."""
         return any(above is outer for above in (node, *self.above(node)))
 
-    def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
+    def parent(self, node: cst.CSTNode | None) -> cst.CSTNode | None:
         """The node that holds another."""
         return self._parents.get(node)
 
-    def above(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    def above(self, node: cst.CSTNode | None) -> Iterator[cst.CSTNode]:
         """The nodes that hold a node, the nearest first."""
-        here = self._parents.get(node)
-        while here is not None:
-            yield here
-            here = self._parents.get(here)
+        while (node := self._parents.get(node)) is not None:
+            yield node
 
-    def enclosing(self, node: cst.CSTNode, *kinds: type[_Node]) -> _Node | None:
+    def enclosing(self, node: cst.CSTNode | None, *kinds: type[_Node]) -> _Node | None:
         """The nearest of some kinds that holds a node."""
         return next((above for above in self.above(node) if isinstance(above, kinds)), None)
 
@@ -131,27 +128,28 @@ class Module:
         return next((above for above in self.above(node) if isinstance(above, kinds)), self.tree)
 
     def loops(self, node: cst.CSTNode) -> list[cst.CSTNode]:
-        """The loops of its function that a node is in."""
+        """The loops of its function that a node is in: it may run more than once."""
         found: list[cst.CSTNode] = []
         for above in self.above(node):
             if isinstance(above, cst.FunctionDef | cst.Lambda | cst.ClassDef):
                 break
-            if _is_loop(above):
+            if isinstance(above, cst.For | cst.While | cst.CompFor):
                 found.append(above)
         return found
 
     def scope(self, node: cst.CSTNode) -> Scope | None:
         """The scope that a node's names are looked up in."""
-        for here in (node, *self.above(node)):
-            found = self._scopes.get(here)
-            if found is not None:
-                return found
-        return None
+        scopes = (self._scopes.get(here) for here in (node, *self.above(node)))
+        return next((scope for scope in scopes if scope is not None), None)
 
     def bindings(self, name: cst.Name) -> list[BaseAssignment]:
         """Everything that binds a name that is used."""
-        scope = self.scope(name)
-        return list(scope[name.value]) if scope is not None else []
+        return self.bound(name, name.value)
+
+    def bound(self, node: cst.CSTNode, name: str) -> list[BaseAssignment]:
+        """Everything that binds a name where a node is; at the top level for the module itself."""
+        scope = self.scope(node)
+        return list(scope[name]) if scope is not None else []
 
     def value(self, name: cst.Name) -> cst.BaseExpression | None:
         """What a name stands for where one plain assignment alone binds it."""
@@ -166,9 +164,7 @@ class Module:
         if isinstance(target, cst.AnnAssign) and target.target is binding.node:
             return target.value
         statement = self.parent(target) if isinstance(target, cst.AssignTarget) else None
-        if isinstance(statement, cst.Assign) and len(statement.targets) == 1:
-            return statement.value
-        return None
+        return statement.value if isinstance(statement, cst.Assign) and len(statement.targets) == 1 else None
 
     def is_module_level(self, binding: BaseAssignment) -> bool:
         """Whether a binding is the module's own, or Python's."""
@@ -182,37 +178,27 @@ class Module:
         if not isinstance(node, cst.Name):
             return ""
         found = [each for each in self.bindings(node) if not self._stands_in(each)]
-        if len(found) > 1 and all(isinstance(each, ImportAssignment) for each in found):
-            full = {name.name for each in found for name in each.get_qualified_names_for(node.value)}
-            return full.pop() if len(full) == 1 else ""
-        if len(found) != 1:
-            return ""
-        if isinstance(found[0].scope, BuiltinScope):
+        if len(found) == 1 and isinstance(found[0].scope, BuiltinScope):
             return f"builtins.{node.value}"
-        if not isinstance(found[0], ImportAssignment):
-            return ""
-        names = found[0].get_qualified_names_for(node.value)
-        return next(iter(names)).name if len(names) == 1 else ""
+        imported = [each for each in found if isinstance(each, ImportAssignment)]
+        full = {name.name for each in imported for name in each.get_qualified_names_for(node.value)}
+        return full.pop() if len(full) == 1 and len(imported) == len(found) else ""
 
     def _stands_in(self, binding: BaseAssignment) -> bool:
         """Whether a binding only says that an import failed: ``requests = None`` behind ``except``."""
         value = self.assigned(binding)
-        return m.matches(value or self.tree, m.Name("None")) and self.enclosing(value, cst.ExceptHandler) is not None  # type: ignore[arg-type]
+        return m.matches(value or self.tree, m.Name("None")) and self.enclosing(value, cst.ExceptHandler) is not None
 
     def exported(self, name: str) -> list[str]:
         """The full names of what the module has imported under a name, for others to import from here."""
-        scope = self.scope(self.tree)
-        found = [each for each in scope[name] if isinstance(each, ImportAssignment)] if scope is not None else []
+        found = (each for each in self.bound(self.tree, name) if isinstance(each, ImportAssignment))
         return [qualified.name for each in found for qualified in each.get_qualified_names_for(name)]
 
     def called(self, call: cst.Call) -> cst.FunctionDef | None:
         """The module's own plain function that a call calls."""
-        if not isinstance(call.func, cst.Name):
-            return None
-        found = self.bindings(call.func)
-        if len(found) != 1 or not isinstance(found[0], Assignment) or not isinstance(found[0].node, cst.FunctionDef):
-            return None
-        return found[0].node
+        found = self.bindings(call.func) if isinstance(call.func, cst.Name) else []
+        node = getattr(found[0], "node", None) if len(found) == 1 else None
+        return node if isinstance(node, cst.FunctionDef) else None
 
     def uses(self, function: cst.FunctionDef) -> list[cst.CSTNode]:
         """Every use of a function's name."""
@@ -220,19 +206,11 @@ class Module:
         found = scope[function.name.value] if scope is not None else set()
         return [access.node for binding in found for access in binding.references]
 
-    def calls(self, function: cst.FunctionDef) -> list[cst.Call] | None:
+    def calls(self, function: cst.FunctionDef | None) -> list[cst.Call] | None:
         """Every call of a function; None where it is used in another way, so that others may call it too."""
-        if self.is_imported or isinstance(self.parent(self.parent(function) or function), cst.ClassDef):
+        if function is None or self.is_imported or isinstance(self.parent(self.parent(function)), cst.ClassDef):
             return None
-        found: list[cst.Call] = []
-        for use in self.uses(function):
-            call = self.parent(use)
-            if not isinstance(call, cst.Call) or call.func is not use:
-                return None
-            found.append(call)
-        return found
-
-
-def _is_loop(node: cst.CSTNode) -> bool:
-    """Whether what is in a node may run more than once."""
-    return isinstance(node, cst.For | cst.While | cst.CompFor)
+        uses = self.uses(function)
+        calls = [self.parent(use) for use in uses]
+        found = [call for call, use in zip(calls, uses, strict=True) if isinstance(call, cst.Call) and call.func is use]
+        return found if len(found) == len(uses) else None
