@@ -5,9 +5,9 @@ which says nothing by itself. Here each of these choices is declared once, and a
 every set of up to three of them, the smaller sets first.
 """
 
-from compat.doctor.calls import SeenRequest, UnreadableCall, token_seen
-from compat.doctor.diagnosis import Diagnosis, Finding, diagnose
-from compat.doctor.log_entries import CLUED, clues, diagnose_entry, read_curl, read_entry, token_clue
+from compat.doctor.calls import SeenRequest, UnreadableCall, read_curl, token_seen
+from compat.doctor.diagnosis import CLUED, Diagnosis, clues, diagnose, diagnose_entry, read_entry, token_clue
+from compat.doctor.findings import Finding
 
 __all__ = [
     "CLUED",

@@ -1,14 +1,16 @@
-"""A request as somebody saw it, the deprecated call that it is, and a way in which it may have been signed."""
+"""A request as somebody saw it, or as a line of curl; the deprecated call that it is; and how it may be signed."""
 
 from __future__ import annotations
 
+import getopt
 import hashlib
 import hmac
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, unquote_plus
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus
 
 from compat.errors import CompatError
 from compat.legacy.parameters import UnreadableBody, form_pairs, gather, media_type, read_body
@@ -22,12 +24,12 @@ __all__ = [
     "DIGESTS",
     "Draft",
     "Evidence",
-    "Rejoined",
     "SeenRequest",
     "UnreadableCall",
     "evidence_of",
     "legacy_call",
     "masked",
+    "read_curl",
     "token_seen",
 ]
 
@@ -43,8 +45,14 @@ DIGESTS: Mapping[str, Callable[[bytes, bytes], bytes]] = {
 }
 """Name to the bytes of a signature, of a key and a text; the first is the right one."""
 
-
 _FORM = re.compile("(?:application/x-www-form-urlencoded)?")
+
+
+class _Rejoined(NamedTuple):
+    """The values of a query that an unencoded & has cut, by name, and the names of what was cut off."""
+
+    whole: Mapping[str, str]
+    rests: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -53,15 +61,12 @@ class Evidence:
 
     Attributes:
         values: the merged parameters as the gateway sees them, without the signature.
-        signature: the signature as it was sent, or nothing.
         sent: the names in the order in which they were sent; the path's id is not among them.
         raw: name to the text of a query or form, not yet decoded.
-        body_names: the parameters that came in the body alone.
-        query_names: the parameters that came in the query alone.
+        body_names: the parameters that came in the body alone, as query_names are those of the query alone.
         other_id: an id of query or body that is not the path's, or None.
-        path: the path, as it was sent.
-        base_url: what stands before the path, or nothing.
-        other_keys: other callers' names and keys.
+        base_url: what stands before the path.
+        other_keys: other callers' names and keys, for a call whose token and key do not belong together.
         rejoined: what the call holds if pieces of the query that look like no parameter belong to the value before.
         older_signatures: signatures that were sent before this one, in this call or in earlier ones.
     """
@@ -79,20 +84,8 @@ class Evidence:
     secret_key: str = field(repr=False)
     api_token: str = field(default="", repr=False)
     other_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    rejoined: Rejoined = field(default_factory=lambda: Rejoined({}, frozenset()), repr=False)
+    rejoined: _Rejoined = field(default=_Rejoined({}, frozenset()), repr=False)
     older_signatures: tuple[str, ...] = field(default=(), repr=False)
-
-
-class Rejoined(NamedTuple):
-    """Values of a query that an unencoded & has cut.
-
-    Attributes:
-        whole: name to value, of the parameters that were cut.
-        rests: the names of what was cut off.
-    """
-
-    whole: Mapping[str, str]
-    rests: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -103,9 +96,6 @@ class Draft:
         order: the names in the order in which they are signed; None for sorted.
         equals: between a name and its value.
         joiner: between two parameters.
-        before: what stands before the first.
-        after: what stands behind the last.
-        charset: how the text becomes bytes.
         digest: one of :data:`DIGESTS`.
     """
 
@@ -120,11 +110,7 @@ class Draft:
     digest: str = "hmac-sha256"
 
     def text(self, shown: Callable[[str, str], str] = lambda name, value: value) -> str:
-        """The text that is signed.
-
-        Args:
-            shown: what to put in place of a value, by name and value.
-        """
+        """The text that is signed, with what is to be shown in place of each value, by name and value."""
         names = sorted(self.values) if self.order is None else [name for name in self.order if name in self.values]
         pairs = (f"{name}{self.equals}{shown(name, self.values[name])}" for name in names)
         return f"{self.before}{self.joiner.join(pairs)}{self.after}"
@@ -148,19 +134,15 @@ def evidence_of(
     other_keys: Mapping[str, str] | None = None,
     earlier: Sequence[LegacyCall] = (),
 ) -> Evidence:
-    """What a call shows of itself.
+    """What a call shows of itself, with calls that the same caller made ``earlier``.
 
     Args:
-        call: the call, as it came.
         path: its path as it was sent; None for the plain one of its route.
-        base_url: what stands before the path.
-        api_token: the caller's token.
-        other_keys: other callers' names and keys, for a call whose token and key do not belong together.
-        earlier: calls that the same caller made before.
     """
     values = dict(gather(call).values)
     query = _pieces(call.query)
     body = _body_pieces(call)
+    ids = [place["id"] for place in (query, body) if "id" in place]
     return Evidence(
         values={name: text for name, text in values.items() if name != "signature"},
         signature=values.get("signature", ""),
@@ -168,7 +150,7 @@ def evidence_of(
         raw={name: piece.raw for name, piece in {**query, **body}.items() if piece.raw is not None},
         body_names=frozenset(body) - frozenset(query),
         query_names=frozenset(query) - frozenset(body),
-        other_id=_other_id(call.exam_id, query, body),
+        other_id=next((each.value for each in ids if each.value != call.exam_id), None),
         method=call.method.upper(),
         path=path if path is not None else f"/api/v3/exams/{call.exam_id}/{call.route.action}",
         base_url=base_url,
@@ -180,12 +162,7 @@ def evidence_of(
     )
 
 
-def _other_id(exam_id: str, *places: Mapping[str, _Piece]) -> str | None:
-    ids = (each["id"].value for each in places if "id" in each)
-    return next((text for text in ids if text != exam_id), None)
-
-
-def _rejoined(call: LegacyCall) -> Rejoined:
+def _rejoined(call: LegacyCall) -> _Rejoined:
     known = call.route.known | {"signature"}
     whole: dict[str, str] = {}
     cut: set[str] = set()
@@ -200,12 +177,12 @@ def _rejoined(call: LegacyCall) -> Rejoined:
             whole[last] += f"&{unquote(piece)}"
             cut.add(last)
             rests.add(unquote_plus(name))
-    return Rejoined({name: whole[name] for name in cut}, frozenset(rests))
+    return _Rejoined({name: whole[name] for name in cut}, frozenset(rests))
 
 
 def _older_signatures(call: LegacyCall, earlier: Sequence[LegacyCall]) -> tuple[str, ...]:
     sent = [signature for each in (*earlier, call) for signature in _signatures(each)]
-    return tuple(dict.fromkeys(each for each in sent if each != (sent[-1] if sent else "")))
+    return tuple(dict.fromkeys(each for each in sent if each != sent[-1]))
 
 
 def _signatures(call: LegacyCall) -> list[str]:
@@ -316,16 +293,7 @@ def token_seen(request: SeenRequest) -> str:
     return token_of((request.headers or {}).get("authorization"))
 
 
-_SHOWN = frozenset(
-    (
-        "exam_id",
-        "limit",
-        "nonce",
-        "page",
-        "timestamp",
-        *(name for route in ROUTES for name in (*route.numbers, *route.flags)),
-    )
-)
+_SHOWN = {"exam_id", "limit", "nonce", "page", "timestamp"}.union(*(route.numbers + route.flags for route in ROUTES))
 """Parameters that say nothing of a person: ids, numbers, flags, and the time of the call."""
 
 _STRUCTURED = ("filter", "sort", "status")
@@ -339,13 +307,10 @@ def masked(name: str, value: str) -> str:
 
     What is left are the marks between them, which tell one encoding from another.
     """
-    if name in _SHOWN and len(value) <= _LONGEST_SHOWN and _harmless(value):
+    harmless = value.isascii() and (value.isdigit() or value.lower() in ("true", "false", "none", "null", ""))
+    if harmless and name in _SHOWN and len(value) <= _LONGEST_SHOWN:
         return value
     return _PIECE.sub(lambda found: _masked_piece(found[0], name in _STRUCTURED), value)
-
-
-def _harmless(value: str) -> bool:
-    return value.isascii() and (value.isdigit() or value.lower() in ("true", "false", "none", "null", ""))
 
 
 def _masked_piece(piece: str, structured: bool) -> str:
@@ -357,3 +322,69 @@ def _masked_piece(piece: str, structured: bool) -> str:
     if piece.startswith("\\"):
         return "\\u0000"
     return "".join("0" if char.isdigit() else "_" if char == "_" else "x" for char in piece)
+
+
+_SHORT = "#012346BGIJLMNORSVZafgijklnpqsvA:C:D:E:F:H:K:P:Q:T:U:X:Y:b:c:d:e:h:m:o:r:t:u:w:x:y:z:"
+_FLAGS = """
+    get head silent show-error verbose insecure location include fail fail-with-body compressed globoff path-as-is
+    http1.0 http1.1 http2 http2-prior-knowledge no-buffer no-keepalive ipv4 ipv6 raw tcp-nodelay parallel
+    remote-name create-dirs no-progress-meter progress-bar styled-output tlsv1.2 tlsv1.3 ssl-reqd disable
+"""
+_VALUED = """
+    header request url data data-ascii data-raw data-binary data-urlencode json user-agent referer cookie cookie-jar
+    user output write-out max-time connect-timeout proxy retry retry-delay retry-max-time cacert capath cert key
+    resolve connect-to interface limit-rate dump-header trace trace-ascii noproxy oauth2-bearer
+"""
+_LONG = [*_FLAGS.split(), *(f"{name}=" for name in _VALUED.split())]
+_DATA = ("-d", "--data", "--data-ascii", "--data-raw", "--data-binary", "--data-urlencode", "--json")
+
+
+def read_curl(text: str) -> SeenRequest:
+    """What a curl line sends.
+
+    Raises:
+        UnreadableCall: it cannot be told from the line alone; the text says why.
+    """
+    options, urls = _words(text)
+    lines = [value.partition(":") for name, value in options if name in ("-H", "--header")]
+    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
+    data = [(name, value) for name, value in options if name in _DATA]
+    given = dict(options)
+    as_json = "--json" in given
+    body = "&".join(_encoded(name, value) for name, value in data if name != "--json")
+    body += "".join(_encoded(name, value) for name, value in data if name == "--json")
+    url = next(iter([*urls, *(value for name, value in options if name == "--url")]), "")
+    if not url:
+        raise UnreadableCall("the curl line names no URL")
+    method = "HEAD" if "-I" in given or "--head" in given else "POST" if data else "GET"
+    if data and ("-G" in given or "--get" in given):
+        url = f"{url}{'&' if '?' in url else '?'}{body}"
+        method, body, data = "GET", "", []
+    if data:
+        headers.setdefault("content-type", "application/json" if as_json else "application/x-www-form-urlencoded")
+    method = given.get("-X") or given.get("--request") or method
+    return SeenRequest(method.upper(), url, headers, body.encode())
+
+
+def _words(text: str) -> tuple[list[tuple[str, str]], list[str]]:
+    try:
+        words = shlex.split(re.sub(r"[\\^]\r?\n", " ", text.strip()))
+    except ValueError as error:
+        raise UnreadableCall(f"the curl line cannot be split into words: {str(error).lower()}") from None
+    words = words[words.index("curl") + 1 :] if "curl" in words else words
+    try:
+        return getopt.gnu_getopt(words, _SHORT, _LONG)
+    except getopt.GetoptError as error:
+        raise UnreadableCall(f"the curl line has an option that is not known here: --{error.opt}") from None
+
+
+def _encoded(option: str, value: str) -> str:
+    reads = "@" in value.partition("=")[0] if option == "--data-urlencode" else value.startswith("@")
+    if reads and option != "--data-raw":
+        raise UnreadableCall("the curl line takes its body from a file: write the body itself in its place")
+    if option != "--data-urlencode":
+        return value
+    name, equals, content = value.partition("=")
+    if not equals:
+        return quote(value, safe="")
+    return f"{name}={quote(content, safe='')}" if name else quote(content, safe="")

@@ -1,43 +1,32 @@
-"""Why a call was refused, and the smallest change that would have it accepted (contract, section 6)."""
+"""Why a call was refused, and the smallest change that would have it accepted (contract, section 6).
+
+A call is given whole, or as the gateway's log has it: the reason of the refusal, and the clues that the log may hold.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import timezone, tzinfo
+from typing import Any, NamedTuple
 
-from compat.doctor.calls import Draft, SeenRequest, evidence_of, legacy_call, masked
-from compat.doctor.dialects import CUT, Deviation
+from compat.doctor import findings
+from compat.doctor.calls import Draft, SeenRequest, UnreadableCall, evidence_of, legacy_call, masked
+from compat.doctor.dialects import CHOICES, CUT, FORMS, LAST, Deviation
+from compat.doctor.findings import Finding
 from compat.doctor.search import MOST, documented, explain
 from compat.errors import InvalidParameter
-from compat.legacy import parameters as bodies
-from compat.legacy.parameters import QUERY_CHARSET, Parameters, check, gather
+from compat.legacy.parameters import Parameters, check, gather
 from compat.legacy.query import parse_query
-from compat.legacy.routes import CASE, DOTTED, FORMAT, ROUTES, LegacyCall, Route, misspelt_route
+from compat.legacy.routes import ROUTES, LegacyCall, Route, misspelt_route
 from compat.legacy.signature import Caller
-from compat.legacy.verifier import AMBIGUOUS, BAD_NAME, CLOCK_WINDOW, MARKED, token_of, unreadable
+from compat.legacy.verifier import CLOCK_WINDOW, token_of, unreadable
 
-__all__ = ["UNEXPLAINED", "Diagnosis", "Finding", "deviation_finding", "diagnose", "skew_finding"]
+__all__ = ["CLUED", "Diagnosis", "clues", "diagnose", "diagnose_entry", "read_entry", "token_clue"]
 
 _SECONDS = range(10**8, 10**11)
 _DECADES = 30 * 365 * 86_400_000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing about a call.
-
-    Attributes:
-        name: what programs call it.
-        says: what is the matter, without a secret and without a person's data.
-        fix: the smallest change that helps; empty where nothing has to change.
-        refuses: whether a call is refused for it.
-    """
-
-    name: str
-    says: str
-    fix: str = ""
-    refuses: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,8 +42,8 @@ class Diagnosis:
 
     findings: tuple[Finding, ...]
     explained: bool = True
-    signed: str | None = field(default=None)
-    to_sign: str | None = field(default=None)
+    signed: str | None = None
+    to_sign: str | None = None
 
     @property
     def accepted(self) -> bool:
@@ -101,12 +90,11 @@ def diagnose(
         # What stands behind a # is signed and not sent.
         meant = _diagnosed(replace(request, url=f"{before}%23{behind.replace('#', '%23')}"), given)
         if meant.explained or "&" in behind:
-            return replace(meant, findings=(_HASH, *meant.findings))
+            return replace(meant, findings=(findings.HASH, *meant.findings))
     return diagnosis
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(NamedTuple):
     """What :func:`diagnose` is given beside the call."""
 
     caller: Caller
@@ -123,12 +111,12 @@ def _diagnosed(request: SeenRequest, given: _Given) -> Diagnosis:
     found = legacy_call(request)
     if found is None:
         misspelt = misspelt_route(request.path)
-        return Diagnosis((MISSPELT[misspelt] if misspelt is not None else _no_route(request),))
+        return Diagnosis((findings.NO_ROUTE if misspelt is None else findings.MISSPELT[misspelt],))
     call, method_fits = found
-    findings = [] if method_fits else [_wrong_method(request, call)]
-    findings += _token_findings(request, caller if given.known else None)
+    told = [] if method_fits else [_wrong_method(request, call)]
+    told += _token_findings(request, caller if given.known else None)
     if any(blank in request.query for blank in " \t"):
-        findings.append(_BLANK)
+        told.append(findings.BLANK)
     parameters = gather(call)
     evidence = evidence_of(
         call,
@@ -138,24 +126,26 @@ def _diagnosed(request: SeenRequest, given: _Given) -> Diagnosis:
         api_token=caller.api_token,
         other_keys=given.other_keys,
     )
-    to_sign = documented(replace(evidence, values=_mended(evidence.values))).text(masked)
+    # A parameter without a value is refused whatever its signature.
+    mended = {name: value for name, value in evidence.values.items() if value}
+    to_sign = documented(replace(evidence, values=mended)).text(masked)
     later = (
         *_time_findings(call.route, parameters.values, given.now, given.sent_at),
         *_parameter_findings(call, parameters, given.zone),
     )
     if not evidence.signature:
-        missing = UNREAD[parameters.unread] if parameters.unread else _missing_signature(request)
-        return Diagnosis((*findings, missing, *later), to_sign=to_sign)
+        missing = findings.UNREAD[parameters.unread] if parameters.unread else _missing_signature(request)
+        return Diagnosis((*told, missing, *later), to_sign=to_sign)
     explanation = explain(evidence, given.most)
     if explanation is None and parameters.unread is not None:
-        return Diagnosis((*findings, UNREAD[parameters.unread], *later), to_sign=to_sign)
+        return Diagnosis((*told, findings.UNREAD[parameters.unread], *later), to_sign=to_sign)
     if explanation is None:
-        return Diagnosis((*findings, UNEXPLAINED, *later), explained=False, to_sign=to_sign)
-    findings += [deviation_finding(deviation) for deviation in explanation.deviations]
+        return Diagnosis((*told, findings.UNEXPLAINED, *later), explained=False, to_sign=to_sign)
+    told += [_deviation_finding(deviation) for deviation in explanation.deviations]
     if any(deviation.name == CUT for deviation in explanation.deviations):
         # What is wrong with the parameters that came is no more than that they were cut.
         later = tuple(_time_findings(call.route, explanation.draft.values, given.now, given.sent_at))
-    return Diagnosis((*findings, *later), signed=_shown(explanation.draft), to_sign=to_sign)
+    return Diagnosis((*told, *later), signed=_shown(explanation.draft), to_sign=to_sign)
 
 
 def _shown(draft: Draft) -> str:
@@ -164,98 +154,9 @@ def _shown(draft: Draft) -> str:
     return replace(draft, after=behind).text(masked)
 
 
-def _mended(values: Mapping[str, str]) -> dict[str, str]:
-    """Without the parameters that have no value: they are refused whatever their signature."""
-    return {name: value for name, value in values.items() if value}
-
-
-def deviation_finding(deviation: Deviation) -> Finding:
+def _deviation_finding(deviation: Deviation) -> Finding:
     """What a deviation is to the people who have to mend it."""
     return Finding(deviation.name, f"The client {deviation.did}", deviation.fix)
-
-
-UNEXPLAINED = Finding(
-    "signature-unexplained",
-    "The signature belongs to no known way of signing this call with this key.",
-    "Check that the key is the one of this token, and that the call was not changed after it was signed; then compare "
-    "the client's own text with the one to sign, character by character.",
-)
-
-
-UNCLEAR = {
-    AMBIGUOUS: Finding(
-        "ambiguous-text",
-        "The signed text can also be read as other parameters: a value holds a ? and a name behind it, or a parameter "
-        "that the route does not know comes right behind individual_info.",
-        "Leave the ? out of that value, or the parameter that nobody reads out of the call.",
-    ),
-    BAD_NAME: Finding(
-        "name-with-marks",
-        "A parameter's name is empty or holds = or ?, so that the signed text can be read in two ways.",
-        "URL-encode values before they are put into the URL, and give every parameter a plain name.",
-    ),
-    MARKED: Finding(
-        "question-mark-in-name-or-email",
-        "The name or the email holds a ?, behind which the signed text could go on with another parameter.",
-        "Leave the ? out of the name or email.",
-    ),
-}
-"""The verifier's reason to what it means, where the signed text can be read in several ways."""
-
-
-_PLAIN = "Send a JSON object as application/json, a URL-encoded form or a multipart form, in UTF-8."
-UNREAD = {
-    bodies.TYPE: Finding("body-of-unknown-type", "The body has a Content-Type that is not read.", _PLAIN),
-    bodies.CHARSET: Finding("body-not-utf-8", "The body, or a part of it, is not UTF-8.", _PLAIN),
-    bodies.ENCODING: Finding(
-        "body-encoded",
-        "The body is compressed, or a part of it encoded, and nothing here undoes that.",
-        "Send the body as it is, without Content-Encoding and Content-Transfer-Encoding.",
-    ),
-    bodies.MARK: Finding(
-        "body-with-byte-order-mark",
-        "The body begins with a byte-order mark, which JSON and forms have none of (RFC 8259, section 8.1).",
-        "Write the body as UTF-8 without a mark: in .NET new UTF8Encoding(false), in PowerShell 7 utf8NoBOM.",
-    ),
-    bodies.NO_JSON: Finding(
-        "body-not-json", "The Content-Type says JSON, and the body is no JSON object.", "Send one JSON object."
-    ),
-    bodies.KEY_TWICE: Finding(
-        "body-key-twice", "A key stands twice in the JSON body.", "Send every parameter once, and sign that one."
-    ),
-    bodies.MULTIPART: Finding(
-        "body-not-multipart",
-        "The Content-Type says multipart/form-data, and the body is no such form, or its boundary is not named.",
-        "Let the HTTP library write the Content-Type of a multipart form, which names its boundary.",
-    ),
-    bodies.FILE: Finding(
-        "body-with-file",
-        "A part of the multipart form has a file's name, so it is a file and no parameter.",
-        "Send the part without a filename: in Python's requests files={'name': (None, value)}, in curl -F name=value.",
-    ),
-    QUERY_CHARSET: Finding(
-        "query-not-utf-8", "The query holds bytes that are not UTF-8.", "URL-encode the UTF-8 bytes of each value."
-    ),
-}
-"""Why a body or query cannot be read, to what it means: its parameters cannot be part of what was signed."""
-
-
-_ACTIONS = ", ".join(route.action for route in ROUTES)
-_PATH = f"Call /api/v3/exams/<id>/ and one of {_ACTIONS}."
-MISSPELT = {
-    CASE: Finding("path-in-capitals", "The path is that of a deprecated route but for capital letters.", _PATH),
-    DOTTED: Finding("path-with-dots", "The path leads to a deprecated route by way of . or .. in it.", _PATH),
-    FORMAT: Finding("path-of-another-format", "The path asks a deprecated route for another format than JSON.", _PATH),
-}
-"""The gateway's reason to what it means, where a path is almost that of a deprecated route."""
-
-
-def _no_route(request: SeenRequest) -> Finding:
-    return Finding(
-        "no-deprecated-route",
-        "The path is none of the deprecated routes, so the gateway neither checks nor answers it itself.",
-        _PATH,
-    )
 
 
 def _wrong_method(request: SeenRequest, call: LegacyCall) -> Finding:
@@ -264,20 +165,10 @@ def _wrong_method(request: SeenRequest, call: LegacyCall) -> Finding:
     return Finding("wrong-method", f"The method is {request.method}.", f"Call {call.route.action} by {methods}.{curl}")
 
 
-_RIGHT = "Send the header Authorization: Token token=<the API token>."
-HEADERS = {
-    "none": Finding("no-token", "The call has no Authorization header.", _RIGHT),
-    "bearer": Finding("token-as-bearer", "The token is sent as Bearer, in place of Token token=.", _RIGHT),
-    "basic": Finding("token-as-basic", "The Authorization header is that of a user and a password.", _RIGHT),
-    "other": Finding("token-misspelt", "The Authorization header has another form.", _RIGHT),
-}
-"""The form of a header without a token to what it means."""
-
-
-def authorization_form(authorization: str | None) -> str:
-    """The form of a header that has no token as it should: one of :data:`HEADERS`."""
+def _authorization_form(authorization: str | None) -> str:
+    """The form of a header that has no token as it should: one of :data:`findings.HEADERS`."""
     scheme = (authorization or "").strip().partition(" ")[0].lower()
-    return "none" if not scheme else scheme if scheme in HEADERS else "other"
+    return "none" if not scheme else scheme if scheme in findings.HEADERS else "other"
 
 
 def _token_findings(request: SeenRequest, caller: Caller | None) -> Iterator[Finding]:
@@ -285,7 +176,7 @@ def _token_findings(request: SeenRequest, caller: Caller | None) -> Iterator[Fin
         return
     authorization = request.headers.get("authorization")
     if not token_of(authorization):
-        yield HEADERS[authorization_form(authorization)]
+        yield findings.HEADERS[_authorization_form(authorization)]
     elif caller is not None and token_of(authorization) != caller.api_token:
         yield Finding("wrong-token", f"The token is not that of {caller.name}.", "Send the token of the same caller.")
 
@@ -297,40 +188,17 @@ def _missing_signature(request: SeenRequest) -> Finding:
             "The query's parameters are joined by ?, as in the signed text, so it holds one parameter alone.",
             "Join the parameters by & in the URL, and by ? only in the text that is signed.",
         )
-    return NO_SIGNATURE
-
-
-NO_SIGNATURE = Finding(
-    "no-signature",
-    "The call has no parameter signature.",
-    "Send the signature as a parameter. If it is sent, look for a # in the URL before it: nothing behind one is sent.",
-)
-_BLANK = Finding(
-    "blank-sent-bare",
-    "The query holds a blank as it is, where the URL of a request ends; a server refuses the call as no HTTP.",
-    "URL-encode every value when the call is sent, a blank as %20; the signed text stays as it is.",
-)
-_HASH = Finding(
-    "hash-sent-bare",
-    "A value with a # stands in the URL as it is, so nothing behind the # was sent.",
-    "URL-encode every value when the call is sent, a # as %23; the signed text stays as it is.",
-)
-
-
-NO_TIMESTAMP = Finding(
-    "no-timestamp", "The call has no timestamp of at most 15 digits.", "Send the milliseconds since 1970 as timestamp."
-)
-NO_NONCE = Finding("no-nonce", "The call has no nonce of digits.", "Send a random number as nonce.")
+    return findings.NO_SIGNATURE
 
 
 def _time_findings(route: Route, values: Mapping[str, str], now: float, sent_at: float | None) -> Iterator[Finding]:
     timestamp, nonce = values.get("timestamp", ""), values.get("nonce", "")
     if not _digits(timestamp) or len(timestamp) > 15:
-        yield NO_TIMESTAMP
+        yield findings.NO_TIMESTAMP
     else:
         yield from _skew_findings(int(timestamp), now, sent_at)
     if not _digits(nonce):
-        yield NO_NONCE
+        yield findings.NO_NONCE
     elif int(nonce[:20]) in _SECONDS:
         yield Finding(
             "nonce-in-seconds",
@@ -340,7 +208,7 @@ def _time_findings(route: Route, values: Mapping[str, str], now: float, sent_at:
         )
     unclear = unreadable(route, values)
     if unclear is not None:
-        yield UNCLEAR[unclear]
+        yield findings.UNCLEAR[unclear]
 
 
 def _skew_findings(timestamp: int, now: float, sent_at: float | None) -> Iterator[Finding]:
@@ -348,7 +216,7 @@ def _skew_findings(timestamp: int, now: float, sent_at: float | None) -> Iterato
     if abs(skew) <= CLOCK_WINDOW:
         return
     if sent_at is not None or skew > 0 or timestamp in _SECONDS:
-        yield skew_finding(skew, timestamp)
+        yield _skew_finding(skew, timestamp)
         return
     yield Finding(
         "signed-before",
@@ -358,7 +226,7 @@ def _skew_findings(timestamp: int, now: float, sent_at: float | None) -> Iterato
     )
 
 
-def skew_finding(skew: int, timestamp: int | None = None) -> Finding:
+def _skew_finding(skew: int, timestamp: int | None = None) -> Finding:
     """What a timestamp outside the window is to the people who have to mend it.
 
     Args:
@@ -381,11 +249,10 @@ def skew_finding(skew: int, timestamp: int | None = None) -> Finding:
 
 def _length(milliseconds: float) -> str:
     seconds = round(milliseconds / 1000)
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        if seconds >= 2 * size or size == 1:
-            count = round(seconds / size)
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    raise AssertionError("the last unit fits every length")
+    units = ((86400, "day"), (3600, "hour"), (60, "minute"))
+    size, unit = next((each for each in units if seconds >= 2 * each[0]), (1, "second"))
+    count = round(seconds / size)
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def _digits(text: str) -> bool:
@@ -400,7 +267,7 @@ def _parameter_findings(call: LegacyCall, parameters: Parameters, zone: tzinfo) 
             check(call.route, parameters)
     except InvalidParameter as error:
         for name, messages in error.errors.items():
-            shown = name if name in _known_names() else "…"
+            shown = name if name in _NAMES else "…"
             yield Finding(
                 "parameter-refused",
                 f"{shown}: {_rule(messages[0])} The signature aside, the answer is 422.",
@@ -408,11 +275,97 @@ def _parameter_findings(call: LegacyCall, parameters: Parameters, zone: tzinfo) 
             )
 
 
-def _known_names() -> frozenset[str]:
-    return frozenset(("signature", "body", "query", *(name for route in ROUTES for name in route.known)))
+_NAMES = frozenset(("signature", "body", "query", *(name for route in ROUTES for name in route.known)))
 
 
 def _rule(message: str) -> str:
     """A message's rule, without the value behind it, which may speak of a person."""
     rule = message if message.startswith(("Must be one of:", "Param ")) else message.partition(": '")[0]
     return rule if rule.endswith((".", "'")) else f"{rule}."
+
+
+CLUED = ("wrong signature", "timestamp outside five minutes")
+"""The verifier's reasons of which there is more to say than the reason."""
+
+_MOST = 1
+
+
+def token_clue(authorization: str | None) -> dict[str, Any] | None:
+    """What a log may hold of an Authorization header without a token in the right form; None where it has one."""
+    return None if token_of(authorization) else {"authorization": _authorization_form(authorization)}
+
+
+def clues(call: LegacyCall, caller: Caller, now: float, earlier: Sequence[LegacyCall] = ()) -> dict[str, Any]:
+    """What a log may hold of a call that was refused for one of :data:`CLUED`, for :func:`diagnose_entry` to explain.
+
+    It takes some ten milliseconds, so it belongs behind the answer: before it, a caller's token would be told from a
+    stranger's by the time that a refusal takes.
+
+    Args:
+        caller: the caller whose token it bears; never a stranger.
+        now: seconds since the epoch.
+        earlier: calls that the caller made a little before.
+
+    Returns:
+        ``no_signature`` where there is none; ``signed_as``, the names of the deviations that made the signature, which
+        are absent where none did; and ``skew``, the milliseconds by which the timestamp is ahead of the clock.
+    """
+    values = gather(call).values
+    found: dict[str, Any] = {}
+    if not values.get("signature"):
+        found["no_signature"] = True
+    explanation = explain(evidence_of(call, caller.secret_key, api_token=caller.api_token, earlier=earlier), _MOST)
+    if explanation is not None:
+        found["signed_as"] = [each.name for each in explanation.deviations]
+    timestamp = values.get("timestamp", "")
+    if timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 15:
+        found["skew"] = int(timestamp) - round(now * 1000)
+    return found
+
+
+def read_entry(lines: str) -> Mapping[str, Any]:
+    """The one refused call in lines of the gateway's log.
+
+    Raises:
+        UnreadableCall: there is none, or there are several; the text says which.
+    """
+    entries = [entry for line in lines.splitlines() if line.strip() and (entry := _object(line)).get("refusal")]
+    if len(entries) != 1:
+        found = "several refused calls: give one line" if entries else "no refused call in the log entry"
+        raise UnreadableCall(found)
+    return entries[0]
+
+
+def _object(line: str) -> Mapping[str, Any]:
+    try:
+        content = json.loads(line)
+    except ValueError:
+        raise UnreadableCall("the log entry is not JSON") from None
+    return content if isinstance(content, dict) else {}
+
+
+def diagnose_entry(entry: Mapping[str, Any]) -> Diagnosis:
+    """Say why the call of a log entry was refused.
+
+    Args:
+        entry: as :func:`read_entry` gives it.
+    """
+    reason, details = entry["refusal"], entry.get("details") or {}
+    if reason == "unknown token" and details.get("authorization") in findings.HEADERS:
+        return Diagnosis((findings.HEADERS[details["authorization"]],))
+    if reason == "wrong signature" and details.get("no_signature"):
+        return Diagnosis((findings.NO_SIGNATURE,))
+    if reason == "wrong signature":
+        known = {
+            each.name: each for each in (*(each for choice in CHOICES for each in choice.deviations), *FORMS, *LAST)
+        }
+        told = [known[name] for name in details.get("signed_as", ()) if name in known]
+        found = [_deviation_finding(each) for each in told] or [findings.UNEXPLAINED]
+        return Diagnosis(tuple(found), explained=bool(told))
+    skew = details.get("skew")
+    if reason == "timestamp outside five minutes" and isinstance(skew, int):
+        return Diagnosis((_skew_finding(skew),))
+    if reason in findings.MEANINGS:
+        return Diagnosis((findings.MEANINGS[reason],))
+    says = "The gateway refused the call for a reason that is not about its signature; the entry says it."
+    return Diagnosis((Finding("other-reason", says),), explained=False)

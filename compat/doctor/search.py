@@ -6,9 +6,11 @@ import base64
 import binascii
 import hmac
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations, product
 from math import factorial
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from compat.doctor.calls import DIGESTS, Draft, Evidence
@@ -32,8 +34,7 @@ _LENGTHS = {20: ("hmac-sha1",), 16: ("hmac-md5",), 64: ("hmac-sha512",)}
 _OF_SHA256 = tuple(name for name in DIGESTS if name not in ("hmac-sha1", "hmac-md5", "hmac-sha512"))
 
 
-@dataclass(frozen=True)
-class SignatureForm:
+class SignatureForm(NamedTuple):
     """A signature read from its text.
 
     Attributes:
@@ -42,7 +43,7 @@ class SignatureForm:
     """
 
     digest: bytes
-    deviation: Deviation | None
+    deviation: Deviation | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,7 @@ def draft_of(evidence: Evidence, deviations: tuple[Deviation, ...]) -> Draft:
 
 
 def explain(evidence: Evidence, most: int = MOST) -> Explanation | None:
-    """The smallest set of deviations that made the signature; None where none did.
-
-    Args:
-        most: deviations at once.
-    """
+    """The smallest set of deviations, of ``most`` at once, that made the signature; None where none did."""
     form = read_signature(evidence.signature)
     if not form.digest:
         return None
@@ -149,7 +146,7 @@ def _found(evidence: Evidence, form: SignatureForm, most: int) -> Explanation | 
             continue
         seen.add((draft.key, draft.digest, text))
         if hmac.compare_digest(DIGESTS[draft.digest](draft.key, text), form.digest):
-            return Explanation((*deviations, *([form.deviation] if form.deviation else [])), draft)
+            return Explanation((*deviations, *filter(None, [form.deviation])), draft)
     return None
 
 
@@ -169,10 +166,8 @@ def _sets(choices: list[tuple[Deviation, ...]], most: int) -> Iterator[tuple[Dev
 def read_signature(text: str) -> SignatureForm:
     """The bytes that a signature stands for, and how its text differs from lower-case hex."""
     plain = _from_hex(text)
-    if plain and text == text.lower():
-        return SignatureForm(plain, None)
     if plain:
-        return SignatureForm(plain, _UPPER)
+        return SignatureForm(plain, None if text == text.lower() else _UPPER)
     bare = unquote(text).strip().strip("'\"")
     for prefix in ("sha256=", "sha256:", "0x"):
         bare = bare.removeprefix(prefix)
@@ -182,23 +177,18 @@ def read_signature(text: str) -> SignatureForm:
     inner = _from_hex(decoded.decode("latin-1"))
     if inner:
         return SignatureForm(inner, _BASE64_OF_HEX)
-    known = len(decoded) in (16, 20, 32, 64)
-    return SignatureForm(decoded, _BASE64) if known else SignatureForm(b"", None)
+    return SignatureForm(decoded, _BASE64) if len(decoded) in (16, 20, 32, 64) else SignatureForm(b"")
 
 
 def _from_hex(text: str) -> bytes:
-    if len(text) not in (32, 40, 64, 128):
-        return b""
-    try:
-        return binascii.unhexlify(text)
-    except ValueError:
-        return b""
+    with suppress(ValueError):
+        return binascii.unhexlify(text) if len(text) in (32, 40, 64, 128) else b""
+    return b""
 
 
 def _from_base64(text: str) -> bytes:
     # A query turns the + of base64 into a space.
     usual = text.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
-    try:
+    with suppress(ValueError):
         return base64.b64decode(usual + "=" * (-len(usual) % 4), validate=True)
-    except ValueError:
-        return b""
+    return b""

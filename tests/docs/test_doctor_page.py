@@ -20,7 +20,7 @@ def test_the_ways_of_signing_are_those_of_the_code() -> None:
 
 def test_every_other_finding_is_explained() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    code = "".join((SOURCES / name).read_text(encoding="utf-8") for name in ("diagnosis.py", "log_entries.py"))
+    code = "".join((SOURCES / name).read_text(encoding="utf-8") for name in ("diagnosis.py", "findings.py"))
     named = re.findall(r'(?:Finding\(|: \(|= Finding\()\s*"([\w-]+)",', code)
     assert len(named) > 15
     assert not [name for name in named if f"`{name}`" not in page]
