@@ -10,18 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import reduce
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import msgspec
 
 from compat.cli.check_report import tell, write_reports
-from compat.cli.console import ExistingPath, NewFile, config_option, configuration_if_any, counting, note, say
+from compat.cli.console import counting, note, say
 from compat.cli.counted import counted_in
+from compat.cli.options import ExistingPath, NewFile, config_option, configuration_if_any
 from compat.cli.program import require_extra
 from compat.cli.scan import found_below
 from compat.config.settings import Configuration
@@ -38,11 +39,6 @@ from compat.regression.recordings.pseudonyms import KEY_VARIABLE, key_of
 from compat.regression.recordings.reader import calls_in_file, open_recording, read_head
 from compat.regression.replay import Endpoints
 
-__all__ = [
-    "check",
-    "left_by",
-]
-
 STATUSES = {"ready": 0, "not ready": 1, "not enough evidence": 3}
 """The exit status of each verdict; 2 is that of wrong usage."""
 
@@ -50,34 +46,32 @@ _FILE = ExistingPath(folder=False)
 _AGE = re.compile(r"(\d{1,6})([dh])", re.ASCII)
 
 
-def _age(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+def _age(value: str) -> int:
     """Seconds, of days or hours such as 30d."""
-    matched = _AGE.fullmatch(value or "")
-    if value is not None and matched is None:
+    matched = _AGE.fullmatch(value)
+    if matched is None:
         raise click.BadParameter("must be days or hours such as 30d or 12h")
-    return None if matched is None else int(matched[1]) * {"d": 86400, "h": 3600}[matched[2]]
+    return int(matched[1]) * {"d": 86400, "h": 3600}[matched[2]]
 
 
 @click.command(short_help="Compare the answers of both endpoints, and say how sure that is.")
 @click.argument("recordings", nargs=-1, type=ExistingPath())
 @click.option("--live", is_flag=True, help="Check what the modes shadow and canary have recorded so far.")
 @click.option("--known", type=_FILE, help="The file of known differences, each with its reason and its end.")
-@click.option("--max-age", callback=_age, metavar="AGE", help="Refuse recordings that are older, such as 30d or 12h.")
+@click.option("--max-age", type=_age, metavar="AGE", help="Refuse recordings that are older, such as 30d or 12h.")
 @click.option("--max-unexplained", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="RATE",
               help="The highest bound on the rate of unexplained differences, such as 0.006.")  # fmt: skip
 @click.option("--max-not-comparable", type=click.FloatRange(0, 1), metavar="SHARE",
               help="The largest share of calls that may be impossible to compare, such as 0.05.")  # fmt: skip
-@click.option(
-    "--offline", is_flag=True, help="Ask no endpoint. Compare only calls of which both answers were recorded."
-)
+@click.option("--offline", is_flag=True,
+              help="Ask no endpoint. Compare only calls of which both answers were recorded.")  # fmt: skip
 @click.option("--rereads", type=click.IntRange(0), default=RecordingCheck.rereads, show_default=True, metavar="N",
               help="Stop reading differences again once N calls of a file kept theirs.")  # fmt: skip
 @click.option("--key-file", type=_FILE, help="The file with the key of the recordings' pseudonyms.")
 @click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="How many files are checked at once.")
 @click.option("--callers", is_flag=True, help="Show a score for each caller that still makes deprecated calls.")
-@click.option(
-    "--scripts", multiple=True, type=ExistingPath(), help="Where the scripts of these callers are; may be given again."
-)
+@click.option("--scripts", multiple=True, type=ExistingPath(),
+              help="Where the scripts of these callers are; may be given again.")  # fmt: skip
 @click.option("--more", is_flag=True, help="Show every route, caller, field and difference.")
 @click.option("--html", type=NewFile(), help="Write the report as one HTML page.")
 @click.option("--markdown", type=NewFile(), help="Write the report as Markdown, for a pull request or a ticket.")
@@ -112,35 +106,11 @@ def check(**options: Any) -> int:
       exam-compat check --live --json > check.json
       exam-compat check recordings --html check.html --junit check.xml
     """
-    return _check(_Options(**options))
+    return _check(SimpleNamespace(**options))
 
 
-@dataclass(frozen=True)
-class _Options:
-    """What stood on the command line."""
-
-    recordings: tuple[Path, ...]
-    live: bool
-    known: Path | None
-    max_age: int | None
-    max_unexplained: float | None
-    max_not_comparable: float | None
-    offline: bool
-    rereads: int
-    key_file: Path | None
-    jobs: int
-    callers: bool
-    scripts: tuple[Path, ...]
-    more: bool
-    html: Path | None
-    markdown: Path | None
-    junit: Path | None
-    as_json: bool
-
-
-def _check(options: _Options) -> int:
-    reports = {"html": options.html, "markdown": options.markdown, "junit": options.junit}
-    files = {form: path for form, path in reports.items() if path is not None}
+def _check(options: SimpleNamespace) -> int:
+    files = {form: path for form in ("html", "markdown", "junit") if (path := getattr(options, form)) is not None}
     counted = options.callers or bool(options.scripts)
     if files:
         require_extra("regression")
@@ -158,7 +128,7 @@ def _check(options: _Options) -> int:
     if counted:
         if given is None:
             raise ConfigurationError("no configuration: it says where callers are counted")
-        left = left_by(given, judged, options.scripts)
+        left = _left_by(given, judged, options.scripts)
         judged = judge(result, thresholds, {each.name: each.calls_a_day for each in left})
     write_reports(files, result, judged, left)
     if options.as_json:
@@ -169,7 +139,7 @@ def _check(options: _Options) -> int:
     return STATUSES[judged.verdict]
 
 
-def _paths(options: _Options, given: Configuration | None) -> tuple[Path, ...]:
+def _paths(options: SimpleNamespace, given: Configuration | None) -> tuple[Path, ...]:
     places = list(options.recordings)
     if options.live:
         if given is None or "record" not in given.regression:
@@ -180,12 +150,12 @@ def _paths(options: _Options, given: Configuration | None) -> tuple[Path, ...]:
     paths, most = open_recording(*places).paths, options.max_age
     for path in paths if most is not None else ():
         age = time.time() - read_head(path).made_at
-        if most is not None and age > most:
+        if age > most:
             raise click.ClickException(f"{path} is {age / 86400:.1f} days old; --max-age allows {most / 86400:g}")
     return paths
 
 
-def _how(options: _Options, given: Configuration | None, settings: Mapping[str, Any]) -> RecordingCheck:
+def _how(options: SimpleNamespace, given: Configuration | None, settings: Mapping[str, Any]) -> RecordingCheck:
     return RecordingCheck(
         known=load_known(Path(settings["known"])) if "known" in settings else KnownDifferences(),
         endpoints=None if options.offline or given is None else _endpoints(given, options.key_file),
@@ -267,13 +237,8 @@ def _end_when_interrupted() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) -> list[CallerLeft]:
-    """Who still calls, by the inventory of a configuration, with what is said of the scripts that are here.
-
-    Raises:
-        ConfigurationError: no other process could have counted there.
-        StoreUnavailable: the inventory cannot be read.
-    """
+def _left_by(given: Configuration, judged: Judgement, scripts: Sequence[Path]) -> list[CallerLeft]:
+    """Who still calls, by the inventory of a configuration, with what is said of the scripts that are here."""
     names = [each.caller.name for each in given.callers]
     callers = [each for each in caller_report(counted_in(given).usages, names, time.time()) if each.left]
-    return callers_left(callers, judged, found_below(scripts, (), quiet=False).uses() if scripts else ())
+    return callers_left(callers, judged, found_below(scripts).uses() if scripts else ())

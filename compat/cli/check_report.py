@@ -9,22 +9,28 @@ from pathlib import Path
 
 from rich.text import Text
 
-from compat.cli.console import folded, note, plain, say, say_folded
-from compat.cli.files import whole_file
-from compat.cli.tables import LINE, Column, line_width, show_lines, show_table, solid
+from compat.cli.console import (
+    LINE,
+    Column,
+    folded,
+    line_width,
+    note,
+    plain,
+    say,
+    say_folded,
+    show_lines,
+    show_table,
+    solid,
+)
+from compat.cli.files import write_whole
 from compat.legacy.routes import INDEX_STUDENTS
 from compat.regression.evidence.headline import DIFFERENCES, NOT_COMPARABLE, SCORES, CallerLeft, explained, sentence
 from compat.regression.evidence.result import CheckResult, Sample
 from compat.regression.evidence.statistics import milliseconds, moment, percent, share
-from compat.regression.evidence.verdict import Judgement, Latency, Score
+from compat.regression.evidence.verdict import Judgement, Latency
 from compat.regression.replay import command_of
-from compat.regression.report.content import Bound, Content, Group, content_of
+from compat.regression.report.content import Bound, Content, content_of
 from compat.text.json import several
-
-__all__ = [
-    "tell",
-    "write_reports",
-]
 
 _SITE = re.compile(r".+:\d+")
 """A caller that is known by the line which calls."""
@@ -33,20 +39,17 @@ _NAMED = 12
 _BY = {"loss": "declared loss", "known": "known", "drift": "drift", None: "UNEXPLAINED"}
 _OPTIONS = ("status", "page", "limit", "sort", "filter")
 _STYLES = {"ready": "green", "not ready": "red", "not enough evidence": "yellow", "seen once": "yellow"}
-_COLUMNS: Mapping[str, Column] = {
-    each.heading: each
-    for each in (
-        Column("Of", least=16),
-        Column("Verdict", least=13, styles=_STYLES),
-        Column("Calls", rank=2, number=True),
-        Column("Unexplained", number=True),
-        Column("Questions", rank=1, number=True),
-        Column("At most", number=True),
-        Column("Differences", rank=1, number=True),
-        Column("Reason", least=14),
-        Column("What to do", least=20),
-    )
-}
+_COLUMNS = (
+    Column("Of", least=16),
+    Column("Verdict", least=13, styles=_STYLES),
+    Column("Calls", rank=2, number=True),
+    Column("Unexplained", number=True),
+    Column("Questions", rank=1, number=True),
+    Column("At most", number=True),
+    Column("Differences", rank=1, number=True),
+    Column("Reason", least=14),
+    Column("What to do", least=20),
+)
 """How the columns of tables are laid out; those that are not here are texts."""
 
 
@@ -76,10 +79,8 @@ def tell(result: CheckResult, judged: Judgement, *, everything: bool, left: Sequ
 
 
 def _tell_verdict(content: Content) -> None:
-    said = f"{content.verdict.upper()}. {content.sentence}"
-    first, *more = folded(said)
     style = f"bold {_STYLES[content.verdict]}"
-    show_lines([Text(first, style), *(Text(line, style) for line in more)])
+    show_lines(Text(line, style) for line in folded(f"{content.verdict.upper()}. {content.sentence}"))
     say_folded(f"Next: {content.next_step}")
 
 
@@ -145,7 +146,15 @@ def _tell_largest(content: Content, everything: bool) -> None:
 
 def _tell_scores(content: Content, everything: bool) -> None:
     rows = [
-        _row(group, each, content.bound.allowed)
+        [
+            f"{group.column.lower()} {plain(each.name)}",
+            each.verdict,
+            # In the order of their explanations.
+            f"{each.calls:,}" if group.counts_calls else "",
+            f"{each.unexplained:,}",
+            f"{each.questions:,}",
+            percent(each.at_most, content.bound.allowed),
+        ]
         for group in content.groups
         for each in (group.compared if everything else group.rows)
     ]
@@ -160,17 +169,11 @@ def _tell_scores(content: Content, everything: bool) -> None:
             say_folded(f"{group.not_compared_in_words}{': ' * bool(names)}{', '.join(names)}.")
 
 
-def _row(group: Group, score: Score, allowed: float) -> Sequence[str]:
-    # In the order of their explanations.
-    calls = f"{score.calls:,}" if group.counts_calls else ""
-    counts = [calls, f"{score.unexplained:,}", f"{score.questions:,}"]
-    return [f"{group.column.lower()} {plain(score.name)}", score.verdict, *counts, percent(score.at_most, allowed)]
-
-
 def _tell_table(columns: Mapping[str, str], rows: Sequence[Sequence[str]], first: Sequence[str] = ()) -> None:
     """A table as wide as everybody's terminal, and below it what its columns say."""
     say()
-    shown = show_table([_COLUMNS.get(name, Column(name)) for name in (*first, *columns)], rows, widest=LINE)
+    laid_out = {each.heading: each for each in _COLUMNS}
+    shown = show_table([laid_out.get(name, Column(name)) for name in (*first, *columns)], rows, widest=LINE)
     say_folded(explained(columns, *shown))
 
 
@@ -239,11 +242,7 @@ def _tell_sample(sample: Sample) -> None:
 def write_reports(
     files: Mapping[str, Path], result: CheckResult, judged: Judgement, callers_left: Sequence[CallerLeft] | None = None
 ) -> None:
-    """Write reports: form ("html", "markdown", "junit") to file; an old one is replaced when the new one is whole.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
+    """Write reports: form ("html", "markdown", "junit") to file; an old one is replaced when the new one is whole."""
     if not files:
         return
     # Imported here: they need packages of an extra.
@@ -253,6 +252,5 @@ def write_reports(
     content = content_of(result, judged, callers_left)
     made = {path: forms[form](content) for form, path in files.items()}
     for path, text in made.items():
-        with whole_file(path) as file:
-            file.write(text.encode())
+        write_whole(path, text)
         note(f"Wrote {path}.")

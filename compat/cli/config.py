@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -17,8 +16,8 @@ import requests
 from requests.utils import select_proxy
 from urllib3 import Retry
 
-from compat.cli.console import config_option, named_config, plain, say, say_folded
-from compat.cli.tables import LINE, Column, show_table
+from compat.cli.console import LINE, Column, plain, say_folded, say_json, show_table
+from compat.cli.options import checked_exam, config_option, json_option, named_config
 from compat.config.file import find_config, load_config
 from compat.config.settings import Configuration
 from compat.errors import CompatError, ConfigurationError, LegacyError, NotAuthorized
@@ -36,8 +35,6 @@ from compat.upstream.failures import (
 )
 from compat.upstream.retries import RetryPolicy
 from compat.upstream.senders import CallOptions
-
-__all__ = ["config"]
 
 _PATIENCE = 10.0
 """Seconds for each connection, and for the answer to what is asked without a signature."""
@@ -63,7 +60,7 @@ def config() -> None:
 
 @config.command(short_help="Test the configuration, step by step.")
 @click.option("--exam", metavar="ID", help="The exam to ask for.  [default: the first of the configuration]")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@json_option
 @config_option
 def check(exam: str | None, as_json: bool) -> int:
     """Test the configuration, and each endpoint that it names, step by step.
@@ -86,13 +83,11 @@ def check(exam: str | None, as_json: bool) -> int:
       exam-compat config check --exam 17 --json
       exam-compat config check --config /etc/exam-compat.toml
     """
-    if exam is not None and not (exam.isascii() and exam.isdigit()):
-        raise click.BadParameter(f"{exam!r} is no exam id, which is digits.", param_hint="--exam")
-    path = named_config() or find_config()
-    steps = list(_tried(path, exam))
+    wanted = checked_exam(exam)
+    steps = list(_tried(named_config() or find_config(), wanted))
     wrong = [each for each in steps if each.state == "wrong"]
     if as_json:
-        say(json.dumps({"fine": not wrong, "steps": [asdict(each) for each in steps]}, indent=2, ensure_ascii=False))
+        say_json({"fine": not wrong, "steps": [asdict(each) for each in steps]})
     else:
         rows = [(each.of, each.step, plain(f"{each.state}: {each.told}")) for each in steps]
         show_table((Column("what", whole=True), Column("step", whole=True), "result"), rows, widest=LINE)
@@ -102,14 +97,7 @@ def check(exam: str | None, as_json: bool) -> int:
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one step.
-
-    Attributes:
-        of: what was tried, such as "new endpoint".
-        step: which step.
-        state: "not tried" is neither of the other two.
-        told: what was found, what to do, or why it was not tried.
-    """
+    """What came of one step, such as with the "new endpoint": what was found, what to do, or why it was not tried."""
 
     of: str
     step: str
@@ -125,7 +113,7 @@ def _summary(steps: list[Step]) -> str:
     return f"Nothing is wrong; {untried}" if left else "Everything is fine."
 
 
-def _tried(path: Path, exam: str | None) -> Iterator[Step]:
+def _tried(path: Path, exam: int | None) -> Iterator[Step]:
     """Every step, in order."""
     from compat.migration.modes.rules import mode_of_environment
 
@@ -152,7 +140,11 @@ def _masked(text: str, secrets: tuple[str, ...]) -> str:
 
 
 class _NotTried(Exception):
-    """A call that cannot be made; the text says why."""
+    """A step that cannot be made; the text says why."""
+
+
+class _Wrong(Exception):
+    """A step that failed; the text says what to do."""
 
 
 @dataclass
@@ -160,8 +152,6 @@ class _Endpoint:
     """An endpoint, and what is known of it so far.
 
     Attributes:
-        name: what it is called.
-        url: where it is.
         ask: makes one signed call, and gives what to say of it; None for one that is only reached.
         keys: the keys of the configuration with which a call is signed.
     """
@@ -176,110 +166,97 @@ class _Endpoint:
 
     def steps(self, first: _Endpoint) -> Iterator[Step]:
         """Every step; the call alone where another one, the first at that server, was tried before."""
-        tries: Mapping[str, Callable[[], Step]] = {
-            "name": self._name,
-            "connection": self._connection,
-            "TLS": self._tls,
-            "signed call": self._call,
-            "clock": self._clock,
-        }
+        tries = dict(zip(_STEPS, (self._name, self._connection, self._tls, self._call, self._clock), strict=True))
         for step, tried in tries.items():
             if self.ask is None if step == "signed call" else first is not self:
                 continue
-            if first.failed is not None:
-                yield self._step(step, "not tried", f"{first.failed} failed")
-                continue
-            found = tried()
-            yield found
-            if found.state == "wrong":
+            try:
+                if first.failed is not None:
+                    raise _NotTried(f"{first.failed} failed")
+                yield Step(self.name, step, "fine", tried())
+            except _NotTried as reason:
+                yield Step(self.name, step, "not tried", str(reason))
+            except _Wrong as reason:
+                yield Step(self.name, step, "wrong", str(reason))
                 first.failed = _NEEDED.get(step)
-
-    def _step(self, step: str, state: Literal["fine", "wrong", "not tried"], told: str) -> Step:
-        return Step(self.name, step, state, told)
 
     @property
     def _proxy(self) -> str | None:
         return select_proxy(self.url, _OPTIONS.settings_for(self.url).proxies)
 
     @property
+    def _stop(self) -> str:
+        """What is connected to: the proxy, if there is one."""
+        return self._proxy or self.url
+
+    @property
     def _by(self) -> str:
         return "the proxy " if self._proxy else ""
 
-    def _failed(self, step: str, error: BaseException, proxy: str | None = None) -> Step:
+    def _failure(self, error: BaseException, proxy: str | None = None) -> _Wrong:
         failure = connection_failure(error, self.url, proxy, _PATIENCE)
-        by = f"{self._by}{place_of(self._proxy or self.url)}: " if proxy is None else ""
-        return self._step(step, "wrong", f"{by}{failure.reason}. {failure.remedy}")
+        by = f"{self._by}{place_of(self._stop)}: " if proxy is None else ""
+        return _Wrong(f"{by}{failure.reason}. {failure.remedy}")
 
-    def _name(self) -> Step:
-        host, port = address_of(self._proxy or self.url)
+    def _name(self) -> str:
+        host, port = address_of(self._stop)
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            return self._failed("name", error)
+            raise self._failure(error) from None
         addresses = dict.fromkeys(str(each[4][0]) for each in found)
-        return self._step("name", "fine", f"{self._by}{host} is {', '.join(addresses)}")
+        return f"{self._by}{host} is {', '.join(addresses)}"
 
-    def _connection(self) -> Step:
-        stop = self._proxy or self.url
+    def _connection(self) -> str:
         try:
-            socket.create_connection(address_of(stop), timeout=_PATIENCE).close()
+            socket.create_connection(address_of(self._stop), timeout=_PATIENCE).close()
         except OSError as error:
-            return self._failed("connection", error)
-        return self._step("connection", "fine", f"{self._by}{place_of(stop)} takes it")
+            raise self._failure(error) from None
+        return f"{self._by}{place_of(self._stop)} takes it"
 
-    def _tls(self) -> Step:
+    def _tls(self) -> str:
         """Ask without a signature, which shows the certificate and the clock; whatever is answered will do."""
-        secured = urlsplit(self.url).scheme == "https"
         try:
             with requests.Session() as session:
                 session.trust_env = True
-                answer = session.head(self.url, timeout=_PATIENCE, allow_redirects=False, auth=_nobody)
+                # Its own auth keeps a .netrc entry for the host out of a request that nobody signs.
+                answer = session.head(self.url, timeout=_PATIENCE, allow_redirects=False, auth=lambda request: request)
             self.date, self.dated = answer.headers.get("Date"), time.time()
         except (requests.exceptions.SSLError, requests.exceptions.ProxyError) as error:
-            return self._failed("TLS", error, self._proxy)
+            raise self._failure(error, self._proxy) from None
         except requests.RequestException:
             # What it makes of a call is the next step's; that one came so far says enough here.
             pass
-        if not secured:
-            return self._step("TLS", "not tried", "the address begins with http, so nothing is encrypted")
+        if urlsplit(self.url).scheme != "https":
+            raise _NotTried("the address begins with http, so nothing is encrypted")
         shown = None if self._proxy else certificate_at(*address_of(self.url), _PATIENCE)
         if shown is None:
-            return self._step("TLS", "fine", "its certificate is trusted")
-        ends = renewal_due(shown) or f"it ends on {day_of(shown.ends)}"
-        return self._step("TLS", "fine", f"its certificate is trusted; {ends}")
+            return "its certificate is trusted"
+        return f"its certificate is trusted; {renewal_due(shown) or f'it ends on {day_of(shown.ends)}'}"
 
-    def _call(self) -> Step:
+    def _call(self) -> str:
         assert self.ask is not None  # noqa: S101 - steps leaves out the call of one that has none
         try:
-            return self._step("signed call", "fine", self.ask())
-        except _NotTried as reason:
-            return self._step("signed call", "not tried", str(reason))
+            return self.ask()
         except NotAuthorized as error:
             told = error.hint or f"Look at {self.keys}."
-            return self._step("signed call", "wrong", f"not accepted (status 403). {told}")
+            raise _Wrong(f"not accepted (status 403). {told}") from None
         except (CompatError, requests.RequestException) as error:
-            told = str(error) if isinstance(error, LegacyError) else type(error).__name__
-            return self._step("signed call", "wrong", told)
+            raise _Wrong(str(error) if isinstance(error, LegacyError) else type(error).__name__) from None
 
-    def _clock(self) -> Step:
+    def _clock(self) -> str:
         off = clock_difference(self.date, self.dated)
         if off is None:
-            return self._step("clock", "not tried", "its answers do not say the time")
+            raise _NotTried("its answers do not say the time")
         if abs(off) <= CLOCK_MAY_DIFFER:
-            return self._step("clock", "fine", "the clocks agree within a minute")
-        told = f"this machine's clock is {clock_words(off)}: set it right, since calls are signed with the time"
-        return self._step("clock", "wrong", told)
+            return "the clocks agree within a minute"
+        raise _Wrong(f"this machine's clock is {clock_words(off)}: set it right, since calls are signed with the time")
 
 
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keeps a ``.netrc`` entry for the host out of a request that nobody signs."""
-    return request
-
-
-def _endpoints(given: Configuration, exam: str | None) -> Iterator[_Endpoint]:
+def _endpoints(given: Configuration, exam: int | None) -> Iterator[_Endpoint]:
     upstream = given.upstream
     known = chain(given.exams, given.exam_modes, *(each.exams for each in given.callers))
-    wanted = int(exam) if exam is not None else next(iter(known), None)
+    wanted = exam if exam is not None else next(iter(known), None)
     signing = f"{' and '.join(upstream.signed_with)} in [upstream]"
     for name, url in upstream.beside.items():
         yield _Endpoint(name, url, None, signing)

@@ -18,18 +18,15 @@ from typing import Any
 import click
 import requests
 
-from compat.cli.console import cell, note, plain, say
+from compat.cli.console import cell, note, plain, say, show_table
 from compat.cli.example import LEGACY_REPORT
 from compat.cli.get import columns_of
-from compat.cli.tables import show_table
 from compat.config.file import read_config
 from compat.deprecation import LegacyApiWarning
 from compat.entrances.install import install, uninstall
 from compat.mapping.tables import SUMMARY_COLUMNS
 from compat.testing.sandbox import Sandbox
 from compat.text.json import dumps, loads
-
-__all__ = ["ScriptAnswer", "ScriptFailedError", "ScriptRun", "demo", "run_script"]
 
 _PAGINATION = "x-pagination-"
 
@@ -49,14 +46,7 @@ class ScriptAnswer:
 
 @dataclass(frozen=True)
 class ScriptRun:
-    """What a run of a script showed.
-
-    Attributes:
-        printed: its standard output.
-        answers: what its calls were answered, in their order.
-        headers: those of the last answer.
-        warned: the warnings of deprecated calls, each once, with file and line.
-    """
+    """What a run of a script showed: its output, the answers, the last one's headers, each warning with its line."""
 
     printed: str
     answers: Sequence[ScriptAnswer]
@@ -123,24 +113,19 @@ def _answers_kept() -> Iterator[list[requests.Response]]:
 @contextmanager
 def _surroundings(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
     arguments_before = sys.argv
-    before = {name: os.environ.get(name) for name in environment}
+    before = {name: os.environ[name] for name in environment if name in os.environ}
     sys.argv = list(arguments)
     os.environ.update(environment)
     try:
         yield
     finally:
         sys.argv = arguments_before
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in environment:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 _SHOWN = 3
-_HEADERS = ("x-pagination-", "x-compat-")
-
-
 _UPSTREAMS: Mapping[str, Mapping[str, Any]] = {
     "student sessions": {"kind": "student_sessions"},
     "paginated sessions": {"kind": "paginated_sessions"},
@@ -150,9 +135,8 @@ _UPSTREAMS: Mapping[str, Mapping[str, Any]] = {
 
 
 @click.command(short_help="See an old script answered from each successor.")
-@click.option(
-    "--students", type=click.IntRange(min=0), default=120, show_default=True, help="How many students, in three exams."
-)
+@click.option("--students", type=click.IntRange(min=0), default=120, show_default=True,
+              help="How many students, in three exams.")  # fmt: skip
 @click.option("--seed", type=int, default=2018, show_default=True, help="Another seed gives other data.")
 def demo(students: int, seed: int) -> int:
     """Run an old script twice: against the old endpoint, then, unedited, through the shim.
@@ -232,7 +216,7 @@ def _show_calls(sandbox: Sandbox) -> None:
 def _show_answer(run: ScriptRun) -> None:
     say("The last answer's headers:")
     for name, value in run.headers.items():
-        if name.lower().startswith(_HEADERS):
+        if name.lower().startswith((_PAGINATION, "x-compat-")):
             say(f"    {name}: {value}")
     say("Warned:")
     for text in run.warned:

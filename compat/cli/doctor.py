@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from datetime import datetime, timezone
 
 import click
 
-from compat.cli.completion import offering_callers
-from compat.cli.console import config_option, configuration, named_config, plain, say
-from compat.cli.tables import Column, show_table
-from compat.config.file import find_config
+from compat.cli.console import Column, plain, say, say_json, show_table
+from compat.cli.options import (
+    caller_named,
+    config_option,
+    configuration,
+    configuration_if_any,
+    json_option,
+    offering_callers,
+)
 from compat.config.settings import Configuration
 from compat.doctor import (
     Diagnosis,
@@ -27,15 +31,9 @@ from compat.doctor import (
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
 
-__all__ = ["doctor"]
 
-_ACCEPTED, _EXPLAINED, _UNEXPLAINED = 0, 1, 2
-
-
-def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+def _moment(value: str) -> float:
     """Seconds since the epoch, of a time in ISO 8601 or of seconds or milliseconds since the epoch."""
-    if value is None:
-        return None
     if value.isascii() and value.isdigit() and len(value) <= 15:
         return int(value) / (1000 if len(value) > 11 else 1)
     try:
@@ -51,17 +49,11 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.argument("call", required=False)
 @click.option("--caller", "name", metavar="NAME", shell_complete=offering_callers,
               help="Who made the call.  [default: the caller with its token]")  # fmt: skip
-@click.option(
-    "--prompt", is_flag=True, help="Ask for the secret key, without showing it. The configuration is not used."
-)
-@click.option(
-    "--at",
-    "sent_at",
-    callback=_moment,
-    metavar="TIME",
-    help="When the call was sent. Without it, an old call is no fault.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.option("--prompt", is_flag=True,
+              help="Ask for the secret key, without showing it. The configuration is not used.")  # fmt: skip
+@click.option("--at", "sent_at", type=_moment, metavar="TIME",
+              help="When the call was sent. Without it, an old call is no fault.")  # fmt: skip
+@json_option
 @config_option
 def doctor(call: str | None, name: str | None, prompt: bool, sent_at: float | None, as_json: bool) -> int:
     """Say why a call was refused: how the client signed it, and the smallest change that helps.
@@ -92,17 +84,17 @@ def doctor(call: str | None, name: str | None, prompt: bool, sent_at: float | No
     except UnreadableCall as error:
         raise click.UsageError(f"The call cannot be read: {error}.") from None
     if as_json:
-        say(json.dumps(diagnosis.as_dict(), indent=2, ensure_ascii=False))
+        say_json(diagnosis.as_dict())
     else:
         _tell(diagnosis)
-    return _ACCEPTED if diagnosis.accepted else _EXPLAINED if diagnosis.explained else _UNEXPLAINED
+    return 0 if diagnosis.accepted else 1 if diagnosis.explained else 2
 
 
 def _diagnosed(text: str, name: str | None, prompt: bool, sent_at: float | None) -> Diagnosis:
     if text.startswith("{"):
         return diagnose_entry(read_entry(text))
     request = _request(text)
-    given = None if prompt else _found_configuration(needed=name is not None)
+    given = None if prompt else configuration_if_any() if name is None else configuration()
     if given is None:
         # Hidden, and read from the terminal itself where the call came by the standard input.
         key = click.prompt("Secret key", hide_input=True, err=True)
@@ -124,32 +116,17 @@ def _request(text: str) -> SeenRequest:
     return SeenRequest(method.upper(), url)
 
 
-def _found_configuration(*, needed: bool) -> Configuration | None:
-    """The configuration; None where no file is named or found, unless it is needed."""
-    if named_config() is None:
-        try:
-            find_config()
-        except ConfigurationError:
-            if needed:
-                raise
-            return None
-    return configuration()
-
-
 def _caller(given: Configuration, request: SeenRequest, name: str | None) -> Caller:
     """The caller of that name, or whose token the call bears; ConfigurationError where there is none."""
     callers = [each.caller for each in given.callers]
     if name is not None:
-        found = [each for each in callers if each.name == name]
-        if not found:
-            raise ConfigurationError(f"--caller {name!r}: [[callers]] has no such name")
-        return found[0]
+        return caller_named(name, "--caller", callers)
     token = token_seen(request)
-    found = [each for each in callers if token and each.api_token == token]
-    if not found:
-        told = "the call's token is no caller's in [[callers]]" if token else "the call shows no token"
-        raise ConfigurationError(f"{told}: say whose call it is by --caller, or give its key by --prompt")
-    return found[0]
+    for caller in callers:
+        if token and caller.api_token == token:
+            return caller
+    told = "the call's token is no caller's in [[callers]]" if token else "the call shows no token"
+    raise ConfigurationError(f"{told}: say whose call it is by --caller, or give its key by --prompt")
 
 
 def _tell(diagnosis: Diagnosis) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,19 +14,16 @@ import click
 import msgspec
 from rich.progress import Progress
 
-from compat.cli.completion import offering, offering_exams
-from compat.cli.console import cell, config_option, configuration, counting, note
+from compat.cli.console import Column, cell, counting, note, show_table
 from compat.cli.files import Form, csv_form, json_form, ndjson_form
-from compat.cli.tables import Column, show_table
+from compat.cli.options import config_option, configuration, offering, offering_exams
 from compat.config.settings import Configuration
 from compat.core.call import Shim
 from compat.legacy.query import STATUSES
-from compat.legacy.routes import INDEX_STUDENTS, Answer, LegacyCall, pagination_of
+from compat.legacy.routes import INDEX_STUDENTS, LegacyCall, pagination_of
 from compat.mapping.tables import SUMMARY_COLUMNS
 from compat.schemas import COLUMNS, STUDENT_FIELDS
 from compat.text.json import loads
-
-__all__ = ["columns_of", "get"]
 
 
 class _Body(msgspec.Struct):
@@ -44,11 +41,6 @@ class _ListPage:
     limit: int
     unsettled: bool
 
-    @classmethod
-    def of(cls, answer: Answer) -> _ListPage:
-        body = msgspec.json.decode(answer.body, type=_Body)
-        return cls([bytes(record) for record in body.students], **pagination_of(answer))
-
 
 _Ask = Callable[[int | None], _ListPage]
 """Asks for a page by its number; None for the one that the parameters name."""
@@ -61,34 +53,32 @@ def _asker(given: Configuration, exam_id: str, parameters: Mapping[str, str | No
 
     def ask(number: int | None) -> _ListPage:
         query = urlencode(named if number is None else {**named, "page": str(number)})
-        return _ListPage.of(shim.answer(LegacyCall(INDEX_STUDENTS, exam_id, query)))
+        answer = shim.answer(LegacyCall(INDEX_STUDENTS, exam_id, query))
+        records = [bytes(record) for record in msgspec.json.decode(answer.body, type=_Body).students]
+        return _ListPage(records, **pagination_of(answer))
 
     return ask
 
 
-def _all_pages(given: Configuration, ask: _Ask, *, quiet: bool) -> Iterator[_ListPage]:
-    """Every page, from the first; with a progress bar unless it is to be quiet."""
+def _pages(given: Configuration, ask: _Ask, *, everything: bool, quiet: bool) -> Iterator[_ListPage]:
+    """Every page, or the one that the parameters name; with a progress bar unless it is to be quiet."""
     with counting("pages", quiet=quiet) as progress:
         with _walk_shown(given, progress):
-            page = ask(1)
-        task = progress.add_task("Reading", total=page.page_count, completed=1)
-        yield page
-        while page.page < page.page_count:
-            page = ask(page.page + 1)
-            progress.update(task, total=page.page_count, completed=page.page)
+            page = ask(1 if everything else None)
+        if everything:
+            task = progress.add_task("Reading", total=page.page_count, completed=1)
             yield page
-
-
-def _one_page(given: Configuration, ask: _Ask, *, quiet: bool) -> Iterator[_ListPage]:
-    """The page that the parameters name; a filter may have the whole list read for it."""
-    with counting("pages", quiet=quiet) as progress, _walk_shown(given, progress):
-        page = ask(None)
-    yield page
+            while page.page < page.page_count:
+                page = ask(page.page + 1)
+                progress.update(task, total=page.page_count, completed=page.page)
+                yield page
+    if not everything:
+        yield page
 
 
 @contextmanager
 def _walk_shown(given: Configuration, progress: Progress) -> Iterator[None]:
-    """Show how far the upstream's whole list is read, where a first page takes that."""
+    """Show how far the upstream's whole list is read, where a first page or a filter takes that."""
     task = progress.add_task("Reading", total=None)
     walk = given.upstream.walk
     given.upstream.walk = replace(
@@ -103,34 +93,21 @@ def _walk_shown(given: Configuration, progress: Progress) -> Iterator[None]:
 
 @click.command(short_help="List the students of an exam.")
 @click.argument("exam_id", shell_complete=offering_exams)
-@click.option(
-    "--status",
-    metavar="STATUS",
-    shell_complete=offering(STATUSES),
-    help="Only students with this status, such as exam_finished.",
-)
+@click.option("--status", metavar="STATUS", shell_complete=offering(STATUSES),
+              help="Only students with this status, such as exam_finished.")  # fmt: skip
 @click.option("--page", metavar="N", help="The number of the page. The first is 1.")
 @click.option("--limit", metavar="N", help="Students on a page, 300 at most.  [default: 300]")
 @click.option("--sort", metavar="JSON", help='The order, as in the old call, such as [{"name": "asc"}].')
-@click.option("--filter", "filter_", metavar="JSON", help='A condition, as in the old call, such as {"id": {"gt": 5}}.')
+@click.option("--filter", metavar="JSON", help='A condition, as in the old call, such as {"id": {"gt": 5}}.')
 @click.option("--all", "everything", is_flag=True, help="List all pages.")
 @click.option("--columns", metavar="A,B,...", help="The fields to show in the table or the CSV.")
 @click.option("--json", "form", flag_value="json", help="Print the body of the old answer.")
 @click.option("--ndjson", "form", flag_value="ndjson", help="Print each record as a line of JSON.")
-@click.option(
-    "--csv", "form", flag_value="csv", help="Print CSV with all fields, or those of --columns. Nested values are JSON."
-)
+@click.option("--csv", "form", flag_value="csv",
+              help="Print CSV with all fields, or those of --columns. Nested values are JSON.")  # fmt: skip
 @config_option
 def get(
-    exam_id: str,
-    status: str | None,
-    page: str | None,
-    limit: str | None,
-    sort: str | None,
-    filter_: str | None,
-    everything: bool,
-    columns: str | None,
-    form: str | None,
+    exam_id: str, page: str | None, everything: bool, columns: str | None, form: str | None, **parameters: str | None
 ) -> None:
     """List the students of an exam, as the old call would.
 
@@ -159,11 +136,9 @@ def get(
         raise click.UsageError(f"--columns says nothing with --{form}, which has every field: leave one out.")
     given = configuration()
     shown = _columns(given, columns, everything=form == "csv")
-    parameters = {"status": status, "page": page, "limit": limit, "sort": sort, "filter": filter_}
-    ask = _asker(given, exam_id, parameters)
+    ask = _asker(given, exam_id, {**parameters, "page": page})
     # A bar that is drawn anew would tear records that go to the same terminal meanwhile.
-    quiet = form is not None and sys.stdout.isatty()
-    pages = (_all_pages if everything else _one_page)(given, ask, quiet=quiet)
+    pages = _pages(given, ask, everything=everything, quiet=form is not None and sys.stdout.isatty())
     if form is None:
         _tabulate(pages, columns_of(shown, chosen=columns is not None))
     else:
@@ -177,17 +152,12 @@ def _form(name: str, columns: Sequence[str]) -> Form:
 
 
 def _columns(given: Configuration, chosen: str | None, *, everything: bool) -> tuple[str, ...]:
-    """The fields to show: those chosen, else all or the telling ones.
-
-    Raises:
-        click.BadParameter: a chosen one is no field.
-    """
+    """The fields to show: those chosen, else all or the telling ones."""
     extra = given.settings.extra_fields
-    named = () if extra == "all" else tuple(name for name in extra if name not in STUDENT_FIELDS)
+    known = tuple(dict.fromkeys((*STUDENT_FIELDS, *(() if extra == "all" else extra))))
     if chosen is None:
-        return (*STUDENT_FIELDS, *named) if everything else SUMMARY_COLUMNS
+        return known if everything else SUMMARY_COLUMNS
     columns = tuple(name.strip() for name in chosen.split(","))
-    known = (*STUDENT_FIELDS, *named)
     for name in columns:
         if name not in known and extra != "all":
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
@@ -209,27 +179,21 @@ def columns_of(names: Sequence[str], *, chosen: bool = False) -> list[Column]:
     return found
 
 
-def _tabulate(pages: Iterator[_ListPage], columns: Sequence[Column]) -> None:
-    rows = []
+def _tabulate(pages: Iterable[_ListPage], columns: Sequence[Column]) -> None:
     totals = _Totals()
-    for page in pages:
-        totals.add(page)
-        for text in page.records:
-            record: dict[str, Any] = loads(text)
-            rows.append([cell(record.get(each.heading)) for each in columns])
-    show_table(columns, rows)
+    records: Iterator[dict[str, Any]] = (loads(text) for page in pages for text in totals.counted(page).records)
+    show_table(columns, [[cell(record.get(each.heading)) for each in columns] for record in records])
     totals.tell()
 
 
-def _write(pages: Iterator[_ListPage], form: Form) -> None:
+def _write(pages: Iterable[_ListPage], form: Form) -> None:
     output = sys.stdout.buffer
     totals = _Totals()
     for page in pages:
         # Not before the first page is there: a refusal leaves the output empty.
         if totals.last is None:
             output.write(form.beginning)
-        totals.add(page)
-        for record in page.records:
+        for record in totals.counted(page).records:
             output.write(form.record(record))
     output.write(form.end)
     output.flush()
@@ -244,11 +208,12 @@ class _Totals:
     unsettled: bool = False
     last: _ListPage | None = None
 
-    def add(self, page: _ListPage) -> None:
-        """Count a page."""
+    def counted(self, page: _ListPage) -> _ListPage:
+        """The page, which is counted."""
         self.shown += len(page.records)
         self.unsettled = self.unsettled or page.unsettled
         self.last = page
+        return page
 
     def tell(self) -> None:
         """Say it on the standard error."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,22 +11,19 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from compat.cli.console import config_option, counting, note, plain, say
-from compat.cli.files import whole_file
+from compat.cli.console import counting, note, plain, say, say_json, show_lines
+from compat.cli.files import write_whole
+from compat.cli.options import config_option, json_option
 from compat.cli.program import require_extra
 from compat.cli.scan import exclude_option, kind_of_upstream, paths_argument
-from compat.cli.tables import show_lines
 
 if TYPE_CHECKING:
     from compat.migration.codemod import Left, MigratedFile
     from compat.migration.scan import Problem
 
-__all__ = ["migrate"]
-
-_DONE, _TO_DO = 0, 1
 _QUIT = "quit"
 _YES, _SKIP = "y", "skip"
-_COLOURS = {"+++": "bold", "---": "bold", "@@ ": "cyan", "+": "green", "-": "red"}
+_COLOURS = {"+++": "bold", "---": "bold", " ": "cyan", "+": "green", "-": "red"}
 
 
 @dataclass
@@ -45,14 +41,12 @@ class _Run:
 @exclude_option
 @click.option("--diff", "form", flag_value="diff", default="diff", help="Show what would change. This is the default.")
 @click.option("--write", "form", flag_value="write", help="Write the changes to the files.")
-@click.option(
-    "--check", "form", flag_value="check", help="Write nothing. The exit status is 1 if there is anything to do."
-)
+@click.option("--check", "form", flag_value="check",
+              help="Write nothing. The exit status is 1 if there is anything to do.")  # fmt: skip
 @click.option("--interactive", "form", flag_value="interactive", help="Ask before each change, then show what is left.")
-@click.option(
-    "--explain", is_flag=True, help="For each place that is left, show the way of its route, and the code to write."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.option("--explain", is_flag=True,
+              help="For each place that is left, show the way of its route, and the code to write.")  # fmt: skip
+@json_option
 @config_option
 def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, explain: bool, as_json: bool) -> int:
     """Rewrite Python scripts and notebooks from the old interface to StudentSessionsClient.
@@ -88,11 +82,11 @@ def migrate(paths: tuple[Path, ...], exclude: tuple[str, ...], form: str, explai
     if form == "interactive":
         _ask(run)
     if as_json:
-        say(json.dumps(_told(run), indent=2, ensure_ascii=False))
+        say_json(_told(run))
     else:
         _tell(run, form, explain=explain)
     to_do = form == "check" and any(each.changes or each.left for each in run.files)
-    return _TO_DO if run.problems or to_do else _DONE
+    return 1 if run.problems or to_do else 0
 
 
 def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> _Run:
@@ -113,9 +107,7 @@ def _migrated(paths: Sequence[Path], exclude: Sequence[str], *, write: bool) -> 
                 continue
             try:
                 migrated = migrate_source(source, configured, importers)
-                if migrated is None:
-                    continue
-                run.files.append(migrated)
+                run.files += [] if migrated is None else [migrated]
             except OSError as error:
                 run.problems.append(Problem(str(source.path), error.strerror or str(error)))
             except (SyntaxError, ValueError, RecursionError, RewriteFailed) as error:
@@ -132,9 +124,7 @@ def _written(migrated: MigratedFile) -> Problem | None:
     from compat.migration.scan import Problem
 
     try:
-        content = migrated.content
-        with whole_file(migrated.source.path) as file:
-            file.write(content)
+        write_whole(migrated.source.path, migrated.content)
     except (OSError, UnicodeEncodeError) as error:
         return Problem(str(migrated.source.path), getattr(error, "strerror", None) or str(error))
     return None
@@ -142,29 +132,23 @@ def _written(migrated: MigratedFile) -> Problem | None:
 
 def _ask(run: _Run) -> None:
     """Go through the changes, those of one program together, and then through what is left."""
-    accepted, answer = _walk_changes(run.changed, lambda each: show_lines(_coloured(_diff(each))))
+    accepted, answer = _walk_changes(run.changed)
     run.problems += [problem for each in accepted if (problem := _written(each)) is not None]
     if answer != _QUIT:
         _walk_left(run.files)
     run.files = [each for each in run.files if each in accepted or each.after == each.before]
 
 
-def _walk_changes(
-    changed: Sequence[MigratedFile], show: Callable[[MigratedFile], None]
-) -> tuple[list[MigratedFile], str]:
+def _walk_changes(changed: Sequence[MigratedFile]) -> tuple[list[MigratedFile], str]:
     """Show each change and ask for it: which ones are wanted, and the last answer.
 
     Files of one program are asked for together: a route that is new in one is sent by another.
-
-    Args:
-        changed: the files that would change.
-        show: shows the difference of one.
     """
     accepted: list[MigratedFile] = []
     answer = ""
     for group in _programs(changed):
         for each in group:
-            show(each)
+            _show_diff(each)
         names = ", ".join(plain(str(each.source.path)) for each in group)
         answer = _asked(f"Rewrite {names}? y, n, skip the rest of the changes, or quit")
         if answer == _YES:
@@ -219,14 +203,14 @@ def _asked(question: str) -> str:
 def _tell(run: _Run, form: str, *, explain: bool) -> None:
     if form == "diff":
         for each in run.changed:
-            show_lines(_coloured(_diff(each)))
+            _show_diff(each)
     left = [(each, item) for each in run.files for item in each.left]
     for each, item in left:
         kind, style = ("left", "yellow") if item.needed else ("note", "")
         rest = plain(f": {item.reason}: {item.by_hand}")
         show_lines([Text.assemble((plain(each.linked(item.line)), "bold"), ": ", (kind, style), rest)])
         for line in _explanation(item) if explain else ():
-            say(plain_line(line))
+            say(_plain_line(line))
     for problem in run.problems:
         note(problem.told)
     verb = "rewritten" if form in ("write", "interactive") else "to rewrite"
@@ -245,15 +229,16 @@ def _diff(each: MigratedFile) -> Iterator[str]:
     return difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", lineterm="")
 
 
-def _coloured(lines: Iterator[str]) -> Iterator[Text]:
-    for line in lines:
-        style = next((style for begin, style in _COLOURS.items() if line.startswith(begin)), "")
-        yield Text(plain_line(line), style)
+def _show_diff(each: MigratedFile) -> None:
+    show_lines(
+        Text(_plain_line(line), next((style for begin, style in _COLOURS.items() if line.startswith(begin)), ""))
+        for line in _diff(each)
+    )
 
 
-def plain_line(line: str) -> str:
+def _plain_line(line: str) -> str:
     """A line of somebody's code, its tabs kept."""
-    return "\t".join(plain(part) for part in line.split("\t"))
+    return "\t".join(map(plain, line.split("\t")))
 
 
 def _told(run: _Run) -> dict[str, object]:

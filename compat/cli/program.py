@@ -17,36 +17,32 @@ import click
 
 import exam_compat_startup
 from compat._version import __version__
-from compat.cli.console import complain, config_option, note
+from compat.cli.console import complain, note
+from compat.cli.options import config_option
 from compat.errors import CompatError, ConfigurationError, InvalidParameter, LegacyError
 from compat.settings_checks import nearest
 from compat.upstream.retries import RETRY_NOTICE
-
-__all__ = [
-    "program",
-    "require_extra",
-]
 
 COMMANDS = (
     *("demo", "get", "fields", "translate", "sandbox", "scan", "migrate"),
     *("run", "serve", "mode", "callers", "brownouts", "due", "openapi", "record", "check", "doctor", "config"),
     "completion",
 )
-"""In the order in which a newcomer meets them; each is a module of that name, and a command in it."""
+"""In the order in which a newcomer meets them."""
+
+_TOGETHER = {
+    **dict.fromkeys(("fields", "openapi", "completion"), "reference"),
+    **dict.fromkeys(("mode", "brownouts"), "switches"),
+    **dict.fromkeys(("callers", "due"), "counted"),
+    "serve": "run",
+}
+"""The modules of commands that share one; any other has a module of its name."""
 
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 """As the shell reports a program that was writing to a pipe whose reader has left."""
-
-
-class _PipeClosed(Exception):
-    """Nobody reads the output any more."""
-
-
-class _Interrupted(Exception):
-    """Somebody pressed Ctrl-C, or a supervisor ends the process."""
 
 
 class _Program(click.Group):
@@ -60,7 +56,9 @@ class _Program(click.Group):
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(importlib.import_module(f"compat.cli.{cmd_name}"), cmd_name)
+        found: click.Command = getattr(
+            importlib.import_module(f"compat.cli.{_TOGETHER.get(cmd_name, cmd_name)}"), cmd_name
+        )
         if signal.getsignal(signal.SIGINT) is exam_compat_startup.leave:
             # From here on there may be something to clean up.
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -97,26 +95,20 @@ class _Program(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             # Click would make it the status of a failure.
-            raise _PipeClosed from None
+            _discard_output()
+            return PIPE_CLOSED
         except KeyboardInterrupt:
             # Click would write an empty line.
-            raise _Interrupted from None
+            return INTERRUPTED
 
     def _status(self, *args: Any, **options: Any) -> int:
         try:
             status: int = super().main(*args, **options) or 0
-            if status == INTERRUPTED:
-                _say_interrupted()
-            return status
-        except _PipeClosed:
-            _discard_output()
-            return PIPE_CLOSED
+        except (click.Abort, KeyboardInterrupt):
+            status = INTERRUPTED
         except click.ClickException as error:
             error.show()
             return error.exit_code
-        except (click.Abort, _Interrupted, KeyboardInterrupt):
-            _say_interrupted()
-            return INTERRUPTED
         except CompatError as error:
             complain(str(error))
             return MISUSED if isinstance(error, ConfigurationError | InvalidParameter) else FAILED
@@ -129,6 +121,9 @@ class _Program(click.Group):
             return MISUSED
         except OSError as error:
             return _failed_writing(error)
+        if status == INTERRUPTED:
+            _say_interrupted()
+        return status
 
 
 def _say_interrupted() -> None:
@@ -217,19 +212,11 @@ _DISTRIBUTION = "exam-students-compat"
 
 def require_extra(extra: str) -> None:
     """Refuse where the packages of an extra are not installed: the error names the first, and how to get it."""
-    missing = next((name for name in _packages_of(extra) if not _is_installed(name)), None)
-    if missing is not None:
-        raise ConfigurationError(
-            f"this needs {missing}, which is not installed; get it with: pip install '{_DISTRIBUTION}[{extra}]'"
-        )
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    for name in _packages_of(extra):
+        if not list(metadata.distributions(name=name)):
+            raise ConfigurationError(
+                f"this needs {name}, which is not installed; get it with: pip install '{_DISTRIBUTION}[{extra}]'"
+            )
 
 
 def _packages_of(extra: str) -> Iterator[str]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from types import SimpleNamespace
+from typing import Any
 
 import click
 
-from compat.cli.completion import offering_callers, offering_exams
-from compat.cli.console import ExistingPath, NewFile, config_option, configuration, counting, note, say
+from compat.cli.console import counting, note, say
+from compat.cli.options import (
+    ExistingPath,
+    NewFile,
+    caller_named,
+    config_option,
+    configuration,
+    offering_callers,
+    offering_exams,
+)
 from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.query import STATUSES
@@ -29,13 +36,11 @@ from compat.regression.recordings.call_lists import (
     pages_of,
 )
 from compat.regression.recordings.format import SecretFound
-from compat.regression.recordings.har import HarCalls, SeenCall, base_of
+from compat.regression.recordings.har import HarCalls, base_of
 from compat.regression.recordings.pseudonyms import key_of
 from compat.regression.recordings.reader import SUFFIX
 from compat.regression.recordings.writer import Recorder
 from compat.text.json import several
-
-__all__ = ["record"]
 
 _NOT_WRITTEN = "a secret in what would have been written"
 _MOST_HOSTS = 5
@@ -49,40 +54,23 @@ _MOST_HOSTS = 5
 @click.option("--filter", "filter_", metavar="JSON", help="Only students that match this filter, as in the old call.")
 @click.option("--sort", metavar="JSON", help="In this order, as in the old call.")
 @click.option("--limit", metavar="N", help="Students on a page.")
-@click.option(
-    "--queries", type=click.File(encoding="utf-8"), help="A file with one call on each line; - is the standard input."
-)
-@click.option(
-    "--har", type=ExistingPath(folder=False), help="Record what a browser or a proxy saw. No endpoint is asked."
-)
-@click.option(
-    "--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True, help="The endpoint to ask."
-)
-@click.option(
-    "--as",
-    "name",
-    metavar="CALLER",
-    shell_complete=offering_callers,
-    help="The caller of [[callers]] whose account asks the old endpoint. With --har: whose the calls are if neither "
-    "token nor signature says it.  [default: that of [legacy]; with --har, nobody's]",
-)
-@click.option(
-    "--base-url",
-    "base_urls",
-    multiple=True,
-    metavar="URL",
-    help="The address of the calls of --har; may be given again.  [default: base_url of [legacy]]",
-)
-@click.option(
-    "--key-file", type=NewFile(), help="The file with the key of the pseudonyms. It is made if there is none."
-)
-@click.option(
-    "--canary",
-    "canaries",
-    multiple=True,
-    metavar="TEXT",
-    help="A text that must not get into the recording, in any form; may be given again.",
-)
+@click.option("--queries", type=click.File(encoding="utf-8"),
+              help="A file with one call on each line; - is the standard input.")  # fmt: skip
+@click.option("--har", type=ExistingPath(folder=False),
+              help="Record what a browser or a proxy saw. No endpoint is asked.")  # fmt: skip
+@click.option("--ask", type=click.Choice(("old", "new", "both")), default="old", show_default=True,
+              help="The endpoint to ask.")  # fmt: skip
+@click.option("--as", "name", metavar="CALLER", shell_complete=offering_callers,
+              help="The caller of [[callers]] whose account asks the old endpoint. With --har: whose the calls are "
+                   "if neither token nor signature says it.  "
+                   "[default: that of [legacy]; with --har, nobody's]")  # fmt: skip
+@click.option("--base-url", "base_urls", multiple=True, metavar="URL",
+              help="The address of the calls of --har; may be given again.  "
+                   "[default: base_url of [legacy]]")  # fmt: skip
+@click.option("--key-file", type=NewFile(),
+              help="The file with the key of the pseudonyms. It is made if there is none.")  # fmt: skip
+@click.option("--canary", "canaries", multiple=True, metavar="TEXT",
+              help="A text that must not get into the recording, in any form; may be given again.")  # fmt: skip
 @config_option
 def record(**options: Any) -> int:
     """Record calls of the old interface and their answers, without personal data.
@@ -111,29 +99,10 @@ def record(**options: Any) -> int:
       exam-compat record monday.ndjson.gz --queries calls.txt --as 'night export'
       exam-compat record --har saved-by-the-browser.har
     """
-    return _record(_Options(**options))
+    return _record(SimpleNamespace(**options))
 
 
-@dataclass(frozen=True)
-class _Options:
-    """What stood on the command line."""
-
-    output: Path | None
-    exams: tuple[str, ...]
-    status: str | None
-    filter_: str | None
-    sort: str | None
-    limit: str | None
-    queries: TextIO | None
-    har: Path | None
-    ask: str
-    name: str | None
-    base_urls: tuple[str, ...]
-    key_file: Path | None
-    canaries: tuple[str, ...]
-
-
-def _record(options: _Options) -> int:
+def _record(options: SimpleNamespace) -> int:
     _check_output(options.output)
     given = configuration()
     calls = _calls(options)
@@ -141,11 +110,7 @@ def _record(options: _Options) -> int:
         raise click.UsageError("Say what to record: --exam or --queries, or else --har.")
     if options.har is None and options.base_urls:
         raise click.UsageError("--base-url goes with --har.")
-    source: _HarRecording | _LiveRecording
-    if options.har is not None:
-        source = _HarRecording(given, options.har, options)
-    else:
-        source = _LiveRecording(given, calls, options)
+    source = _LiveRecording(given, calls, options) if options.har is None else _HarRecording(given, options)
     recorder = Recorder(
         options.output or Path(given.regression.get("record", "recordings")),
         key_of(given, options.key_file),
@@ -171,7 +136,7 @@ def _check_output(output: Path | None) -> None:
     )
 
 
-def _calls(options: _Options) -> list[LegacyCall]:
+def _calls(options: SimpleNamespace) -> list[LegacyCall]:
     parameters = {"status": options.status, "filter": options.filter_, "sort": options.sort, "limit": options.limit}
     if not options.exams and any(parameters.values()):
         raise click.UsageError("--status, --filter, --sort and --limit go with --exam.")
@@ -180,47 +145,40 @@ def _calls(options: _Options) -> list[LegacyCall]:
     return [*calls, *(calls_in(options.queries, options.queries.name) if options.queries is not None else ())]
 
 
-def _account(given: Configuration, name: str | None) -> Caller:
-    """The account that asks the old endpoint.
+def _accounts(given: Configuration) -> list[Caller]:
+    own = () if given.legacy_account is None else (given.legacy_account,)
+    return [*(each.caller for each in given.callers), *own]
 
-    Raises:
-        ConfigurationError: no caller has that name, or nothing says which to use.
-    """
-    if name is None:
-        if given.legacy_account is not None:
-            return given.legacy_account
-        if len(given.callers) != 1:
-            raise ConfigurationError("[legacy] has no api_token and secret_key: add them, or say by --as whose to use")
-        return given.callers[0].caller
-    for account in [*(each.caller for each in given.callers), given.legacy_account]:
-        if account is not None and account.name == name:
-            return account
-    raise ConfigurationError(f"--as {name!r}: [[callers]] has no such name")
+
+def _account(given: Configuration, name: str | None) -> Caller:
+    """The account that asks the old endpoint; ConfigurationError where nothing says which."""
+    if name is not None:
+        return caller_named(name, "--as", _accounts(given))
+    if given.legacy_account is None and len(given.callers) != 1:
+        raise ConfigurationError("[legacy] has no api_token and secret_key: add them, or say by --as whose to use")
+    return given.legacy_account or given.callers[0].caller
+
+
+def _legacy_url(given: Configuration, otherwise: str) -> str:
+    if given.legacy_base_url is None:
+        raise ConfigurationError(f"[legacy] has no base_url: {otherwise}")
+    return given.legacy_base_url
 
 
 class _LiveRecording:
     """Records calls by asking them, with the account of the caller that ``--as`` names."""
 
-    def __init__(self, given: Configuration, calls: list[LegacyCall], options: _Options) -> None:
-        self._calls = calls
-        self._name = options.name
-        self._left_out = 0
+    def __init__(self, given: Configuration, calls: list[LegacyCall], options: SimpleNamespace) -> None:
+        self._calls, self._name, self._left_out = calls, options.name, 0
         self._askers: dict[str, Asker] = {}
         if options.ask != "new":
-            if given.legacy_base_url is None:
-                raise ConfigurationError(
-                    "[legacy] has no base_url: where the old endpoint is has to be said, or --ask new"
-                )
-            self._askers["old"] = OldEndpoint(given.legacy_base_url, _account(given, options.name))
+            url = _legacy_url(given, "where the old endpoint is has to be said, or --ask new")
+            self._askers["old"] = OldEndpoint(url, _account(given, options.name))
         if options.ask != "old":
             self._askers["new"] = NewEndpoint(given)
 
     def record(self, recorder: Recorder) -> tuple[int, int]:
-        """Ask and record every call, page by page; how many were recorded, and how many left out.
-
-        Raises:
-            RecordingError: the recording cannot be written.
-        """
+        """Ask and record every call, page by page; how many were recorded, and how many left out."""
         asked = 0
         answers: dict[str, Answered] = {}
 
@@ -253,49 +211,34 @@ class _LiveRecording:
 class _HarRecording:
     """Records the calls of a HAR file, each with the caller whose token or signature it has, else that of ``--as``."""
 
-    def __init__(self, given: Configuration, path: Path, options: _Options) -> None:
-        own = () if given.legacy_account is None else (given.legacy_account,)
-        self._accounts = Accounts([*(each.caller for each in given.callers), *own])
+    def __init__(self, given: Configuration, options: SimpleNamespace) -> None:
+        self._accounts = Accounts(_accounts(given))
         self._otherwise = None if options.name is None else _account(given, options.name).name
-        self._base_urls = options.base_urls
-        for url in self._base_urls:
+        for url in options.base_urls:
             _refuse_no_base(url)
-        if not self._base_urls:
-            if given.legacy_base_url is None:
-                raise ConfigurationError(
-                    "[legacy] has no base_url: say by --base-url where the calls of the HAR file went"
-                )
-            self._base_urls = (given.legacy_base_url,)
-        self._path = path
-        self._calls = HarCalls(path, self._base_urls)
+        where = "say by --base-url where the calls of the HAR file went"
+        self._base_urls = options.base_urls or (_legacy_url(given, where),)
+        self._path = options.har
+        self._calls = HarCalls(self._path, self._base_urls)
         self._strangers = 0
 
     def record(self, recorder: Recorder) -> tuple[int, int]:
-        """Record every call; how many were recorded, and how many entries left out that are calls, or may be.
-
-        Raises:
-            RecordingError: it is no HAR file, or the recording cannot be written.
-        """
+        """Record every call; how many were recorded, and how many entries left out that are calls, or may be."""
         kept = 0
-        for seen in self._seen():
-            old, new = (None, seen.answered) if seen.by_shim else (seen.answered, None)
-            caller = self._accounts.owner(seen.call, self._otherwise)
-            try:
-                recorder.keep(seen.call, old=old, new=new, caller=caller, at=seen.at)
-            except SecretFound:
-                self._calls.left_out[_NOT_WRITTEN] += 1
-                continue
-            kept += 1
-            self._strangers += caller is None
-        return kept, sum(self._calls.left_out.values()) + sum(self._calls.elsewhere.values())
-
-    def _seen(self) -> Iterator[SeenCall]:
-        """The calls, under a progress bar of the entries."""
         with counting("entries") as progress:
             bar = progress.add_task("Recording", total=self._calls.entries)
             for seen in self._calls:
                 progress.update(bar, completed=self._calls.looked_at)
-                yield seen
+                old, new = (None, seen.answered) if seen.by_shim else (seen.answered, None)
+                caller = self._accounts.owner(seen.call, self._otherwise)
+                try:
+                    recorder.keep(seen.call, old=old, new=new, caller=caller, at=seen.at)
+                except SecretFound:
+                    self._calls.left_out[_NOT_WRITTEN] += 1
+                    continue
+                kept += 1
+                self._strangers += caller is None
+        return kept, sum(self._calls.left_out.values()) + sum(self._calls.elsewhere.values())
 
     def tell(self) -> None:
         """Say what became of the entries, and of how many calls the caller is not known."""

@@ -1,4 +1,4 @@
-"""``exam-compat run``: an old script, unedited, in a Python that lets the shim answer."""
+"""``exam-compat run`` and ``serve``: old calls answered, those of one script, or over HTTP those of everybody."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import tempfile
 from collections.abc import MutableMapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 import exam_compat_startup
-from compat.cli.completion import offering_files
-from compat.cli.console import config_option, named_config
-from compat.config.file import CONFIG_VARIABLE, OPTION_VARIABLE
+from compat.cli.console import say
+from compat.cli.options import ExistingPath, address_options, config_option, named_config, offering_files
+from compat.cli.program import require_extra
+from compat.config.file import CONFIG_VARIABLE, OPTION_VARIABLE, find_config
 from compat.errors import ConfigurationError
-
-__all__ = ["STARTUP_NAME", "run", "startup_file"]
 
 STARTUP_NAME = "exam-students-compat.pth"
 
@@ -132,3 +131,61 @@ def _forget(marker: str | None) -> bool:
     except OSError:
         return False
     return True
+
+
+_FILE = ExistingPath(folder=False)
+
+
+@click.command(short_help="Answer old calls over HTTP, for callers in any language.")
+@config_option
+@address_options("The address for calls.", 8080)
+@address_options("The address for operators.", 8081, prefix="admin-")
+@click.option("--workers", type=click.IntRange(min=1),
+              help="How many processes answer.  [default: as in [gateway], else 1]")  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1),
+              help="How many calls each process answers at once.  [default: as in [gateway], else 32]")  # fmt: skip
+@click.option("--stop-within", type=click.IntRange(min=1), default=30, show_default=True, metavar="SECONDS",
+              help="How long running calls may go on after it is told to stop.")  # fmt: skip
+@click.option("--tls-certificate", type=_FILE, help="Serve HTTPS, with this certificate chain in PEM.")
+@click.option("--tls-key", type=_FILE, help="The key of the certificate, in PEM.")
+def serve(**options: Any) -> int:
+    """Answer old calls over HTTP, for callers in any language, until it is told to stop.
+
+    The configuration says who may call and which successor answers. A caller changes its base URL. With student
+    sessions it changes nothing else, since every other path is passed through to them.
+
+    A second address is for operators: /healthz for health, /readyz for readiness, and /metrics for numbers.
+
+    SIGTERM or Ctrl-C stops it: running calls may end first. A second one ends it at once. SIGHUP reads the
+    configuration again. Each call is one line of JSON on the standard error.
+
+    \b
+    Exit status:
+      0    it was told to stop
+      1    an address is taken, or the processes that answer keep ending
+      2    wrong usage or configuration
+      130  a second signal ended it at once
+
+    \b
+    Examples:
+      exam-compat serve
+      exam-compat serve --port 0 --admin-port 0
+      exam-compat serve --tls-certificate chain.pem --tls-key key.pem
+      exam-compat serve --host 0.0.0.0 --workers 4
+    """
+    require_extra("gateway")
+    from compat.gateway.server import ServerSettings
+    from compat.gateway.server import serve as serve_calls
+
+    if (options["tls_certificate"] is None) != (options["tls_key"] is None):
+        raise click.UsageError("--tls-certificate and --tls-key go together.")
+    asked = ServerSettings((named_config() or find_config()).absolute(), **options)
+    try:
+        return serve_calls(
+            asked, lambda calls, operators: say(f"Answering calls at {calls}, operators at {operators}, until Ctrl-C.")
+        )
+    except OSError as error:
+        raise click.ClickException(
+            f"--host {asked.host} --port {asked.port}, --admin-host {asked.admin_host} --admin-port "
+            f"{asked.admin_port}: {error.strerror or error}; take others, or port 0 for any free one."
+        ) from None

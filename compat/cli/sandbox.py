@@ -12,30 +12,28 @@ from typing import Any
 
 import click
 
-from compat.cli.console import NewFile, address_options, say
-from compat.cli.files import whole_file
+from compat.cli.console import Column, say, show_table
+from compat.cli.files import write_whole
+from compat.cli.options import NewFile, address_options
 from compat.cli.program import INTERRUPTED
-from compat.cli.tables import Column, show_table
 from compat.errors import ConfigurationError
 from compat.settings_checks import checked_url
 from compat.testing.sandbox import Fault, Sandbox
 from compat.testing.sandbox.endpoints import PUSHDOWNS
-
-__all__ = ["sandbox"]
 
 _KINDS = ("student_sessions", "paginated_sessions")
 _INTERRUPT = "Ctrl-C."
 _MARK = "# Written by exam-compat sandbox, and good while that sandbox runs.\n"
 
 
-def _read_faults(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Fault, ...]:
+def _fault(value: str) -> Fault:
     try:
-        return tuple(Fault.parse(value) for value in values)
+        return Fault.parse(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
 
-def _read_pushdown(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+def _pushdown(value: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in value.split(",") if name.strip() not in ("", "none"))
     for name in names:
         if name not in PUSHDOWNS:
@@ -43,62 +41,36 @@ def _read_pushdown(context: click.Context, parameter: click.Parameter, value: st
     return names
 
 
-def _read_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def _url(value: str) -> str:
     try:
-        return value if value is None else checked_url("--legacy-url", value)
+        return checked_url("--legacy-url", value)
     except ConfigurationError as error:
         raise click.BadParameter(str(error)) from None
 
 
 @click.command(short_help="Serve the old endpoint and both successors until Ctrl-C.")
-@click.option(
-    "--students", type=click.IntRange(min=0), default=120, show_default=True, help="How many students, in all exams."
-)
+@click.option("--students", type=click.IntRange(min=0), default=120, show_default=True,
+              help="How many students, in all exams.")  # fmt: skip
 @click.option("--exams", type=click.IntRange(min=1), default=3, show_default=True, help="How many exams.")
-@click.option(
-    "--first-exam", type=click.IntRange(min=1), default=17, show_default=True, help="The id of the first exam."
-)
+@click.option("--first-exam", type=click.IntRange(min=1), default=17, show_default=True,
+              help="The id of the first exam.")  # fmt: skip
 @click.option("--seed", type=int, default=2018, show_default=True, help="The same seed gives the same data.")
 @address_options("The address to listen at.", 9300)
-@click.option(
-    "--latency", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait before every answer."
-)
-@click.option(
-    "--clamp",
-    type=click.IntRange(min=1),
-    default=300,
-    show_default=True,
-    help="The most records on a page of a successor.",
-)
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="KIND:RATE",
-    callback=_read_faults,
-    help="Let requests fail; may be given again.",
-)
-@click.option(
-    "--pushdown",
-    default="status",
-    is_flag=False,
-    flag_value=",".join(PUSHDOWNS),
-    metavar="NAMES",
-    callback=_read_pushdown,
-    help="What student sessions do by themselves: status, filter, sort (with commas between), or none. "
-    "Without NAMES: all.  [default: status]",
-)
-@click.option(
-    "--kind",
-    type=click.Choice(_KINDS),
-    default=_KINDS[0],
-    show_default=True,
-    help="The successor in the configuration.",
-)
+@click.option("--latency", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
+              help="Wait before every answer.")  # fmt: skip
+@click.option("--clamp", type=click.IntRange(min=1), default=300, show_default=True,
+              help="The most records on a page of a successor.")  # fmt: skip
+@click.option("--fault", "faults", multiple=True, type=_fault, metavar="KIND:RATE",
+              help="Let requests fail; may be given again.")  # fmt: skip
+@click.option("--pushdown", type=_pushdown, default="status", is_flag=False, flag_value=",".join(PUSHDOWNS),
+              metavar="NAMES",
+              help="What student sessions do by themselves: status, filter, sort (with commas between), or none. "
+                   "Without NAMES: all.  [default: status]")  # fmt: skip
+@click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], show_default=True,
+              help="The successor in the configuration.")  # fmt: skip
 @click.option("--fan-out", is_flag=True, help="The configuration reads paginated sessions user by user, from a roster.")
-@click.option(
-    "--legacy-url", metavar="URL", callback=_read_url, help="The address that your scripts call, for the configuration."
-)
+@click.option("--legacy-url", metavar="URL", type=_url,
+              help="The address that your scripts call, for the configuration.")  # fmt: skip
 @click.option("--write-config", type=NewFile(), help="Write the configuration to this file.")
 @click.option("--background", is_flag=True, help="Return as soon as it serves. Not on Windows.")
 def sandbox(
@@ -184,11 +156,7 @@ def _serve(
 
 
 def _in_background(serve: Callable[..., int]) -> int:
-    """Fork, and let the child serve; the parent returns when it does, with status 0, or with that of its failure.
-
-    Raises:
-        click.UsageError: the system cannot fork.
-    """
+    """Fork, and let the child serve; the parent returns when it does, with status 0, or with that of its failure."""
     if not hasattr(os, "fork"):
         raise click.UsageError("--background is not possible on this system: start the sandbox in a second terminal.")
     sys.stdout.flush()
@@ -245,5 +213,4 @@ def _write_config(path: Path, toml: str) -> None:
     """Write the file, unless it is somebody's own."""
     if path.is_file() and not path.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
         raise click.UsageError(f"--write-config {path}: a configuration that no sandbox wrote is there; name another.")
-    with whole_file(path) as file:
-        file.write((_MARK + toml).encode())
+    write_whole(path, _MARK + toml)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -12,21 +11,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from compat.cli.console import (
-    ExistingPath,
-    NewFile,
-    config_option,
-    configuration,
-    counting,
-    named_config,
-    note,
-    plain,
-    say,
-)
-from compat.cli.counted import counted_in, day_of
-from compat.cli.files import whole_file
+from compat.cli.console import counting, note, plain, say, say_json, show_lines
+from compat.cli.counted import counted_in, shown_day
+from compat.cli.files import write_whole
+from compat.cli.options import ExistingPath, NewFile, config_option, configuration, named_config
 from compat.cli.program import require_extra
-from compat.cli.tables import show_lines
 from compat.errors import ConfigurationError
 from compat.settings_checks import reason_of
 from compat.text.json import several
@@ -34,11 +23,8 @@ from compat.text.json import several
 if TYPE_CHECKING:
     from compat.migration.scan import Baseline, Find, Grade, Problem, Scanned
 
-__all__ = ["exclude_option", "found_below", "kind_of_upstream", "paths_argument", "scan"]
-
 _GRADES = ("certain", "likely", "mention")
 _STYLES = {"certain": "red", "likely": "yellow"}
-_NONE, _FOUND = 0, 1
 
 paths_argument = click.argument("paths", nargs=-1, required=True, type=ExistingPath())
 exclude_option = click.option(
@@ -56,8 +42,7 @@ exclude_option = click.option(
 @click.option("--sarif", "form", flag_value="sarif", help="Print SARIF 2.1.0, for code hosts and editors.")
 @click.option("--fail-on", "least", type=click.Choice(_GRADES), default="likely", show_default=True,
               help="The least sure grade that makes the exit status 1.")  # fmt: skip
-@click.option("--baseline", type=NewFile(), metavar="FILE",
-              help="Let the finds in this file pass.")  # fmt: skip
+@click.option("--baseline", type=NewFile(), metavar="FILE", help="Let the finds in this file pass.")
 @click.option("--seen", is_flag=True, help="Also name lines that were counted as calling and are not found.")
 @click.option("--write-baseline", is_flag=True, help="Write the finds that --fail-on counts to the file of --baseline.")
 @config_option
@@ -116,9 +101,12 @@ def scan(
     from compat.migration.scan import left_out, sarif
 
     kept = _baseline(baseline, write=write_baseline)
-    scanned = found_below(paths, exclude, quiet=False, leaving=baseline)
+    scanned = found_below(paths, exclude, leaving=baseline)
     if kept and write_baseline:
-        return _write(kept, scanned.uses(least), paths)
+        uses = scanned.uses(least)
+        write_whole(kept.file, kept.text(uses, paths))
+        say(f"{several(len(uses), 'find')} written to {kept.file}.")
+        return 0
     found = scanned.finds
     if kept:
         scanned.finds, scanned.known = kept.sorted_out(found)
@@ -126,24 +114,20 @@ def scan(
     scanned.problems += missed
     if form == "sarif":
         log = sarif(scanned.finds, scanned.problems, scanned.unread())
-        say(json.dumps(log, indent=2, ensure_ascii=False))
+        say_json(log)
         for each in left_out(log):
             note(f"Note: {each}")
     elif form == "json":
-        say(json.dumps(_as_json(scanned), indent=2, ensure_ascii=False))
+        say_json(_as_json(scanned))
     else:
         _tell(scanned, least)
     for gone in kept.gone(found, scanned.read, paths) if kept else ():
         note(f"{gone.path}: a find of the baseline ({gone.rule}) is gone: write the file anew with --write-baseline")
-    return _FOUND if missed or scanned.uses(least) else _NONE
+    return 1 if missed or scanned.uses(least) else 0
 
 
 def _missed(scanned: Scanned) -> list[Problem]:
-    """The lines that were counted as calling, and that were not found.
-
-    Raises:
-        ConfigurationError: nothing is counted where it could be seen.
-    """
+    """The lines that were counted as calling, and that were not found."""
     from compat.migration.inventory.report import calling_lines
     from compat.migration.scan import Problem
 
@@ -152,7 +136,7 @@ def _missed(scanned: Scanned) -> list[Problem]:
         Problem(
             each.file,
             f"line {each.line} was seen calling {', '.join(each.routes)} ({several(each.calls, 'call')}, the last on "
-            f"{day_of(each.last, given.settings.zone)}), and no use is found there: look at it by hand",
+            f"{shown_day(each.last, given.settings.zone)}), and no use is found there: look at it by hand",
             read=True,
             line=each.line,
         )
@@ -161,11 +145,7 @@ def _missed(scanned: Scanned) -> list[Problem]:
 
 
 def _baseline(file: Path | None, *, write: bool) -> Baseline | None:
-    """The baseline that is named.
-
-    Raises:
-        click.UsageError: it cannot be used.
-    """
+    """The baseline that is named."""
     from compat.migration.scan import Baseline
 
     if file is None:
@@ -182,27 +162,13 @@ def _baseline(file: Path | None, *, write: bool) -> Baseline | None:
         raise click.UsageError(f"The baseline {file} cannot be used: {reason_of(error)}.") from None
 
 
-def _write(kept: Baseline, uses: Sequence[Find], paths: Sequence[Path]) -> int:
-    with whole_file(kept.file) as file:
-        file.write(kept.text(uses, paths).encode())
-    say(f"{several(len(uses), 'find')} written to {kept.file}.")
-    return _NONE
-
-
-def found_below(paths: Sequence[Path], exclude: Sequence[str], *, quiet: bool, leaving: Path | None = None) -> Scanned:
-    """The uses in all files below some paths, and what hindered looking for them.
-
-    Args:
-        paths: files and directories.
-        exclude: patterns of what is left out.
-        quiet: without a progress bar.
-        leaving: a file that is not looked at.
-    """
+def found_below(paths: Sequence[Path], exclude: Sequence[str] = (), leaving: Path | None = None) -> Scanned:
+    """The uses in all files below some paths, but for patterns and one file, and what hindered looking for them."""
     from compat.migration.codemod import Importers, refused_lines
     from compat.migration.scan import scan_files, sources
 
     refusals = partial(refused_lines, configured=kind_of_upstream(), importers=Importers())
-    with counting("files", quiet=quiet) as progress:
+    with counting("files") as progress:
         task = progress.add_task("Scanning", total=None)
         left = leaving and os.path.realpath(leaving)
         found = [each for each in sources(paths, exclude) if not left or os.path.realpath(each.path) != left]

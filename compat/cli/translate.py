@@ -5,32 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
-from compat.cli.console import (
-    ExistingPath,
-    NewFile,
-    config_option,
-    configuration,
-    configuration_if_any,
-    measuring,
-    note,
-    plain,
-)
-from compat.cli.files import Form, json_form, ndjson_form, whole_file
-from compat.cli.records import FORMATS, Found, MalformedError, RecordFile
-from compat.cli.tables import Column, show_table
+from compat.cli.console import Column, measuring, note, plain, show_table
+from compat.cli.files import FORMATS, Form, Found, MalformedError, RecordFile, json_form, ndjson_form, whole_file
+from compat.cli.options import ExistingPath, NewFile, config_option, configuration, configuration_if_any
 from compat.config.file import time_zone
 from compat.errors import ConfigurationError, MappingError
 from compat.mapping import Loss, SessionLens, losses_of_record, losses_of_session
 from compat.text.json import dumps
-
-__all__ = ["translate"]
 
 _STANDARD = Path("-")
 
@@ -49,28 +37,15 @@ def _read_exams(context: click.Context, parameter: click.Parameter, values: tupl
 @click.command(short_help="Translate files of records, old to new and back.")
 @click.argument("files", nargs=-1, required=True, type=ExistingPath(folder=False, dash=True))
 @click.option("--to", "target", required=True, type=click.Choice(("sessions", "legacy")), help="What to translate to.")
-@click.option(
-    "--output", type=NewFile(dash=True), default=_STANDARD, help="The file to write.  [default: the standard output]"
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("ndjson", "json")),
-    default="ndjson",
-    help="ndjson is a record on each line, json an array.  [default: ndjson]",
-)
-@click.option(
-    "--input-format", type=click.Choice(FORMATS), default="auto", help="auto goes by name and content.  [default: auto]"
-)
+@click.option("--output", type=NewFile(dash=True), default=_STANDARD,
+              help="The file to write.  [default: the standard output]")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(("ndjson", "json")), default="ndjson",
+              help="ndjson is a record on each line, json an array.  [default: ndjson]")  # fmt: skip
+@click.option("--input-format", type=click.Choice(FORMATS), default="auto",
+              help="auto goes by name and content.  [default: auto]")  # fmt: skip
 @click.option("--refused", "refused_file", type=NewFile(), help="Write the refused records to this file, as NDJSON.")
-@click.option(
-    "--exam",
-    "exams",
-    metavar="ID=APPLICATION",
-    multiple=True,
-    callback=_read_exams,
-    help="Use these instead of [exams]; may be given again.",
-)
+@click.option("--exam", "exams", metavar="ID=APPLICATION", multiple=True, callback=_read_exams,
+              help="Use these instead of [exams]; may be given again.")  # fmt: skip
 @click.option("--time-zone", "zone", metavar="NAME", help="Use this instead of time_zone in [legacy].")
 @config_option
 def translate(
@@ -127,20 +102,17 @@ def translate(
 
 
 def _lens(exams: dict[int, str], zone: str | None) -> SessionLens:
-    """The lens of the configuration, or of the options where they say it all.
-
-    Raises:
-        ConfigurationError: neither says which exams there are, or what they say cannot be used.
-    """
-    if exams:
-        given = None if zone is not None else configuration_if_any()
-    else:
+    """The lens of the configuration, or of the options where they say it all."""
+    given = None
+    if not exams:
         given = configuration()
-        if not given.exams:
-            raise ConfigurationError(
-                "[exams]: nothing ties exam ids to applicationIds; add the table, or use --exam ID=APPLICATION"
-            )
         exams = dict(given.exams)
+    elif zone is None:
+        given = configuration_if_any()
+    if not exams:
+        raise ConfigurationError(
+            "[exams]: nothing ties exam ids to applicationIds; add the table, or use --exam ID=APPLICATION"
+        )
     if zone is None and given is not None:
         return SessionLens(exams, given.settings.zone)
     return SessionLens(exams, time_zone(zone or "UTC"))
@@ -153,21 +125,17 @@ def _entries(files: tuple[str, ...], input_format: str, *, quiet: bool) -> Gener
     with measuring(quiet=quiet) as progress:
         task = progress.add_task("Translating", total=total)
         for name in files:
+            read = 0
             with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-                yield from _entries_of(RecordFile(name, file, input_format, lambda n: progress.advance(task, n)), name)
-
-
-def _entries_of(file: RecordFile, name: str) -> Iterator[Found]:
-    read = 0
-    try:
-        for found in file:
-            yield found
-            read += 1
-    except MalformedError as error:
-        raise click.ClickException(
-            f"{plain(name)}: no JSON document: {plain(str(error))}, after {read} records; no file was replaced. "
-            "If it holds a record a line, say --input-format ndjson."
-        ) from None
+                try:
+                    for found in RecordFile(name, file, input_format, lambda size: progress.advance(task, size)):
+                        yield found
+                        read += 1
+                except MalformedError as error:
+                    raise click.ClickException(
+                        f"{plain(name)}: no JSON document: {plain(str(error))}, after {read} records; no file was "
+                        "replaced. If it holds a record a line, say --input-format ndjson."
+                    ) from None
 
 
 class _Translation:
@@ -184,13 +152,10 @@ class _Translation:
         output.write(form.beginning)
         for found in entries:
             made = self._made(found, refused)
-            if made is None:
-                self.refused += 1
-            else:
-                text, losses = made
-                output.write(form.record(text))
+            if made is not None:
+                output.write(form.record(made[0]))
                 self.translated += 1
-                self.losses.update(losses)
+                self.losses.update(made[1])
         output.write(form.end)
 
     def _made(self, found: Found, refused: BinaryIO | None) -> tuple[bytes, list[Loss]] | None:
@@ -203,10 +168,18 @@ class _Translation:
             translation = self._lens.to_legacy(found.record)
             return dumps(translation.record).encode(), losses_of_session(self._lens, translation)
         except MappingError as error:
-            _refuse(found, error.field, error.reason, refused)
+            self._refuse(found, error.field, error.reason, refused)
         except ValueError as error:
-            _refuse(found, "", f"Must fit into JSON: {error}.", refused)
+            self._refuse(found, "", f"Must fit into JSON: {error}.", refused)
         return None
+
+    def _refuse(self, found: Found, field_name: str, reason: str, refused: BinaryIO | None) -> None:
+        self.refused += 1
+        note(f"{found.place}: {f'{field_name}: ' if field_name else ''}{reason}")
+        if refused is not None:
+            kept = {"file": found.file, found.unit: found.number, "field": field_name or None, "reason": reason}
+            entry = {"text": found.text} if found.record is None else {"record": found.record}
+            refused.write(dumps({**kept, **entry}).encode() + b"\n")
 
     def sum_up(self, refused_file: Path | None) -> None:
         """Say what was lost, and how many were translated and refused."""
@@ -221,11 +194,3 @@ class _Translation:
         lost = "nothing lost" if not self.losses else f"{len(self.losses)} kinds of loss"
         kept = f", kept in {refused_file}" if refused_file and self.refused else ""
         note(f"{self.translated} translated, {lost}; {self.refused} refused{kept}.")
-
-
-def _refuse(found: Found, field_name: str, reason: str, refused: BinaryIO | None) -> None:
-    note(f"{found.place}: {f'{field_name}: ' if field_name else ''}{reason}")
-    if refused is not None:
-        kept = {"file": found.file, found.unit: found.number, "field": field_name or None, "reason": reason}
-        entry = {"text": found.text} if found.record is None else {"record": found.record}
-        refused.write(dumps({**kept, **entry}).encode() + b"\n")

@@ -22,7 +22,7 @@ from image_steps import instructions
 from redis_server import RedisServer
 from support import program
 
-from compat.cli.serve import serve
+from compat.cli.run import serve
 
 FOLDER = ROOT / "deploy"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())

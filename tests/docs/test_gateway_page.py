@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.cli.serve import serve
+from compat.cli.run import serve
 from compat.config.file import load_config, read_config
 from compat.gateway.admin import AdminApplication, LiveReport, Readiness
 from compat.gateway.limits import GatewaySettings
