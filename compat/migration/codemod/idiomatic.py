@@ -14,8 +14,7 @@ import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import Assignment
 
-from compat.migration.codemod.cleanup import is_idle, only_read_by, with_imports, without_unused_imports
-from compat.migration.codemod.edits import Edits
+from compat.migration.codemod.edits import Edits, is_idle, only_read_by, with_imports, without_unused_imports
 from compat.migration.codemod.signing import new_sends
 from compat.migration.program.module import Module, inside
 from compat.migration.scan.strings import bound_once, folded, parsed

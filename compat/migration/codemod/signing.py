@@ -10,8 +10,7 @@ from functools import cached_property
 import libcst as cst
 import libcst.matchers as m
 
-from compat.migration.codemod.cleanup import is_idle, only_read_by, without_unused_imports
-from compat.migration.codemod.edits import Edits
+from compat.migration.codemod.edits import Edits, is_idle, only_read_by, without_unused_imports
 from compat.migration.codemod.sends import HMACS, NEW
 from compat.migration.program.definitions import Program, bind
 from compat.migration.program.flow import Sources, sources

@@ -143,7 +143,7 @@ def _as_finds(
 
     Args:
         path: the file.
-        lines: its lines.
+        lines: all of it.
         uses: what is in them.
         ask: says why a rewrite leaves a line; None where nothing is rewritten.
         by_hand: why nothing is rewritten.
@@ -247,11 +247,10 @@ class NotebookLines:
         code = "\n".join(self.python)
         tree = parsed(code)
         uses = graded_uses(tree, code, shared(tree))
-        known = {line for use in uses for line in (*range(use.line, use.last + 1), *use.addresses)}
+        said = list(_said(code, "cell.py", uses))
         for begin, text, path in self._others:
             for use in text_uses(text, path):
                 uses.append(use._replace(line=use.line + begin, last=use.last + begin, why_not=_NO_PYTHON_LINE))
-        said = [use._replace(grade=MENTION) for use in text_uses(code, "cell.py") if use.line not in known]
         return sorted({*uses, *(use for use in said if not is_for_ipython(self.python[use.line - 1]))})
 
     def refused(self, source: Source, text: str, refusals: Refusals) -> dict[int, str]:
