@@ -39,17 +39,8 @@ from compat.gateway.request import (
     send_answer,
 )
 from compat.gateway.threads import Threads
-from compat.legacy.routes import (
-    ANSWERED_BY,
-    ROUTES,
-    Answer,
-    LegacyCall,
-    Route,
-    failure,
-    match_route,
-    methods_of,
-    misspelt_route,
-)
+from compat.legacy import routes
+from compat.legacy.routes import ANSWERED_BY, Answer, LegacyCall, Route, failure, match_route
 from compat.legacy.verifier import Refused
 from compat.migration.inventory.recorder import inventory_of
 from compat.migration.modes.router import ONLY_NEW, Identity, ModeRouter
@@ -171,9 +162,9 @@ class Gateway:
         matched = match_route(request.scope["method"], path)
         if matched is None:
             check_head(request.scope, self.settings)
-            request.exchange.refusal = misspelt_route(path)
+            request.exchange.refusal = routes.misspelt_route(path)
             if request.exchange.refusal is not None:
-                raise MISSPELT_PATH(request.exchange.refusal, ", ".join(route.action for route in ROUTES))
+                raise MISSPELT_PATH(request.exchange.refusal, ", ".join(route.action for route in routes.ROUTES))
             await request.pass_on(self._new or self._no_other_endpoint(path))
             return
         route, exam_id = matched
@@ -191,7 +182,7 @@ class Gateway:
             await self._two_endpoints.finish(request, answer)
 
     def _no_other_endpoint(self, path: str) -> NoReturn:
-        if methods := methods_of(path):
+        if methods := routes.methods_of(path):
             raise method_not_allowed(methods)
         raise (NO_SUCH_PATH if self.settings.pass_through else NOTHING_PASSES_THROUGH)()
 

@@ -59,15 +59,12 @@ _EXAM = {
     "description": "The exam. It counts before an id of query or body, and is signed.",
     "schema": _WHOLE,
 }
+_FROM_ONE = {"type": "integer", "minimum": 1}
+_CLAMPED = f"Above {LARGEST_LIMIT} it is served as {LARGEST_LIMIT}."
 _TOLD: Mapping[str, _Schema] = {
     "status": {"type": "string", "enum": list(STATUSES)},
-    "page": {"type": "integer", "minimum": 1, "default": 1},
-    "limit": {
-        "type": "integer",
-        "minimum": 1,
-        "default": LARGEST_LIMIT,
-        "description": f"Above {LARGEST_LIMIT} it is served as {LARGEST_LIMIT}.",
-    },
+    "page": {**_FROM_ONE, "default": 1},
+    "limit": {**_FROM_ONE, "default": LARGEST_LIMIT, "description": _CLAMPED},
     "open_time": {**_DIGITS, "description": "Seconds or milliseconds since 1970."},
 }
 """Parameters of which there is more to say than their kind."""
@@ -176,15 +173,12 @@ _PAGES: Mapping[str, str] = {
 _TEXT = {"type": "string"}
 _HEADERS: Mapping[str, tuple[str, _Schema]] = {
     **{name: (description, _WHOLE) for name, description in _PAGES.items()},
-    "X-Request-Id": (
-        "The call's own where it is sane, else a fresh one; it is in the log.",
-        {"type": "string", "minLength": 1},
-    ),
+    "X-Request-Id": ("The call's own where it is sane, else a fresh one; it is in the log.", {**_TEXT, "minLength": 1}),
     ANSWERED_BY: ("Which endpoint answered.", {"type": "string", "enum": ["new", "legacy"]}),
     READING: ("The upstream's list kept changing while it was read.", {"type": "string", "enum": ["unsettled"]}),
     "Retry-After": ("Seconds, or a date, after which to try again.", _TEXT),
     "Link": ("The successor, and what says more of the deprecation.", _TEXT),
-    "Deprecation": ("Since when the route is deprecated (RFC 9745).", {"type": "string", "pattern": "^@-?[0-9]+$"}),
+    "Deprecation": ("Since when the route is deprecated (RFC 9745).", {**_TEXT, "pattern": "^@-?[0-9]+$"}),
     "Sunset": ("When the route ends (RFC 8594).", _TEXT),
 }
 _WIRE = ("X-Request-Id", ANSWERED_BY, "Link", "Deprecation", "Sunset")
