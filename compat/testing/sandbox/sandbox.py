@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +117,10 @@ class Sandbox:
         if self._server is None:
             self.start()
         try:
-            # Short waits, since an interrupt does not end a long one on every system.
-            while not self._stopping.wait(0.5):
-                pass
-        except KeyboardInterrupt:
-            # The way to end it.
-            return
+            # Short waits, since an interrupt, which is the way to end it, does not end a long one on every system.
+            with suppress(KeyboardInterrupt):
+                while not self._stopping.wait(0.5):
+                    pass
         finally:
             self.stop()
 

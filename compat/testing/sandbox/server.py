@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import accumulate
 from random import Random
 from typing import Any, NamedTuple
 
@@ -60,7 +61,8 @@ class FaultSource:
     def __init__(self, faults: Sequence[Fault], seed: int, most_in_a_row: int | None) -> None:
         if sum(fault.probability for fault in faults) > 1:
             raise ValueError("The probabilities of all faults add up to more than 1.")
-        self._faults = faults
+        self._kinds = [fault.kind for fault in faults]
+        self._until = list(accumulate(fault.probability for fault in faults))
         self._random = Random(seed)
         self._most_in_a_row = most_in_a_row
         self._in_a_row: dict[tuple[str, ...], int] = {}
@@ -69,21 +71,14 @@ class FaultSource:
     def draw(self, key: tuple[str, ...]) -> str | None:
         """The kind of fault that the next request of that key meets, or None."""
         with self._lock:
-            kind = self._next()
+            drawn = self._random.random()
+            kind = next((kind for kind, until in zip(self._kinds, self._until, strict=True) if drawn < until), None)
             met = self._in_a_row.get(key, 0)
             if kind is None or (self._most_in_a_row is not None and met >= self._most_in_a_row):
                 self._in_a_row.pop(key, None)
                 return None
             self._in_a_row[key] = met + 1
             return kind
-
-    def _next(self) -> str | None:
-        drawn = self._random.random()
-        for fault in self._faults:
-            if drawn < fault.probability:
-                return fault.kind
-            drawn -= fault.probability
-        return None
 
 
 def damaged(kind: str, answer: SandboxAnswer) -> SandboxAnswer:
