@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from compat.call_site import CallSite, call_site, led_by
-from compat.entrances.adapter import ExamStudentsAdapter
 from compat.entrances.install import answering
 from compat.entrances.library_calls import (
+    Answering,
     Failure,
     LibraryCall,
     checks_of,
@@ -73,7 +73,7 @@ class ExamStudentsMiddleware:
         site: the script's line that calls; None to look for it.
     """
 
-    def __init__(self, adapter: ExamStudentsAdapter, site: CallSite | None = None) -> None:
+    def __init__(self, adapter: Answering, site: CallSite | None = None) -> None:
         self._adapter, self._site = adapter, site
 
     async def __call__(self, request: ClientRequest, handler: _Handler) -> ClientResponse:
@@ -290,8 +290,8 @@ class _Call(LibraryCall[Any]):
     def send_on(self) -> Any:
         return self.tasks.ask(self._send)
 
-    def head(self, given: ClientResponse) -> tuple[int, Iterable[tuple[str, str]]]:
-        return given.status, given.headers.items()
+    def status(self, given: ClientResponse) -> int:
+        return given.status
 
     def read(self, given: ClientResponse) -> tuple[Any, bytes]:
         raw = self.tasks.ask(given.read)

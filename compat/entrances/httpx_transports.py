@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -11,9 +12,9 @@ import anyio.from_thread
 import anyio.to_thread
 import httpx
 
-from compat.entrances.adapter import ExamStudentsAdapter
 from compat.entrances.install import answering
 from compat.entrances.library_calls import (
+    Answering,
     Failure,
     LibraryCall,
     answer,
@@ -22,19 +23,12 @@ from compat.entrances.library_calls import (
     passing_on,
     proxies_of,
     takes,
+    unpacked,
     work_for,
 )
 from compat.upstream.senders import CallOptions
 
-__all__ = [
-    "AsyncExamStudentsTransport",
-    "ExamStudentsTransport",
-    "error_of",
-    "handle_async_request",
-    "handle_request",
-    "options_of",
-    "response_with",
-]
+__all__ = ["AsyncExamStudentsTransport", "ExamStudentsTransport", "handle_async_request", "handle_request"]
 
 _Send = Callable[[httpx.Request], httpx.Response]
 _AsyncSend = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -57,7 +51,7 @@ class ExamStudentsTransport(httpx.BaseTransport):
         transport: takes what is not for us.
     """
 
-    def __init__(self, adapter: ExamStudentsAdapter, transport: httpx.BaseTransport) -> None:
+    def __init__(self, adapter: Answering, transport: httpx.BaseTransport) -> None:
         self._adapter, self._transport = adapter, transport
 
     def __enter__(self) -> ExamStudentsTransport:
@@ -85,7 +79,7 @@ class AsyncExamStudentsTransport(httpx.AsyncBaseTransport):
         transport: takes what is not for us.
     """
 
-    def __init__(self, adapter: ExamStudentsAdapter, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, adapter: Answering, transport: httpx.AsyncBaseTransport) -> None:
         self._adapter, self._transport = adapter, transport
 
     async def __aenter__(self) -> AsyncExamStudentsTransport:
@@ -107,7 +101,7 @@ class AsyncExamStudentsTransport(httpx.AsyncBaseTransport):
 
 def handle_request(original: Any, self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
     """``HTTPTransport.handle_request``, where the shim is installed."""
-    return _answered(answering(), lambda onward: original(self, onward), self, request)
+    return _answered(answering(), partial(original, self), self, request)
 
 
 async def handle_async_request(original: Any, self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
@@ -122,22 +116,22 @@ async def handle_async_request(original: Any, self: httpx.AsyncHTTPTransport, re
     return await _async_answered(answering(), send, self, request)
 
 
-def _answered(
-    adapter: ExamStudentsAdapter | None, send: _Send, transport: object, request: httpx.Request
-) -> httpx.Response:
+def _answered(adapter: Answering | None, send: _Send, transport: object, request: httpx.Request) -> httpx.Response:
     if adapter is None or not takes(adapter, request.method, str(request.url)):
         return send(request)
     request.read()
-    return answer(adapter, _Call(request, transport, send))
+    return answer(adapter, _Call(request, transport, send, _read))
 
 
 async def _async_answered(
-    adapter: ExamStudentsAdapter | None, send: _AsyncSend, transport: object, request: httpx.Request
+    adapter: Answering | None, send: _AsyncSend, transport: object, request: httpx.Request
 ) -> httpx.Response:
     if adapter is None or not takes(adapter, request.method, str(request.url)):
         return await send(request)
     await request.aread()
-    call = _AsyncCall(request, transport, send)
+    # The thread that answers has the client's own loop send and read.
+    in_loop = partial(partial, anyio.from_thread.run)
+    call = _Call(request, transport, in_loop(send), in_loop(_read_async))
     try:
         return await anyio.to_thread.run_sync(work_for(adapter, call), abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
@@ -146,71 +140,56 @@ async def _async_answered(
 
 
 class _Call(LibraryCall[httpx.Response]):
-    """A call of a client that waits."""
+    """A call of a client, which is sent and read by functions that wait."""
 
-    def __init__(self, request: httpx.Request, transport: object, send: Callable[[httpx.Request], Any]) -> None:
-        self._request, self._send = request, send
+    def __init__(
+        self, request: httpx.Request, transport: object, send: _Send, read: Callable[[httpx.Response], bytes]
+    ) -> None:
+        self._request, self._send, self._read = request, send, read
         self.over = False
-        options = replace(options_of(request, transport), cancelled=lambda: self.over)
+        options = replace(_options_of(request, transport), cancelled=lambda: self.over)
         super().__init__(request.method, str(request.url), request.headers.items(), request.content, options)
 
     def send_on(self) -> httpx.Response:
         with passing_on():
-            response: httpx.Response = self._send(self._request)
-            return response
+            return self._send(self._request)
 
-    def head(self, given: httpx.Response) -> tuple[int, Iterable[tuple[str, str]]]:
-        return given.status_code, given.headers.items()
+    def status(self, given: httpx.Response) -> int:
+        return given.status_code
 
     def read(self, given: httpx.Response) -> tuple[httpx.Response, bytes]:
         with passing_on():
-            raw = b"".join(given.iter_raw())
-            given.close()
-        return _again(given, raw)
-
-    def mark(self, given: httpx.Response, name: str, value: str) -> None:
-        given.headers[name] = value
+            raw = self._read(given)
+        again = httpx.Response(
+            given.status_code,
+            headers=given.headers.raw,
+            stream=httpx.ByteStream(raw),
+            extensions=given.extensions,
+        )
+        return again, unpacked(given.headers.get("Content-Encoding"), raw)
 
     def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
-        return response_with(status, reason, headers, body)
+        # Its body is still to be read, as a transport gives it to its client.
+        extensions = {"http_version": b"HTTP/1.1", "reason_phrase": reason.encode()}
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body), extensions=extensions)
 
     def error(self, failure: Failure, message: str) -> Exception:
-        return error_of(failure, message, self._request)
+        return _ERRORS[failure](message, request=self._request)
 
 
-class _AsyncCall(_Call):
-    """A call of one that does not; the thread that answers has the client's own loop send."""
-
-    def send_on(self) -> httpx.Response:
-        async def send() -> httpx.Response:
-            with passing_on():
-                response: httpx.Response = await self._send(self._request)
-                return response
-
-        return anyio.from_thread.run(send)
-
-    def read(self, given: httpx.Response) -> tuple[httpx.Response, bytes]:
-        async def read() -> bytes:
-            with passing_on():
-                raw = b"".join([part async for part in given.aiter_raw()])
-                await given.aclose()
-                return raw
-
-        return _again(given, anyio.from_thread.run(read))
+def _read(given: httpx.Response) -> bytes:
+    raw = b"".join(given.iter_raw())
+    given.close()
+    return raw
 
 
-def _again(given: httpx.Response, raw: bytes) -> tuple[httpx.Response, bytes]:
-    """A response whose body was read, to be read again, and that body, unpacked."""
-    status, headers = given.status_code, given.headers.raw
-    again = httpx.Response(status, headers=headers, stream=httpx.ByteStream(raw), extensions=given.extensions)
-    try:
-        return again, httpx.Response(status, headers=headers, content=raw).content
-    except httpx.DecodingError:
-        # The script finds that out by itself, if it looks.
-        return again, raw
+async def _read_async(given: httpx.Response) -> bytes:
+    raw = b"".join([part async for part in given.aiter_raw()])
+    await given.aclose()
+    return raw
 
 
-def options_of(request: httpx.Request, transport: object) -> CallOptions:
+def _options_of(request: httpx.Request, transport: object) -> CallOptions:
     """How a request was to be sent by a transport, as far as the one upstream follows it and ``httpx`` tells."""
     limits = request.extensions.get("timeout", {})
     pool = getattr(transport, "_pool", None)
@@ -221,17 +200,6 @@ def options_of(request: httpx.Request, transport: object) -> CallOptions:
         proxies=_proxies_of(pool),
         adapter_for=checks_of(transport, lambda: context),
     )
-
-
-def response_with(status: int, reason: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
-    """A response whose body is still to be read, as a transport gives it to its client."""
-    extensions = {"http_version": b"HTTP/1.1", "reason_phrase": reason.encode()}
-    return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body), extensions=extensions)
-
-
-def error_of(failure: Failure, message: str, request: httpx.Request) -> httpx.TransportError:
-    """What ``httpx`` raises for a failure."""
-    return _ERRORS[failure](message, request=request)
 
 
 def _proxies_of(pool: object) -> dict[str, str | None]:

@@ -13,8 +13,8 @@ import weakref
 from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from urllib.parse import quote
 from urllib.request import BaseHandler, getproxies
 
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from aiohttp import ClientMiddlewareType
 
 __all__ = [
+    "Answering",
     "Failure",
     "LibraryCall",
     "aiohttp_middleware",
     "answer",
     "checks_of",
-    "failure_of",
     "httpx_async_transport",
     "httpx_transport",
     "limits_of",
@@ -77,8 +77,20 @@ _SHORTEST = 0.001
 """Seconds: a limit of 0 means not to wait at all."""
 
 
+class Answering(Protocol):
+    """What answers the calls of libraries: for deprecated ones an :class:`ExamStudentsAdapter`."""
+
+    def matched(self, method: str, url: str) -> object | None:
+        """What tells that a call is ours, by its method and URL alone; None for another's."""
+
+    def send_after(
+        self, previous: BaseAdapter, request: requests.PreparedRequest, how: SendOptions
+    ) -> requests.Response:
+        """The answer to a call that is ours; ``previous`` sends it as it was."""
+
+
 class LibraryCall(ABC, Generic[_T]):
-    """A deprecated call, as its library has it; ``_T`` is the library's response.
+    """A call that is ours, as its library has it; ``_T`` is the library's response.
 
     Args:
         method: in capitals.
@@ -106,16 +118,16 @@ class LibraryCall(ABC, Generic[_T]):
         """Send the call by the library's own means, within :func:`passing_on`; what it raises reaches the script."""
 
     @abstractmethod
-    def head(self, given: _T) -> tuple[int, Iterable[tuple[str, str]]]:
-        """The status and the headers of a response of :meth:`send_on`."""
+    def status(self, given: _T) -> int:
+        """The status of a response of :meth:`send_on`."""
 
     @abstractmethod
     def read(self, given: _T) -> tuple[_T, bytes]:
         """A response whose body the script can still read, and that body, unpacked."""
 
-    @abstractmethod
-    def mark(self, given: _T, name: str, value: str) -> None:
+    def mark(self, given: Any, name: str, value: str) -> None:
         """Set a header of a response of :meth:`send_on`."""
+        given.headers[name] = value
 
     @abstractmethod
     def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> _T:
@@ -126,12 +138,13 @@ class LibraryCall(ABC, Generic[_T]):
         """What the library raises for a failure."""
 
 
-def takes(adapter: ExamStudentsAdapter | None, method: str, url: str) -> bool:
-    """Whether a call is a deprecated one that is ours to answer; where ``vcrpy`` has a cassette in use, that one is."""
-    if adapter is None or PASSING_ON.get():
+def takes(adapter: Answering, method: str, url: str) -> bool:
+    """Whether a call is ours to answer; a deprecated one is a cassette's where ``vcrpy`` has one in use."""
+    if PASSING_ON.get():
         return False
     try:
-        return adapter.matched(method, url) is not None and cassette_in_use() is None
+        ours = adapter.matched(method, url) is not None
+        return ours and not (isinstance(adapter, ExamStudentsAdapter) and cassette_in_use() is not None)
     except ValueError:
         # The library says by itself what is wrong with its URL.
         return False
@@ -147,22 +160,21 @@ def passing_on() -> Iterator[None]:
         PASSING_ON.reset(token)
 
 
-def answer(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> _T:
-    """The response to a deprecated call.
+def answer(adapter: Answering, call: LibraryCall[_T]) -> _T:
+    """The response to a call that is ours.
 
     Raises:
         LegacyApiWarning: where a filter makes an error of it.
         ConfigurationError: ``EXAM_COMPAT_MODE`` names no mode.
         Exception: what the library raises where an endpoint cannot be reached or is too slow.
     """
-    how = SendOptions(timeout=call.options.timeout)
     try:
-        response = adapter.send_after(_ByLibrary(call), call.request, how)
+        response = adapter.send_after(_ByLibrary(call), call.request, SendOptions(timeout=call.options.timeout))
     except _BrokenOffError as error:
         raise error.__cause__ or error from None
     except requests.RequestException as error:
         # The adapter's error was raised for the upstream's, which knows what failed.
-        raise call.error(failure_of(error.__context__), str(error)) from None
+        raise call.error(_failure_of(error.__context__), str(error)) from None
     if isinstance(response, _LibraryResponse):
         given: _T = response.given
         if ANSWERED_BY in response.headers:
@@ -171,7 +183,7 @@ def answer(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> _T:
     return call.respond(response.status_code, response.reason, response.headers, response.content)
 
 
-def work_for(adapter: ExamStudentsAdapter, call: LibraryCall[_T]) -> Callable[[], _T]:
+def work_for(adapter: Answering, call: LibraryCall[_T]) -> Callable[[], _T]:
     """:func:`answer` as another thread does it for this one: warnings name the line that leads here."""
     site = call_site()
 
@@ -246,8 +258,7 @@ def checks_of(owner: object, context: Callable[[], ssl.SSLContext | None]) -> Ca
     return adapter_for
 
 
-def failure_of(error: BaseException | None) -> Failure:
-    """What failed upstream, by the error of ours that says so."""
+def _failure_of(error: BaseException | None) -> Failure:
     if isinstance(error, UpstreamTimeout):
         return "read timeout"
     return _FAILURES.get(error.cause, "broken") if isinstance(error, UpstreamUnreachable) else "broken"
@@ -289,8 +300,8 @@ class _LibraryResponse(requests.Response):
     def __init__(self, call: LibraryCall[Any], given: Any) -> None:
         super().__init__()
         self._call, self.given = call, given
-        self.status_code, headers = call.head(given)
-        self.headers = CaseInsensitiveDict(headers)
+        self.status_code = call.status(given)
+        self.headers = CaseInsensitiveDict(given.headers.items())
         self.request, self.url = call.request, call.request.url or ""
 
     @property
@@ -317,17 +328,14 @@ class _ByLibrary(BaseAdapter):
         if threading.get_ident() == self._thread:
             return _LibraryResponse(self._call, self._call.send_on())
         # A comparison, behind the call: the client may be closed by now, and so may the loop that its connections need.
-        with_timeout = SendOptions(*arguments, **options).timeout
-        verify, cert, proxies = self.call_options.settings_for(request.url or "")
-        plain = HTTPAdapter()
+        with_timeout, url = SendOptions(*arguments, **options).timeout, request.url or ""
+        verify, cert, proxies = self.call_options.settings_for(url)
         own = self.call_options.adapter_for
-        sent_by = (own(request.url or "") if own is not None else None) or plain
-        try:
+        with closing(HTTPAdapter()) as plain:
+            sent_by = (own(url) if own is not None else None) or plain
             response = sent_by.send(request, timeout=with_timeout, verify=verify, cert=cert, proxies=proxies)
             _ = response.content
             return response
-        finally:
-            plain.close()
 
     def close(self) -> None:
         """The library closes its own."""
@@ -369,12 +377,6 @@ def httpx_async_transport(
 ) -> httpx.AsyncBaseTransport:
     """As :func:`httpx_transport`, for one ``httpx.AsyncClient``. Its loop is not held up: a thread answers.
 
-    Args:
-        legacy_base_url: the old endpoint's base.
-        upstream: an upstream or a configuration.
-        transport: takes all other calls; None for a plain ``httpx.AsyncHTTPTransport``.
-        verifier: checks the signatures of the old calls; without one they are not looked at.
-
     Raises:
         ConfigurationError: the base URL cannot be used.
         ImportError: there is no ``httpx``.
@@ -392,10 +394,7 @@ def urllib_handler(
 ) -> BaseHandler:
     """A handler for one opener of ``urllib.request``: ``build_opener(…)``, or ``opener.add_handler(…)``.
 
-    Args:
-        legacy_base_url: the old endpoint's base.
-        upstream: an upstream or a configuration.
-        verifier: checks the signatures of the old calls; without one they are not looked at.
+    The arguments are those of :func:`httpx_transport`.
 
     Raises:
         ConfigurationError: the base URL cannot be used.
@@ -410,10 +409,7 @@ def aiohttp_middleware(
 ) -> ClientMiddlewareType:
     """A middleware for one ``aiohttp.ClientSession(middlewares=(…,))``, behind others. Its loop is not held up.
 
-    Args:
-        legacy_base_url: the old endpoint's base.
-        upstream: an upstream or a configuration.
-        verifier: checks the signatures of the old calls; without one they are not looked at.
+    The arguments are those of :func:`httpx_transport`.
 
     Raises:
         ConfigurationError: the base URL cannot be used.

@@ -1,20 +1,19 @@
-"""Student sessions in the manner of ``requests``: for scripts that go on reading responses.
+"""Student sessions in the manner of ``requests``, ``urllib`` and ``httpx``: for scripts that go on reading responses.
 
-Whatever a script reads of a response stays as it is: the answer is a ``requests.Response``, in the words that it
-knows from the exam students list, and what fails is raised as ``requests`` raises it.
+Whatever a script reads of a response stays as it is: the answer is one of its library, in the words that it knows from
+the exam students list, and what fails is raised as that library raises it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from ssl import SSLContext
-from typing import Any
+from ssl import CERT_NONE, SSLContext
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
-from urllib.request import Request
+from urllib.request import HTTPSHandler, Request, build_opener
 
 import requests
 from requests.adapters import BaseAdapter
@@ -23,7 +22,7 @@ from compat.config.settings import settings_of
 from compat.core.call import Shim
 from compat.entrances.adapter import UNREACHABLE, read_body
 from compat.entrances.session import ScriptSession, options_of
-from compat.entrances.sessions_openers import AsyncHttpxCalls, HttpxCalls, urlopen
+from compat.entrances.urllib_handlers import ExamStudentsHandler, options_of_request
 from compat.errors import (
     ConfigurationError,
     InvalidParameter,
@@ -48,7 +47,10 @@ from compat.upstream.responses import response_of
 from compat.upstream.senders import SendOptions
 from compat.upstream.transport import CallOptions
 
-__all__ = ["StudentSessionsHTTP", "call_of", "shim_of"]
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["AsyncHttpxCalls", "HttpxCalls", "StudentSessionsHTTP", "shim_of"]
 
 _API = "/api/v3"
 _LIST = re.compile(r"/+exams/+(?P<exam>[^/]+)/+student_sessions(?:\.json)?/*")
@@ -108,9 +110,9 @@ class StudentSessionsHTTP:
         """
         whole = urljoin(f"{self._base_url}/", url) if isinstance(url, str) and self._base_url else url
         if session is not None:
-            return requests.Session.request(self._answering(session), method, whole, *args, **options)
+            return requests.Session.request(self._through(session), method, whole, *args, **options)
         with requests.Session() as own:
-            return requests.Session.request(self._answering(own), method, whole, *args, **options)
+            return requests.Session.request(self._through(own), method, whole, *args, **options)
 
     def send(
         self, request: requests.PreparedRequest, *, session: requests.Session | None = None, **options: Any
@@ -120,7 +122,7 @@ class StudentSessionsHTTP:
         Raises:
             requests.RequestException: what ``requests`` would raise.
         """
-        return requests.Session.send(self._answering(session or requests.Session()), request, **options)
+        return requests.Session.send(self._through(session or requests.Session()), request, **options)
 
     def get(self, url: str | bytes, params: Any = None, **options: Any) -> requests.Response:
         """As ``requests.get``.
@@ -161,33 +163,29 @@ class StudentSessionsHTTP:
         Raises:
             urllib.error.URLError: what ``urllib`` would raise.
         """
-        return urlopen(self._asked, url, data, timeout, context)
+        checks = HTTPSHandler(context=context) if context is not None else HTTPSHandler()
+        opener = build_opener(_Handler(_Answering(self), context), checks)
+        return opener.open(url, data) if timeout is None else opener.open(url, data, timeout)
 
     @property
     def httpx(self) -> HttpxCalls:
         """The same in the manner of ``httpx``: ``get(url, …)`` gives an ``httpx.Response``."""
-        return HttpxCalls(self._asked)
+        return HttpxCalls(_Answering(self))
 
     @property
     def httpx_async(self) -> AsyncHttpxCalls:
         """The same for an ``httpx.AsyncClient``, which ``client=`` names."""
-        return AsyncHttpxCalls(self._asked)
+        return AsyncHttpxCalls(_Answering(self))
 
-    def _asked(
-        self, method: str, url: str, headers: Any, read: Callable[[], bytes], options: CallOptions
-    ) -> Answer | None:
-        call = call_of(method, url, headers, read)
-        return None if call is None else self._answer(call, url, options)
-
-    def _answering(self, session: requests.Session) -> requests.Session:
-        """The session itself, but for the adapters that it finds: whatever somebody made of it stays."""
-        view: requests.Session = object.__new__(type(session))
-        view.__dict__.update(vars(session))
-        view.get_adapter = lambda url: _Adapter(self, session.get_adapter(url))  # type: ignore[method-assign]
+    def _through(self, session: requests.Session) -> requests.Session:
+        answering = _Answering(self)
+        view: requests.Session = _view_of(
+            session, get_adapter=lambda url: _Adapter(answering, session.get_adapter(url))
+        )
         return view
 
     def _answer(self, call: LegacyCall, url: str, options: CallOptions) -> Answer:
-        """The answer to a call that :func:`call_of` found.
+        """The answer to a call that :class:`_Answering` found.
 
         Raises:
             UpstreamTimeout: the upstream is too slow.
@@ -209,6 +207,13 @@ class StudentSessionsHTTP:
             raise
         except LegacyError as error:
             return _as_answered(error) or failure(error)
+
+
+def _view_of(owner: Any, **replaced: Any) -> Any:
+    """A session or a client itself, but for what it sends through: whatever somebody made of it stays."""
+    view = object.__new__(type(owner))
+    vars(view).update(vars(owner), **replaced)
+    return view
 
 
 def _unescaped(body: bytes) -> bytes:
@@ -243,66 +248,177 @@ def _as_answered(error: LegacyError) -> Answer | None:
     return Answer(status, failure(error).headers, body) if isinstance(content, dict) and "error" in content else None
 
 
-class _Adapter(BaseAdapter):
-    """Answers the calls that are ours, and leaves the others to the session's own adapter."""
+class _Answering:
+    """Answers calls for every library, in the way in which an :class:`ExamStudentsAdapter` does."""
 
-    def __init__(self, http: StudentSessionsHTTP, previous: BaseAdapter) -> None:
-        super().__init__()
-        self._http, self._previous = http, previous
+    def __init__(self, http: StudentSessionsHTTP) -> None:
+        self._http = http
 
-    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        how = SendOptions(*arguments, **options)
-        url, headers = request.url or "", request.headers
-        call = call_of(request.method or "GET", url, headers, lambda: read_body(request))
-        if call is None:
+    def matched(self, method: str, url: str) -> tuple[Route, str] | None:
+        """The old interface's route that a call of student sessions stands for, and its exam's id; None for others."""
+        path = _path_of(url)
+        listed = _LIST.fullmatch(path)
+        if listed is None:
+            return match_route(method, _API + path)
+        return (_ROUTES[method], unquote(listed["exam"])) if method in _ROUTES else None
+
+    def send_after(
+        self, previous: BaseAdapter, request: requests.PreparedRequest, how: SendOptions
+    ) -> requests.Response:
+        """The answer to a call; one of another route is sent by another adapter.
+
+        Raises:
+            requests.RequestException: what ``requests`` would raise.
+        """
+        url = request.url or ""
+        matched = self.matched(request.method or "GET", url)
+        if matched is None:
             # By name, as requests does it: some adapters take it in no other way.
-            return self._previous.send(request, **how._asdict())
+            return previous.send(request, **how._asdict())
+        # Another library than requests says by itself how its call was to be sent.
+        options = getattr(previous, "call_options", None) or options_of(ScriptSession.waiting(), previous, request, how)
         try:
-            told = options_of(ScriptSession.waiting(), self._previous, request, how)
-            answer = self._http._answer(call, url, told)
+            answer = self._http._answer(_call_of(request, *matched), url, options)
         except UpstreamTimeout as error:
             raise requests.ReadTimeout(error.message, request=request) from None
         except UpstreamUnreachable as error:
             raise UNREACHABLE.get(error.cause, requests.ConnectionError)(error.message, request=request) from None
-        return response_of(request, answer, how.stream, self._previous)
+        return response_of(request, answer, how.stream, previous)
+
+
+class _Adapter(BaseAdapter):
+    """Answers the calls that are ours, and leaves the others to the session's own adapter."""
+
+    def __init__(self, answering: _Answering, previous: BaseAdapter) -> None:
+        super().__init__()
+        self._answering, self._previous = answering, previous
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        return self._answering.send_after(self._previous, request, SendOptions(*arguments, **options))
 
     def close(self) -> None:
         """The session closes its own."""
 
 
-def call_of(method: str, url: str, headers: Mapping[str, Any], read: Callable[[], bytes]) -> LegacyCall | None:
-    """The call of student sessions that a request is, in the old interface's terms; None where it is another.
+class _Handler(ExamStudentsHandler):
+    """The same for an opener of ``urllib``, which lives for one call: the connections are the upstream's own."""
 
-    Args:
-        method: in capitals.
-        url: the whole URL.
-        headers: names in any case.
-        read: gives the body.
-    """
-    parts = urlsplit(url)
-    _, found, path = parts.path.partition(_API)
-    if not found:
-        return None
-    matched = _LIST.fullmatch(path)
-    if matched is None:
-        old = match_route(method, _API + path)
-        return None if old is None else _call(*old, method, parts.query, headers, read())
-    route = _ROUTES.get(method)
-    if route is None:
-        return None
-    call = _call(route, unquote(matched["exam"]), method, parts.query, headers, read())
-    names_one = _ONE in call.query or _ONE.encode() in call.body
-    return replace(call, route=SHOW_STUDENT) if route is INDEX_STUDENTS and names_one else call
+    def __init__(self, answering: _Answering, context: SSLContext | None) -> None:
+        super().__init__(answering)
+        self._verify = False if context is not None and context.verify_mode == CERT_NONE else None
+
+    def options_of(self, request: Request) -> CallOptions:
+        return options_of_request(request, verify=self._verify)
 
 
-def _call(route: Route, exam_id: str, method: str, query: str, headers: Mapping[str, Any], body: bytes) -> LegacyCall:
-    names = ("Content-Type", "Authorization", "Content-Encoding")
-    kind, authorization, encoding = (_text(headers.get(name)) for name in names)
-    return LegacyCall(route, exam_id, query, kind, body, authorization, method, encoding)
+class HttpxCalls:
+    """``httpx`` calls: ``get(url, …)`` takes what ``httpx.get`` takes, and ``client=`` beside it."""
+
+    def __init__(self, answering: _Answering) -> None:
+        self._answering = answering
+
+    def request(self, method: str, url: Any, *, client: httpx.Client | None = None, **options: Any) -> httpx.Response:
+        """As ``httpx.request``, with all that it takes.
+
+        Args:
+            method: the HTTP method.
+            url: the whole URL, or one that the client completes.
+            client: the client whose base URL, headers, cookies and hooks count.
+            **options: as ``httpx.Client.request`` takes them.
+
+        Raises:
+            httpx.HTTPError: what ``httpx`` would raise.
+        """
+        import httpx
+
+        if client is None:
+            made = {name: options.pop(name) for name in tuple(options) if name in _OF_CLIENT}
+            with httpx.Client(**made) as own:
+                return self.request(method, url, client=own, **options)
+        from compat.entrances.httpx_transports import ExamStudentsTransport
+
+        view = _view_of(
+            client,
+            _transport_for_url=lambda url: ExamStudentsTransport(self._answering, client._transport_for_url(url)),
+        )
+        response: httpx.Response = httpx.Client.request(view, method, url, **options)
+        return response
+
+    def get(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.get``.
+
+        Raises:
+            httpx.HTTPError: as :meth:`request`; so do the others.
+        """
+        return self.request("GET", url, **options)
+
+    def post(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.post``."""
+        return self.request("POST", url, **options)
+
+    def delete(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.delete``."""
+        return self.request("DELETE", url, **options)
 
 
-def _text(header: str | bytes | None) -> str | None:
-    return header.decode("latin-1") if isinstance(header, bytes) else header
+class AsyncHttpxCalls:
+    """The same for ``httpx.AsyncClient``: what answers waits in a thread."""
+
+    def __init__(self, answering: _Answering) -> None:
+        self._answering = answering
+
+    async def request(self, method: str, url: Any, *, client: httpx.AsyncClient, **options: Any) -> httpx.Response:
+        """As ``httpx.AsyncClient.request``.
+
+        Raises:
+            httpx.HTTPError: what ``httpx`` would raise.
+        """
+        import httpx
+
+        from compat.entrances.httpx_transports import AsyncExamStudentsTransport
+
+        view = _view_of(
+            client,
+            _transport_for_url=lambda url: AsyncExamStudentsTransport(self._answering, client._transport_for_url(url)),
+        )
+        response: httpx.Response = await httpx.AsyncClient.request(view, method, url, **options)
+        return response
+
+    async def get(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.AsyncClient.get``.
+
+        Raises:
+            httpx.HTTPError: as :meth:`request`; so do the others.
+        """
+        return await self.request("GET", url, **options)
+
+    async def post(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.AsyncClient.post``."""
+        return await self.request("POST", url, **options)
+
+    async def delete(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.AsyncClient.delete``."""
+        return await self.request("DELETE", url, **options)
+
+
+_OF_CLIENT = frozenset(("verify", "cert", "trust_env", "proxy", "proxies", "cookies", "timeout"))
+
+
+def _path_of(url: str) -> str:
+    return urlsplit(url).path.partition(_API)[2]
+
+
+def _call_of(request: requests.PreparedRequest, route: Route, exam_id: str) -> LegacyCall:
+    kind, authorization, encoding = (
+        header.decode("latin-1") if isinstance(header, bytes) else header
+        for header in map(request.headers.get, ("Content-Type", "Authorization", "Content-Encoding"))
+    )
+    url, body = request.url or "", read_body(request)
+    query = urlsplit(url).query
+    names_one = _ONE in query or _ONE.encode() in body
+    if route is INDEX_STUDENTS and names_one and _LIST.fullmatch(_path_of(url)):
+        route = SHOW_STUDENT
+    return LegacyCall(route, exam_id, query, kind, body, authorization, request.method or "GET", encoding)
 
 
 @lru_cache(maxsize=_MOST_ACCOUNTS)
