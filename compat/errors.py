@@ -87,8 +87,9 @@ class LegacyError(CompatError):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers that the answer carries beside its content type."""
-        return {}
+        """Headers that the answer carries beside its content type: when to come back, where an error knows it."""
+        retry_after = getattr(self, "retry_after", None)
+        return {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
 class InvalidParameter(LegacyError):
@@ -150,11 +151,7 @@ class StudentSessionNotFound(LegacyError):
 
 
 class StoreUnavailable(LegacyError):
-    """Whether a call was made before cannot be known, or not be recorded: 503.
-
-    Attributes:
-        retry_after: seconds after which it may be known again.
-    """
+    """Whether a call was made before cannot be known, or not be recorded, for some seconds: 503."""
 
     status = 503
 
@@ -163,13 +160,6 @@ class StoreUnavailable(LegacyError):
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": str(self.retry_after)}
-
-    def __reduce__(self) -> tuple[type[StoreUnavailable], tuple[str, int]]:
-        return StoreUnavailable, (self.message, self.retry_after)
 
 
 class UpstreamError(LegacyError):
@@ -205,21 +195,10 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamThrottled(UpstreamError):
-    """The upstream asked to come back later until the attempts ended: 503.
-
-    Attributes:
-        retry_after: the upstream's ``Retry-After`` as it wrote it, or None.
-    """
+    """The upstream asked to come back later until the attempts ended: 503, with its ``Retry-After`` as it wrote it."""
 
     status = 503
 
     def __init__(self, message: str, retry_after: str | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {} if self.retry_after is None else {"Retry-After": self.retry_after}
-
-    def __reduce__(self) -> tuple[type[UpstreamThrottled], tuple[str, str | None]]:
-        return UpstreamThrottled, (self.message, self.retry_after)
