@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, timezone, tzinfo
+from datetime import timezone, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -185,11 +185,12 @@ def read_config(
 
 
 def _legacy(table: Mapping[str, Any], upstream: Upstream) -> dict[str, Any]:
+    extra = table.get("extra_fields", ())
     return {
         "legacy_base_url": checked_url("[legacy] base_url", table["base_url"]) if "base_url" in table else None,
         "legacy_account": _legacy_account(table, upstream),
-        "settings": LegacySettings(time_zone(table.get("time_zone", "UTC")), _extra_fields(table)),
-        **{name: _day(name, table) for name in ("deprecated", "sunset")},
+        "settings": LegacySettings(time_zone(table.get("time_zone", "UTC")), extra if extra == "all" else tuple(extra)),
+        **{name: table.get(name) for name in ("deprecated", "sunset")},
     }
 
 
@@ -265,22 +266,20 @@ def _migration(table: Mapping[str, Any], *, counted: bool) -> Mapping[str, Any]:
 
 
 def _gateway(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    table = dict(checked_table("gateway", content.get("gateway", {})))
-    for name in ("tls_certificate", "tls_key"):
-        if name in table:
-            table[name] = str(folder / table[name])
+    table = _table_of_paths(content, "gateway", folder, "tls_certificate", "tls_key")
     if "deprecation_page" in table:
         checked_url("[gateway] deprecation_page", table["deprecation_page"])
     return table
 
 
 def _regression(content: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    table = dict(checked_table("regression", content.get("regression", {})))
-    table["key_file"] = str(folder / table.get("key_file", RECORDING_KEY_NAME))
-    for name in ("record", "known"):
-        if name in table:
-            table[name] = str(folder / table[name])
-    return table
+    key_file = str(folder / RECORDING_KEY_NAME)
+    return {"key_file": key_file, **_table_of_paths(content, "regression", folder, "key_file", "record", "known")}
+
+
+def _table_of_paths(content: Mapping[str, Any], name: str, folder: Path, *paths: str) -> dict[str, Any]:
+    table = checked_table(name, content.get(name, {}))
+    return {key: str(folder / value) if key in paths else value for key, value in table.items()}
 
 
 def _secrets(content: Any) -> Iterator[str]:
@@ -298,22 +297,6 @@ def _store_url(url: str, folder: Path) -> str:
     if scheme != "sqlite" or not slashes or path.startswith("/"):
         return url
     return f"sqlite:///{quote(folder.as_posix() + '/') if folder != Path() else ''}{path}"
-
-
-def _extra_fields(legacy: Mapping[str, Any]) -> Any:
-    given = legacy.get("extra_fields", [])
-    if given == "all":
-        return "all"
-    if not isinstance(given, list) or not all(isinstance(name, str) for name in given) or "all" in given:
-        raise ConfigurationError('[legacy] extra_fields: must be "all" or a list of field names')
-    return tuple(given)
-
-
-def _day(name: str, legacy: Mapping[str, Any]) -> date | None:
-    value = legacy.get(name)
-    if value is not None and type(value) is not date:
-        raise ConfigurationError(f"[legacy] {name}: must be a date such as 2027-06-30, without quotes")
-    return value
 
 
 def _resolved(value: Any, where: str) -> Any:

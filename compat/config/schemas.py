@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from functools import cache, partial
 from typing import Any
 
@@ -16,27 +17,34 @@ from compat.upstream.kinds import KINDS, SHARED, Kind, SettingType
 __all__ = ["checked", "checked_table", "checked_upstream"]
 
 Make = Callable[..., fields.Field[Any]]
-_Rule = validate.Validator | Callable[[str], None]
+_integer = partial(fields.Integer, strict=True)
 
 
-def _of(kind: Make, *arguments: Any, rule: _Rule | None = None, **more: Any) -> Make:
-    """What makes a field; each key needs one of its own."""
-    return partial(kind, *arguments, **more) if rule is None else partial(kind, *arguments, validate=rule, **more)
-
-
-def _known(words: Iterable[str], legal: Callable[[str], object], error: str) -> _Rule:
-    """Lets pass what is legal; the error names the nearest word where one is like it."""
+def _known(words: Iterable[str], legal: Callable[[str], object], error: str) -> Make:
+    """A text that is legal; the error names the nearest word where one is like it."""
 
     def check(text: str) -> None:
         if not legal(text):
             near = nearest(text, words)
             raise ValidationError(f"{error} The nearest is {near}." if near else error)
 
-    return check
+    return partial(fields.String, validate=check)
 
 
 def _one_of(*words: str) -> Make:
-    return _of(fields.String, rule=_known(words, words.__contains__, f"Must be {' or '.join(words)}."))
+    return _known(words, words.__contains__, f"Must be {' or '.join(words)}.")
+
+
+def _within(kind: Make, error: str, **bounds: Any) -> Make:
+    return partial(kind, validate=validate.Range(error=error, **bounds))
+
+
+def _that(legal: Callable[[Any], bool], error: str) -> Make:
+    def check(value: object) -> None:
+        if not legal(value):
+            raise ValidationError(error)
+
+    return partial(fields.Raw, validate=check)
 
 
 def _each(make: Make) -> Make:
@@ -47,22 +55,23 @@ def _needed(make: Make) -> Make:
     return partial(make, required=True)
 
 
+def _names_fields(value: Any) -> bool:
+    words = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return value == "all" or (words and "all" not in value)
+
+
 _any = fields.Raw
 _table = fields.Dict
-_text = _of(fields.String, rule=validate.Length(min=1, error="Must not be empty."))
-_count = _of(fields.Integer, strict=True, rule=validate.Range(min=1, error="Must be at least 1."))
-_flag = _of(fields.Boolean, truthy={True}, falsy={False})
-_rate = _of(
-    fields.Float,
-    rule=validate.Range(min=0.0, max=1.0, min_inclusive=False, max_inclusive=False, error="Must lie between 0 and 1."),
-)
-_mode = _of(
-    fields.String,
-    rule=_known(
-        ("legacy", "shadow", "new", "new+fallback", "canary:25"),
-        re.compile(r"legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2})").fullmatch,
-        "Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
-    ),
+_text = partial(fields.String, validate=validate.Length(min=1, error="Must not be empty."))
+_count = _within(_integer, "Must be at least 1.", min=1)
+_flag = partial(fields.Boolean, truthy={True}, falsy={False})
+_rate = _within(fields.Float, "Must lie between 0 and 1.", min=0.0, max=1.0, min_inclusive=False, max_inclusive=False)
+_is_day = _that(lambda value: type(value) is date, "must be a date such as 2027-06-30, without quotes")
+_day = partial(_is_day, allow_none=True)
+_mode = _known(
+    ("legacy", "shadow", "new", "new+fallback", "canary:25"),
+    re.compile(r"legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2})").fullmatch,
+    "Must be legacy, shadow, canary:25 (a percentage), new or new+fallback.",
 )
 _exam = fields.String(validate=validate.Regexp(r"\A[0-9]+\Z", error="Must be an exam id, which is digits."))
 
@@ -76,7 +85,7 @@ _UPSTREAM: Mapping[SettingType, Make] = {
     "word": fields.String,
     "words": _each(fields.String),
     "count": _count,
-    "integer": _of(fields.Integer, strict=True),
+    "integer": _integer,
     "number": fields.Float,
 }
 _WINDOW: Mapping[str, Make] = {
@@ -86,18 +95,8 @@ _WINDOW: Mapping[str, Make] = {
     "until": _any,
 }
 _COUNTS = (
-    "max_url",
-    "max_headers",
-    "max_body",
-    "max_bodies",
-    "body_silence",
-    "body_timeout",
-    "head_timeout",
-    "idle_timeout",
-    "max_connections",
-    "max_calls_per_caller",
-    "threads",
-    "workers",
+    *("max_url", "max_headers", "max_body", "max_bodies", "body_silence", "body_timeout", "head_timeout"),
+    *("idle_timeout", "max_connections", "max_calls_per_caller", "threads", "workers"),
 )
 TABLES: Mapping[str, Mapping[str, Make]] = {
     "": {
@@ -107,7 +106,8 @@ TABLES: Mapping[str, Mapping[str, Make]] = {
     },
     "legacy": {
         **dict.fromkeys(("base_url", "api_token", "secret_key", "time_zone"), _text),
-        **dict.fromkeys(("extra_fields", "deprecated", "sunset"), _any),
+        **dict.fromkeys(("deprecated", "sunset"), _day),
+        "extra_fields": _that(_names_fields, 'must be "all" or a list of field names'),
     },
     "callers": {
         **dict.fromkeys(("name", "api_token", "secret_key"), _needed(_text)),
@@ -126,9 +126,7 @@ TABLES: Mapping[str, Mapping[str, Make]] = {
     "store": {
         "url": _text,
         "when_down": _one_of("refuse", "serve"),
-        "max_walk": _of(
-            fields.Integer, strict=True, rule=validate.Range(min=0, error="Must be a number of bytes, or 0.")
-        ),
+        "max_walk": _within(_integer, "Must be a number of bytes, or 0.", min=0),
     },
     "gateway": {
         **dict.fromkeys(_COUNTS, _count),
@@ -139,15 +137,9 @@ TABLES: Mapping[str, Mapping[str, Make]] = {
         **dict.fromkeys(("record", "key", "key_file", "known"), _text),
         "record_max": _count,
         **dict.fromkeys(("max_unexplained", "confidence"), _rate),
-        "min_calls": _of(
-            fields.Integer, strict=True, rule=validate.Range(min=0, error="Must be a number of calls, or 0.")
-        ),
-        "max_not_comparable": _of(
-            fields.Float, rule=validate.Range(min=0, max=1, error="Must be a share from 0 to 1.")
-        ),
-        "max_slowdown": _of(
-            fields.Float, rule=validate.Range(min=1.0, error="Must be how many times as long, from 1.")
-        ),
+        "min_calls": _within(_integer, "Must be a number of calls, or 0.", min=0),
+        "max_not_comparable": _within(fields.Float, "Must be a share from 0 to 1.", min=0, max=1),
+        "max_slowdown": _within(fields.Float, "Must be how many times as long, from 1.", min=1.0),
     },
 }
 """Table to its keys, each with what makes the field that checks it; the first is the file as a whole."""
@@ -159,12 +151,7 @@ def _schema(table: str) -> Schema:
 
 
 def checked_table(name: str, table: Any, where: str | None = None) -> Mapping[str, Any]:
-    """A table that holds what :data:`TABLES` says.
-
-    Args:
-        name: which of them.
-        table: the table.
-        where: as in :func:`checked`; None for the name in brackets.
+    """A table that holds what :data:`TABLES` says for a name; ``where`` is as in :func:`checked`.
 
     Raises:
         ConfigurationError: as :func:`checked`.
@@ -193,8 +180,6 @@ def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:
     """A table that fits its schema.
 
     Args:
-        schema: what it may hold.
-        table: the table.
         where: what it is called in messages, in front of the key.
 
     Raises:
@@ -204,7 +189,8 @@ def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:
         raise ConfigurationError(f"{where}must be a table")
     for name in table:
         if name not in schema.fields:
-            raise ConfigurationError(f"{where}{name}: {_unknown(name, schema)}")
+            near = nearest(name, schema.fields, near=0.0)
+            raise ConfigurationError(f"{where}{name}: no such key; the nearest known one is {near}")
     try:
         loaded: Mapping[str, Any] = schema.load(table)
     except ValidationError as error:
@@ -213,13 +199,9 @@ def checked(schema: Schema, table: Any, where: str) -> Mapping[str, Any]:
     return loaded
 
 
-def _unknown(name: str, schema: Schema) -> str:
-    return f"no such key; the nearest known one is {nearest(name, schema.fields, near=0.0)}"
-
-
 def _first(messages: Any) -> tuple[str, str]:
     name, found = next(iter(messages.items()))
-    while isinstance(found, Mapping):
-        inner, found = next(iter(found.items()))
-        name = f"{name}.{inner}"
-    return str(name), str(found[0])
+    if not isinstance(found, Mapping):
+        return str(name), str(found[0])
+    inner, message = _first(found)
+    return f"{name}.{inner}", message
