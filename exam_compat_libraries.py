@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this
     from types import ModuleType
     from typing import Any
 
-__all__ = ["LIBRARIES", "PASSING_ON", "Library", "cover", "uncover"]
+__all__ = ["LIBRARIES", "PASSING_ON", "Library", "Wrapped", "after_import", "cover", "uncover"]
 
 PASSING_ON: ContextVar[bool] = ContextVar("exam_compat_passing_on", default=False)
 """Whether the shim has a library send by its own means; the tasks that the library begins for that inherit it."""
@@ -42,47 +42,70 @@ class Library:
         self.name = name
         self.module = module
         self.at_import = at_import
-        self._methods = [_Method(home, path, function) for path, function in calls.items()]
+        self._methods = {path: Wrapped(_standing_before(home, function)) for path, function in calls.items()}
 
     def __repr__(self) -> str:
         return f"Library({self.name!r})"
 
-    def wrap(self, module: ModuleType) -> bool:
+    def wrap(self, module: Any) -> bool:
         """Stand before its calls; whether the module has them: a file beside the script may have its name."""
-        return all(method.wrap(module) for method in self._methods)
+        places = [(path.rpartition("."), method) for path, method in self._methods.items()]
+        return all(method.wrap(getattr(module, owner, None), name) for (owner, _, name), method in places)
 
     def unwrap(self) -> None:
         """Put back what was there."""
-        for method in self._methods:
+        for method in self._methods.values():
             method.unwrap()
 
 
-class _Method:
-    """A method of a library that ours stands before."""
+class Wrapped:
+    """A method of somebody else's that one of ours stands before, for a time.
 
-    def __init__(self, home: str, path: str, function: str) -> None:
-        self._home, self._function = home, function
-        self._owner, _, self._name = path.rpartition(".")
-        self._wrapped: tuple[Any, Any, Any] | None = None
+    Args:
+        make: gives ours for the method as it was.
+    """
 
-    def wrap(self, module: ModuleType) -> bool:
-        owner = getattr(module, self._owner, None)
-        found = getattr(owner, self._name, None)
-        if found is None:
-            return False
-        if self._wrapped is None or found is not self._wrapped[2]:
-            ours = _standing_before(found, self._home, self._function)
-            self._wrapped = owner, found, ours
-            setattr(owner, self._name, ours)
-        return True
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+        self._held: tuple[Any, str, Any, Any] | None = None
+
+    def wrap(self, owner: Any, name: str) -> bool:
+        """Stand before a method, also where another tool has wrapped ours; whether there is one of that name."""
+        found = getattr(owner, name, None)
+        if found is not None and (self._held is None or found is not self._held[-1]):
+            self._held = owner, name, found, self._make(found)
+            setattr(owner, name, self._held[-1])
+        return found is not None
 
     def unwrap(self) -> None:
-        # Another tool may have wrapped it since: it keeps working, and ours then only passes calls on.
-        if self._wrapped is not None:
-            owner, before, ours = self._wrapped
-            if getattr(owner, self._name) is ours:
-                setattr(owner, self._name, before)
-                self._wrapped = None
+        """Put back what was there. Where another tool has wrapped ours since, both stay, and ours only passes on."""
+        if self._held is not None:
+            owner, name, before, ours = self._held
+            if getattr(owner, name) is ours:
+                setattr(owner, name, before)
+                self._held = None
+
+
+def _standing_before(home: str, function: str) -> Callable[[Any], Any]:
+    """What makes a method that has ours asked, which is loaded when it is first called."""
+
+    def make(original: Any) -> Any:
+        ours: Any = None
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            nonlocal ours
+            if _prepare is not None:
+                _prepare()
+            if ours is None:
+                ours = _loaded(home, function)
+            return ours(original, *args, **kwargs)
+
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            setattr(method, name, getattr(original, name, None))
+        method.__wrapped__ = original  # type: ignore[attr-defined]  # what inspect looks for
+        return method
+
+    return make
 
 
 LIBRARIES = (
@@ -106,7 +129,7 @@ LIBRARIES = (
     Library("aiohttp", "aiohttp", "compat.entrances.aiohttp_middlewares", {"ClientSession._request": "request"}),
 )
 
-_by_module = {library.module: library for library in LIBRARIES}
+_after: dict[str, Callable[[Any], object]] = {}
 _prepare: Callable[[], object] | None = None
 _say: Callable[[str], object] | None = None
 _due = False
@@ -123,11 +146,10 @@ def cover(say: Callable[[str], object], prepare: Callable[[], object] | None = N
     global _prepare, _say  # noqa: PLW0603 - what stands before a library is the process's own state
     _say = say
     _prepare = prepare or _prepare
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
-    for name in _by_module:
-        if name in sys.modules:
-            _imported(name)
+    # A script may ask for the package first, which asks for requests itself: the shim then begins behind it.
+    _after[_PACKAGE] = lambda _: _begin_if_due()
+    for library in LIBRARIES:
+        after_import(library.module, _coverer(library))
 
 
 def uncover() -> None:
@@ -140,22 +162,30 @@ def uncover() -> None:
         library.unwrap()
 
 
-def _standing_before(original: Any, home: str, function: str) -> Any:
-    """A method that has ours asked, which is loaded when it is first called."""
-    ours: Any = None
+def after_import(name: str, call: Callable[[Any], object]) -> None:
+    """Call a function with a module: now, or once it is imported and its own code has run."""
+    _after[name] = call
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    if name in sys.modules:
+        call(sys.modules[name])
 
-    def method(*args: Any, **kwargs: Any) -> Any:
-        nonlocal ours
-        if _prepare is not None:
-            _prepare()
-        if ours is None:
-            ours = _loaded(home, function)
-        return ours(original, *args, **kwargs)
 
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(method, name, getattr(original, name, None))
-    method.__wrapped__ = original  # type: ignore[attr-defined]  # what inspect looks for
-    return method
+def _coverer(library: Library) -> Callable[[Any], object]:
+    def imported(module: Any) -> None:
+        global _due  # noqa: PLW0603 - as above
+        if library.wrap(module) and library.at_import:
+            _due = True
+        package = sys.modules.get(_PACKAGE)
+        if not getattr(getattr(package, "__spec__", None), "_initializing", False):
+            _begin_if_due()
+
+    return imported
+
+
+def _begin_if_due() -> None:
+    if _due and _prepare is not None:
+        _prepare()
 
 
 def _loaded(home: str, function: str) -> Any:
@@ -169,37 +199,17 @@ def _loaded(home: str, function: str) -> Any:
         return lambda original, *args, **kwargs: original(*args, **kwargs)
 
 
-def _imported(name: str) -> None:
-    """Stand before the calls of a library whose module was executed, and begin where that is due.
-
-    A script may ask for ``compat`` first, which asks for ``requests`` itself: the shim then begins behind ``compat``.
-    """
-    global _due  # noqa: PLW0603 - as above
-    library = _by_module.get(name)
-    if library is not None and library.wrap(sys.modules[name]) and library.at_import:
-        _due = True
-    if _due and _prepare is not None and (name == _PACKAGE or not _on_its_way(sys.modules.get(_PACKAGE))):
-        _prepare()
-
-
-def _on_its_way(module: ModuleType | None) -> bool:
-    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
-
-
 class _AfterImports:
-    """A finder that finds nothing by itself: it tells of the libraries that another finder's loader executes."""
+    """A finder that finds nothing by itself: it watches what the others find of the modules that are waited for."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        """What the other finders find, watched where it is a library or this package."""
-        if name not in _by_module and name != _PACKAGE:
+        """What the other finders find, where it is waited for."""
+        if name not in _after:
             return None
-        for finder in sys.meta_path:
-            if finder is self or not hasattr(finder, "find_spec"):
-                continue
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                return _watched(spec)
-        return None
+        others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
+        found = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((each for each in found if each is not None), None)
+        return None if spec is None else _watched(spec)
 
 
 _finder: Any = _AfterImports()
@@ -217,7 +227,7 @@ def _watched(spec: ModuleSpec) -> ModuleSpec:
         if getattr(module, "__name__", None) == spec.name:
             vars(loader).pop("exec_module", None)
             if _finder in sys.meta_path:
-                _imported(spec.name)
+                _after[spec.name](module)
 
     try:
         loader.exec_module = exec_module

@@ -19,9 +19,8 @@ import exam_compat_libraries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import FrameType, ModuleType
+    from collections.abc import Callable, Iterable, Iterator
+    from types import FrameType
     from typing import Any
 
 __all__ = ["LegacyHost", "end", "kind_of", "watch"]
@@ -58,32 +57,15 @@ def watch(say: Callable[[str], object]) -> None:
     if sys.flags.isolated or sys.flags.ignore_environment:
         return
     _watching, _say = True, say
-    if "_socket" in sys.modules:
-        _listen()
-    sys.meta_path.insert(0, _WithImports())
+    exam_compat_libraries.after_import("socket", lambda _: _listen())
+    # It connects where Python does not see it.
+    exam_compat_libraries.after_import("pycurl", lambda module: _without_failing(_stand_before_curl, module))
 
 
 def end() -> None:
     """Tell of nothing any more, for the rest of the process."""
     global _watching  # noqa: PLW0603 - an audit hook is the process's own, and so is what it knows
     _watching = False
-
-
-class _WithImports:
-    """A finder that finds nothing by itself: it begins to listen with the first sockets, and watches ``pycurl``."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        """Nothing, or what the other finders find of ``pycurl``, which connects where Python does not see it."""
-        if name == "_socket":
-            _listen()
-        if name != "pycurl":
-            return None
-        others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
-        found = (finder.find_spec(name, path, target) for finder in others)
-        spec = next((each for each in found if each is not None), None)
-        if spec is not None:
-            _without_failing(_watch_curl, spec)
-        return spec
 
 
 def _listen() -> None:
@@ -323,19 +305,9 @@ def _thread_origin() -> str | None:
     return None if origin is None else f"{origin.filename}:{origin.line}"
 
 
-def _watch_curl(spec: ModuleSpec) -> None:
-    """Have handles of ``pycurl`` tell their URL: libcurl resolves and connects by itself."""
-    loader: Any = spec.loader
-    execute = loader.exec_module
-
-    def exec_module(module: ModuleType) -> None:
-        execute(module)
-        _without_failing(_stand_before_curl, module)
-
-    loader.exec_module = exec_module
-
-
 def _stand_before_curl(module: Any) -> None:
+    """Have handles of ``pycurl`` tell their URL: libcurl resolves and connects by itself."""
+
     class Curl(module.Curl):  # type: ignore[misc]  # known where it is imported
         def setopt(self, *arguments: Any) -> Any:
             if _watching and arguments[:1] == (module.URL,):

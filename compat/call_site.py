@@ -28,6 +28,7 @@ import requests
 import urllib3
 
 from compat.processes import ForkLock
+from exam_compat_libraries import Wrapped
 from exam_compat_uncaught import kind_of
 
 __all__ = [
@@ -80,8 +81,8 @@ def note_thread_origins() -> None:
     global _noting  # noqa: PLW0603 - what is wrapped is the process's own state
     with _lock:
         _noting = True
-        for wrapped in _WRAPPED:
-            wrapped.wrap()
+        for owner, name, method in _WRAPPED:
+            method.wrap(owner, name)
 
 
 def forget_thread_origins() -> None:
@@ -89,8 +90,8 @@ def forget_thread_origins() -> None:
     global _noting  # noqa: PLW0603 - as above
     with _lock:
         _noting = False
-        for wrapped in _WRAPPED:
-            wrapped.unwrap()
+        for _, _, method in _WRAPPED:
+            method.unwrap()
 
 
 @contextmanager
@@ -117,28 +118,6 @@ def thread_origin(frame: FrameType | None) -> CallSite | None:
         frame = frame.f_back
     found: CallSite | None = getattr(threading.current_thread(), _NOTE, None)
     return found
-
-
-class _Wrapped:
-    """A method of the standard library that ours stands before, for a time."""
-
-    def __init__(self, owner: type, name: str, noted: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        self._owner = owner
-        self._name = name
-        self._noted = noted
-        self._before: Callable[..., Any] | None = None
-        self._ours: Callable[..., Any] | None = None
-
-    def wrap(self) -> None:
-        found = getattr(self._owner, self._name)
-        if found is not self._ours:
-            self._before, self._ours = found, self._noted(found)
-            setattr(self._owner, self._name, self._ours)
-
-    def unwrap(self) -> None:
-        if self._ours is not None and getattr(self._owner, self._name) is self._ours:
-            setattr(self._owner, self._name, self._before)
-            self._before = self._ours = None
 
 
 def _noted_start(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,7 +148,10 @@ def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     return submit
 
 
-_WRAPPED = (_Wrapped(threading.Thread, "start", _noted_start), _Wrapped(ThreadPoolExecutor, "submit", _noted_submit))
+_WRAPPED = (
+    (threading.Thread, "start", Wrapped(_noted_start)),
+    (ThreadPoolExecutor, "submit", Wrapped(_noted_submit)),
+)
 
 
 _KNOWN_FILES = 4096
