@@ -19,12 +19,12 @@ from compat.migration.program.carried import Carrier, text_of_key
 from compat.migration.program.definitions import Defined, Program, receiver
 from compat.migration.program.flow import Sources, place_of, sources
 from compat.migration.program.module import Module, Unsure, inside
+from compat.migration.scan.rules import ACTIONS
 
 __all__ = ["ResponsesRewrite", "names_route", "routes_in"]
 
-_ACTIONS = "index_students|show_student|add_student|delete_student"
-_ROUTE = re.compile(rf"(?:(?<=[/\"'}}])|^)({_ACTIONS})(?=[/?\"'{{.]|$)")
-_ROUTE_NAME = re.compile(_ACTIONS)
+_ROUTE_NAME = re.compile("|".join(ACTIONS))
+_ROUTE = re.compile(rf"(?:(?<=[/\"'}}])|^)({_ROUTE_NAME.pattern})(?=[/?\"'{{.]|$)")
 _NEW_ROUTE = "student_sessions"
 _CLASS = "StudentSessionsHTTP"
 _SENT = ("get", "post", "delete", "request", "send", "urlopen")

@@ -15,11 +15,12 @@ from compat.migration.codemod.sends import HMACS, NEW
 from compat.migration.program.definitions import Program, bind
 from compat.migration.program.flow import Sources, sources
 from compat.migration.program.module import Module, Unsure, inside
+from compat.migration.scan.rules import ACTIONS
 
 __all__ = ["new_sends", "without_signing"]
 
 _NAMES = frozenset(("timestamp", "nonce", "signature"))
-_ROUTE = re.compile(r"student_sessions|(?:index_students|show_student|add_student|delete_student)\b")
+_ROUTE = re.compile(rf"student_sessions|(?:{'|'.join(ACTIONS)})\b")
 _DEEPEST = 4
 _VALUED = (cst.Assign, cst.DictElement, cst.Arg)
 _LOOKING: dict[type[cst.CSTNode], str] = {
