@@ -212,6 +212,22 @@ def test_an_address_is_followed_into_other_modules(tmp_path: Path) -> None:
     assert (bound.line, bound.grade, bound.rewritable) == (1, "mention", False)
 
 
+def test_modules_of_one_package_are_all_followed(tmp_path: Path) -> None:
+    sends = """
+        import requests
+        def ask(path):
+            return requests.get("https://a/api/v3/exams/1/" + path)  # calls
+    """
+    main = """
+        import lib.one
+        import lib.two
+        lib.one.ask("index_students")  # calls
+        lib.two.ask("index_students")  # calls
+    """
+    write(tmp_path, {"lib/__init__.py": "", "lib/one.py": sends, "lib/two.py": sends, "main.py": main})
+    assert places(tmp_path) == marked(tmp_path)
+
+
 def test_a_find_says_where_its_address_is_and_a_mark_may_stand_there(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": CASES["a constant"]})
     (find,) = found(tmp_path)

@@ -97,13 +97,13 @@ class Modules:
         own = {name for name in bound_once(tree) if "." not in name}
         found = self._imported(path, tree)
         foreign = {name: text for name, text in found.items() if name.partition(".")[0] not in own}
-        targets: dict[str, _Place] = {}
+        names, modules = set[str](), set[_Place]()
         for each in self._imports(path, tree):
             target = next((other for other in (each.module, each.of) if other and other != place), None)
             if target is not None:
-                targets.setdefault(each.bound if each.name else each.bound.partition(".")[0], target)
-        given = frozenset(self._given.get(place, ()))
-        shared = Shared(foreign, targets.keys(), given, modules=set(targets.values()))
+                names.add(each.bound if each.name else each.bound.partition(".")[0])
+                modules.add(target)
+        shared = Shared(foreign, names, frozenset(self._given.get(place, ())), modules=modules)
         self._shared.append(shared)
         return shared
 
