@@ -307,7 +307,8 @@ def test_nothing_is_kept_and_nothing_let_go_twice() -> None:
         read()
     gc.collect()
     assert abs(sys.getrefcount(None) - before[0]) < 100
-    assert abs(len(gc.get_objects()) - before[1]) < 100
+    # Fewer is no leak: what other tests left may go meanwhile.
+    assert len(gc.get_objects()) - before[1] < 100
 
 
 def test_a_sub_interpreter_reads_pages_or_works_without() -> None:
