@@ -13,24 +13,14 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from compat.core.walks import KEPT_FOR
 from compat.errors import StoreUnavailable
 from compat.processes import ForkLock, renew_after_fork
 
-__all__ = [
-    "KEPT_FOR",
-    "SPENT_FOR",
-    "FailOpenStore",
-    "MemoryStore",
-    "Store",
-    "StoreUnavailable",
-    "StoredPage",
-    "WalkKeeper",
-    "digests",
-    "walk_unavailable",
-]
+__all__ = ["KEPT_FOR", "SPENT_FOR", "FailOpenStore", "MemoryStore", "Store", "StoredPage", "WalkKeeper"]
 
 _log = logging.getLogger("compat.stores")
 
@@ -118,12 +108,9 @@ class WalkKeeper(ABC):
 
     @abstractmethod
     def get(self, digest: str, number: int, unless: bytes | None = None) -> StoredPage | None:
-        """A page of a walk, which is kept for another ten minutes from now; None where there is no such walk.
+        """A page of a walk, from 2, which is kept for another ten minutes from now; None where there is no such walk.
 
-        Args:
-            digest: of the walk's key.
-            number: the page, from 2.
-            unless: a head whose pages the caller has already; where it is the one kept, no page is returned.
+        Where the head kept is that of ``unless``, the caller has its pages already, and none is returned.
         """
 
     @abstractmethod
@@ -140,19 +127,13 @@ def walk_unavailable(what: str, error: Exception) -> StoreUnavailable:
 def digests(token_digest: bytes, nonce: str | None, signature: str, length: int, salt: bytes = b"") -> list[bytes]:
     """What is kept of a call: the digest of its signature, and of its nonce where that counts.
 
-    Args:
-        token_digest: keys the digests, so that one caller's nonces are not another's.
-        length: bytes of a digest.
-        salt: at most 16 bytes that the store keeps to itself.
+    The token keys the digests, so that one caller's nonces are not another's. The salt has at most 16 bytes.
     """
-    found = [hashlib.blake2b(b"signature " + _encoded(signature), digest_size=length, key=token_digest, salt=salt)]
-    if nonce is not None:
-        found.append(hashlib.blake2b(b"nonce " + _encoded(nonce), digest_size=length, key=token_digest, salt=salt))
-    return [each.digest() for each in found]
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")
+    kept = [f"signature {signature}"] if nonce is None else [f"signature {signature}", f"nonce {nonce}"]
+    return [
+        hashlib.blake2b(each.encode(errors="surrogatepass"), digest_size=length, key=token_digest, salt=salt).digest()
+        for each in kept
+    ]
 
 
 class FailOpenStore(Store):
@@ -180,11 +161,9 @@ class FailOpenStore(Store):
             return 0
 
     def ping(self) -> None:
-        try:
+        # Calls are served all the same, so this replica is ready for them; the store has logged why it is not.
+        with suppress(StoreUnavailable):
             self._store.ping()
-        except StoreUnavailable:
-            # Calls are served all the same, so this replica is ready for them; the store has logged why it is not.
-            return
 
     def close(self) -> None:
         self._store.close()
@@ -200,10 +179,7 @@ class MemoryStore(Store):
 
     What is kept of a nonce is 60 bits, which Python holds in 32 bytes. They are salted by the process, so that nobody
     can look for two that meet; that a fresh call meets one of two million by chance happens once in 10^11 calls, and
-    refuses that call.
-
-    Args:
-        clock: seconds on a clock that never goes back.
+    refuses that call. The clock never goes back.
     """
 
     shared = False
@@ -242,9 +218,8 @@ class MemoryStore(Store):
             if span not in self._spans:
                 self._forget_before(now - SPENT_FOR)
                 self._spans[span] = set()
-            for spent in self._spans.values():
-                if not spent.isdisjoint(keys):
-                    return False
+            if not all(spent.isdisjoint(keys) for spent in self._spans.values()):
+                return False
             self._spans[span].update(keys)
         return True
 

@@ -273,7 +273,7 @@ def open_ledger(url: str) -> Ledger:
     return parse_store_url(url).ledger()
 
 
-def unreadable(error: Exception) -> StoreUnavailable:
+def away(error: Exception) -> StoreUnavailable:
     """What is raised while the store is away; the text says of what kind, and holds no address with a password."""
     return StoreUnavailable(f"The store cannot be reached at the moment: {type(error).__name__}.")
 

@@ -28,24 +28,13 @@ from redis.retry import Retry
 from compat.errors import ConfigurationError, StoreUnavailable
 from compat.processes import ForkLock, renew_after_fork
 from compat.stores.base import KEPT_FOR, Store, StoredPage, WalkKeeper, digests, walk_unavailable
-from compat.stores.ledger import (
-    HOURS_KEPT,
-    MOST_NAMES,
-    OTHER,
-    AllCounts,
-    Batch,
-    CallGroup,
-    Ledger,
-    unreadable,
-    usages_of,
-)
+from compat.stores.ledger import HOURS_KEPT, MOST_NAMES, OTHER, AllCounts, Batch, CallGroup, Ledger, away, usages_of
 
 __all__ = ["RedisBackoff", "RedisLedger", "RedisStore"]
 
+_log = logging.getLogger("compat.stores")
 _PREFIX = "{exam-compat}:"
 """What all its keys begin with, so that a cluster has them in one place."""
-
-_log = logging.getLogger("compat.stores")
 _HEADS, _PAGES = f"{_PREFIX}walk:", f"{_PREFIX}pages:"
 _KEPT_FOR = int(KEPT_FOR)
 _WAIT = 2.0
@@ -387,12 +376,12 @@ class RedisLedger(Ledger):
         self._add = self._client.register_script(_ADD)
 
     def switches(self) -> Mapping[str, str]:
-        with _asking(unreadable):
+        with _asking(away):
             found = self._client.hgetall(_SWITCHES)
         return {name.decode(): value.decode() for name, value in found.items()}
 
     def set_switch(self, name: str, value: str | None) -> None:
-        with _asking(unreadable):
+        with _asking(away):
             if value is None:
                 self._client.hdel(_SWITCHES, name)
             else:
@@ -422,11 +411,11 @@ class RedisLedger(Ledger):
                 for group, counts in batch.groups.items()
             ],
         }
-        with _asking(unreadable):
+        with _asking(away):
             self._add(keys=[_CALLS], args=[msgspec.json.encode(content)])
 
     def counted(self) -> AllCounts:
-        with _asking(unreadable):
+        with _asking(away):
             hours_of = sorted(self._client.smembers(_CALLS + "hours"))
             with self._client.pipeline() as together:
                 for name in ("number", "first", "last", "days", "dropped"):
@@ -456,7 +445,6 @@ class RedisLedger(Ledger):
 
 
 def _by_time(found: Mapping[bytes, bytes]) -> Iterator[tuple[str, int, int]]:
-    """The call, the day or hour, and the number of each key of a hash."""
     for key, number in found.items():
         call, _, when = key.decode().rpartition(_BETWEEN)
         yield call, int(when), int(number)

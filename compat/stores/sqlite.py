@@ -30,7 +30,7 @@ from compat.stores.ledger import (
     CallGroup,
     Counts,
     Ledger,
-    unreadable,
+    away,
     usages_of,
 )
 from compat.stores.sqlite_file import FileSeal, SqliteFile, transaction
@@ -320,7 +320,7 @@ class SqliteLedger(Ledger):
                 yield database
         except (sqlite3.Error, OSError) as error:
             locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-            raise (Busy("Another process has the store to itself.") if locked else unreadable(error)) from None
+            raise (Busy("Another process has the store to itself.") if locked else away(error)) from None
 
     def _is_new(self, database: sqlite3.Connection, batch: Batch) -> bool:
         """Whether the batch was not taken before; from now on it was."""

@@ -119,7 +119,6 @@ class SqliteFile:
         return database
 
     def _identity(self) -> tuple[int, int] | None:
-        """Which file the path leads to now."""
         try:
             found = self.path.stat()
         except OSError:

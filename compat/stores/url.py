@@ -24,7 +24,6 @@ class StoreUrl:
     """What a store's URL says.
 
     Attributes:
-        backend: what keeps it.
         url: the URL; of a file, with its path from the root, so that it leads there from any directory.
         path: the file, from the root; None where it is none.
         on_disk: whether the file has all of it on the disk before a call is answered.
@@ -36,19 +35,11 @@ class StoreUrl:
     on_disk: bool = False
 
     def store(self) -> Store:
-        """Open what keeps nonces and walks.
-
-        Raises:
-            ConfigurationError: its library is not installed.
-        """
+        """Open what keeps nonces and walks; ConfigurationError where its library is not installed."""
         return self._opened(self.backend.store)
 
     def ledger(self) -> Ledger:
-        """Open what keeps switches and counts.
-
-        Raises:
-            ConfigurationError: as :meth:`store`.
-        """
+        """Open what keeps switches and counts; ConfigurationError likewise."""
         return self._opened(self.backend.ledger)
 
     def _opened(self, opener: Callable[[StoreUrl], _T]) -> _T:
@@ -64,12 +55,8 @@ class StoreUrl:
 class Backend:
     """What keeps what is stored.
 
-    Attributes:
-        schemes: what its URLs begin with.
-        store: opens what keeps nonces and walks. Each opener imports what it opens: few processes need it.
-        ledger: opens what keeps switches and counts.
-        read: reads a URL of it.
-        missing: what to say where its library is not installed; empty where it needs none.
+    ``store`` opens what keeps nonces and walks, ``ledger`` what keeps switches and counts; each opener imports what it
+    opens, since few processes need it. ``missing`` is what to say where its library is not installed.
 
     Raises:
         TypeError: it has no scheme.

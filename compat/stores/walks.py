@@ -60,7 +60,6 @@ class SharedWalks(Walks):
     """The walks of one gateway, wherever its processes run.
 
     Args:
-        keeper: where they are kept.
         ours: at most 64 bytes that the processes of this gateway have in common and others do not.
         largest: bytes of the largest walk that is shared. A larger one stays in the process that read it.
     """
@@ -208,11 +207,6 @@ class WalkFiles(WalkKeeper):
 
     Every process that uses the folder holds a shared lock of it, so that the last one to stop is known, and the first
     one to start after a crash: these remove all walks.
-
-    Args:
-        folder: the folder.
-        kept_for: seconds that a walk is kept after the last page asked of it.
-        clock: seconds since the epoch.
     """
 
     def __init__(self, folder: Path, kept_for: float = KEPT_FOR, clock: Callable[[], float] = time.time) -> None:

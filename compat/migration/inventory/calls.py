@@ -43,10 +43,9 @@ def inventory_at(url: str) -> Inventory:
     """
     url = parse_store_url(url).url
     with _LOCK:
-        found = _BY_URL.get(url)
-        if found is None:
-            found = _BY_URL[url] = Inventory(url)
-        return found
+        if url not in _BY_URL:
+            _BY_URL[url] = Inventory(url)
+        return _BY_URL[url]
 
 
 class Inventory:
@@ -136,7 +135,10 @@ class Inventory:
                 if time.monotonic() >= ends:
                     return False
             except Exception as error:  # noqa: BLE001 - a script runs on whatever is wrong with the store
-                self._complain(error)
+                if not self._away:
+                    reason = str(error) if isinstance(error, CompatError) else type(error).__name__
+                    _log.warning("deprecated calls cannot be counted for the moment: %s", reason)
+                self._away = True
                 return False
             finally:
                 self._writing.release()
@@ -146,9 +148,9 @@ class Inventory:
         """Hand over what is left, as the process ends."""
         self._scheduled = False
         if not self.flush():
-            lost = self._dropped + sum(not each.again for each in list(self._waiting))
-            lost += sum(each.number for each in list(self._groups.values()))
-            lost += sum(each.number for each in self._batch.groups.values()) if self._batch is not None else 0
+            counts = [*self._groups.values(), *(self._batch.groups.values() if self._batch is not None else ())]
+            lost = self._dropped + sum(each.number for each in counts)
+            lost += sum(not each.again for each in list(self._waiting))
             # A process may end in two steps, and says the same once.
             if lost > self._reported_lost:
                 are = "is" if lost == 1 else "are"
@@ -191,10 +193,8 @@ class Inventory:
     def _write(self) -> None:
         while self._waiting or self._groups or self._dropped or self._batch:
             self._add_up()
-            if self._batch is None:
-                self._batch = self._next_batch()
-            if self._ledger is None:
-                self._ledger = self._open_with(self._url)
+            self._batch = self._batch or self._next_batch()
+            self._ledger = self._ledger or self._open_with(self._url)
             # A batch stays as it is until it is known to have been taken, so that it is never counted twice.
             self._ledger.add(self._batch)
             self._batch = None
@@ -204,13 +204,10 @@ class Inventory:
         while self._waiting:
             record = self._waiting.popleft()
             group = CallGroup.of(record)
-            counts = self._groups.get(group)
-            if counts is None:
-                if len(self._groups) >= _MOST_GROUPS:
-                    self._drop(record)
-                    continue
-                counts = self._groups[group] = Counts()
-            counts.add(record)
+            if group in self._groups or len(self._groups) < _MOST_GROUPS:
+                self._groups.setdefault(group, Counts()).add(record)
+            else:
+                self._drop(record)
 
     def _next_batch(self) -> Batch:
         taken = {group: self._groups.pop(group) for group in list(self._groups)[:_A_BATCH]}
@@ -218,12 +215,6 @@ class Inventory:
             dropped, self._dropped = self._dropped, 0
         self._batches += 1
         return Batch(self._writer, self._batches, taken, dropped, self._clock())
-
-    def _complain(self, error: Exception) -> None:
-        if not self._away:
-            reason = str(error) if isinstance(error, CompatError) else type(error).__name__
-            _log.warning("deprecated calls cannot be counted for the moment: %s", reason)
-        self._away = True
 
 
 _LOCK = ForkLock()
