@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from compat.processes import renew_after_fork
 
@@ -52,8 +52,9 @@ class Bounds:
     at_exit: float = 2.0
 
 
-@dataclass(frozen=True)
-class _Waiting:
+class _Waiting(NamedTuple):
+    due: float
+    number: int
     job: Job
     size: int
     counts: bool
@@ -101,7 +102,7 @@ class BackgroundQueue:
             if full or self._is_over():
                 self._count("dropped")
                 return False
-            self._add(0.0, _Waiting(job, size, counts=True))
+            self._add(job, size, counts=True)
         return True
 
     def later(self, job: Job, after: float) -> bool:
@@ -109,15 +110,15 @@ class BackgroundQueue:
         with self._change:
             if self._is_over():
                 return False
-            self._add(after, _Waiting(job, 0, counts=False))
+            self._add(job, after=after)
         return True
 
     def _is_over(self) -> bool:
         return self._closing.is_set() or _is_ending()
 
-    def _add(self, after: float, waiting: _Waiting) -> None:
-        heapq.heappush(self._jobs, (time.monotonic() + after, next(self._numbers), waiting))
-        self._bytes += waiting.size
+    def _add(self, job: Job, size: int = 0, after: float = 0.0, *, counts: bool = False) -> None:
+        heapq.heappush(self._jobs, _Waiting(time.monotonic() + after, next(self._numbers), job, size, counts))
+        self._bytes += size
         if len(self._jobs) > self._idle and len(self._threads) < self.bounds.threads:
             self._start()
         self._change.notify_all()
@@ -154,7 +155,7 @@ class BackgroundQueue:
             self._change.notify_all()
         self.settle(self.bounds.at_exit if within is None else within)
         with self._change:
-            for _, _, waiting in self._jobs:
+            for waiting in self._jobs:
                 if waiting.counts:
                     self._count("dropped")
             self._jobs.clear()
@@ -166,7 +167,7 @@ class BackgroundQueue:
         """Begin with nothing: a child owes nothing of what its parent still had to do."""
         self._change = threading.Condition()
         self._closing = threading.Event()
-        self._jobs: list[tuple[float, int, _Waiting]] = []
+        self._jobs: list[_Waiting] = []
         self._numbers = count()
         self._bytes = 0
         self._busy = 0
@@ -192,17 +193,17 @@ class BackgroundQueue:
     def _work(self) -> None:
         while (taken := self._next()) is not None:
             begun = time.thread_time()
-            outcome = self._do(*taken)
+            outcome = self._do(taken)
             spent = time.thread_time() - begun
             with self._change:
                 self._busy -= 1
-                if taken[1].counts:
+                if taken.counts:
                     self._count(outcome)
                 self._change.notify_all()
             self._closing.wait(spent * (1 / self.bounds.share - 1))
 
-    def _next(self) -> tuple[float, _Waiting] | None:
-        """A job that is due, and since when; None where the thread is to end."""
+    def _next(self) -> _Waiting | None:
+        """A job that is due; None where the thread is to end."""
         with self._change:
             while (pause := self._pause()) is None or pause > 0:
                 self._idle += 1
@@ -211,36 +212,34 @@ class BackgroundQueue:
                 if not self._jobs and (self._closing.is_set() or not called):
                     self._threads.remove(threading.current_thread())
                     return None
-            due, _, taken = heapq.heappop(self._jobs)
+            taken = heapq.heappop(self._jobs)
             self._bytes -= taken.size
             self._busy += 1
-            return due, taken
+            return taken
 
     def _pause(self) -> float | None:
         """Seconds until the next job is due; None where there is none."""
         if not self._jobs:
             return None
-        return 0.0 if self._closing.is_set() else self._jobs[0][0] - time.monotonic()
+        return 0.0 if self._closing.is_set() else self._jobs[0].due - time.monotonic()
 
-    def _do(self, due: float, taken: _Waiting) -> str:
-        if taken.counts and time.monotonic() - due > self.bounds.oldest:
+    def _do(self, taken: _Waiting) -> str:
+        if taken.counts and time.monotonic() - taken.due > self.bounds.oldest:
             return "dropped"
         try:
             taken.job()
         except Exception as error:  # noqa: BLE001 - nobody waits for it, and its text may hold anything
-            self._log_once(type(error).__name__)
+            failure = type(error).__name__
+            # Once for each kind; at the end of a process some are to be expected.
+            if failure not in self._logged and not self._closing.is_set():
+                self._logged.add(failure)
+                _log.warning("the old and the new answer to a call could not be compared: %s", failure)
             return "dropped"
         return "done"
 
     def _count(self, outcome: str) -> None:
         self._counts[outcome] += 1
         self.counted(outcome)
-
-    def _log_once(self, failure: str) -> None:
-        """Log a failure once for each kind; at the end of a process some are to be expected."""
-        if failure not in self._logged and not self._closing.is_set():
-            self._logged.add(failure)
-            _log.warning("the old and the new answer to a call could not be compared: %s", failure)
 
 
 def may_be_killed() -> bool:
@@ -249,7 +248,6 @@ def may_be_killed() -> bool:
 
 
 def _is_child() -> bool:
-    """Whether this process was started by ``multiprocessing``."""
     # Only what is imported already: a script without processes need not have it.
     processes = sys.modules.get("multiprocessing.process")
     return processes is not None and processes.parent_process() is not None
@@ -261,8 +259,8 @@ def _is_ending() -> bool:
 
 
 def _close_at_exit(queue: weakref.ref[BackgroundQueue]) -> None:
-    """Close at the end of the process; held weakly, since that is no reason to keep what nobody else does."""
-    # Runs when all threads that are waited for are done, those of executors among them.
+    # Held weakly: the end of the process is no reason to keep what nobody else does. It comes when all threads that are
+    # waited for are done, those of executors among them.
     atexit.register(_close_if_there, queue)
     forking = sys.modules.get("multiprocessing.util")
     if forking is not None:
@@ -277,4 +275,4 @@ def _close_if_there(queue: weakref.ref[BackgroundQueue]) -> None:
 
 
 def _nothing(*_: object) -> None:
-    """No-op default."""
+    pass

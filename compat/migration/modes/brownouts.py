@@ -17,20 +17,7 @@ from compat.migration.inventory.report import who_of
 from compat.migration.modes.switches import SwitchReader
 from compat.stores.ledger import Usage
 
-__all__ = [
-    "PAUSED",
-    "WEEKS",
-    "Blackout",
-    "Brownout",
-    "Brownouts",
-    "Expected",
-    "Occurrence",
-    "Planned",
-    "Window",
-    "expected",
-    "planned",
-    "read_window",
-]
+__all__ = ["PAUSED", "Brownout", "Brownouts", "Expected", "Occurrence", "Planned", "Window", "expected", "planned"]
 
 _STEPS = {"day": 1, "week": 7}
 
@@ -42,20 +29,12 @@ class Occurrence:
     starts: datetime
     ends: datetime
 
-    def holds(self, moment: datetime) -> bool:
-        """Whether a moment is in it."""
-        return self.starts <= moment < self.ends
-
 
 @dataclass(frozen=True)
 class Window:
-    """When something holds.
+    """When something holds: the first moment, and the first one after it, of the first time, both with a zone.
 
-    Attributes:
-        starts: the first moment of the first time, with a zone.
-        ends: the first moment after the first time, with a zone.
-        every: "day" or "week" where it comes again; None where it comes once.
-        until: the last day on which it begins, in that zone; None for ever.
+    It comes again where ``every`` is "day" or "week", and begins for the last time on the day ``until``, in that zone.
     """
 
     starts: datetime
@@ -67,7 +46,7 @@ class Window:
         """The time that holds at a moment, or None."""
         # No two of them overlap, so it is the next one that has not ended, or none.
         found = next(self.after(moment), None)
-        return found if found is not None and found.holds(moment) else None
+        return found if found is not None and found.starts <= moment else None
 
     def after(self, moment: datetime) -> Iterator[Occurrence]:
         """The times that have not ended by a moment, the next one first; without end where nothing says one."""
@@ -172,13 +151,7 @@ class Blackout:
 class Brownouts:
     """Says of each call whether it fails on purpose.
 
-    Args:
-        planned: the windows.
-        blackouts: the times without any.
-        instead: what to use, for the message.
-        sunset: the day on which the old interface ends, or None.
-        switched: the run-time switches, which may pause them; None where there are none.
-        clock: seconds since the epoch.
+    The message names what to use ``instead`` and the day of the ``sunset``. The run-time switches may pause them all.
     """
 
     def __init__(
@@ -213,9 +186,7 @@ class Brownouts:
         if not ends or (self._switched is not None and PAUSED in self._switched.switches):
             return None
         exam = number(exam_id)
-        if any(each.spares(exam) for each in self._sparing):
-            return None
-        return self._failure(max(ends), now)
+        return None if any(each.spares(exam) for each in self._sparing) else self._failure(max(ends), now)
 
     def _look(self, now: float) -> None:
         moment = datetime.fromtimestamp(now, timezone.utc)
@@ -235,11 +206,7 @@ class Brownouts:
 
     @classmethod
     def of(cls, configuration: Configuration, switched: SwitchReader | None = None) -> Brownouts | None:
-        """Those of a configuration; None where it plans none.
-
-        Args:
-            configuration: the configuration.
-            switched: the run-time switches; None to read those of its store.
+        """Those of a configuration, whose store has the switches unless they are given; None where it plans none.
 
         Raises:
             ConfigurationError: a window is none, or names a caller that there is not.
@@ -262,24 +229,17 @@ def planned(configuration: Configuration) -> tuple[tuple[Planned, ...], tuple[Bl
     zone, table = configuration.settings.zone, configuration.migration
     names = {each.caller.name for each in configuration.callers}
 
-    def windows(kind: str) -> Iterator[tuple[Mapping[str, Any], str, Window]]:
+    def windows(kind: str, concerned: str) -> Iterator[tuple[Window, frozenset[Any] | None]]:
         for count, each in enumerate(table.get(kind, ()), 1):
             where = f"[[migration.{kind}]] {count}: "
-            yield each, where, read_window(each, where, zone)
+            window, of = read_window(each, where, zone), each.get(concerned)
+            for name in of or ():
+                if concerned == "callers" and name not in names:
+                    raise ConfigurationError(f"{where}callers: [[callers]] has no {name!r}")
+            yield window, None if of is None else frozenset(of)
 
-    brownouts = tuple(Planned(window, _callers(each, where, names)) for each, where, window in windows("brownouts"))
-    exams = ((window, each.get("exams")) for each, _, window in windows("blackouts"))
-    return brownouts, tuple(Blackout(window, None if ids is None else frozenset(ids)) for window, ids in exams)
-
-
-def _callers(table: Mapping[str, Any], where: str, names: set[str]) -> frozenset[str] | None:
-    given = table.get("callers")
-    if given is None:
-        return None
-    for name in given:
-        if name not in names:
-            raise ConfigurationError(f"{where}callers: [[callers]] has no {name!r}")
-    return frozenset(given)
+    brownouts = tuple(Planned(*each) for each in windows("brownouts", "callers"))
+    return brownouts, tuple(Blackout(*each) for each in windows("blackouts", "exams"))
 
 
 WEEKS = 4
@@ -290,12 +250,8 @@ _REFUSED = (401, 403, 410)
 
 @dataclass(frozen=True)
 class Expected:
-    """A caller that would fail, by name and kind of name as the caller report has them.
-
-    Attributes:
-        calls: how many came at that time of the week in the weeks looked at; parts of hours count as whole ones.
-        weeks: in how many of them.
-    """
+    """A caller that would fail, by name and kind of name as the caller report has them: how many calls came at that
+    time of the week in the weeks looked at, and in how many of them. Parts of hours count as whole ones."""
 
     name: str
     kind: str
@@ -306,15 +262,11 @@ class Expected:
 def expected(usages: Iterable[Usage], planned: Planned, occurrence: Occurrence, now: float) -> list[Expected]:
     """Who called at the weekday and the hours of a window in the last weeks, those with the most calls first.
 
-    Calls that were refused then are left out: they fail already.
-
-    Args:
-        usages: what was counted, with the hours.
-        planned: the brownout, which may be for some callers alone.
-        occurrence: the time that it comes.
-        now: seconds since the epoch.
+    Calls that were refused then are left out: they fail already. Now is in seconds since the epoch.
     """
-    hours = [_hours(occurrence, weeks, now) for weeks in _weeks_back(occurrence, now)]
+    # By how many weeks the window has to be moved to lie in the last ones.
+    back = max(0, int((occurrence.ends.timestamp() - now) // (7 * 86400)) + 1)
+    hours = [_hours(occurrence, weeks, now) for weeks in range(back, back + WEEKS)]
     calls: Counter[tuple[str, str]] = Counter()
     weeks: dict[tuple[str, str], set[int]] = {}
     for usage in usages:
@@ -327,12 +279,6 @@ def expected(usages: Iterable[Usage], planned: Planned, occurrence: Occurrence, 
                 calls[who] += number
                 weeks.setdefault(who, set()).add(week)
     return [Expected(name, kind, number, len(weeks[kind, name])) for (kind, name), number in calls.most_common()]
-
-
-def _weeks_back(occurrence: Occurrence, now: float) -> list[int]:
-    """By how many weeks the window has to be moved to lie in each of the last ones."""
-    first = max(0, int((occurrence.ends.timestamp() - now) // (7 * 86400)) + 1)
-    return list(range(first, first + WEEKS))
 
 
 def _hours(occurrence: Occurrence, weeks: int, now: float) -> range:

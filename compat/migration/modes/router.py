@@ -6,7 +6,7 @@ One way through for every entrance. A write goes to one endpoint only, and once,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -33,17 +33,7 @@ from compat.regression.comparing.pairs import Answered, Pair
 if TYPE_CHECKING:
     from compat.regression.recordings.traffic import TrafficRecorder
 
-__all__ = [
-    "ONLY_NEW",
-    "Asker",
-    "Decision",
-    "Endpoint",
-    "Identity",
-    "ModeRouter",
-    "Side",
-    "Sink",
-    "decision_of",
-]
+__all__ = ["ONLY_NEW", "Asker", "Decision", "Endpoint", "Identity", "ModeRouter"]
 
 _T = TypeVar("_T")
 
@@ -65,18 +55,20 @@ class Decision:
 
 ONLY_NEW = Decision("new")
 _ONLY_OLD = Decision("legacy")
-_OLD_COMPARED, _NEW_COMPARED = Decision("legacy", compared=True), Decision("new", compared=True)
-_NEW_OR_OLD = Decision("new", falls_back=True)
+_DECISIONS: Mapping[str, tuple[Decision, Decision]] = {
+    "new": (ONLY_NEW, ONLY_NEW),
+    "legacy": (_ONLY_OLD, _ONLY_OLD),
+    "new+fallback": (Decision("new", falls_back=True), ONLY_NEW),
+    "shadow": (Decision("legacy", compared=True), _ONLY_OLD),
+    "canary": (Decision("new", compared=True), ONLY_NEW),
+}
+"""A mode's name to what it makes of a read and of a write."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose call it is.
-
-    Attributes:
-        caller: the name in the configuration, or None.
-        key: tells callers apart, the same in every process: the name, or a digest of the token.
-    """
+    """Whose call it is: the name in the configuration, if any, and what tells callers apart, the same in every process:
+    the name, or a digest of the token."""
 
     caller: str | None
     key: str
@@ -105,19 +97,9 @@ class Side(Protocol[_T]):
 
 def decision_of(mode: Mode, who: Identity, *, reads: bool) -> Decision:
     """What a mode makes of a call; one that does not only read goes to one endpoint, and never to another one too."""
-    if mode.name == "new":
-        return ONLY_NEW
-    if mode.name == "legacy":
-        return _ONLY_OLD
-    if mode.name == "new+fallback":
-        return _NEW_OR_OLD if reads else ONLY_NEW
-    if mode.name == "canary" and share_of(who.key) < mode.percent:
-        return _NEW_COMPARED if reads else ONLY_NEW
-    return _OLD_COMPARED if reads else _ONLY_OLD
-
-
-Sink = Callable[[Pair], None]
-"""Takes a pair in the background, several at once. What it raises costs that pair alone."""
+    canary_of_others = mode.name == "canary" and share_of(who.key) >= mode.percent
+    read, write = _DECISIONS["shadow" if canary_of_others else mode.name]
+    return read if reads else write
 
 
 _MAKING = ForkLock()
@@ -128,12 +110,10 @@ class ModeRouter:
     """Decides which endpoint answers, and has both compared in the background.
 
     Args:
-        rules: what the configuration says of modes.
         legacy: whether there is an old endpoint.
         switched: the run-time switches; None where there are none.
-        sinks: take every pair of answers.
+        sinks: take every pair of answers in the background, several at once; what one raises costs that pair alone.
         brownouts: asked before anything is answered; None where none is planned.
-        bounds: of the background queue.
         configuration: says whether pairs are recorded too.
         lacking: what has to be configured where there is no old endpoint.
 
@@ -147,7 +127,7 @@ class ModeRouter:
         *,
         legacy: bool,
         switched: SwitchReader | None = None,
-        sinks: Iterable[Sink] = (),
+        sinks: Iterable[Callable[[Pair], None]] = (),
         brownouts: Brownouts | None = None,
         bounds: Bounds = Bounds(),
         configuration: Configuration | None = None,
@@ -211,7 +191,7 @@ class ModeRouter:
 
     @property
     def dropped(self) -> int:
-        """Comparisons that were not made, in this process: too much was waiting, or the process ended."""
+        """Comparisons that were not made, in this process."""
         return self.background.dropped
 
     def start(self) -> None:
@@ -264,7 +244,11 @@ class ModeRouter:
         """
         decision = self.decide(call, who)
         if decision.falls_back:
-            return _new_or_old(old, new)
+            try:
+                return new.ask()
+            except UpstreamError:
+                # Unreachable, too slow, throttled to the end or unreadable: what the caller would have 502 to 504 for.
+                return old.ask()
         served, other = (old, new) if decision.served == "legacy" else (new, old)
         if not decision.compared:
             return served.ask()
@@ -325,11 +309,3 @@ class ModeRouter:
     def _close_recorder(self) -> None:
         if self._recorder is not None:
             self._recorder.close()
-
-
-def _new_or_old(old: Side[_T], new: Side[_T]) -> _T:
-    try:
-        return new.ask()
-    except UpstreamError:
-        # Unreachable, too slow, throttled to the end or unreadable: all that the caller would have a 502 to 504 for.
-        return old.ask()

@@ -19,21 +19,7 @@ from compat.config.settings import Configuration
 from compat.errors import ConfigurationError
 from compat.settings_checks import nearest
 
-__all__ = [
-    "LACKING",
-    "LEGAL",
-    "MODE_VARIABLE",
-    "Chosen",
-    "Mode",
-    "Rules",
-    "Scope",
-    "chosen_of",
-    "configured_rules",
-    "mode_of_environment",
-    "share_of",
-    "switch_name",
-    "switched_rules",
-]
+__all__ = ["LACKING", "LEGAL", "MODE_VARIABLE", "Chosen", "Mode", "Rules", "Scope"]
 
 MODE_VARIABLE = "EXAM_COMPAT_MODE"
 LACKING = "base_url in [legacy]"
@@ -140,12 +126,7 @@ class Rules:
 
 
 def configured_rules(configuration: Configuration, *, legacy: bool, lacking: str = LACKING) -> Rules:
-    """What a configuration says of modes.
-
-    Args:
-        configuration: the configuration.
-        legacy: whether there is an old endpoint.
-        lacking: what the error says has to be configured where there is none.
+    """What a configuration says of modes; ``lacking`` is to be configured where there is no old endpoint.
 
     Raises:
         ConfigurationError: a mode is none, or needs an old endpoint that nobody named.
@@ -195,9 +176,7 @@ def switch_name(scope: Scope) -> str:
 def switched_rules(switches: Mapping[str, str], *, legacy: bool) -> tuple[Rules, list[str]]:
     """What the run-time switches say of modes, and the names of those that cannot be followed.
 
-    Args:
-        switches: name to value, as they are kept; those that are about something else are left alone.
-        legacy: whether there is an old endpoint.
+    Those that are about something else are left alone.
     """
     found: dict[Scope, Mode] = {}
     strange: list[str] = []

@@ -37,8 +37,6 @@ _ACCEPT = "application/vnd.procwise.v3"
 
 @dataclass
 class _Side:
-    """An endpoint, and when it was asked."""
-
     begun: float = field(default=0.0, init=False)
 
     def failed(self, error: Exception) -> Answered:
@@ -47,13 +45,7 @@ class _Side:
 
 @dataclass
 class OldSide(_Side):
-    """The old endpoint, by the adapter that the script would have used, and with its own signature.
-
-    Args:
-        previous: that adapter.
-        request: the script's request.
-        how: how it is sent.
-    """
+    """The old endpoint, by the adapter that the script would have used, and with its own signature."""
 
     previous: BaseAdapter
     request: requests.PreparedRequest
@@ -90,12 +82,7 @@ class OldSide(_Side):
 
 @dataclass
 class AnswerSide(_Side, Generic[_T]):
-    """An endpoint whose answers are whole at once.
-
-    Args:
-        answer: asks it.
-        give: makes what the caller gets of an answer.
-    """
+    """An endpoint whose answers are whole at once; ``give`` makes what the caller gets of one."""
 
     answer: Callable[[], Answer]
     give: Callable[[Answer], _T]
@@ -125,11 +112,6 @@ class LegacyEndpoint:
     """Calls the old endpoint with an account of our own; reads are tried again as upstream, writes are not.
 
     Its requests pass by whatever is installed or mounted in ``requests``.
-
-    Args:
-        base_url: its base.
-        account: what calls are signed with.
-        retries: how often reads are tried, and how long.
     """
 
     def __init__(self, base_url: str, account: Caller, retries: RetryPolicy = RetryPolicy()) -> None:
@@ -173,11 +155,7 @@ def _accepted(reply: Reply, values: dict[str, str]) -> Answer:
 
 
 class Callers:
-    """Tells callers apart by the token of their calls.
-
-    Args:
-        configured: those that have a name; the others are known by a digest.
-    """
+    """Tells callers apart by the token of their calls: those configured have a name, the others a digest."""
 
     def __init__(self, configured: Iterable[CallerSettings]) -> None:
         self._names = {each.caller.api_token: each.caller.name for each in configured}

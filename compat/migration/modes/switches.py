@@ -31,10 +31,6 @@ class SwitchReader:
 
     A thread of its own reads them: an endpoint that holds up the background queue must not hold up the kill switch. It
     starts when somebody asks, in each process anew, and ends with this object.
-
-    Args:
-        store: the URL of the store beside which the switches are.
-        legacy: whether there is an old endpoint, which most modes need.
     """
 
     def __init__(self, store: str, *, legacy: bool) -> None:
@@ -83,7 +79,7 @@ class SwitchReader:
         self._ending = weakref.finalize(self, self._ended.set)
         self._ending.atexit = False
         # The thread holds its owner weakly, so that the one can go and the other ends.
-        given = weakref.ref(self), self._store, self._legacy, self._first, self._ended
+        given = weakref.ref(self), self._store, self._first, self._ended
         self._thread = threading.Thread(target=_read_on, args=given, name="exam-compat-switches", daemon=True)
         self._thread.start()
 
@@ -93,8 +89,11 @@ class SwitchReader:
             self._ended.set()
             self._thread.join(_LETTING_GO)
 
-    def take(self, switches: Mapping[str, str], rules: Rules) -> None:
-        """What was read; for the thread."""
+    def take(self, switches: Mapping[str, str]) -> None:
+        """What the thread has read."""
+        rules, strange = switched_rules(switches, legacy=self._legacy)
+        for name in strange:
+            _log.warning("the switch %r is left alone: no mode, or one that needs base_url in [legacy]", name)
         self._switches, self._rules = switches, rules
 
     def _await_first(self) -> None:
@@ -102,9 +101,7 @@ class SwitchReader:
         self._first.wait(_FIRST)
 
 
-def _read_on(
-    owner: weakref.ref[SwitchReader], store: str, legacy: bool, first: threading.Event, ended: threading.Event
-) -> None:
+def _read_on(owner: weakref.ref[SwitchReader], store: str, first: threading.Event, ended: threading.Event) -> None:
     """Read until the owner is gone."""
     ledger: Ledger | None = None
     found: Mapping[str, str] | None = None
@@ -118,20 +115,12 @@ def _read_on(
             if not away:
                 _log.warning("the run-time switches cannot be read, the last known ones stay: %s", type(error).__name__)
             away = True
-        if found is not None and found != before:
-            _hand_over(owner, found, legacy)
+        if found is not None and found != before and (there := owner()) is not None:
+            there.take(found)
+            del there
         first.set()
         if ended.wait(_EVERY):
             break
     if ledger is not None:
         with suppress(CompatError):
             ledger.close()
-
-
-def _hand_over(owner: weakref.ref[SwitchReader], switches: Mapping[str, str], legacy: bool) -> None:
-    rules, strange = switched_rules(switches, legacy=legacy)
-    for name in strange:
-        _log.warning("the switch %r is left alone: no mode, or one that needs base_url in [legacy]", name)
-    there = owner()
-    if there is not None:
-        there.take(switches, rules)
