@@ -6,7 +6,7 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -24,20 +24,12 @@ _HIDDEN = "#exam-compat-magic:"
 _VALUE = "get_ipython()  "
 _SHOWN = re.compile(rf"^([ \t]*)(?:pass  )?{_HIDDEN}|(?<==)([ \t]*){re.escape(_VALUE)}{_HIDDEN}", re.MULTILINE)
 _MARK = "#exam-compat-cell\n"
-_NO_NOTEBOOK = "not a Jupyter notebook of format 4"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell.
-
-    Attributes:
-        number: from 1, counting all cells.
-        source: its code, or its text.
-        start: where the value of its source begins in the file; 0 where nobody asked.
-        end: where it ends.
-        kind: "code", "markdown" or "raw".
-    """
+    """A cell: its number from 1, counting all; its code or text, and from where to where that stands in the file, where
+    somebody asked; and its kind, "code", "markdown" or "raw"."""
 
     number: int
     source: str
@@ -48,12 +40,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook's code.
-
-    Attributes:
-        text: the file, as it is.
-        cells: its code cells in Python.
-    """
+    """A notebook's code: the text of the file, as it is, and its code cells in Python."""
 
     text: str
     cells: Sequence[Cell]
@@ -94,12 +81,7 @@ def read_notebook(text: str) -> Notebook:
     Raises:
         ValueError: it is none, or none in Python.
     """
-    try:
-        content = json.loads(text)
-        language = _language(content)
-        cells = list(_code_cells(text, content["cells"]))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ValueError(_NO_NOTEBOOK) from None
+    language, cells = _read(text, _code_cells)
     if language != "python":
         raise ValueError(f"a notebook in {language}, not in Python")
     # A cell that begins so is in another language, or not for Python to read.
@@ -112,15 +94,17 @@ def all_cells(text: str) -> tuple[str, list[Cell]]:
     Raises:
         ValueError: it is no notebook.
     """
+    return _read(text, _cells)
+
+
+def _read(text: str, read: Callable[[str, Sequence[Any]], Iterator[Cell]]) -> tuple[str, list[Cell]]:
     try:
         content = json.loads(text)
-        cells = [
-            Cell(number, "".join(cell["source"]), kind=str(cell["cell_type"]))
-            for number, cell in enumerate(content["cells"], 1)
-        ]
-        return _language(content), cells
+        metadata = content.get("metadata", {})
+        language = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language")
+        return str(language or "python").lower(), list(read(text, content["cells"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ValueError(_NO_NOTEBOOK) from None
+        raise ValueError("not a Jupyter notebook of format 4") from None
 
 
 def as_python(source: str) -> str:
@@ -140,10 +124,9 @@ def is_for_ipython(line: str) -> bool:
     return _HIDDEN in line
 
 
-def _language(content: Any) -> str:
-    metadata = content.get("metadata", {})
-    name = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language") or "python"
-    return str(name).lower()
+def _cells(text: str, cells: Sequence[Any]) -> Iterator[Cell]:
+    for number, cell in enumerate(cells, 1):
+        yield Cell(number, "".join(cell["source"]), kind=str(cell["cell_type"]))
 
 
 def _code_cells(text: str, cells: Sequence[Any]) -> Iterator[Cell]:

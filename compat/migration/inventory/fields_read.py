@@ -32,10 +32,7 @@ _NAMES = {name: name for name in (*STUDENT_FIELDS, ALL)}
 class FieldObserver:
     """Tells of each field that is read of the answers to calls of one kind, the first time, and none after all of them.
 
-    Args:
-        note: takes what is told.
-        call_record: the call, which is counted already.
-        told: the names that need not be told again.
+    The call is counted already; ``told`` holds the names that need not be told again.
     """
 
     __slots__ = ("_call", "_note", "_told")
@@ -91,35 +88,10 @@ class ObservedRecord(dict[str, Any]):
         made._read = observer
         return made
 
-    def __getitem__(self, key: str) -> Any:
-        value = super().__getitem__(key)
-        self._read(key)
-        return value
-
-    def get(self, key: str, default: Any = None, /) -> Any:
-        value = super().get(key, default)
-        self._read(key)
-        return value
-
-    def __contains__(self, key: object) -> bool:
-        found = super().__contains__(key)
-        self._read(key)
-        return found
-
-    def pop(self, key: str, *default: Any) -> Any:
-        value = super().pop(key, *default)
-        self._read(key)
-        return value
-
     def popitem(self) -> tuple[str, Any]:
         key, value = super().popitem()
         self._read(key)
         return key, value
-
-    def setdefault(self, key: str, default: Any = None, /) -> Any:
-        value = super().setdefault(key, default)
-        self._read(key)
-        return value
 
     def copy(self) -> dict[str, Any]:
         return dict(self)
@@ -128,32 +100,29 @@ class ObservedRecord(dict[str, Any]):
         return dict, (), None, None, iter(self.items())
 
 
-def _reads_all(name: str) -> Callable[..., Any]:
-    """A method of ``dict`` that depends on every field."""
+def _reads(name: str, *, all_fields: bool) -> Callable[..., Any]:
+    """A method of ``dict`` that tells of its first argument when that is found, or of every field before it begins."""
     original = getattr(dict, name)
 
     @functools.wraps(original)
-    def method(self: ObservedRecord, *arguments: Any) -> Any:
+    def reads_one(self: ObservedRecord, key: Any, *arguments: Any) -> Any:
+        value = original(self, key, *arguments)
+        self._read(key)
+        return value
+
+    @functools.wraps(original)
+    def reads_all(self: ObservedRecord, *arguments: Any) -> Any:
         self._read(ALL)
         return original(self, *arguments)
 
-    return method
+    return reads_all if all_fields else reads_one
 
 
+_OF_ONE = ("__getitem__", "__contains__", "get", "pop", "setdefault")
 # __iter__ among them also makes dict(record) and **record ask keys().
-for _name in (
-    "__iter__",
-    "__reversed__",
-    "keys",
-    "values",
-    "items",
-    "__or__",
-    "__ror__",
-    "__eq__",
-    "__ne__",
-    "__repr__",
-):
-    setattr(ObservedRecord, _name, _reads_all(_name))
+_OF_ALL = ("__iter__", "__reversed__", "keys", "values", "items", "__or__", "__ror__", "__eq__", "__ne__", "__repr__")
+for _name in _OF_ONE + _OF_ALL:
+    setattr(ObservedRecord, _name, _reads(_name, all_fields=_name in _OF_ALL))
 
 
 class _ObservedResponse(requests.Response):

@@ -26,7 +26,7 @@ from compat.upstream.base import Upstream
 if TYPE_CHECKING:
     from compat.migration.inventory.fields_read import FieldObserver, FieldObservers
 
-__all__ = ["STORE_VARIABLE", "InventoryRecorder", "dialect_of", "inventory_of", "names_of"]
+__all__ = ["InventoryRecorder", "dialect_of", "inventory_of", "names_of"]
 
 STORE_VARIABLE = "EXAM_COMPAT_STORE"
 """Where calls are counted in a script that was given an upstream and no configuration."""
@@ -75,44 +75,32 @@ def _told(given: Upstream | Configuration) -> tuple[Inventory | None, bool]:
 
 def names_of(names: Iterable[str]) -> tuple[str, ...]:
     """The parameters that a call used, sorted, without those of every call; unknown ones are ``other``."""
-    return _named(tuple(names))
+    return _names_of(tuple(names))
 
 
 @lru_cache(maxsize=512)
-def _named(names: tuple[str, ...]) -> tuple[str, ...]:
+def _names_of(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({name if name in _KNOWN else "other" for name in names if name not in _OF_EVERY_CALL}))
 
 
 def dialect_of(call: LegacyCall, nonce: str | None, *, slash: bool) -> str:
     """How a call was made, as far as a look at it tells, in words such as ``form nonce-of-seconds``."""
-    words = [_place(call)]
-    if slash:
-        words.append("trailing-slash")
-    if "id=" in call.query and _SENT_ID.search(call.query):
-        words.append("id-sent-again")
-    if nonce is None:
-        words.append("unsigned")
-    elif len(nonce) == _SECONDS:
-        words.append("nonce-of-seconds")
-    return " ".join(words)
-
-
-def _place(call: LegacyCall) -> str:
-    """Where its parameters are."""
-    if not call.body:
-        return "query"
-    kind = "json" if "json" in (call.content_type or "") or call.body.lstrip()[:1] == b"{" else "form"
-    return f"query+{kind}" if "signature=" in call.query else kind
+    place = "query"
+    if call.body:
+        kind = "json" if "json" in (call.content_type or "") or call.body.lstrip()[:1] == b"{" else "form"
+        place = f"query+{kind}" if "signature=" in call.query else kind
+    words = {
+        place: True,
+        "trailing-slash": slash,
+        "id-sent-again": "id=" in call.query and _SENT_ID.search(call.query),
+        "unsigned": nonce is None,
+        "nonce-of-seconds": nonce is not None and len(nonce) == _SECONDS,
+    }
+    return " ".join(word for word, holds in words.items() if holds)
 
 
 class InventoryRecorder:
-    """Counts the calls of an entrance of this process, the adapter or the client.
-
-    Args:
-        inventory: takes them.
-        entrance: "adapter" or "client".
-        fields: whether it is noted which fields of the records are read.
-    """
+    """Counts the calls of an entrance of this process, "adapter" or "client", and notes which fields are read."""
 
     def __init__(self, inventory: Inventory, entrance: str, *, fields: bool = False) -> None:
         self._inventory = inventory
@@ -138,15 +126,7 @@ class InventoryRecorder:
         ask: Callable[[], requests.Response],
         asked_last: Callable[[], Endpoint],
     ) -> requests.Response:
-        """The response to a script's request, which is counted.
-
-        Args:
-            call: the call that it is.
-            request: the request.
-            caller: whose it is by the configuration.
-            ask: gives the response; what it raises goes through.
-            asked_last: which endpoint failed, where ``ask`` did.
-        """
+        """The response to a script's request, which is counted; ``asked_last`` says which endpoint failed."""
         response, observer = self._recorded(call, request, caller, ask, lambda found: found.status_code, asked_last)
         if observer is not None:
             from compat.migration.inventory.fields_read import watch

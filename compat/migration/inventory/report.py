@@ -61,15 +61,7 @@ class CallerUsage:
 
 @dataclass(frozen=True)
 class CallingLine:
-    """A line of a script that was seen calling.
-
-    Attributes:
-        file: its path, as the process saw it.
-        line: from 1.
-        routes: the actions that it calls, sorted.
-        calls: how many are counted.
-        last: when the last came, seconds since the epoch.
-    """
+    """A line of a script that was seen calling, from 1; its actions, sorted, and when the last came since the epoch."""
 
     file: str
     line: int
@@ -108,14 +100,10 @@ def who_of(usage: Usage) -> tuple[str, str]:
 def caller_report(
     usages: Iterable[Usage], configured: Iterable[str], now: float, new_days: float = 7, quiet_days: float = 30
 ) -> list[CallerUsage]:
-    """Every caller that was seen or is configured, those that called last first.
+    """Every caller that was seen or is configured, those that called last first; now is in seconds since the epoch.
 
-    Args:
-        usages: what was counted.
-        configured: the names of the configured callers.
-        now: seconds since the epoch.
-        new_days: a caller first seen within so many days is new.
-        quiet_days: one not seen for so many is quiet; so is one not seen for more than three of its usual gaps.
+    A caller first seen within ``new_days`` is new. One not seen for ``quiet_days`` is quiet; so is one not seen for
+    more than three of its usual gaps.
     """
     found: dict[tuple[str, str], list[Usage]] = {}
     for usage in usages:
@@ -158,19 +146,13 @@ def _caller(kind: str, name: str, usages: list[Usage], now: float, new_days: flo
 
 
 def _state(first: float, last: float, days: Mapping[int, int], now: float, new_days: float, quiet_days: float) -> State:
-    silent = (now - last) / _DAY
-    gap = _usual_gap(days)
-    if silent > quiet_days or (gap is not None and silent > 3 * gap):
+    silent, ordered = (now - last) / _DAY, sorted(days)
+    if len(ordered) >= _GAPS_TOLD:
+        usual_gap = median(after - before for before, after in pairwise(ordered))
+        quiet_days = min(quiet_days, 3 * usual_gap)
+    if silent > quiet_days:
         return "quiet"
     return "new" if now - first <= new_days * _DAY else "active"
-
-
-def _usual_gap(days: Iterable[int]) -> float | None:
-    """Days from one day with calls to the next, as a rule; None where there were too few."""
-    ordered = sorted(days)
-    if len(ordered) < _GAPS_TOLD:
-        return None
-    return median(after - before for before, after in pairwise(ordered))
 
 
 def _a_day(first: float, days: Mapping[int, int], now: float) -> float:
@@ -180,4 +162,4 @@ def _a_day(first: float, days: Mapping[int, int], now: float) -> float:
 
 
 def _all(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({each for each in texts if each}))
+    return tuple(sorted(set(texts) - {""}))
