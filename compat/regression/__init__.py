@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from compat.regression.check import RecordingCheck, check_pairs, check_recordings
@@ -42,15 +42,11 @@ __all__ = [
 ]
 
 
-class _OldPath(ModuleType):
+def _old_path(name: str, home: str) -> ModuleType:
     """A module by a path that documents named once; its names are taken from where they are now, on first use."""
-
-    def __init__(self, name: str, home: str) -> None:
-        super().__init__(name, f"The old path of ``{home}``.")
-        self._home = home
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self._home), name)
+    module = ModuleType(name, f"The old path of ``{home}``.")
+    vars(module)["__getattr__"] = lambda wanted: getattr(import_module(home), wanted)
+    return module
 
 
 for _old, _home in {
@@ -59,4 +55,4 @@ for _old, _home in {
     "result": "evidence.result",
     "verdict": "evidence.verdict",
 }.items():
-    sys.modules[f"{__name__}.{_old}"] = _OldPath(f"{__name__}.{_old}", f"{__name__}.{_home}")
+    sys.modules[f"{__name__}.{_old}"] = _old_path(f"{__name__}.{_old}", f"{__name__}.{_home}")

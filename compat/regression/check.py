@@ -13,17 +13,13 @@ from compat.config.file import time_zone
 from compat.regression.comparing.explain import Explainer, Rereader
 from compat.regression.comparing.known import DeclaredLosses, KnownDifferences
 from compat.regression.comparing.pairs import Pair
-from compat.regression.evidence.result import CheckResult
+from compat.regression.evidence.result import CheckResult, RecordingUse
 from compat.regression.evidence.totals import Totals
 from compat.regression.recordings.format import RecordedCall, RecordingHead
 from compat.regression.recordings.reader import Recording, open_recording, read_head
 from compat.regression.replay import Endpoints, RecordedAgain, Replay
 
-__all__ = [
-    "RecordingCheck",
-    "check_pairs",
-    "check_recordings",
-]
+__all__ = ["RecordingCheck", "check_pairs", "check_recordings"]
 
 
 def check_pairs(
@@ -38,7 +34,6 @@ def check_pairs(
     """Check pairs one by one; the memory that it takes does not grow with their number.
 
     Args:
-        pairs: a call each, answered by both endpoints.
         upstream: the kind of the new endpoint, whose declared losses are then explained.
         known: the differences that people know of.
         rereader: makes calls again whose differences nothing else explains.
@@ -53,7 +48,6 @@ def check_pairs(
     return totals.result()
 
 
-_REREADS = 1000
 _ONE_SIDED = "the other endpoint was not asked, and cannot be now"
 _LOST = "they were dropped, or could not be written"
 _OTHER_KEY = "the recording was made with another key of pseudonyms"
@@ -77,7 +71,7 @@ class RecordingCheck:
     endpoints: Endpoints | None = None
     upstream: str | None = None
     unfinished: Literal["refuse", "accept"] = "refuse"
-    rereads: int = _REREADS
+    rereads: int = 1000
 
     def __call__(self, path: str | Path, watch: Callable[[], object] | None = None) -> CheckResult:
         """Check a file; ``watch`` is called after each of its calls.
@@ -88,17 +82,15 @@ class RecordingCheck:
         path = Path(path)
         head = read_head(path)
         checked = _Checked(self, head)
-        totals = checked.totals
-        totals.note_recording(path.name, head.made_at, compared=None)
         recording = Recording((path,), self.unfinished)
+        compared = 0
         for recorded in recording:
-            place = f"{path}:{recording.files[-1].line}:1"
-            totals.note_recording(path.name, head.made_at, compared=checked.add(recorded, place))
+            compared += checked.add(recorded, f"{path}:{recording.files[0].line}:1")
             if watch is not None:
                 watch()
-        for read in recording.files:
-            totals.skip(_LOST, read.lost)
-        return totals.result()
+        (read,) = recording.files
+        checked.totals.skip(_LOST, read.lost)
+        return checked.totals.result((RecordingUse(path.name, head.made_at, read.calls, compared),))
 
 
 class _Checked:

@@ -32,22 +32,14 @@ from compat.regression.recordings.redact import CallRedactor, is_personal, pseud
 from compat.schemas import COLUMNS
 from compat.text.json import loads
 
-__all__ = [
-    "Endpoints",
-    "RecordedAgain",
-    "Replay",
-    "command_of",
-    "curl_options",
-]
+__all__ = ["Endpoints", "RecordedAgain", "Replay", "command_of", "curl_options"]
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Who can be asked, and the key that makes pseudonyms of what they answer.
+    """Who can be asked, and the key of recordings, which makes pseudonyms of what they answer.
 
     Attributes:
-        key: the key that recordings were made with.
-        new: asks the new endpoint.
         old: caller to who asks the old endpoint with that caller's account, of those whose account is known; None as a
             caller is the account of our own calls. What another account may see says nothing of a caller's answers.
     """
@@ -81,10 +73,7 @@ class Replay:
         return Pair(recorded.call(), recorded.caller, recorded.at, recorded.old.answered(), new, "legacy")
 
     def answer_of(self, recorded: RecordedCall, asker: Asker) -> Answered | None:
-        """An answer of today under the pseudonyms of the old recorded one, so that what is equal is equal byte by byte.
-
-        It is None where the call cannot be made again.
-        """
+        """An answer of today under the pseudonyms of the recorded old one, to compare them byte by byte, or None."""
         call = self.call_of(recorded)
         if call is None:
             return None
@@ -147,11 +136,9 @@ class RecordedAgain:
         self._old = replay.endpoints.old.get(recorded.caller) if known else None
 
     def old(self, call: LegacyCall) -> Answered | None:
-        """What the old endpoint answers now; None where it cannot be asked."""
         return None if self._old is None else self._replay.answer_of(self._recorded, self._old)
 
     def new(self, call: LegacyCall) -> Answered | None:
-        """What the new one answers now; None where the call cannot be made again."""
         return self._replay.answer_of(self._recorded, self._replay.endpoints.new)
 
 

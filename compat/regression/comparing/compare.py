@@ -234,20 +234,17 @@ def _crossed(old: Sequence[str], new: Sequence[str], missing: set[str], added: s
     first_missing, last_missing = (set(takewhile(missing.__contains__, keys)) for keys in (old, reversed(old)))
     first_added, last_added = (set(takewhile(added.__contains__, keys)) for keys in (new, reversed(new)))
     grown = len(new) - len(set(new)) > len(old) - len(set(old))
-    crossed: set[str] = set()
-    if edges.before:
-        # What came in in front pushed others out behind; what went out in front was pulled to the page before.
-        if first_missing and not first_added and (last_added or edges.same_total):
-            crossed |= first_missing
-        if first_added and not first_missing and (last_missing or edges.same_total):
-            crossed |= first_added
+    # What came in in front pushed others out behind; what went out in front was pulled to the page before.
+    over_edges = [(first_missing, first_added, bool(last_added), bool(last_missing))] if edges.before else []
     if edges.behind:
-        gone_before = bool(missing - last_missing)
         come_before = bool(added - last_added) or grown
-        if last_added and not last_missing and (gone_before or edges.same_total):
-            crossed |= last_added
-        if last_missing and not last_added and (come_before or edges.same_total):
-            crossed |= last_missing
+        over_edges.append((last_missing, last_added, come_before, bool(missing - last_missing)))
+    crossed: set[str] = set()
+    for gone, come, others_came, others_went in over_edges:
+        if gone and not come and (others_came or edges.same_total):
+            crossed |= gone
+        if come and not gone and (others_went or edges.same_total):
+            crossed |= come
     return crossed
 
 

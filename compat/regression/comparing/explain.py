@@ -73,9 +73,8 @@ class _Reread(NamedTuple):
 
     Attributes:
         drift: where the data's own changes explain a first difference.
-        now: the differences that both endpoints show now, and show again, the old one standing still.
-        once: those that they showed in one reading, and not in the next: a record may have come before the new endpoint
-            was asked, and gone before the old one was asked again.
+        now: what both endpoints differ in now, and again, the old one standing still.
+        once: what they differed in once: a record may have come before the new endpoint was asked, and gone afterwards.
     """
 
     drift: set[Place]
@@ -93,11 +92,7 @@ class _SecondReading:
     losses: DeclaredLosses
 
     def of(self, found: Sequence[Difference]) -> _Reread | None:
-        """What it says of differences that nothing explains so far.
-
-        Returns:
-            that; None where the call cannot be made again, or the old endpoint gives nothing to compare with.
-        """
+        """What it says of differences that nothing explains so far; None where the call cannot be made again."""
         for _ in range(_ROUNDS):
             found_now = self._readings()
             if found_now is None:
@@ -204,7 +199,6 @@ class Outcome(msgspec.Struct, frozen=True):
     Attributes:
         not_comparable: why nothing could be compared; None where something was.
         evidence: what its answers could show.
-        differences: each of them with its explanation.
         reread: whether the call was made again.
     """
 

@@ -252,14 +252,10 @@ _MayStandIn = msgspec.Raw | Callable[[Any, Any], bool] | None
 
 
 class DeclaredLosses:
-    """Knows which values the declaration lets stand in for the old ones.
+    """Knows which values the declaration lets stand in for the old ones, where the kind of the new endpoint is known.
 
     A default that is not the declared one, or a null where a session has a value, is no declared loss. What a filter
     or a sort by a lost field does to a list is none either: that list is of no more use to its caller.
-
-    Args:
-        upstream: the kind of the new endpoint; None where it is not known, so that no field may lose anything.
-        zone: of times without an offset.
 
     Attributes:
         texts: field to the one JSON text that may stand in.

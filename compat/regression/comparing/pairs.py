@@ -121,12 +121,7 @@ def watch_response(response: requests.Response, begun: float, then: Callable[[An
     """Tell of a response when its reader has come to its end.
 
     Nothing is read ahead of the reader, who may have asked for a stream. One who leaves off, who reads the raw body
-    itself, or whose body is too long to keep, is not told of.
-
-    Args:
-        response: the response, before anything of it was read.
-        begun: when its request was sent, by ``time.perf_counter``.
-        then: told of it.
+    itself, or whose body is too long to keep, is not told of. The request was begun at that ``time.perf_counter``.
     """
 
     def tell(body: bytes) -> None:
@@ -238,12 +233,9 @@ _TEXTS = ("text/html", "text/plain", "text/xml", "application/xhtml+xml")
 
 
 class _Examined(NamedTuple):
-    """An answer of the old endpoint, as evidence.
+    """An answer of the old endpoint, as evidence: why nothing can be compared with it, or None; and its body, read.
 
-    Attributes:
-        why_not: why nothing can be compared with it, in the same words for answers of one kind, without anything of its
-            content; None where something can.
-        content: its body, read.
+    The reasons are the same words for answers of one kind, without anything of their content.
     """
 
     why_not: str | None

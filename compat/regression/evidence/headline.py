@@ -224,13 +224,9 @@ def _gather(judged: Judgement) -> str:
         others = len(judged.unchecked) - 1
         whose = judged.unchecked[0] + (f" and of {several(others, 'more caller')}" if others else "")
         return f"Record calls of {whose}, such as by the mode shadow, and check these too."
-    return _gather_parts(whole, judged.aspects, judged.fields)
-
-
-def _gather_parts(whole: Score, aspects: Sequence[Score], fields: Sequence[Score]) -> str:
-    if any(each.name == "values" and each.missing > whole.missing for each in aspects):
+    if any(each.name == "values" and each.missing > whole.missing for each in judged.aspects):
         return "Record more calls whose answers have students: other exams, filters and pages."
-    short = [each for each in fields if each.questions and each.missing > whole.missing]
+    short = [each for each in judged.fields if each.questions and each.missing > whole.missing]
     if short:
         rarest = min(short, key=lambda each: each.questions)
         return f"Record more calls whose answers have all fields, {rarest.name} above all."

@@ -79,7 +79,6 @@ class Totals:
         self._kinds = 0
         self._samples: list[Sample] = []
         self._rules: Counter[str] = Counter()
-        self._recordings: dict[tuple[str, float], list[int]] = {}
 
     def skip(self, why: str, calls: int = 1, of: LegacyCall | None = None, caller: str | None = None) -> None:
         """Count calls with which nothing can be compared for a reason, in the same words for all of one kind.
@@ -91,18 +90,10 @@ class Totals:
             for counts in (self._all, *(self._counts_of(of, caller) if of is not None else ())):
                 counts[3] += calls
 
-    def note_recording(self, name: str, made_at: float, *, compared: bool | None) -> None:
-        """Count a call of a recording; None for the recording itself."""
-        counts = self._recordings.setdefault((name, made_at), [0, 0])
-        if compared is not None:
-            counts[0] += 1
-            counts[1] += compared
-
     def add(self, outcome: Outcome, *, repeatable: bool = True, withheld: bool = False, place: str = "") -> None:
         """Count what came of a pair.
 
         Args:
-            outcome: what came of it.
             repeatable: whether its parameters, as they are shown, ask what it asked.
             withheld: whether it was not to be made again, since enough others were in vain.
             place: file and line of its recording.
@@ -197,8 +188,8 @@ class Totals:
         harmless = difference.field and difference.record and _is_harmless(difference.field, read)
         return _short(dumps(read)) if harmless or self._pseudonymised else _shape(read)
 
-    def result(self) -> CheckResult:
-        """What was counted so far."""
+    def result(self, recordings: tuple[RecordingUse, ...] = ()) -> CheckResult:
+        """What was counted so far, of these recordings."""
         known = self._known
         rules = [RuleUse(rule.name, f"{rule.expires}", differences=self._rules[rule.name]) for rule in known.rules]
         rules += [RuleUse(rule.name, f"{rule.expires}", expired=True) for rule in known.expired]
@@ -219,7 +210,7 @@ class Totals:
             differences=tuple(self._difference_counts()),
             samples=tuple(self._samples),
             known=tuple(rules),
-            recordings=tuple(RecordingUse(*key, *counts) for key, counts in self._recordings.items()),
+            recordings=recordings,
             **tables,
         )
         # Merged with nothing, it is in the order in which merged ones are.

@@ -130,7 +130,7 @@ class Judgement(msgspec.Struct, frozen=True):
         verdict: of all calls; "not ready" also where a single caller or route is not.
         all: the score of all calls.
         gaps: what is missing before it can be ready, beside more questions.
-        not_comparable: why nothing could be compared, to how many calls; the commonest reason first.
+        not_comparable: why nothing could be compared, to how many calls; the commonest first.
         unchecked: the callers of the inventory of whom no call was compared, the busiest first.
         weighted: whether questions count as much as their callers call, by an inventory; else each counts alike.
         notes: what whoever decides should know besides.
@@ -154,13 +154,7 @@ class Judgement(msgspec.Struct, frozen=True):
 def judge(
     result: CheckResult, thresholds: Thresholds = _DEFAULT, calls_a_day: Mapping[str, float] | None = None
 ) -> Judgement:
-    """What a result says.
-
-    Args:
-        result: what a check found.
-        thresholds: what is asked of it.
-        calls_a_day: how often each caller calls, by the inventory; without it every question counts alike.
-    """
+    """What a result says; where an inventory gives the calls a day, a question counts by how often its caller calls."""
     questions = list(result.questions.values())
     weights = None if calls_a_day is None else _weights(questions, calls_a_day)
     whole = score("", result.all, questions, thresholds, weights)
@@ -196,14 +190,7 @@ def score(
     """How sure one can be of some calls.
 
     An unexplained difference that stays makes them not ready, unless so many questions went well beside it that the
-    bound is kept all the same. One that was seen once asks for more questions.
-
-    Args:
-        name: of what they are the calls.
-        count: the calls.
-        questions: what they asked, each different question once.
-        thresholds: what is asked of them.
-        weights: of each question; None for one each.
+    bound is kept all the same. One that was seen once asks for more questions. Without weights all count alike.
     """
     wrong = sum(each.unexplained for each in questions)
     once = sum(each.unexplained and not each.stays for each in questions)

@@ -6,12 +6,12 @@ import hmac
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
-from requests.auth import AuthBase
 
 from compat.config.settings import Configuration
 from compat.core.call import Shim
@@ -26,16 +26,7 @@ from compat.regression.recordings.format import RecordingError
 from compat.text.json import dumps, loads
 from compat.upstream.connections import leave_to_parent
 
-__all__ = [
-    "Accounts",
-    "Asker",
-    "NewEndpoint",
-    "OldEndpoint",
-    "calls_in",
-    "further_pages",
-    "listing",
-    "pages_of",
-]
+__all__ = ["Accounts", "Asker", "NewEndpoint", "OldEndpoint", "calls_in", "further_pages", "listing", "pages_of"]
 
 _SIGNED = ("timestamp", "nonce", "signature", "id")
 _SHORT = re.compile(r"(?P<exam>[0-9]+)(?:\?(?P<query>.*))?", re.ASCII)
@@ -73,13 +64,11 @@ def _text(value: Any) -> str:
 
 
 def _object(text: str) -> LegacyCall | None:
-    try:
+    with suppress(ValueError):
         content = loads(text)
-    except ValueError:
-        return None
-    if not isinstance(content, dict) or "exam" not in content:
-        return None
-    return listing(_text(content.pop("exam")), content)
+        if isinstance(content, dict) and "exam" in content:
+            return listing(_text(content.pop("exam")), content)
+    return None
 
 
 def _url(text: str) -> LegacyCall | None:
@@ -104,17 +93,6 @@ _CONNECT, _SILENCE = 10.0, 120.0
 _MOST_PAGES = 10**9
 
 
-class _Token(AuthBase):
-    """Sets the header last, so that a ``.netrc`` entry for the host does not replace it."""
-
-    def __init__(self, api_token: str) -> None:
-        self._header = f"Token token={api_token}"
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
-        return request
-
-
 class OldEndpoint:
     """The old endpoint, asked with somebody's account."""
 
@@ -122,9 +100,14 @@ class OldEndpoint:
         self._base_url = base_url.rstrip("/")
         self._account = account
         self._session = requests.Session()
-        self._session.auth = _Token(account.api_token)
+        self._session.auth = self._with_token
         self._session.headers["Accept"] = _ACCEPT
         renew_after_fork(self.renew)
+
+    def _with_token(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # Set last, so that a .netrc entry for the host does not replace it.
+        request.headers["Authorization"] = f"Token token={self._account.api_token}"
+        return request
 
     def renew(self) -> None:
         """Leave the connections to the parent of this process."""

@@ -141,7 +141,7 @@ class PseudonymKey:
 
     def digest_of(self, column: str, value: str | int) -> bytes:
         """What stands for a value of a column, wherever it is recorded: its pseudonym's :func:`identity`."""
-        return self.digest(*_place(column, value))
+        return self.digest(column, value) if isinstance(value, str) else self.digest(f"{column}\0#", str(value))
 
     def digest(self, where: str, text: str) -> bytes:
         """What stands for a text, 10 bytes: equal ones at the same place have the same."""
@@ -214,10 +214,6 @@ def identity(pseudonym: Any) -> bytes | None:
         return (pseudonym & _DIGEST).to_bytes(_DIGEST_BYTES, "big")
     found = _PSEUDONYM.fullmatch(pseudonym) if isinstance(pseudonym, str) else None
     return b32hexdecode(found[1]) if found else None
-
-
-def _place(column: str, value: str | int) -> tuple[str, str]:
-    return (column, value) if isinstance(value, str) else (f"{column}\0#", str(value))
 
 
 def _pseudonym(column: str, value: str | int, label: int, digest: bytes) -> str | int:

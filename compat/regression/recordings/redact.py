@@ -30,15 +30,7 @@ from compat.schemas.fields import Typed, json_type
 from compat.text import instants
 from compat.text.json import Number, dumps, loads, loads_strictly
 
-__all__ = [
-    "KEPT_HEADERS",
-    "CallRedactor",
-    "is_personal",
-    "kept_table",
-    "pseudonymous",
-    "records_of",
-    "with_operands",
-]
+__all__ = ["KEPT_HEADERS", "CallRedactor", "is_personal", "kept_table", "pseudonymous", "records_of", "with_operands"]
 
 _MOST_REMEMBERED = 20_000
 """Texts of each column."""
@@ -149,13 +141,13 @@ class CallRedactor:
             return name, self._digest("message", value)
         if name == "errors" and isinstance(value, dict):
             kept = {each: each if each in _PARAMETERS or each in COLUMNS else self._undeclared(each) for each in value}
-            return name, {kept[each]: self._messages(texts) for each, texts in value.items()}
+            return name, {
+                kept[each]: [self._digest("message", text) for text in texts]
+                if isinstance(texts, list)
+                else self._digest("message", texts)
+                for each, texts in value.items()
+            }
         return self._undeclared(name), self._digest("undeclared", value)
-
-    def _messages(self, texts: Any) -> Any:
-        if isinstance(texts, list):
-            return [self._digest("message", text) for text in texts]
-        return self._digest("message", texts)
 
     def _record(self, record: Any) -> Any:
         """What is kept of a record, once it was noted."""

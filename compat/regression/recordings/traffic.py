@@ -38,7 +38,6 @@ class TrafficRecorder:
     counted in the file, where that still can be, and said in the log once in a row.
 
     Args:
-        configuration: says where, by which key, and which secrets must not get there.
         later: does a job after some seconds in the background; false where the process ends.
         dropped: comparisons that were not made so far, in this process. The end of a file counts them as lost.
 

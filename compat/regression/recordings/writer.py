@@ -43,11 +43,7 @@ from compat.regression.recordings.reader import SUFFIX
 from compat.regression.recordings.redact import CallRedactor
 from compat.text.json import several
 
-__all__ = [
-    "SHORTEST",
-    "Recorder",
-    "Sought",
-]
+__all__ = ["SHORTEST", "Recorder", "Sought"]
 
 SHORTEST = 6
 """Characters that a secret has at least, to be looked for: a shorter one stands everywhere by chance."""
@@ -151,10 +147,12 @@ class Recorder:
         return self._key.id
 
     def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
+        """Close it, or write what waits but no end, so that a reader says that there should have been more."""
         if kind is None:
             self.close()
         else:
-            self.abandon()
+            with self._lock, suppress(RecordingError):
+                self._finish(end=False)
 
     def _begin(self) -> None:
         self._closed = self._inherited = False
@@ -171,7 +169,10 @@ class Recorder:
             upstream=self._upstream,
             source=self._source,
         )
-        path = self._path(now)
+        path = self._place
+        if not path.name.endswith(SUFFIX):
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+            path = path / f"{stamp}-{os.getpid()}-{secrets.token_hex(3)}{SUFFIX}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = _FrameFile(path)
@@ -187,12 +188,6 @@ class Recorder:
         self._closed = self._inherited = True
         self._waiting = []
         self._calls = self._lost = 0
-
-    def _path(self, now: float) -> Path:
-        if self._place.name.endswith(SUFFIX):
-            return self._place
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-        return self._place / f"{stamp}-{os.getpid()}-{secrets.token_hex(3)}{SUFFIX}"
 
     def keep_pair(self, pair: Pair) -> None:
         """Record a call that both endpoints answered, as :meth:`keep` does; what shadow and canary hand over."""
@@ -284,11 +279,6 @@ class Recorder:
             if not self._closed:
                 self._write()
 
-    def abandon(self) -> None:
-        """Write what waits but no end, so that a reader says that there should have been more."""
-        with self._lock, suppress(RecordingError):
-            self._finish(end=False)
-
     def close(self) -> None:
         """Write what waits and the end, without which a reader would say that it is missing.
 
@@ -313,11 +303,7 @@ class Recorder:
 
 
 class _FrameFile:
-    """Appends frames to a file of its own, which only its owner may read.
-
-    Raises:
-        OSError: it is there already, or cannot be made.
-    """
+    """Appends frames to a file of its own, which is not there yet, and which only its owner may read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -325,11 +311,7 @@ class _FrameFile:
         self._whole = 0
 
     def append(self, *lines: bytes) -> None:
-        """Write a frame of some lines, or nothing of it.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write a frame of some lines, or nothing of it."""
         frame = gzip.compress(b"\n".join(lines) + b"\n", _LEVEL, mtime=0)
         try:
             rest = memoryview(frame)

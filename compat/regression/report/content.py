@@ -18,15 +18,7 @@ from compat.regression.evidence.verdict import Judgement, Latency, Score, quanti
 from compat.regression.replay import command_of
 from compat.text.json import several
 
-__all__ = [
-    "Bound",
-    "Bucket",
-    "Content",
-    "DifferenceShown",
-    "Group",
-    "Largest",
-    "content_of",
-]
+__all__ = ["Bound", "Bucket", "Content", "DifferenceShown", "Group", "Largest", "content_of"]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 _UNKNOWN = "not known"
@@ -162,15 +154,12 @@ class Content:
         sentence: the verdict in plain words.
         bound: what the verdict rests on.
         made_at: seconds since the epoch, as are ``began_at`` and ``ended_at``, the first and the last call.
-        sources: the names of the recordings.
         totals: label, name in the JSON report, and number.
         reasons: what keeps it from being ready.
         buckets: parity over time.
-        confidence: of every bound and interval.
         callers_left: who still calls, busiest first; None where nobody asked.
         largest: the differences by kind, the unexplained ones first, then by calls.
         differences: the first ones, of so many in all.
-        notices: rules and recordings that were not used, and what else is to be known.
         not_comparable: why nothing could be compared, with how many calls, and what to do; the commonest first.
     """
 
@@ -327,12 +316,7 @@ def _largest(counts: Iterable[DifferenceCount]) -> list[Largest]:
     ordered = sorted(sums.items(), key=lambda each: (each[0][2] is not None, -each[1][1], -each[1][0], each[0][:2]))
     return [
         Largest(
-            f"{kind} in {field}" if field else kind,
-            _state(by),
-            differences,
-            calls,
-            reason,
-            what_to_do(KINDS[kind], by),
+            f"{kind} in {field}" if field else kind, _state(by), differences, calls, reason, what_to_do(KINDS[kind], by)
         )
         for (kind, field, by, reason), (differences, calls) in ordered
     ]
