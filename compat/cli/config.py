@@ -24,14 +24,16 @@ from compat.errors import CompatError, ConfigurationError, LegacyError, NotAutho
 from compat.legacy.query import Query
 from compat.legacy.routes import INDEX_STUDENTS, LegacyCall
 from compat.text.json import several
-from compat.upstream.certificates import certificate_at, day_of, renewal_due
 from compat.upstream.failures import (
     CLOCK_MAY_DIFFER,
     address_of,
+    certificate_at,
     clock_difference,
     clock_words,
     connection_failure,
+    day_of,
     place_of,
+    renewal_due,
 )
 from compat.upstream.retries import RetryPolicy
 from compat.upstream.senders import CallOptions

@@ -57,8 +57,6 @@ class Admitted:
     """A call that may be answered.
 
     Attributes:
-        call: the call, as it came.
-        parameters: what path, query and body say together.
         caller: whose it is, or None where nobody verifies.
         key: tells callers' walks apart.
     """
@@ -127,16 +125,8 @@ class Shim:
         caller = self._verifier.verify(call, parameters)
         return Admitted(call, parameters, caller, caller.name)
 
-    def answer_admitted(self, admitted: Admitted, options: CallOptions = _DEFAULT) -> Answer:
-        """The answer to a call that was admitted.
-
-        Raises:
-            LegacyError: as :meth:`answer`.
-        """
-        return finished(self.steps(admitted, options))
-
     def steps(self, admitted: Admitted, options: CallOptions = _DEFAULT) -> Steps[Answer]:
-        """As :meth:`answer_admitted`, without a thread that waits for what other calls read.
+        """Answer a call that was admitted, without a thread that waits for what other calls read.
 
         Raises:
             LegacyError: as :meth:`answer`.
@@ -197,7 +187,6 @@ class Shim:
         return self._codec.body(records, [source.person] * len(records))
 
     def _look(self, plan: Plan, chunk: Chunk, source: Source) -> Columns:
-        """The records of a page that a query wants."""
         return plan.select(self._codec.columns(chunk.rows, plan.query.exam_id, plan.columns, source.person))
 
     def _walked(self, plan: Plan, caller: str, options: CallOptions) -> Steps[Answer]:

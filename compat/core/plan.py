@@ -30,7 +30,6 @@ class Plan:
     """How a query is answered.
 
     Attributes:
-        query: the query.
         pushed: what is left to the upstream.
         direct: the upstream does all of it: one legacy page is one of its pages.
     """

@@ -69,16 +69,7 @@ _AN_ENTRY = 64 * 1024
 
 @dataclass(frozen=True)
 class WalkKey:
-    """What makes pages belong to one walk.
-
-    Attributes:
-        caller: who asks.
-        exam_id: the exam.
-        status: one of the eleven, or None for all.
-        conditions: the filter.
-        sort: the columns to sort by.
-        limit: records a page.
-    """
+    """What makes pages belong to one walk."""
 
     caller: str
     exam_id: int
@@ -89,7 +80,6 @@ class WalkKey:
 
     @classmethod
     def of(cls, caller: str, query: Query) -> WalkKey:
-        """The key of a caller's query."""
         return cls(caller, query.exam_id, query.status, query.conditions, query.sort, query.limit)
 
     def digest(self) -> str:

@@ -25,7 +25,7 @@ from compat.entrances.library_calls import (
     takes,
     unpacked,
 )
-from compat.upstream.responses import received
+from compat.upstream.responses import Received
 from compat.upstream.senders import CallOptions
 
 __all__ = ["ExamStudentsHandler", "do_open", "options_of_request"]
@@ -117,7 +117,7 @@ class _Call(LibraryCall[Any]):
         return again, unpacked(given.headers.get("Content-Encoding"), body)
 
     def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> Any:
-        response: Any = received(self._request.get_method(), status, reason, headers, body)
+        response: Any = Received(self._request.get_method(), status, reason, headers, body)
         # As urllib leaves it: the words of the status are found as the message.
         response.url, response.msg = self._request.full_url, reason
         return response

@@ -25,8 +25,7 @@ from compat.gateway.passing import environment_of
 from compat.gateway.workers import ANSWERING, OK
 from compat.processes import renew_after_fork
 from compat.stores import Store
-from compat.upstream.certificates import certificate_at, renewal_due
-from compat.upstream.failures import address_of, connection_failure
+from compat.upstream.failures import address_of, certificate_at, connection_failure, renewal_due
 
 if TYPE_CHECKING:
     from compat.regression.evidence.headline import CallerLeft

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from compat.core.call import Admitted, Shim
+from compat.core.call import Admitted, Shim, finished
 from compat.core.walks import Steps
 from compat.errors import LegacyError, UpstreamError
 from compat.gateway.limits import CallSlots
@@ -204,7 +204,7 @@ class TwoEndpointCalls:
     def _ask_new(self, part: PartialAnswer) -> Answered:
         begun = time.perf_counter()
         try:
-            return kept_answer(self.shim.answer_admitted(part.admitted), time.perf_counter() - begun)
+            return kept_answer(finished(self.shim.steps(part.admitted)), time.perf_counter() - begun)
         except LegacyError as error:
             return kept_error(error, time.perf_counter() - begun)
 

@@ -29,7 +29,7 @@ from compat.gateway.observers import CallLog, log_settings
 from compat.gateway.openapi import document
 from compat.gateway.workers import Workers, WorkerSettings
 from compat.stores import Store, StoreUnavailable, open_store
-from compat.upstream.certificates import certificate_in, renewal_due
+from compat.upstream.failures import certificate_in, renewal_due
 
 _log = logging.getLogger("compat.gateway")
 

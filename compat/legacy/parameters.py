@@ -51,6 +51,7 @@ NO_JSON = "the body is not the JSON object that its type says"
 KEY_TWICE = "a key of the body stands twice"
 MULTIPART = "the body is not the multipart form that its type says"
 FILE = "the body holds a file"
+QUERY_CHARSET = "the query is not UTF-8"
 
 _JSON_TYPES = re.compile(r"application/(?:[\w.-]+\+)?json|text/(?:x-)?json|application/jsonrequest")
 _FORM = "application/x-www-form-urlencoded"
@@ -223,9 +224,6 @@ _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _LONGEST_NUMBER = 4000
 _ENVELOPES = ("student", "student_session")
 
-QUERY_CHARSET = "the query is not UTF-8"
-"""Why a query cannot be read; the reasons of bodies are those of :mod:`compat.legacy.parameters`."""
-
 
 @dataclass(frozen=True)
 class Parameters:
@@ -334,24 +332,16 @@ def check(route: Route, parameters: Parameters) -> Mapping[str, str]:
         InvalidParameter: names every such parameter.
     """
     values = parameters.values
-    if not parameters.problems and _sound(route, values):
-        return values
     problems = {name: list(messages) for name, messages in parameters.problems.items()}
     for name in route.required:
-        if name not in parameters.values:
+        if name not in values:
             _report(problems, name, missing(name))
-    for name, value in parameters.values.items():
+    for name, value in values.items():
         if name not in problems and (message := refusal(route, name, value)) is not None:
             _report(problems, name, message)
     if problems:
-        raise InvalidParameter(problems, parameters.values)
-    return parameters.values
-
-
-def _sound(route: Route, values: Mapping[str, str]) -> bool:
-    """Whether nothing is to be refused; looks at no parameter that has no rule."""
-    ruled = [refusal(route, name, values[name]) for name in route.ruled if name in values]
-    return ruled.count(None) == len(ruled) and all(name in values for name in route.required)
+        raise InvalidParameter(problems, values)
+    return values
 
 
 def refusal(route: Route, name: str, value: str) -> str | None:

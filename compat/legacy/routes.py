@@ -115,11 +115,6 @@ class Route:
         """The parameters that are a name or an email."""
         return tuple(name for name in self.required if name not in self.numbers)
 
-    @cached_property
-    def ruled(self) -> tuple[str, ...]:
-        """The parameters whose texts have a rule."""
-        return (*self.numbers, *self.flags)
-
     @property
     def writes(self) -> bool:
         """Whether it changes something, which an upstream that only reads refuses."""

@@ -1,4 +1,4 @@
-"""A failed connection in words: what was asked, why it failed, and what to do about it.
+"""A failed connection in words: what was asked, why it failed, what to do about it, and what a certificate says.
 
 The words name host and port, and never a path, a query, a header or what a proxy's URL holds beside its host. The
 failures of urllib3, ``requests``, aiohttp and the standard library are read in one way: each wraps the system's own
@@ -13,23 +13,34 @@ import os
 import re
 import socket
 import ssl
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from compat.upstream.certificates import certificate_at, day_of
+from compat.text.json import several
 
 __all__ = [
     "CLOCK_MAY_DIFFER",
+    "EXPIRES_SOON",
+    "Certificate",
     "ConnectionFailure",
     "address_of",
+    "certificate_at",
+    "certificate_in",
     "clock_difference",
     "clock_hint",
     "clock_words",
     "connection_failure",
+    "day_of",
     "place_of",
+    "renewal_due",
 ]
 
 _PORTS = {"http": 80, "https": 443}
@@ -149,16 +160,11 @@ def _proxy_failed(causes: list[BaseException], place: str, proxy: str) -> Connec
 
 def _words(causes: list[BaseException], asked: _Asked) -> _Words:
     """The words for the innermost error that has some."""
-    for each in reversed(causes):
-        for kinds, words in _KINDS:
-            if isinstance(each, kinds):
-                return words(each, asked)
-    for each in causes:
-        # urllib3 and aiohttp have names of their own for these, and wrap nothing.
-        name = type(each).__name__
-        for part, told in _NAMES.items():
-            if part in name:
-                return told(each, asked)
+    known = [(each, told) for each in reversed(causes) for kinds, told in _KINDS if isinstance(each, kinds)]
+    # urllib3 and aiohttp have names of their own for some, and wrap nothing.
+    known += [(each, told) for each in causes for part, told in _NAMES.items() if part in type(each).__name__]
+    for each, told in known:
+        return told(each, asked) if callable(told) else told
     for each in reversed(causes):
         # Those of requests and aiohttp are of this class too, and have no number.
         if isinstance(each, OSError) and each.errno is not None:
@@ -211,11 +217,8 @@ def _tls(error: BaseException, asked: _Asked) -> _Words:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or "UNEXPECTED_EOF" in reason:
         return "the connection was closed while TLS was agreed on", _LATER, False
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
-        return (
-            "what answers there does not speak TLS",
-            "Look whether the port is right, and whether http is meant.",
-            False,
-        )
+        remedy = "Look whether the port is right, and whether http is meant."
+        return "what answers there does not speak TLS", remedy, False
     if "CERTIFICATE_REQUIRED" in reason or "BAD_CERTIFICATE" in reason:
         return "it wants a certificate of the client", "Give the session a certificate by its cert attribute.", True
     told = f"TLS failed ({reason.replace('_', ' ').lower()})" if reason else "TLS failed"
@@ -223,79 +226,58 @@ def _tls(error: BaseException, asked: _Asked) -> _Words:
 
 
 def _lookup(error: BaseException, asked: _Asked) -> _Words:
-    number = error.args[0] if error.args else None
-    if number == socket.EAI_AGAIN:
-        return (
-            "its name could not be looked up at the moment",
-            "Look whether this machine reaches its name server.",
-            False,
-        )
+    if error.args[:1] == (socket.EAI_AGAIN,):
+        remedy = "Look whether this machine reaches its name server."
+        return "its name could not be looked up at the moment", remedy, False
     return "no such host", "Look whether the name is written right, and whether this machine looks names up.", False
-
-
-def _refused(error: BaseException, asked: _Asked) -> _Words:
-    return "connection refused", "Look whether it runs there, and whether the port is right.", False
 
 
 def _silent(error: BaseException, asked: _Asked) -> _Words:
     within = "in time" if asked.seconds is None else f"within {asked.seconds:.3g} seconds"
-    return (
-        f"no connection came about {within}",
-        "Look whether host and port are right, and whether a firewall lets this machine through.",
-        False,
-    )
+    remedy = "Look whether host and port are right, and whether a firewall lets this machine through."
+    return f"no connection came about {within}", remedy, False
 
 
 def _closed(error: BaseException, asked: _Asked) -> _Words:
-    if asked.began:
-        return _cut_off(error, asked)
-    return "the connection was closed before an answer came", _LATER, True
-
-
-def _cut_off(error: BaseException, asked: _Asked) -> _Words:
-    return "the connection was closed in the middle of the answer", _LATER, True
-
-
-def _no_http(error: BaseException, asked: _Asked) -> _Words:
-    return "what came is no HTTP answer", "Look whether host and port are those of the endpoint.", True
+    return _CUT_OFF if asked.began else ("the connection was closed before an answer came", _LATER, True)
 
 
 def _system(number: int) -> _Words:
     if number in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN):
-        return (
-            "no way through the network leads there",
-            "Look whether this machine's network is up.",
-            False,
-        )
+        return "no way through the network leads there", "Look whether this machine's network is up.", False
     if number in (errno.EMFILE, errno.ENFILE):
         return "too many files are open here", "Raise the limit on open files, or make fewer calls at once.", False
     told = os.strerror(number)
     return f"{told[:1].lower()}{told[1:]}", _LATER, False
 
 
-_Told = Callable[[BaseException, _Asked], _Words]
+_REFUSED: _Words = "connection refused", "Look whether it runs there, and whether the port is right.", False
+_CUT_OFF: _Words = "the connection was closed in the middle of the answer", _LATER, True
+_NO_HTTP: _Words = "what came is no HTTP answer", "Look whether host and port are those of the endpoint.", True
+
+_Told = _Words | Callable[[BaseException, _Asked], _Words]
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], _Told], ...] = (
     ((ssl.SSLCertVerificationError,), _certificate),
     ((ssl.SSLError,), _tls),
     ((socket.gaierror, UnicodeError), _lookup),
-    ((ConnectionRefusedError,), _refused),
+    ((ConnectionRefusedError,), _REFUSED),
     ((TimeoutError,), _silent),
     ((http.client.RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError), _closed),
-    ((http.client.IncompleteRead,), _cut_off),
-    ((http.client.HTTPException,), _no_http),
+    ((http.client.IncompleteRead,), _CUT_OFF),
+    ((http.client.HTTPException,), _NO_HTTP),
 )
 """The system's errors; of two kinds that fit, the first counts."""
 
 _NAMES: dict[str, _Told] = {
     "Disconnected": _closed,
-    "IncompleteRead": _cut_off,
-    "PayloadError": _cut_off,
+    "IncompleteRead": _CUT_OFF,
+    "PayloadError": _CUT_OFF,
     "NameResolution": _lookup,
     "ConnectTimeout": _silent,
     "ConnectionTimeout": _silent,
-    "InvalidChunkLength": _no_http,
-    "ResponseError": _no_http,
-    "ProtocolError": _cut_off,
+    "InvalidChunkLength": _NO_HTTP,
+    "ResponseError": _NO_HTTP,
+    "ProtocolError": _CUT_OFF,
 }
 
 
@@ -335,3 +317,80 @@ def clock_words(seconds: float) -> str:
 
 _UNITS = (("day", 86400, 86400 * 2), ("hour", 3600, 7200), ("minute", 60, 60), ("second", 1, 0))
 """Each with its seconds, and from how many on it is spoken of."""
+
+
+_decode: Any = getattr(import_module("_ssl"), "_test_decode_cert", None)
+"""The standard library has no public name for it. Without it a message names no day."""
+
+EXPIRES_SOON = 14
+"""Days before its end from which on a certificate is spoken of."""
+
+_KEPT = 60.0
+"""Seconds for which what a server showed is not asked for again: an attempt that fails is often made again."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate, by what it says.
+
+    Attributes:
+        names: the hosts that it is for, as it writes them.
+        begins: from when it is good, seconds since the epoch.
+        ends: until when.
+    """
+
+    names: tuple[str, ...]
+    begins: float
+    ends: float
+
+
+def day_of(moment: float) -> str:
+    """The day of a moment in UTC, such as 2026-01-03."""
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))
+
+
+def renewal_due(certificate: Certificate | None) -> str | None:
+    """What to say of a certificate that has ended or soon does; None of another, or where nothing is known."""
+    if certificate is None or (left := int((certificate.ends - time.time()) // 86400)) >= EXPIRES_SOON:
+        return None
+    if left < 0:
+        return f"it has expired on {day_of(certificate.ends)}: have it renewed"
+    return f"it ends on {day_of(certificate.ends)}, in {several(left, 'day')}: have it renewed"
+
+
+def certificate_in(path: Path) -> Certificate | None:
+    """The first certificate of a PEM file, which is that of the server; None where there is none that can be read."""
+    if _decode is None:
+        return None
+    try:
+        found = _decode(str(path))
+        names = (str(value) for kind, value in found.get("subjectAltName", ()) if kind in ("DNS", "IP Address"))
+        begins, ends = (ssl.cert_time_to_seconds(found[name]) for name in ("notBefore", "notAfter"))
+        return Certificate(tuple(names), begins, ends)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+_shown: dict[tuple[str, int], tuple[float, Certificate | None]] = {}
+"""By host and port: when it was asked for, and what came."""
+
+
+def certificate_at(host: str, port: int, seconds: float) -> Certificate | None:
+    """The certificate that a server shows, whether or not it can be trusted; None where it shows none in time.
+
+    A connection of its own is opened for it, over which nothing is sent. It is only for messages.
+    """
+    found = _shown.get((host, port))
+    if found is None or time.monotonic() - found[0] > _KEPT:
+        found = _shown[host, port] = (time.monotonic(), _shown_at(host, port, seconds))
+    return found[1]
+
+
+def _shown_at(host: str, port: int, seconds: float) -> Certificate | None:
+    with suppress(OSError, ValueError):
+        pem = ssl.get_server_certificate((host, port), timeout=seconds)
+        with tempfile.TemporaryDirectory(prefix="exam-compat-") as folder:
+            path = Path(folder, "shown.pem")
+            path.write_text(pem, encoding="ascii")
+            return certificate_in(path)
+    return None

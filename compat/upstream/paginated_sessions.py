@@ -19,7 +19,7 @@ from compat.legacy.query import LARGEST_LIMIT, Query
 from compat.mapping.fast.types import looked_up_names
 from compat.schemas import COLUMNS, PaginatedSessionsOutputSchema
 from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, needed, reason_of
-from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
+from compat.text.json import dumps, unmasked
 from compat.upstream.access_token import ClientCredentials, FixedToken
 from compat.upstream.base import (
     AskedPage,
@@ -42,6 +42,7 @@ from compat.upstream.transport import (
     Reply,
     Unreadable,
     decode_page,
+    decode_texts,
     json_object,
     refused_parameters,
     unexpected,
@@ -78,9 +79,7 @@ class TokenRefused(UpstreamError):
 
 def raw_page(body: bytes) -> Any:
     """A page with each session as its text."""
-    # What is skipped over is not looked at: that it is UTF-8 is seen to here.
-    check_utf_8(body)
-    page, hidden = decode_masked(_decoder.decode, body)
+    page, hidden = decode_texts(_decoder.decode, body)
     if hidden:
         page.sessions = [unmasked(bytes(row)) for row in page.sessions]  # type: ignore[misc]
     return page

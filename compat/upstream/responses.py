@@ -36,6 +36,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from compat.legacy.routes import Answer
 
 __all__ = [
+    "Received",
     "Sending",
     "answer_behind_mocks",
     "begun_mockers",
@@ -43,7 +44,6 @@ __all__ = [
     "every_session_is_mocked",
     "network_is_mocked",
     "reason_of",
-    "received",
     "response_of",
 ]
 
@@ -84,26 +84,11 @@ def reason_of(status: int) -> str:
     return _REASONS.get(status) or HTTPStatus(status).phrase
 
 
-def received(
-    method: str, status: int, reason: str, headers: Mapping[str, str], body: bytes
-) -> http.client.HTTPResponse:
-    """The response as ``http.client`` holds one whose head it has read."""
-    return _Received(method, status, reason, headers, body)
-
-
 def _raw_of(
     request: requests.PreparedRequest, status: int, reason: str, headers: Mapping[str, str], body: bytes
 ) -> HTTPResponse:
-    """What ``response.raw`` is, its body still to be read.
-
-    Args:
-        request: what was asked.
-        status: the answer's, like the next three.
-        reason: the words of the status.
-        headers: name to value.
-        body: as sent, before any decoding.
-    """
-    received = _Received(request.method or "GET", status, reason, headers, body)
+    """What ``response.raw`` is, its body, as sent, still to be read."""
+    received = Received(request.method or "GET", status, reason, headers, body)
     return HTTPResponse(
         body=received,
         headers=headers,
@@ -120,8 +105,8 @@ def _raw_of(
     )
 
 
-class _Received(http.client.HTTPResponse):
-    """A response whose head was read: what ``begin`` sets is given, and the body is all that is left."""
+class Received(http.client.HTTPResponse):
+    """A response of ``http.client`` whose head was read: what ``begin`` sets is given, the body is to come."""
 
     def __init__(self, method: str, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> None:
         super().__init__(cast(Any, SimpleNamespace(makefile=lambda mode: io.BytesIO(body))), method=method)

@@ -19,7 +19,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from compat.errors import ConfigurationError, LegacyError, UpstreamThrottled, UpstreamTimeout
-from compat.processes import ForkLock, MadeAnew, cached_property, renew_after_fork
+from compat.processes import ForkLock, MadeAnew, renew_after_fork
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -56,12 +56,7 @@ def never() -> bool:
 
 
 class TryAgain(Exception):
-    """An attempt failed in a way that another attempt may mend.
-
-    Attributes:
-        error: what to say if it was the last.
-        retry_after: seconds that the upstream asked for, or None.
-    """
+    """An attempt failed in a way that another attempt may mend; ``retry_after`` are seconds, or None."""
 
     def __init__(self, error: LegacyError, retry_after: str | None = None) -> None:
         super().__init__(error)
@@ -155,12 +150,8 @@ class Deadline:
         """
         left = self.at - time.monotonic()
         if left <= 0:
-            raise self.passed()
+            raise too_slow(self.name)
         return left
-
-    def passed(self) -> UpstreamTimeout:
-        """The error that says so."""
-        return too_slow(self.name)
 
 
 @dataclass(frozen=True)
@@ -181,11 +172,7 @@ class RetryPolicy:
 
     def deadline(self, walk: Deadline | None = None) -> Deadline:
         """The end of a request that starts now, within a walk's own."""
-        return Deadline.after(self.budget, self._limit, walk)
-
-    @cached_property
-    def _limit(self) -> str:
-        return f"the limit of {self.budget:g} seconds a request"
+        return Deadline.after(self.budget, f"the limit of {self.budget:g} seconds a request", walk)
 
     def wished(self, retries: Retry) -> RetryPolicy:
         """As a script's own adapter counts its tries, within the same seconds."""

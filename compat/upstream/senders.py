@@ -160,15 +160,7 @@ def timeout_of(value: Any) -> Timeout | None:
 
 @dataclass
 class Outgoing:
-    """A request that is signed and complete; it shows nothing of itself, since all of it may be secret.
-
-    Attributes:
-        method: the HTTP method.
-        url: the URL, without a query.
-        headers: its headers.
-        params: the parameters of its query.
-        data: its body.
-    """
+    """A request that is signed and complete, its query apart; it shows nothing of itself: all of it may be secret."""
 
     method: str
     url: str = field(repr=False)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import msgspec
 
 from compat.errors import ConfigurationError, LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
 from compat.settings_checks import checked_key, checked_token, nearest
-from compat.text.json import check_utf_8, decode_masked, dumps, unmasked
+from compat.text.json import dumps, unmasked
 from compat.upstream.base import (
     Capability,
     Chunk,
@@ -31,6 +31,7 @@ from compat.upstream.transport import (
     Reply,
     Unreadable,
     decode_page,
+    decode_texts,
     json_object,
     refused_parameters,
     unexpected,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StudentSessions", "raw_page", "read_chunk", "read_row"]
 
+_T = TypeVar("_T")
 _NOBODY: Mapping[str, Any] = {}
 
 
@@ -90,9 +92,7 @@ def read_chunk(reply: Reply, start: int, decode: Decode | None = None) -> Chunk:
 
 def raw_page(body: bytes) -> Any:
     """A page with each record as its text."""
-    # What is skipped over is not looked at: that it is UTF-8 is seen to here.
-    check_utf_8(body)
-    page, masked = decode_masked(_pages.decode, body)
+    page, masked = decode_texts(_pages.decode, body)
     return _Page([unmasked(bytes(row)) for row in page.students]) if masked else page
 
 
@@ -126,8 +126,7 @@ def read_row(reply: Reply, codec: Codec) -> Row:
 
 
 def _text_of_one(body: bytes) -> bytes:
-    check_utf_8(body)
-    found, masked = decode_masked(_ones.decode, body)
+    found, masked = decode_texts(_ones.decode, body)
     text = bytes(found.student) or bytes(found.student_session)
     return unmasked(text) if masked else text
 
@@ -227,17 +226,12 @@ class StudentSessions(Upstream):
 
     def one(self, student_session_id: int, codec: Codec, options: CallOptions) -> Row | list[Source] | None:
         def accept(reply: Reply) -> Row:
-            if reply.status == 404:
-                error = StudentSessionNotFound(student_session_id)
-                error.answered = reply.status, bytes(reply.body)
-                raise error
             row = read_row(reply, codec)
             if row.id != student_session_id:
                 raise Unreadable(f"The upstream answered with another student session than {student_session_id}.")
             return row
 
-        found: Row = self._call_one("GET", student_session_id, {}, accept, options)
-        return found
+        return self._call_one("GET", student_session_id, {}, accept, options)
 
     def add(self, exam_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
         def accept(reply: Reply) -> Row:
@@ -246,30 +240,37 @@ class StudentSessions(Upstream):
                 raise Unreadable(f"The upstream answered with a student session of another exam than {exam_id}.")
             return row
 
-        path, ids = f"exams/{exam_id}/student_sessions", {"exam_id": str(exam_id)}
-        made: Row = self.call("POST", path, values, ids, accept, options)
-        return made
+        return self.call(
+            "POST", f"exams/{exam_id}/student_sessions", values, {"exam_id": str(exam_id)}, accept, options
+        )
 
     def update(self, student_session_id: int, values: Mapping[str, str], codec: Codec, options: CallOptions) -> Row:
-        def accept(reply: Reply) -> Row:
-            if reply.status == 404:
-                raise StudentSessionNotFound(student_session_id)
-            return read_row(reply, codec)
-
-        changed: Row = self._call_one("PATCH", student_session_id, values, accept, options)
-        return changed
+        return self._call_one("PATCH", student_session_id, values, lambda reply: read_row(reply, codec), options)
 
     def delete(self, student_session_id: int, options: CallOptions) -> None:
         def accept(reply: Reply) -> None:
-            if reply.status == 404:
-                raise StudentSessionNotFound(student_session_id)
             if reply.status not in (200, 202, 204):
                 raise _refused(reply)
 
         self._call_one("DELETE", student_session_id, {}, accept, options)
 
-    def _call_one(self, method: str, number: int, values: Mapping[str, str], accept: Any, options: CallOptions) -> Any:
-        return self.call(method, f"student_sessions/{number}", values, {"id": str(number)}, accept, options)
+    def _call_one(
+        self,
+        method: str,
+        number: int,
+        values: Mapping[str, str],
+        accept: Callable[[Reply], _T],
+        options: CallOptions,
+    ) -> _T:
+        def found(reply: Reply) -> _T:
+            if reply.status != 404:
+                return accept(reply)
+            error = StudentSessionNotFound(number)
+            if method == "GET":
+                error.answered = reply.status, bytes(reply.body)
+            raise error
+
+        return self.call(method, f"student_sessions/{number}", values, {"id": str(number)}, found, options)
 
     def call(
         self,
@@ -277,9 +278,9 @@ class StudentSessions(Upstream):
         path: str,
         values: Mapping[str, str],
         ids: Mapping[str, str],
-        accept: Any,
+        accept: Callable[[Reply], _T],
         options: CallOptions,
-    ) -> Any:
+    ) -> _T:
         """Call a path of the API; a GET may be tried again, anything else is sent once.
 
         Args:

@@ -19,7 +19,7 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewC
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from compat.mapping.fast.refused import REFUSED
-from compat.text.json import loads
+from compat.text.json import check_utf_8, decode_masked, loads
 from compat.upstream.connections import WholeAnswer
 from compat.upstream.limits import SMALL, USUAL_LIMITS, AnswerLimits, place_of_a_large_answer
 from compat.upstream.retries import (
@@ -353,6 +353,16 @@ def json_object(reply: Reply) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Unreadable("The upstream's answer is not a JSON object.")
     return content
+
+
+def decode_texts(decode: Callable[[bytes], _T], body: bytes) -> tuple[_T, bool]:
+    """What a decoder makes of a body whose records it leaves as texts, and whether lone surrogates are masked there.
+
+    Raises:
+        ValueError: it does not take it, or the body is no UTF-8: what is skipped over is not looked at by a decoder.
+    """
+    check_utf_8(body)
+    return decode_masked(decode, body)
 
 
 def decode_page(
