@@ -71,8 +71,6 @@ class Shim:
     """Answers legacy calls from an upstream.
 
     Args:
-        upstream: the new endpoint.
-        settings: how the old interface is shown.
         verifier: checks signatures where that is wanted; without one, calls are taken as they come.
         walks: where walks are kept for their later pages; without one, in this process.
     """
@@ -102,10 +100,6 @@ class Shim:
 
     def answer(self, call: LegacyCall, options: CallOptions = _DEFAULT) -> Answer:
         """Answer a call.
-
-        Args:
-            call: the call, as it came.
-            options: how it was to be sent.
 
         Raises:
             LegacyError: the failure, which :func:`compat.legacy.routes.failure` makes an answer of.

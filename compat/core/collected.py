@@ -36,7 +36,6 @@ class Reading(ABC):
     It can be kept elsewhere and read back there: all there is to it are these attributes, and the records in ranges.
 
     Attributes:
-        count: how many records there are.
         unsettled: the list kept changing while it was read.
         people: the roster's values of each source that was read.
     """
@@ -48,10 +47,6 @@ class Reading(ABC):
     @abstractmethod
     def records(self, start: int, limit: int) -> Sequence[tuple[bytes, int]]:
         """Some records, in order: the JSON text of each, and the place in ``people`` of the source that it is from.
-
-        Args:
-            start: how many lie before the first.
-            limit: how many at most.
 
         Raises:
             UpstreamError: they cannot be read back.
@@ -68,12 +63,7 @@ class Reading(ABC):
 
 
 class OnePage(Reading):
-    """A list of one page, whose records stay as the codec decoded them.
-
-    Args:
-        decoded: the records, in order.
-        person: the roster's values for the user whose list it is.
-    """
+    """A list of one page, whose records stay as the codec decoded them."""
 
     unsettled = False
 
@@ -100,8 +90,6 @@ class Collected(Reading):
     Safe across threads once the reading has ended, and gone when nobody holds it any more.
 
     Args:
-        sort: the columns to sort by.
-        people: the roster's values of each source.
         in_memory: bytes of texts, and of ids and sort keys, that stay in memory.
     """
 
@@ -121,8 +109,6 @@ class Collected(Reading):
         """Keep the records of a page.
 
         Args:
-            attempt: which attempt at the reading.
-            source: which list the page is of.
             start: how many of its records lie before the page.
             rows: all of its records, as texts or what makes bytes.
             columns: their ids, which of them are wanted, and what those are sorted by.

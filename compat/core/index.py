@@ -30,9 +30,6 @@ class IndexedPage(NamedTuple):
     """One page of a reading.
 
     Attributes:
-        attempt: which attempt at the reading found it.
-        source: which list it is of.
-        start: how many of its records lie before the page.
         columns: its ids, and of the wanted records the columns to sort by.
         text: where the text of the first of those begins; each other one follows on the one before.
         lengths: how long each of those texts is.
@@ -146,7 +143,6 @@ class Index:
     """Ids and sort keys of all attempts at a reading, for one thread at a time.
 
     Args:
-        sort: the columns to sort by.
         in_memory: bytes that stay in memory.
 
     Raises:

@@ -113,8 +113,6 @@ def sort_places(
     """The places of records in their order: stable, nulls last ascending and first descending.
 
     Args:
-        columns: the columns to sort by, by name.
-        sort: how.
         among: the places, in the order of records that are equal.
     """
     places = list(among)
@@ -132,12 +130,6 @@ def believed(upstream: Upstream, plan: Plan, chunk: Chunk, options: CallOptions)
     """Whether a page that passed the checks of its records can be believed.
 
     The upstream has to show what it does before that, and again after a while.
-
-    Args:
-        upstream: the upstream.
-        plan: all of it is left to the upstream.
-        chunk: the page.
-        options: how the old call was to be sent.
 
     Raises:
         LegacyError: a question to the upstream failed.

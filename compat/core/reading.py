@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from functools import partial
-from typing import Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from compat.core.collected import Collected
 from compat.errors import UpstreamError
@@ -29,7 +29,6 @@ from compat.upstream.transport import CallOptions
 __all__ = [
     "PAGES_AT_ONCE",
     "READINGS",
-    "Found",
     "PageThreads",
     "find_one",
     "page_length",
@@ -62,7 +61,10 @@ class PageThreads(Generic[_T]):
             threading.Thread(target=_work, args=(self._waiting,), name="exam-compat-page", daemon=True).start()
         return future
 
-    def shutdown(self) -> None:
+    def __enter__(self) -> PageThreads[_T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Call nothing more; what is being called is left to itself."""
         while True:
             try:
@@ -107,9 +109,7 @@ def read_sources(
     """Read some lists from end to end, again where a reading is not whole.
 
     Args:
-        sources: the lists.
         settings: the limits, and what to do with a list that kept changing.
-        look: looks at each page.
         sort: the columns to sort the wanted records by.
         first: the first page of the only list, where it was read already.
         deadline: the end of the whole reading; None to begin it now.
@@ -210,8 +210,7 @@ def _read_once(progresses: list[_Progress], deadline: Deadline, first: Chunk | N
 def _read_concurrently(waiting: list[tuple[_Progress, int, int | None]], deadline: Deadline) -> None:
     waiting.reverse()
     running: dict[Future[Chunk], tuple[_Progress, int | None]] = {}
-    threads: PageThreads[Chunk] = PageThreads(PAGES_AT_ONCE)
-    try:
+    with PageThreads[Chunk](PAGES_AT_ONCE) as threads:
         while waiting or running:
             # More are handed over than are read at once, so that the upstream does not wait while pages are looked at.
             while waiting and len(running) < _HANDED_OVER:
@@ -221,8 +220,6 @@ def _read_concurrently(waiting: list[tuple[_Progress, int, int | None]], deadlin
             for future in done:
                 progress, end = running.pop(future)
                 waiting[:0] = [(progress, *pages) for pages in progress.take(future.result(), end)][::-1]
-    finally:
-        threads.shutdown()
 
 
 def _whole(progresses: Sequence[_Progress], count: int, distinct: int) -> bool:
@@ -266,7 +263,8 @@ def read_range(source: Source, start: int, limit: int, settings: WalkSettings, d
             settings.slow_down(step, deadline)
         return source.fetch(begin, limit, step, deadline, decode)
 
-    chunks = _read_all(fetch, starts)
+    with PageThreads[Chunk](PAGES_AT_ONCE) as threads:
+        chunks = [each.result() for each in [threads.submit(fetch, begin) for begin in starts]]
     for chunk in chunks:
         due = min(step, chunk.total - chunk.start)
         if chunk.limit != step or chunk.total != first.total or len(chunk.rows) != due:
@@ -278,35 +276,19 @@ def read_range(source: Source, start: int, limit: int, settings: WalkSettings, d
     return Chunk(start, rows[skipped : skipped + max(end - start, 0)], first.total, limit)
 
 
-def _read_all(fetch: Callable[[int], Chunk], starts: Sequence[int]) -> list[Chunk]:
-    threads: PageThreads[Chunk] = PageThreads(PAGES_AT_ONCE)
-    try:
-        return [each.result() for each in [threads.submit(fetch, begin) for begin in starts]]
-    finally:
-        threads.shutdown()
+def find_one(
+    upstream: Upstream, student_session_id: int, codec: Codec, options: CallOptions
+) -> tuple[Row | None, bool]:
+    """The record of a legacy id, and whether it was looked for in a list that kept changing.
 
-
-class Found(NamedTuple):
-    """What was found for one id.
-
-    Attributes:
-        row: the record, or None where there is none.
-        unsettled: it was looked for in a list that kept changing.
-    """
-
-    row: Row | None
-    unsettled: bool = False
-
-
-def find_one(upstream: Upstream, student_session_id: int, codec: Codec, options: CallOptions) -> Found:
-    """The record of a legacy id; where no route gives one record, it is looked for in the whole list.
+    Where no route gives one record, it is looked for in the whole list.
 
     Raises:
         LegacyError: as contract 2 says for what failed.
     """
     found = upstream.one(student_session_id, codec, options)
     if not isinstance(found, list):
-        return Found(found)
+        return found, False
 
     def look(chunk: Chunk, source: Source) -> Columns:
         page = codec.columns(chunk.rows, None, (), source.person)
@@ -316,6 +298,6 @@ def find_one(upstream: Upstream, student_session_id: int, codec: Codec, options:
     try:
         texts, people = read.page(0, 1)
         row = codec.scan(texts, None, (), people[0])[0] if texts else None
-        return Found(row, read.unsettled)
+        return row, read.unsettled
     finally:
         read.close()

@@ -97,8 +97,6 @@ class Walks(ABC):
         Whoever asks while the same walk is being read waits for that reading.
 
         Args:
-            key: what makes pages belong together.
-            number: the page, from 1.
             read: reads the upstream; given what tells whether nobody waits for the reading any more.
             cancelled: whether whoever asks has gone. A reading goes on until all who wait for it have.
 
@@ -131,12 +129,7 @@ class _Entry:
 
 
 class _Forgetting(MadeAnew, ABC):
-    """Keeps what goes after so many seconds, even if nobody calls again; a forked process begins with nothing.
-
-    Args:
-        clock: seconds on a clock that never goes back.
-        kept_for: seconds that something is kept.
-    """
+    """Keeps what goes after so many seconds, even if nobody calls again; a forked process begins with nothing."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, kept_for: float = KEPT_FOR) -> None:
         self._clock = clock
@@ -275,7 +268,6 @@ class KeptPages(_Forgetting):
     Args:
         most: bytes that are kept at once, the oldest going first; 0 keeps none.
         size_of: the bytes that a page holds, given it and its body; None where it may not be kept.
-        options: as :class:`_Forgetting` takes them.
     """
 
     def __init__(
@@ -299,7 +291,6 @@ class KeptPages(_Forgetting):
 
         Args:
             key: the caller and the query.
-            decode: decodes a body.
         """
         return _Reader(self, key, decode) if self._most else decode
 

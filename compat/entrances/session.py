@@ -81,9 +81,7 @@ def options_of(
     """What an adapter was told and what the session says, as the requests upstream follow it.
 
     Args:
-        script: the session.
         previous: the adapter that would have sent the call to the old endpoint.
-        request: the call.
         how: what the adapter was told of it; proxies hold for the old endpoint.
 
     Raises:

@@ -118,7 +118,6 @@ class Condition:
     """One comparison of a filter, by SQL's rules for null.
 
     Attributes:
-        column: the legacy field.
         operator: the name of one of :data:`OPERATORS`.
         operand: what the column is compared with; a tuple of those where the operator takes many.
     """
@@ -148,7 +147,6 @@ class Query:
         status: one of the eleven, or None for all.
         page: from 1.
         limit: records a page, 1 to 300.
-        conditions: the filter; all must hold.
         sort: the columns to sort by, the first counts most.
         filter_text: the filter as the caller wrote it, for an upstream that filters by itself.
         sort_text: the same of the sort.

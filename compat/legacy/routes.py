@@ -59,10 +59,8 @@ class Route:
         methods: the HTTP methods that it answers.
         answer: the method of the shim that answers it.
         gives: what the answer holds: a page of students, one student, or nothing.
-        summary: what it does, in words.
         successor: what to call instead on the wire.
         successor_method: what to call instead in Python.
-        status: the HTTP status of its answer.
         required: parameters that have to be there, beside the id in the path.
         numbers: parameters that are digits.
         flags: parameters that are true or false.
@@ -190,10 +188,7 @@ class LegacyCall:
     Attributes:
         exam_id: the id of the path, its percent signs decoded, not yet checked.
         query: the query string, without the question mark.
-        content_type: the body's declared type, or None.
-        body: the body, empty where there is none.
         authorization: the header of that name; its digest tells callers apart.
-        content_encoding: the body's declared encoding, or None.
     """
 
     route: Route
@@ -213,11 +208,7 @@ _JSON = MappingProxyType({"Content-Type": "application/json", ANSWERED_BY: "new"
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer in the old interface's terms.
-
-    Attributes:
-        headers: name to value, the content type among them.
-    """
+    """An HTTP answer in the old interface's terms."""
 
     status: int
     headers: Mapping[str, str]
@@ -235,8 +226,6 @@ class Answer:
         Args:
             body: the JSON text, as :func:`students` makes it.
             matches: how many records match in all.
-            number: the page, from 1.
-            limit: records a page.
             unsettled: the upstream's list kept changing while it was read.
         """
         headers = {

@@ -26,7 +26,6 @@ def signed(parameters: Mapping[str, str], secret_key: str, path: Mapping[str, st
 
     Args:
         parameters: name to text, without the path's ids.
-        secret_key: the key.
         path: the ids of the path under their route's names; signed, and not sent again.
     """
     sent = {
@@ -44,8 +43,6 @@ class Caller:
 
     Attributes:
         name: what people call it; the only part that logs show.
-        api_token: the token of its Authorization header.
-        secret_key: the key that it signs with.
     """
 
     name: str

@@ -83,7 +83,6 @@ class Verifier:
     answer is the same; the log says which, without the secret.
 
     Args:
-        callers: who may call.
         spend: called last with the caller, the nonce and the signature; records them and returns whether both were
             new. None leaves replays to whoever stands before.
         clock: seconds since the epoch.
@@ -168,10 +167,6 @@ def unreadable(route: Route, values: Mapping[str, str]) -> str | None:
 
     Parameters that no reading allows are let through where there is no reading at all: they break a rule of
     section 1, whose answer says more.
-
-    Args:
-        route: the route that was called.
-        values: the merged parameters; the signature among them makes no difference.
     """
     if all("?" not in value and _ends(route, name, value) for name, value in values.items()):
         return None
@@ -220,7 +215,6 @@ class _Text:
     """A base string, and where the parameters that came begin in it.
 
     Attributes:
-        whole: the text.
         pieces: what stands between question marks.
         begins: where each piece begins in the text.
         sent: the pieces that a parameter begins with that came, in their order.
@@ -250,12 +244,7 @@ class _Text:
         return bisect_left(self.sent, end) > bisect_right(self.sent, begin)
 
     def piece_behind(self, piece: int, value: int) -> int:
-        """The piece behind a JSON value: where its JSON ends; the next one where it is none.
-
-        Args:
-            piece: the piece that the value begins in.
-            value: where the value begins in the text.
-        """
+        """The piece behind a JSON value: where its JSON ends; the next one where it is none."""
         end = _json_end(self.whole, value)
         if end == len(self.whole):
             return len(self.pieces)
@@ -288,8 +277,6 @@ def _readings(route: Route, text: _Text, *, lenient: bool = False) -> frozenset[
     """How the readings of a text by a route compare with what came; nothing where it has none.
 
     Args:
-        route: how it is read.
-        text: the text, and what came.
         lenient: whether a parameter that came may break its rule: the answer to it is a 422, and no other reading.
     """
     walk = _Walk(route)
@@ -341,7 +328,6 @@ class _Walk:
     """The ways in which a text can be read so far.
 
     Attributes:
-        route: how it is read.
         ended: by piece, the parameters that end before it.
         opened: of the parameters that may go on, the least name of each kind: what may follow a greater one may
             follow it too.

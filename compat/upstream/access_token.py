@@ -42,13 +42,6 @@ class FixedToken:
 class ClientCredentials(FixedToken):
     """Fetches a token, and keeps it until shortly before it ends.
 
-    Args:
-        token_url: where tokens are given out.
-        client_id: who asks.
-        client_secret: the proof of it.
-        scope: the scope asked for, or None.
-        transport: what to call with.
-
     Attributes:
         url: where tokens are given out.
     """

@@ -121,7 +121,6 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         key: what the upstream tells records apart by: its own id.
-        id: the legacy id.
         exam_id: the exam that it belongs to, or None for none of the configured ones.
         values: the comparables of the columns asked for; empty for another exam's record.
         record: its JSON text, or what the codec decoded of it.
@@ -249,13 +248,7 @@ class _Disproof:
 
 
 class PushdownTrust(MadeAnew):
-    """What one upstream was seen to ignore and to do; safe across threads.
-
-    Args:
-        configured: what the configuration leaves to the upstream.
-        name: the upstream's name in the log.
-        clock: seconds on a clock that never goes back.
-    """
+    """What one upstream was seen to ignore and to do; safe across threads."""
 
     def __init__(
         self, configured: frozenset[Capability], name: str, clock: Callable[[], float] = time.monotonic

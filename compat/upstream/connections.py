@@ -88,7 +88,6 @@ class StrictConnection:
     Attributes:
         answered: how many answers came since it was opened.
         keep_alive: seconds that it is trusted while idle; None for ever.
-        kept_at: when it was last used.
         has_surplus: more came than was asked for.
     """
 
@@ -283,8 +282,6 @@ def get_on_open_connection(
     """The answer to a GET, where the pool has an open connection on which the same headers were sent before.
 
     Args:
-        pool: strict connections.
-        target: path and query.
         headers: all but those that the library adds.
         silence: seconds to wait for a byte.
 

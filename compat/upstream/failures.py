@@ -64,7 +64,6 @@ class ConnectionFailure:
     """Why there was no answer.
 
     Attributes:
-        place: host and port that were to be asked.
         reason: why it failed, a part of a sentence.
         remedy: what to do about it, a sentence.
         reached: whether a connection had come about.
@@ -296,7 +295,6 @@ def clock_hint(date: str | None, url: str) -> str:
 
     Args:
         date: the server's ``Date`` header, from just now.
-        url: what was asked of it.
     """
     off = clock_difference(date, time.time())
     if off is None or abs(off) <= CLOCK_MAY_DIFFER:

@@ -214,7 +214,6 @@ class WalkSettings:
         pages: pages that one may read, all its attempts together.
         bytes: bytes of records that one may read, all its attempts together.
         rate: calls a second that walks of small pages make, all walks of an upstream in a process together.
-        pace: sees to the rate.
         watch: is told after each page of a walk how many were read, and how many there will have been by its end as
             far as that is known.
     """
@@ -255,11 +254,7 @@ class WalkSettings:
 
 
 class WalkMeter:
-    """What one walk has taken of its limits; it counts in the thread that takes the pages.
-
-    Args:
-        settings: the limits.
-    """
+    """What one walk has taken of its limits; it counts in the thread that takes the pages."""
 
     def __init__(self, settings: WalkSettings) -> None:
         self._settings = settings

@@ -89,9 +89,7 @@ def read_chunk(reply: Reply, offset: int, decode: Decode = raw_page) -> Chunk:
     """A page of a list.
 
     Args:
-        reply: the answer.
         offset: how many sessions lie before the page.
-        decode: reads the page's body.
 
     Raises:
         TokenRefused: the upstream refused the token.
@@ -134,7 +132,6 @@ class Person:
     """One user of the new platform.
 
     Attributes:
-        user_id: the user's id there.
         values: legacy field to value, of those that the roster gives.
         line: where the roster's file names the user.
     """

@@ -36,9 +36,6 @@ class Codec(ABC):
     def walk_page(self, names: Sequence[str]) -> Decode | None:
         """What decodes a page of a walk together with some columns of its records, for :meth:`columns`.
 
-        Args:
-            names: the columns.
-
         Returns:
             None where there is nothing faster than reading the records as texts.
         """
@@ -65,7 +62,6 @@ class Codec(ABC):
         Args:
             rows: the records, as their texts or as :meth:`page` decodes them.
             exam_id: the exam, or None for the records of all, of which only the ids are looked at.
-            names: the columns.
             person: the roster's values for the user whose records they are.
         """
 
@@ -79,7 +75,6 @@ class Codec(ABC):
         """A page whose records are all wanted, shown as :meth:`body` shows it.
 
         Args:
-            rows: the page's records, as :meth:`page` decodes them.
             having: column to the value that every record has to have there.
 
         Returns:
@@ -120,10 +115,8 @@ def comparable_of(
     """What stands for a value that a typed decoder gave, which may be the text of an odd one.
 
     Args:
-        column: the declaration of its column.
         value: the value; lone surrogates may be masked in it.
         zone: what a time without an offset means.
-        instant: reads a time.
 
     Raises:
         ValueError: the column's type cannot read it.
@@ -152,7 +145,6 @@ def listed_object(text: Any, kind: str) -> dict[str, Any]:
     """The object in a list that a text is.
 
     Args:
-        text: its JSON text.
         kind: the name of what it should be, for messages.
 
     Raises:

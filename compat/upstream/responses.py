@@ -58,8 +58,6 @@ def response_of(
     """The response to a request.
 
     Args:
-        request: what was asked.
-        answer: what is answered.
         stream: whether the script reads the body itself.
         connection: the adapter that scripts find as ``response.connection``.
     """
@@ -129,7 +127,6 @@ class Sending:
     """A deprecated call on its way.
 
     Attributes:
-        request: the call.
         told: what else an adapter is told, by name: stream, timeout, verify, cert, proxies.
         answer: answers it, with the adapter of the old endpoint and whether the body is streamed.
     """
@@ -157,10 +154,6 @@ def every_session_is_mocked() -> bool:
 
 def answer_behind_mocks(previous: BaseAdapter, sending: Sending) -> requests.Response:
     """Let them answer or refuse a deprecated call, and answer what they let through.
-
-    Args:
-        previous: the adapter that the session would have used.
-        sending: the call.
 
     Raises:
         Exception: what they refuse it with.

@@ -85,9 +85,7 @@ class RetryNotice:
         """A call waits for its next attempt.
 
         Args:
-            error: what the last one failed with.
             since: when the first one failed, on the monotonic clock.
-            deadline: the end of all attempts.
         """
         now = time.monotonic()
         if self._listener is None or now - since < _LONG:
@@ -118,7 +116,6 @@ def too_slow(limit: str, called: str = "The upstream") -> UpstreamTimeout:
     """The error that names the limit in time that was reached.
 
     Args:
-        limit: what the limit is called.
         called: what was too slow, which begins a sentence.
     """
     return UpstreamTimeout(f"{called} was too slow: {limit} was reached. {_RAISE_IT}", limit)
@@ -183,8 +180,6 @@ class RetryPolicy:
         """Call ``attempt`` until it gives a result.
 
         Args:
-            attempt: tries once.
-            deadline: the end of all attempts.
             enough: whether there should be no further attempt; asked while one is waited for too.
 
         Raises:
@@ -277,7 +272,6 @@ class CircuitBreaker(MadeAnew):
 
     Args:
         failures: attempts in a row; 0 for a breaker that never opens.
-        clock: seconds on a clock that never goes back.
 
     Raises:
         ConfigurationError: that number cannot be used.

@@ -89,7 +89,6 @@ class CallOptions:
     Attributes:
         timeout: for each request upstream; None for the shim's own limits.
         verify: as ``requests`` takes it; None to take the environment's certificates, or those of ``requests``.
-        cert: as ``requests`` takes it.
         proxies: what the call itself says, which goes before the environment; a scheme that is None has no proxy.
         session_proxies: what its session says, which the environment goes before.
         trust_env: whether the environment's proxies count.

@@ -63,10 +63,8 @@ class Attempt:
 
     Attributes:
         deadline: when its answer has to be there, body included.
-        limits: how much of an answer is taken.
         fresh: use no connection that was used before.
         reused: the connection had been used before.
-        received: bytes that came.
         head: bytes of them that are no body.
     """
 
@@ -92,7 +90,6 @@ class _Wire(io.RawIOBase):
 
     Args:
         sock: the socket; its timeout is how long is waited for each byte.
-        connection: the connection that it belongs to.
     """
 
     def __init__(self, sock: Any, connection: Any) -> None:

@@ -70,9 +70,7 @@ def read_chunk(reply: Reply, start: int, decode: Decode | None = None) -> Chunk:
     """A page of the list.
 
     Args:
-        reply: the answer.
         start: how many records lie before the page.
-        decode: decodes the page with its records whole.
 
     Raises:
         Unreadable: it is no page.
@@ -284,12 +282,9 @@ class StudentSessions(Upstream):
         """Call a path of the API; a GET may be tried again, anything else is sent once.
 
         Args:
-            method: the HTTP method.
             path: what comes after ``/api/v3/``.
-            values: the parameters.
             ids: the ids in the path, by their names in the signature.
             accept: makes a result of the answer.
-            options: how the old call was to be sent.
         """
         send = self._transport.read if method == "GET" else self._transport.write
         return send(lambda: self.request(method, f"/api/v3/{path}", values, ids), accept, options)

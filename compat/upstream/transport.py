@@ -66,11 +66,9 @@ class Transport:
     """Sends requests to one upstream.
 
     Args:
-        retries: how often and how long.
         session: the session to send with, with its adapters, proxies and certificates; None for one of our own,
             which then follows the proxies and certificates of each old call.
         name: what the upstream is called in messages.
-        limits: how much of one answer is taken.
         breaker_failures: attempts in a row that fail before one call at a time goes on trying; 0 for no such stop.
     """
 
@@ -371,7 +369,6 @@ def decode_page(
     """A page as wanted, else with its records as texts, else as the plain reader has it.
 
     Args:
-        reply: the answer.
         decode: decodes it as wanted; it and the next see to it that all of the body is UTF-8.
         texts: decodes it with its records as texts.
         plainly: decides whether it is a page where the fast readers would not take it.

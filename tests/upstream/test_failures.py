@@ -22,7 +22,7 @@ from urllib3.exceptions import ProxyError
 from wish_servers import Proxy, TlsServer
 
 import compat
-from compat.upstream import certificates
+from compat.upstream import failures
 from compat.upstream.failures import clock_words, connection_failure, place_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -36,7 +36,7 @@ PROXIES = "Look at HTTP_PROXY, HTTPS_PROXY and NO_PROXY, and at the proxies of t
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "_shown", {})
+    monkeypatch.setattr(failures, "_shown", {})
 
 
 @pytest.fixture(scope="module")
@@ -352,8 +352,8 @@ def test_the_documented_words_are_those_that_are_said() -> None:
     now = time.time()
     said = []
     for error, proxy in SAID:
-        shown = certificates.Certificate(("other",), begins=now + 9e6, ends=now - 9e6)
-        certificates._shown["host", 443] = (time.monotonic(), shown)
+        shown = failures.Certificate(("other",), begins=now + 9e6, ends=now - 9e6)
+        failures._shown["host", 443] = (time.monotonic(), shown)
         failure = connection_failure(error, "https://host", proxy, 10)
         changing = (
             r"\d{4}-\d\d-\d\d|(?<=within )10|(?<=for )(other|host)\b|(?<=proxy )proxy:3128|connection refused$|407"
