@@ -26,15 +26,7 @@ from compat.upstream.records import Codec
 from compat.upstream.retries import Deadline
 from compat.upstream.transport import CallOptions
 
-__all__ = [
-    "PAGES_AT_ONCE",
-    "READINGS",
-    "PageThreads",
-    "find_one",
-    "page_length",
-    "read_range",
-    "read_sources",
-]
+__all__ = ["PAGES_AT_ONCE", "READINGS", "PageThreads", "find_one", "page_length", "read_range", "read_sources"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -64,7 +56,7 @@ class PageThreads(Generic[_T]):
     def __enter__(self) -> PageThreads[_T]:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Call nothing more; what is being called is left to itself."""
         while True:
             try:

@@ -222,7 +222,7 @@ class StudentSessionsClient:
             UpstreamError: the upstream failed.
         """
         wanted = _digits("student_session_id", student_session_id)
-        row = find_one(self._upstream, wanted, self._codec, _OPTIONS).row
+        row, _ = find_one(self._upstream, wanted, self._codec, _OPTIONS)
         if row is None or (exam_id is not None and row.exam_id != _digits("exam_id", exam_id)):
             raise StudentSessionNotFound(wanted)
         return self._record(row.record, row.person)

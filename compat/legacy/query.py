@@ -94,11 +94,7 @@ OPERATORS = _operators(
         column=lambda values, among: [value in among for value in values],
     ),
     Operator(
-        "nin",
-        lambda value, among: value not in among,
-        many=True,
-        by_equality=True,
-        of_null=lambda among: not among,
+        "nin", lambda value, among: value not in among, many=True, by_equality=True, of_null=lambda among: not among
     ),
 )
 """By name, in the order in which messages list them."""

@@ -28,11 +28,7 @@ def signed(parameters: Mapping[str, str], secret_key: str, path: Mapping[str, st
         parameters: name to text, without the path's ids.
         path: the ids of the path under their route's names; signed, and not sent again.
     """
-    sent = {
-        **parameters,
-        "timestamp": str(time.time_ns() // 1_000_000),
-        "nonce": str(secrets.randbelow(10**18)),
-    }
+    sent = {**parameters, "timestamp": str(time.time_ns() // 1_000_000), "nonce": str(secrets.randbelow(10**18))}
     sent["signature"] = sign(base_string({**sent, **path}), secret_key)
     return sent
 

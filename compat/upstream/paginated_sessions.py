@@ -51,14 +51,7 @@ from compat.upstream.transport import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = [
-    "READ_SCOPE",
-    "PaginatedSessions",
-    "TokenRefused",
-    "raw_page",
-    "read_chunk",
-    "read_roster",
-]
+__all__ = ["READ_SCOPE", "PaginatedSessions", "TokenRefused", "raw_page", "read_chunk", "read_roster"]
 
 _SCHEMA = PaginatedSessionsOutputSchema()
 
@@ -263,12 +256,7 @@ class PaginatedSessions(Upstream):
         return read_roster(roster) if roster is not None else []
 
     def _token_source(
-        self,
-        token_url: str | None,
-        client_id: str | None,
-        client_secret: str | None,
-        scope: str,
-        given: str | None,
+        self, token_url: str | None, client_id: str | None, client_secret: str | None, scope: str, given: str | None
     ) -> FixedToken:
         credentials = {"token_url": token_url, "client_id": client_id, "client_secret": client_secret}
         if given:

@@ -253,12 +253,7 @@ class StudentSessions(Upstream):
         self._call_one("DELETE", student_session_id, {}, accept, options)
 
     def _call_one(
-        self,
-        method: str,
-        number: int,
-        values: Mapping[str, str],
-        accept: Callable[[Reply], _T],
-        options: CallOptions,
+        self, method: str, number: int, values: Mapping[str, str], accept: Callable[[Reply], _T], options: CallOptions
     ) -> _T:
         def found(reply: Reply) -> _T:
             if reply.status != 404:

@@ -124,12 +124,7 @@ class Transport:
         finally:
             self._breaker.ended(call)
 
-    def write(
-        self,
-        build: Callable[[], Outgoing],
-        accept: Callable[[Reply], _T],
-        options: CallOptions,
-    ) -> _T:
+    def write(self, build: Callable[[], Outgoing], accept: Callable[[Reply], _T], options: CallOptions) -> _T:
         """Send a request that must not be sent twice: tried again only where no connection came about.
 
         Raises:
@@ -171,11 +166,8 @@ class Transport:
             raise TryAgain(self._breaker.refusal())
         try:
             reply = self._answer(build, options, deadline, room)
-        except TryAgain as failed:
-            self._breaker.failed(failed.error)
-            raise
-        except UpstreamTimeout as error:
-            self._breaker.failed(error)
+        except (TryAgain, UpstreamTimeout) as failed:
+            self._breaker.failed(failed.error if isinstance(failed, TryAgain) else failed)
             raise
         if reply.status in (429, 503):
             self._breaker.failed(throttled(reply.status, reply.headers.get("Retry-After")).error)
