@@ -17,12 +17,27 @@ if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this
     from types import ModuleType
     from typing import Any
 
-__all__ = ["LIBRARIES", "PASSING_ON", "Library", "Wrapped", "after_import", "cover", "uncover"]
+__all__ = ["LIBRARIES", "PASSING_ON", "Library", "Wrapped", "after_import", "cover", "said", "say", "uncover"]
 
 PASSING_ON: ContextVar[bool] = ContextVar("exam_compat_passing_on", default=False)
 """Whether the shim has a library send by its own means; the tasks that the library begins for that inherit it."""
 
 _PACKAGE = "compat"
+said: set[str] = set()
+"""What was written to standard error: a service that runs for months repeats nothing."""
+
+
+def say(text: str) -> None:
+    """Write one line to standard error, each text once a process."""
+    if text in said or sys.stderr is None:
+        return
+    said.add(text)
+    try:
+        sys.stderr.write(f"exam-compat: {' '.join(text.split())}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Closed: there is nobody to tell.
+        return
 
 
 class Library:
@@ -131,20 +146,17 @@ LIBRARIES = (
 
 _after: dict[str, Callable[[Any], object]] = {}
 _prepare: Callable[[], object] | None = None
-_say: Callable[[str], object] | None = None
 _due = False
 """Whether a library is there for which the shim begins at its import."""
 
 
-def cover(say: Callable[[str], object], prepare: Callable[[], object] | None = None) -> None:
+def cover(prepare: Callable[[], object] | None = None) -> None:
     """Stand before the calls of every library: now, or once it is imported.
 
     Args:
-        say: writes a line to standard error.
         prepare: begins the shim, which it may be asked for again; None where it has begun.
     """
-    global _prepare, _say  # noqa: PLW0603 - what stands before a library is the process's own state
-    _say = say
+    global _prepare  # noqa: PLW0603 - what stands before a library is the process's own state
     _prepare = prepare or _prepare
     # A script may ask for the package first, which asks for requests itself: the shim then begins behind it.
     _after[_PACKAGE] = lambda _: _begin_if_due()
@@ -194,8 +206,7 @@ def _loaded(home: str, function: str) -> Any:
         __import__(home)
         return getattr(sys.modules[home], function)
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
-        if _say is not None:
-            _say(f"the shim cannot be loaded ({type(error).__name__}: {error}); calls go out as they were")
+        say(f"the shim cannot be loaded ({type(error).__name__}: {error}); calls go out as they were")
         return lambda original, *args, **kwargs: original(*args, **kwargs)
 
 
@@ -232,6 +243,5 @@ def _watched(spec: ModuleSpec) -> ModuleSpec:
     try:
         loader.exec_module = exec_module
     except AttributeError:
-        if _say is not None:
-            _say(f"{spec.name} comes from a loader that cannot be watched; calls go out as they were")
+        say(f"{spec.name} comes from a loader that cannot be watched; calls go out as they were")
     return spec

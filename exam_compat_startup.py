@@ -7,12 +7,12 @@ user's own ``sitecustomize``, and only where that variable is set. It lies besid
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 
 import exam_compat_libraries
 import exam_compat_uncaught
+from exam_compat_libraries import say
+from exam_compat_uncaught import RUN_VARIABLE, UNCAUGHT, caught
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
@@ -34,49 +34,17 @@ __all__ = [
 ]
 
 SWITCH = "EXAM_COMPAT"
-RUN_VARIABLE = "EXAM_COMPAT_RUN"
-"""What ``exam-compat run`` hands on: the id of the script's process, a colon, the file that :func:`caught` removes."""
-
 DIRECTORY_VARIABLE = "EXAM_COMPAT_DIRECTORY"
 """What the first Python hands on to those that it starts: its working directory, where no configuration is named."""
 
 _CONFIG_VARIABLE = "EXAM_COMPAT_CONFIG"
 _OFF = ("", "0", "false", "no", "off")
-UNCAUGHT = (
-    "no deprecated call was caught. Only calls that Python makes by "
-    f"{', '.join(library.name for library in exam_compat_libraries.LIBRARIES)} are seen here; "
-    "for every other library, program and language there is the gateway: exam-compat serve"
-)
-
-_said: set[str] = set()
-_still_uncaught: str | None = None
 _begun = False
 
 
 def switched_on() -> bool:
     """Whether ``EXAM_COMPAT`` asks for the shim."""
     return os.environ.get(SWITCH, "").strip().lower() not in _OFF
-
-
-def say(text: str) -> None:
-    """Write one line to standard error, each text once a process: a service that runs for months repeats nothing."""
-    if text in _said or sys.stderr is None:
-        return
-    _said.add(text)
-    try:
-        sys.stderr.write(f"exam-compat: {' '.join(text.split())}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        # Closed: there is nobody to tell.
-        return
-
-
-def caught() -> None:
-    """Note that a deprecated call was seen, in whichever process of the run."""
-    global _still_uncaught
-    if _still_uncaught is not None:
-        path, _still_uncaught = _still_uncaught, None
-        _remove(path)
 
 
 def command() -> NoReturn:
@@ -108,9 +76,9 @@ def begin() -> None:
     if not switched_on():
         return
     _keep_configuration()
-    _watch_run()
-    exam_compat_uncaught.watch(say)
-    exam_compat_libraries.cover(say, _begin_shim)
+    exam_compat_uncaught.watch_run()
+    exam_compat_uncaught.watch()
+    exam_compat_libraries.cover(_begin_shim)
 
 
 def end() -> None:
@@ -133,30 +101,6 @@ def _keep_configuration() -> None:
         return
 
 
-def _watch_run() -> None:
-    global _still_uncaught  # noqa: PLW0603 - one run a process
-    process, _, path = os.environ.get(RUN_VARIABLE, "").partition(":")
-    if not path:
-        return
-    _still_uncaught = path
-    if process == str(os.getpid()):
-        atexit.register(_say_if_uncaught, os.getpid(), path)
-
-
-def _say_if_uncaught(process: int, path: str) -> None:
-    # A forked child that ends like a script runs this too. What was said already tells why nothing was caught.
-    if os.getpid() == process and _remove(path) and not _said:
-        say(UNCAUGHT)
-
-
-def _remove(path: str) -> bool:
-    try:
-        os.unlink(path)
-    except OSError:
-        return False
-    return True
-
-
 def _begin_shim() -> None:
     global _begun  # noqa: PLW0603 - the shim begins once a process
     if _begun:
@@ -165,7 +109,7 @@ def _begin_shim() -> None:
         from compat.entrances.run import begin as begin_runner
 
         # Two threads may come here at once, and neither goes on before it has begun: it begins once.
-        begin_runner(say, caught, exam_compat_uncaught.end)
+        begin_runner()
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
         exam_compat_uncaught.end()
         say(f"the shim cannot be loaded ({type(error).__name__}: {error}); calls go out as they were")

@@ -11,11 +11,13 @@ So whoever could have written the file has nothing of it, and it is not judged.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from _thread import _local
 
 import exam_compat_libraries
+from exam_compat_libraries import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this module
@@ -23,7 +25,10 @@ if TYPE_CHECKING:  # as in typing, whose import would cost more than all of this
     from types import FrameType
     from typing import Any
 
-__all__ = ["LegacyHost", "end", "kind_of", "watch"]
+__all__ = ["RUN_VARIABLE", "UNCAUGHT", "LegacyHost", "caught", "end", "kind_of", "watch", "watch_run"]
+
+RUN_VARIABLE = "EXAM_COMPAT_RUN"
+"""What ``exam-compat run`` hands on: the id of the script's process, a colon, the file that :func:`caught` removes."""
 
 _RESOLVING = ("socket.getaddrinfo", "socket.gethostbyname")
 _EVENTS = frozenset((*_RESOLVING, "socket.connect"))
@@ -39,24 +44,58 @@ _KNOWN = (
 )
 """What a line of ours calls a library; of several, the one that the script calls is named."""
 
+UNCAUGHT = (
+    "no deprecated call was caught. Only calls that Python makes by "
+    f"{', '.join(_CAUGHT)} are seen here; "
+    "for every other library, program and language there is the gateway: exam-compat serve"
+)
+_still_uncaught: str | None = None
 _watching = False
 _listening = False
-_say: Callable[[str], object] | None = None
 _host: LegacyHost | None = None
 _told: dict[object, object] = {}
 _here = _local()
 
 
-def watch(say: Callable[[str], object]) -> None:
-    """Tell from now on of each line that reaches the old endpoint past the shim.
+def watch_run() -> None:
+    """Where this process is one of a run, say at its end that nothing was caught."""
+    global _still_uncaught  # noqa: PLW0603 - one run a process
+    process, _, path = os.environ.get(RUN_VARIABLE, "").partition(":")
+    if not path:
+        return
+    _still_uncaught = path
+    if process == str(os.getpid()):
+        atexit.register(_say_if_uncaught, os.getpid(), path)
 
-    Args:
-        say: writes a line to standard error.
-    """
-    global _watching, _say
+
+def caught() -> None:
+    """Note that a deprecated call was seen, in whichever process of the run."""
+    global _still_uncaught
+    if _still_uncaught is not None:
+        path, _still_uncaught = _still_uncaught, None
+        _remove(path)
+
+
+def _say_if_uncaught(process: int, path: str) -> None:
+    # A forked child that ends like a script runs this too. What was said already tells why nothing was caught.
+    if os.getpid() == process and _remove(path) and not exam_compat_libraries.said:
+        say(UNCAUGHT)
+
+
+def _remove(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except OSError:
+        return False
+    return True
+
+
+def watch() -> None:
+    """Tell from now on of each line that reaches the old endpoint past the shim."""
+    global _watching  # noqa: PLW0603 - an audit hook is the process's own, and so is what it knows
     if sys.flags.isolated or sys.flags.ignore_environment:
         return
-    _watching, _say = True, say
+    _watching = True
     exam_compat_libraries.after_import("socket", lambda _: _listen())
     # It connects where Python does not see it.
     exam_compat_libraries.after_import("pycurl", lambda module: _without_failing(_stand_before_curl, module))
@@ -64,7 +103,7 @@ def watch(say: Callable[[str], object]) -> None:
 
 def end() -> None:
     """Tell of nothing any more, for the rest of the process."""
-    global _watching  # noqa: PLW0603 - an audit hook is the process's own, and so is what it knows
+    global _watching  # noqa: PLW0603 - as above
     _watching = False
 
 
@@ -183,7 +222,7 @@ def _look(event: str, arguments: tuple[Any, ...]) -> None:
     found = _Passed.of(stack)
     if found is not None and found.line is None:
         # A task of asyncio, or a thread. What a pool looks up for somebody does not tell for whom.
-        by_nobody = _is_in_loop() or (event in _RESOLVING and _is_lookup_alone(stack, found))
+        by_nobody = _running_loop() is not None or (event in _RESOLVING and _is_lookup_alone(stack, found))
         found = _Passed.among(_waiting(), host) or (None if by_nobody else found)
     if found is not None:
         _tell(found)
@@ -242,9 +281,9 @@ def _names(frame: FrameType, host: LegacyHost) -> bool:
     return any(host.has_name(value) for value in list(frame.f_locals.values()) if type(value) in (str, bytes))
 
 
-def _is_in_loop() -> bool:
+def _running_loop() -> Any:
     events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None
+    return None if events is None else events._get_running_loop()
 
 
 def _is_lookup_alone(stack: list[FrameType], found: _Passed) -> bool:
@@ -269,20 +308,17 @@ def _waiting() -> Iterator[list[FrameType]]:
 
 def _loops() -> list[Any]:
     """The loop that runs in this thread, else those of all threads."""
-    events = sys.modules.get("asyncio.events")
-    if events is None or "asyncio.tasks" not in sys.modules:
+    if "asyncio.tasks" not in sys.modules:
         return []
-    running = events._get_running_loop()
+    running = _running_loop()
     if running is not None:
         return [running]
     frames = (frame for outermost in sys._current_frames().values() for frame in _outwards(outermost))
     found = (frame.f_locals.get("self") for frame in frames if frame.f_code.co_name == "run_forever")
-    return [each for each in found if isinstance(each, events.AbstractEventLoop)]
+    return [each for each in found if isinstance(each, sys.modules["asyncio.events"].AbstractEventLoop)]
 
 
 def _tell(passed: _Passed) -> None:
-    if _say is None:
-        return
     line = passed.line or _thread_origin()
     mark = object()
     # Of two threads at the same line, one finds its own mark.
@@ -292,7 +328,7 @@ def _tell(passed: _Passed) -> None:
         way = "in a way that is not caught (docs/run.md): let exam-compat migrate rewrite it,"
     else:
         way = f"which is not caught (docs/run.md): send it by {', '.join(_CAUGHT[:-1])} or {_CAUGHT[-1]},"
-    _say(
+    say(
         f"{line or 'a thread'} reaches the old endpoint's host by {passed.library}, {way} or let the gateway answer it "
         "(exam-compat serve); deprecated calls go out as they were"
     )

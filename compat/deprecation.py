@@ -14,8 +14,7 @@ import functools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -26,6 +25,8 @@ from packaging.version import Version
 from compat._version import __version__
 from compat.call_site import CallSite, call_site
 from compat.legacy.routes import ROUTES
+from exam_compat_libraries import say
+from exam_compat_uncaught import caught
 
 __all__ = [
     "ACTIONS",
@@ -37,7 +38,6 @@ __all__ = [
     "deprecated_call",
     "due",
     "forget_shown",
-    "notices",
     "show",
     "warn_of",
 ]
@@ -55,33 +55,6 @@ _IN_THREAD = "A thread made this call; with thread_origins = true in [migration]
 _shown: dict[tuple[Any, ...], object] = {}
 
 
-@functools.cache
-def say_once(text: str) -> None:
-    """Write one line to standard error, each text once a process."""
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):
-            sys.stderr.write(f"exam-compat: {text}\n")
-            sys.stderr.flush()
-
-
-@dataclass
-class Notices:
-    """Who is told what; start-up code puts its own functions here.
-
-    Attributes:
-        say: writes a line to standard error.
-        caught: called at each deprecated call; None where nobody is told.
-        ended: called where no call is answered any more; None likewise.
-    """
-
-    say: Callable[[str], object] = say_once
-    caught: Callable[[], object] | None = None
-    ended: Callable[[], object] | None = None
-
-
-notices = Notices()
-
-
 def show(warning: Warning, name: str, site: CallSite) -> None:
     """Warn of a name at a line, unless that was done or nobody wants to see it.
 
@@ -90,7 +63,7 @@ def show(warning: Warning, name: str, site: CallSite) -> None:
     """
     over_all = _over_all()
     action = over_all or _by_the_filters(warning, site)
-    if action == "ignore" or (action in _KEYS and _shown_before(_key(action, name, site))):
+    if action == "ignore" or (action in _KEYS and _shown_before(_KEYS[action](name, site))):
         return
     if over_all is None:
         warnings.warn_explicit(warning, type(warning), site.filename, site.line, site.module)
@@ -110,7 +83,7 @@ def _over_all() -> str | None:
     if not action:
         return None
     if action not in ACTIONS:
-        notices.say(f"{VARIABLE}={action}: must be one of {', '.join(ACTIONS)}; Python's own filters count")
+        say(f"{VARIABLE}={action}: must be one of {', '.join(ACTIONS)}; Python's own filters count")
         return None
     if warnings.filters[:1] == [_EVERYTHING] and "always" not in sys.warnoptions:
         return None
@@ -134,13 +107,12 @@ def _fits(pattern: Any, text: str) -> bool:
     return bool(pattern == text if isinstance(pattern, str) else pattern.match(text))
 
 
-_KEYS = ("default", "module", "once")
-
-
-def _key(action: str, name: str, site: CallSite) -> tuple[Any, ...]:
-    if action == "once":
-        return (name,)
-    return (site.module, name) if action == "module" else (site.filename, site.line, name)
+_KEYS: Mapping[str, Callable[[str, CallSite], tuple[Any, ...]]] = {
+    "default": lambda name, site: (site.filename, site.line, name),
+    "module": lambda name, site: (site.module, name),
+    "once": lambda name, _: (name,),
+}
+"""What is shown once, by the action."""
 
 
 def _shown_before(key: tuple[Any, ...]) -> bool:
@@ -200,16 +172,11 @@ class Deprecation:
         return f"Use {self.instead} instead: see {_GUIDE}."
 
 
-def _entries() -> Iterator[Deprecation]:
-    for route in ROUTES:
-        name = f"ExamStudentsClient.{route.action}"
-        yield Deprecation(name, _SINCE, _UNTIL, route.successor_method, route.action)
-    for route in ROUTES:
-        name = f"{route.methods[0]} exams/:id/{route.action}"
-        yield Deprecation(name, _SINCE, _UNTIL, route.successor, route.action)
-
-
-REGISTRY = {entry.name: entry for entry in _entries()}
+_NAMES = (
+    *((f"ExamStudentsClient.{route.action}", route.successor_method, route) for route in ROUTES),
+    *((f"{route.methods[0]} exams/:id/{route.action}", route.successor, route) for route in ROUTES),
+)
+REGISTRY = {name: Deprecation(name, _SINCE, _UNTIL, instead, route.action) for name, instead, route in _NAMES}
 """Every deprecated name, of ours and of the old interface, by name."""
 
 
@@ -227,15 +194,14 @@ def warn_of(name: str, sunset: date | None = None) -> None:
     """Warn that a registered name was used, at the user's own line that led to it.
 
     Args:
-        name: the name.
+        name: its key in :data:`REGISTRY`.
         sunset: the day on which the old interface ends; None where our version counts.
 
     Raises:
         LegacyApiWarning: where a filter, or ``EXAM_COMPAT_WARNINGS``, makes an error of it.
     """
     entry = REGISTRY[name]
-    if notices.caught is not None:
-        notices.caught()
+    caught()
     kind = deprecation.UnsupportedWarning if _is_due(entry.removed_in) else LegacyApiWarning
     site = call_site()
     details = entry.details if site.exact else f"{entry.details} {_IN_THREAD}"
@@ -244,11 +210,7 @@ def warn_of(name: str, sunset: date | None = None) -> None:
 
 
 def deprecated_call(name: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
-    """Decorate a registered function: its docstring says so, and each call warns once per calling line.
-
-    Args:
-        name: its key in :data:`REGISTRY`.
-    """
+    """Decorate a function of :data:`REGISTRY`: its docstring says so, and each call warns once per calling line."""
     entry = REGISTRY[name]
 
     def decorate(function: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -13,6 +13,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 import exam_compat_libraries
+import exam_compat_uncaught
 from compat.config.settings import Configuration, thread_origins_of
 from compat.entrances.adapter import ExamStudentsAdapter
 from compat.processes import ForkLock
@@ -21,7 +22,7 @@ from compat.upstream.connections import leave_in_children
 from compat.upstream.responses import begun_mockers
 from compat.upstream.senders import SendOptions
 
-__all__ = ["answering", "get_adapter", "install", "install_at_first_call", "uninstall"]
+__all__ = ["Before", "answering", "get_adapter", "install", "install_at_first_call", "uninstall"]
 
 _GetAdapter = Callable[[requests.Session, str], BaseAdapter]
 _MakeAdapter = Callable[[], ExamStudentsAdapter | None]
@@ -89,11 +90,9 @@ def uninstall() -> None:
         exam_compat_libraries.uncover()
         _hand_to_mockers(before, requests.Session.get_adapter)
     from compat.call_site import forget_thread_origins
-    from compat.deprecation import notices
 
     forget_thread_origins()
-    if notices.ended is not None:
-        notices.ended()
+    exam_compat_uncaught.end()
 
 
 def _configured() -> Configuration:
@@ -104,11 +103,8 @@ def _configured() -> Configuration:
 
 
 def _be_asked_first() -> None:
-    # Imported here: nobody is told anything where nothing is installed.
-    from compat.deprecation import notices
-
     before: Any = requests.Session.get_adapter
-    exam_compat_libraries.cover(notices.say)
+    exam_compat_libraries.cover()
     _hand_to_mockers(before, requests.Session.get_adapter)
 
 
@@ -140,16 +136,25 @@ def get_adapter(original: _GetAdapter, self: requests.Session, url: str) -> Base
     return _Installed(installed, found)
 
 
-class _Installed(BaseAdapter):
-    """The installed adapter before the one that a session would have used."""
+class Before(BaseAdapter):
+    """An adapter that stands before another one: what a script reads of it is the other one's."""
 
-    def __init__(self, installed: ExamStudentsAdapter, previous: BaseAdapter) -> None:
+    def __init__(self, previous: BaseAdapter) -> None:
         super().__init__()
-        self._installed = installed
         self._previous = previous
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._previous, name)
+
+    def close(self) -> None:
+        """Close the other one."""
+        self._previous.close()
+
+
+class _Installed(Before):
+    def __init__(self, installed: ExamStudentsAdapter, previous: BaseAdapter) -> None:
+        super().__init__(previous)
+        self._installed = installed
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What a script sets of an adapter has to be there at its next call, when another one of these is made.
@@ -157,6 +162,3 @@ class _Installed(BaseAdapter):
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
         return self._installed.send_behind_mocks(self._previous, request, SendOptions(*arguments, **options))
-
-    def close(self) -> None:
-        self._previous.close()

@@ -4,12 +4,9 @@ The border (docs/run.md): an answer of the contract, an error of the contract in
 goes wrong is ours, and the call goes to the old endpoint as it was: a read always, since asking twice changes nothing;
 a write only while nothing was sent, since it is never sent twice.
 
-A configuration that is found by itself says where secrets go and what answers a script. So whoever could plant it where
-a script is started would have the secrets, and the answers. Looked at are the file, its folder, and each folder and
-symbolic link on the way there: after that, nobody else can change where the path leads.
-
-A script of a crontab runs in whatever folder it runs in. So a file is taken only if nobody but this user and root could
-have put it there (docs/run.md), and where Python was told to leave environment or working directory alone, so is this.
+A configuration says where secrets go and what answers a script. So one that is found by itself is taken only if nobody
+but this user and root could have put it there: the file, its folder, and each folder and symbolic link on the way are
+looked at. Where Python was told to leave environment or working directory alone, so is this.
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -33,22 +30,17 @@ from compat.call_site import note_thread_origins
 from compat.config.file import CONFIG_NAME, CONFIG_VARIABLE, config_of_file, content_of, nothing_at, nothing_in
 from compat.config.settings import Configuration
 from compat.core.call import Shim
-from compat.deprecation import notices
 from compat.entrances.adapter import ExamStudentsAdapter
-from compat.entrances.install import install_at_first_call
+from compat.entrances.install import Before, install_at_first_call
 from compat.errors import ConfigurationError
 from compat.legacy.routes import Answer, LegacyCall
 from compat.processes import ForkLock
 from compat.upstream.senders import SendOptions
 from compat.upstream.transport import CallOptions
+from exam_compat_libraries import say
+from exam_compat_uncaught import caught, end
 
-__all__ = [
-    "ForgivingAdapter",
-    "begin",
-    "judge_file",
-    "read_trusted",
-    "startup_configuration",
-]
+__all__ = ["ForgivingAdapter", "begin", "judge_file", "read_trusted", "startup_configuration"]
 
 _READS = ("GET", "HEAD")
 _beginning = ForkLock()
@@ -56,19 +48,12 @@ _begun = False
 _PACKAGE = Path(__file__).parents[1]
 
 
-def begin(say: Callable[[str], object], caught: Callable[[], object], ended: Callable[[], object]) -> None:
-    """Let the deprecated calls of this process be answered as the configuration says; once, however often it is asked.
-
-    Args:
-        say: writes a line to standard error.
-        caught: called at each deprecated call.
-        ended: called where no call is answered any more.
-    """
+def begin() -> None:
+    """Let the deprecated calls of this process be answered as the configuration says; a second call does nothing."""
     global _begun  # noqa: PLW0603 - a script runs once in a process
     with _beginning:
         if _begun:
             return
-        notices.say, notices.caught, notices.ended = say, caught, ended
         # The script is not edited, and threads of its own are a part of it.
         note_thread_origins()
         install_at_first_call(_configured)
@@ -80,9 +65,8 @@ def _configured() -> ExamStudentsAdapter | None:
         configuration = startup_configuration()
         return ForgivingAdapter(configuration.legacy_base_url, configuration)
     except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
-        if notices.ended is not None:
-            notices.ended()
-        notices.say(f"{_told(error)}; calls go out as they were")
+        end()
+        say(f"{_told(error)}; calls go out as they were")
         return None
 
 
@@ -105,8 +89,7 @@ class ForgivingAdapter(ExamStudentsAdapter):
         """
         if not self.takes(request):
             return previous.send(request, **how._asdict())
-        if notices.caught is not None:
-            notices.caught()
+        caught()
         watched = _Watched(previous)
         self._calls.asked = False
         try:
@@ -117,12 +100,12 @@ class ForgivingAdapter(ExamStudentsAdapter):
             if error is watched.raised:
                 raise
             if watched.answered is not None:
-                notices.say(f"{_told(error)}; the old endpoint had answered, and its answer counts")
+                say(f"{_told(error)}; the old endpoint had answered, and its answer counts")
                 return watched.answered
             if self._calls.asked and (request.method or "").upper() not in _READS:
                 text = f"{_told(error)}; it may have been carried out, so it is not sent again"
                 raise requests.ConnectionError(f"exam-compat: {text}", request=request) from None
-            notices.say(f"{_told(error)}; the call goes out as it was")
+            say(f"{_told(error)}; the call goes out as it was")
         return previous.send(request, **how._asdict())
 
     def takes(self, request: requests.PreparedRequest) -> bool:
@@ -130,7 +113,7 @@ class ForgivingAdapter(ExamStudentsAdapter):
         try:
             return super().takes(request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on without the shim
-            notices.say(f"{_told(error)}; the call goes out as it was")
+            say(f"{_told(error)}; the call goes out as it was")
             return False
 
 
@@ -155,18 +138,14 @@ class _Noting:
         return self._shim.answer(call, replace(options, attempted=attempted))
 
 
-class _Watched(BaseAdapter):
-    """The adapter of the old endpoint, and what came of the call in the thread that waits for it."""
+class _Watched(Before):
+    """Notes what came of the call to the old endpoint in the thread that waits for it."""
 
     def __init__(self, previous: BaseAdapter) -> None:
-        super().__init__()
-        self._previous = previous
+        super().__init__(previous)
         self._thread = threading.get_ident()
         self.answered: requests.Response | None = None
         self.raised: Exception | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._previous, name)
 
     def send(self, *arguments: Any, **options: Any) -> requests.Response:
         # A comparison may ask the old endpoint from a thread of its own; nobody waits for that answer.
@@ -180,9 +159,6 @@ class _Watched(BaseAdapter):
         if waited_for:
             self.answered = answered
         return answered
-
-    def close(self) -> None:
-        self._previous.close()
 
 
 def _told(error: Exception) -> str:
@@ -321,7 +297,6 @@ def _read_only(descriptor: int) -> bool:
 
 
 _DIRECTORY_VARIABLE = "EXAM_COMPAT_DIRECTORY"
-_READ_LATER = ("key_file", "known")
 
 
 def startup_configuration() -> Configuration:
@@ -338,9 +313,11 @@ def startup_configuration() -> Configuration:
     except ConfigurationError:
         if os.path.lexists(path):
             raise
-        raise ConfigurationError(_nothing_at(path)) from None
+        found = nothing_at(path) if os.environ.get(CONFIG_VARIABLE) else nothing_in(path.parent)
+        raise ConfigurationError(f"no configuration: {found}") from None
     configuration = config_of_file(path, content, judge_file)
-    for name in _READ_LATER:
+    for name in ("key_file", "known"):
+        # They are read later.
         if name in configuration.regression:
             judge_file(configuration.regression[name])
     return configuration
@@ -359,8 +336,3 @@ def _path() -> Path:
     if reason is None or not os.path.lexists(found):
         return found
     raise ConfigurationError(f"{found} was left alone: {reason}; name it by {CONFIG_VARIABLE}")
-
-
-def _nothing_at(path: Path) -> str:
-    named = os.environ.get(CONFIG_VARIABLE)
-    return f"no configuration: {nothing_at(path) if named else nothing_in(path.parent)}"

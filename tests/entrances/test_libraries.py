@@ -18,12 +18,13 @@ from support import FAST, OLD, QUERIES, RawServer, closed_port, http, upstream_o
 
 import compat
 from compat.core.call import Shim
-from compat.deprecation import forget_shown, say_once
+from compat.deprecation import forget_shown
 from compat.entrances.run import ForgivingAdapter
 from compat.migration.modes.router import ModeRouter
 from compat.migration.modes.rules import Mode, Rules, Scope
 from compat.regression.comparing.pairs import Pair
 from compat.testing.sandbox import Sandbox
+from exam_compat_libraries import said
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -249,7 +250,7 @@ def test_mounted_and_installed_too_a_call_is_ours_once(
 def test_a_failure_of_ours_lets_the_call_go_out_as_it_was(
     sandbox: Sandbox, dialect: Dialect, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    say_once.cache_clear()
+    said.clear()
     monkeypatch.setattr("compat.entrances.install.ExamStudentsAdapter", ForgivingAdapter)
     monkeypatch.setattr(Shim, "answer", lambda *_, **__: {}["a student's name"])
     compat.install(sandbox.base_url, upstream_of(sandbox, "student_sessions"))

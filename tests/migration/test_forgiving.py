@@ -13,10 +13,10 @@ from requests.structures import CaseInsensitiveDict
 from support import OLD, upstream_of
 
 import compat
-from compat import deprecation
 from compat.core.call import Shim
 from compat.entrances.run import ForgivingAdapter
 from compat.testing.sandbox import Sandbox
+from exam_compat_libraries import said
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
 
@@ -25,7 +25,7 @@ PATH = "/api/v3/exams/17"
 
 @pytest.fixture(autouse=True)
 def _nothing_said() -> None:
-    deprecation.say_once.cache_clear()
+    said.clear()
 
 
 @pytest.fixture
