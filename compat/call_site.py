@@ -148,10 +148,7 @@ def _noted_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     return submit
 
 
-_WRAPPED = (
-    (threading.Thread, "start", Wrapped(_noted_start)),
-    (ThreadPoolExecutor, "submit", Wrapped(_noted_submit)),
-)
+_WRAPPED = ((threading.Thread, "start", Wrapped(_noted_start)), (ThreadPoolExecutor, "submit", Wrapped(_noted_submit)))
 
 
 _KNOWN_FILES = 4096

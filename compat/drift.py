@@ -25,12 +25,7 @@ class Drift:
         self._listener = listener
 
     def report(self, field: str, found: str) -> None:
-        """Log a field's first value of an undeclared type, by the type alone.
-
-        Args:
-            field: the legacy field.
-            found: the JSON type that came instead.
-        """
+        """Log a field's first value of an undeclared type, by that JSON type alone."""
         with self._lock:
             if field in self._seen:
                 return

@@ -15,12 +15,7 @@ __all__ = ["on_first_use"]
 
 
 def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a package.
-
-    Args:
-        package: its name.
-        homes: the names that it has beside the imported ones, each with the module that defines it.
-    """
+    """A ``__getattr__`` for a package: the names that it has beside the imported ones, each with its module."""
 
     def found(name: str) -> Any:
         if name not in homes:

@@ -61,9 +61,6 @@ def renew_after_fork(renew: _Renewal) -> None:
     owner made later is renewed before the owner drops it; all run on the only thread that the child has. They open
     nothing and wait for nothing: they drop what was inherited, without closing it towards its other side, and put new
     locks in place.
-
-    Args:
-        renew: takes no argument.
     """
     # At the end of a process a module's names are gone before the last owners are: the dictionary is named here.
     number, renewals = next(_numbers), _renewals
@@ -75,10 +72,6 @@ def pause_around_fork(pause: _Renewal, resume: _Renewal) -> None:
 
     For what cannot be made new in the child: the pause waits until no thread is inside it, and keeps others out.
     Methods are held weakly. A thread that holds one of these must not wait for another, nor make one.
-
-    Args:
-        pause: takes no argument.
-        resume: takes no argument.
     """
     number, pauses = next(_numbers), _pauses
     with _registering:
@@ -114,11 +107,7 @@ class MadeAnew:
 
 
 class ForkLock:
-    """A lock that is free in a forked process, whoever held it in the parent.
-
-    Args:
-        make: ``threading.Lock`` or ``threading.RLock``.
-    """
+    """A lock that is free in a forked process, whoever held it in the parent."""
 
     def __init__(self, make: Callable[[], Any] = threading.Lock) -> None:
         self._make = make
@@ -200,11 +189,11 @@ def _after_in_child() -> None:
     _after()
     for held in reversed(list(_renewals.values())):
         renew = held()
-        if renew is not None:
-            try:
+        try:
+            if renew is not None:
                 renew()
-            except Exception as error:  # noqa: BLE001 - Python would drop it, and leave out all those that follow
-                _log.error("something of the parent process could not be left to it: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - Python would drop it, and leave out all those that follow
+            _log.error("something of the parent process could not be left to it: %s", type(error).__name__)
 
 
 def _forget_all() -> None:
@@ -225,10 +214,7 @@ except ImportError:  # Windows
 
 
 def lock_alone(number: int) -> bool:
-    """Lock an open file or folder for this opening alone.
-
-    Args:
-        number: its file descriptor. The lock goes with the last copy of it, however the process ends.
+    """Lock an open file or folder, by its descriptor, for this opening alone: until its last copy is closed.
 
     Returns:
         whether nobody else has a lock of it; False too where that cannot be known.
@@ -237,14 +223,7 @@ def lock_alone(number: int) -> bool:
 
 
 def lock_shared(number: int) -> bool:
-    """Lock an open file or folder beside others who do so.
-
-    Args:
-        number: its file descriptor.
-
-    Returns:
-        whether it is locked, and still has a name.
-    """
+    """Lock an open file or folder, by its descriptor, beside others who do so; whether it is, and still has a name."""
     return fcntl is not None and _locked(number, fcntl.LOCK_SH) and os.fstat(number).st_nlink > 0
 
 

@@ -45,12 +45,9 @@ def nearest(text: str, known: Iterable[str], *, near: float = 0.6) -> str | None
     """The known word that is most like a mistyped one; None where none is like it.
 
     Args:
-        text: what was typed.
-        known: the words that there are.
         near: how like it has to be, from 0 to 1; 0 takes the nearest whatever it is.
     """
-    found = difflib.get_close_matches(text, list(known), n=1, cutoff=near)
-    return found[0] if found else None
+    return next(iter(difflib.get_close_matches(text, list(known), n=1, cutoff=near)), None)
 
 
 def reason_of(error: Exception) -> str:

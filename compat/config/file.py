@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timezone, tzinfo
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -66,7 +65,6 @@ def nothing_at(path: Path, by: str | None = None) -> str:
     """That a named configuration is not there, and what to do.
 
     Args:
-        path: where it was said to be.
         by: what named it; None for the environment, in which ``exam-compat run`` may have put it.
     """
     by = by or ("--config" if os.environ.get(OPTION_VARIABLE) == str(path) else CONFIG_VARIABLE)
@@ -80,16 +78,13 @@ def nothing_in(folder: Path) -> str:
 
 
 def load_config(path: str | Path | None = None) -> Configuration:
-    """Read a configuration file.
-
-    Args:
-        path: the file; None to find it.
+    """Read a configuration file, one that is found where no path is given.
 
     Raises:
         ConfigurationError: it cannot be read, or a value cannot be used; the text names the key and the way out.
     """
     path = find_config() if path is None else Path(path)
-    return config_of_file(path, _content(path))
+    return config_of_file(path, content_of(path))
 
 
 def config_of_file(
@@ -99,7 +94,6 @@ def config_of_file(
 
     Args:
         path: of the file, which errors name.
-        content: what it holds.
         admit: called with each file that is read for it, before it is; what it raises is raised here.
 
     Raises:
@@ -117,27 +111,19 @@ def configured_kind(path: Path | None = None) -> str:
     Raises:
         ConfigurationError: it cannot be read, or there is none.
     """
-    upstream = _content(find_config() if path is None else path).get("upstream")
+    upstream = content_of(find_config() if path is None else path).get("upstream")
     kind = upstream.get("kind") if isinstance(upstream, Mapping) else None
     return kind if isinstance(kind, str) else ""
 
 
-def _content(path: Path) -> dict[str, Any]:
-    return content_of(path, partial(path.read_text, encoding="utf-8"))
-
-
-def content_of(path: Path, read: Callable[[], str]) -> dict[str, Any]:
-    """What a configuration file holds.
-
-    Args:
-        path: of the file, which errors name.
-        read: reads its text.
+def content_of(path: Path, read: Callable[[], str] | None = None) -> dict[str, Any]:
+    """What a configuration file holds, as ``read`` reads it where that is given; errors name its path.
 
     Raises:
         ConfigurationError: it cannot be read, or is no TOML.
     """
     try:
-        content: dict[str, Any] = tomllib.loads(read())
+        content: dict[str, Any] = tomllib.loads(read() if read is not None else path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: {reason_of(error)}") from None
     return content

@@ -50,10 +50,16 @@ _THREADS = 32
 _LINE = 1 << 20
 """Bytes of a header's line; whoever sent it has bounded it before."""
 _AT_ONCE = (b"content-length", b"transfer-encoding")
-_CONNECTING: Mapping[Failure, type[aiohttp.ClientConnectorError]] = {
-    "proxy": aiohttp.ClientProxyConnectionError,
-    "connect": aiohttp.ClientConnectorError,
+_ERRORS: Mapping[Failure, Callable[[Any, str], Exception]] = {
+    "read timeout": lambda _, message: aiohttp.SocketTimeoutError(message),
+    "connect timeout": lambda _, message: aiohttp.ConnectionTimeoutError(message),
+    # Of a ServerDisconnectedError aiohttp would have its session ask again, which was done.
+    "broken": lambda _, message: aiohttp.ClientConnectionError(message),
+    "certificate": lambda key, message: aiohttp.ClientConnectorCertificateError(key, ssl.SSLError(message)),
+    "proxy": lambda key, message: aiohttp.ClientProxyConnectionError(key, OSError(None, message)),
+    "connect": lambda key, message: aiohttp.ClientConnectorError(key, OSError(None, message)),
 }
+"""What the library raises, by what fails, of the key of the connection and a message."""
 _threads = ThreadPoolExecutor(_THREADS, "exam-compat")
 
 
@@ -66,10 +72,9 @@ renew_after_fork(_renew)
 
 
 class ExamStudentsMiddleware:
-    """Answers the deprecated calls of a session; all others go on.
+    """Answers the calls of a session that are ours; all others go on.
 
     Args:
-        adapter: what answers.
         site: the script's line that calls; None to look for it.
     """
 
@@ -77,11 +82,7 @@ class ExamStudentsMiddleware:
         self._adapter, self._site = adapter, site
 
     async def __call__(self, request: ClientRequest, handler: _Handler) -> ClientResponse:
-        """Answer a call, or send it on.
-
-        Raises:
-            aiohttp.ClientError: an endpoint cannot be reached, or is too slow.
-        """
+        """Answer a call, or send it on; where an endpoint fails, ``aiohttp`` gets an error of its own."""
         if not takes(self._adapter, request.method, str(request.url)):
             # It may connect in tasks of its own.
             with passing_on():
@@ -232,19 +233,17 @@ class _Discarding(asyncio.Transport):
     _closing = False
 
     def write(self, data: object) -> None:
-        """Nothing: it was answered."""
+        pass
 
     def writelines(self, list_of_data: object) -> None:
-        """Nothing, likewise."""
+        pass
 
     def close(self) -> None:
-        """Be closed; there is nobody to tell."""
         self._closing = True
 
     abort = close
 
     def is_closing(self) -> bool:
-        """Whether it was closed."""
         return self._closing
 
 
@@ -258,9 +257,9 @@ class _Call(LibraryCall[Any]):
         headers = request.headers.copy()
         if request.compress:
             headers.pop("Content-Encoding", None)
-        super().__init__(request.method, str(request.url), headers.items(), body, self._options(request, said))
+        super().__init__(request.method, str(request.url), headers.items(), body, self._options_of(request, said))
 
-    def _options(self, request: ClientRequest, said: Mapping[str, Any]) -> CallOptions:
+    def _options_of(self, request: ClientRequest, said: Mapping[str, Any]) -> CallOptions:
         limits = said.get("real_timeout", aiohttp.ClientTimeout())
         session = said.get("self")
         shown = request.proxy_headers.get("Proxy-Authorization") if request.proxy_headers else None
@@ -312,16 +311,7 @@ class _Call(LibraryCall[Any]):
         return _Answer(status, reason, [(name.encode(), value.encode()) for name, value in headers.items()], body)
 
     def error(self, failure: Failure, message: str) -> Exception:
-        if failure == "read timeout":
-            return aiohttp.SocketTimeoutError(message)
-        if failure == "connect timeout":
-            return aiohttp.ConnectionTimeoutError(message)
-        if failure == "broken":
-            # Of a ServerDisconnectedError aiohttp would have its session ask again, which was done.
-            return aiohttp.ClientConnectionError(message)
-        if failure == "certificate":
-            return aiohttp.ClientConnectorCertificateError(self._sent.connection_key, ssl.SSLError(message))
-        return _CONNECTING[failure](self._sent.connection_key, OSError(None, message))
+        return _ERRORS[failure](self._sent.connection_key, message)
 
     async def _send(self) -> ClientResponse:
         with passing_on():

@@ -34,12 +34,7 @@ from compat.migration.modes.sides import AnswerSide, Callers, LegacyEndpoint
 from compat.upstream import StudentSessions
 from compat.upstream.base import Upstream
 
-__all__ = [
-    "VARIABLES",
-    "ExamStudentsClient",
-    "StudentsPage",
-    "resolve",
-]
+__all__ = ["VARIABLES", "ExamStudentsClient", "StudentsPage", "resolve"]
 
 VARIABLES = {
     "base_url": "EXAM_COMPAT_BASE_URL",
@@ -58,7 +53,7 @@ def resolve(
 ) -> Upstream | Configuration:
     """The upstream to use: the one given, else one from credentials, else the configuration file's.
 
-    Each of the three credentials that is not given is read from :data:`VARIABLES`.
+    A credential that is not given is read from :data:`VARIABLES`.
 
     Raises:
         ConfigurationError: nothing says which, or only some of the credentials are there; the text names the rest.
@@ -68,12 +63,10 @@ def resolve(
         if any(arguments.values()):
             raise ConfigurationError("credentials were given beside an upstream, which has its own: leave one out")
         return upstream
-    found = {name: value or os.environ.get(VARIABLES[name]) for name, value in arguments.items()}
+    found: dict[str, Any] = {name: value or os.environ.get(VARIABLES[name], "") for name, value in arguments.items()}
     absent = [f"{name} ({VARIABLES[name]})" for name, value in found.items() if not value]
     if not absent:
-        return StudentSessions(
-            found["base_url"] or "", api_token=found["api_token"] or "", secret_key=found["secret_key"] or ""
-        )
+        return StudentSessions(**found)
     if any(arguments.values()) or len(absent) < len(found):
         raise ConfigurationError(f"credentials are incomplete: {', '.join(absent)} not given")
     if not os.environ.get("EXAM_COMPAT_CONFIG") and not Path(CONFIG_NAME).is_file():
@@ -106,7 +99,8 @@ class ExamStudentsClient:
     """The deprecated interface as a class, answered from an upstream, or from the old endpoint where the mode says so.
 
     The old endpoint is the configuration's ``[legacy] base_url``, called with the ``api_token`` and ``secret_key`` that
-    stand there, else with those of the student sessions.
+    stand there, else with those of the student sessions. Every method raises ``InvalidParameter`` for one that breaks a
+    rule, which the text names, ``NotAuthorized``, and ``UpstreamError`` where the upstream failed.
 
     Args:
         upstream: an upstream or a configuration; None to make one from the credentials, or to read the
@@ -162,11 +156,6 @@ class ExamStudentsClient:
             limit: records a page, 300 at most and by default.
             filter: column to operator to value, or that as a JSON text.
             sort: column to asc or desc, one after the other, or that as a JSON text.
-
-        Raises:
-            InvalidParameter: a parameter breaks a rule; the text names it.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
         """
         parameters = {"status": status, "page": page, "limit": limit, "filter": filter, "sort": sort}
         answer, content = self._call(INDEX_STUDENTS, exam_id, parameters)
@@ -179,9 +168,6 @@ class ExamStudentsClient:
 
         Raises:
             StudentSessionNotFound: there is none of that id in that exam.
-            InvalidParameter: a parameter breaks a rule; the text names it.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
         """
         return self._student(SHOW_STUDENT, exam_id, {"student_session_id": student_session_id})
 
@@ -210,9 +196,7 @@ class ExamStudentsClient:
             open_time: seconds since the epoch from which the session is open.
 
         Raises:
-            InvalidParameter: a parameter breaks a rule, or the upstream only reads; the text names it.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
+            InvalidParameter: also where the upstream only reads.
         """
         parameters = {
             "name": name,
@@ -231,9 +215,7 @@ class ExamStudentsClient:
 
         Raises:
             StudentSessionNotFound: there is none of that id in that exam.
-            InvalidParameter: a parameter breaks a rule, or the upstream only reads; the text names it.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
+            InvalidParameter: also where the upstream only reads.
         """
         self._call(DELETE_STUDENT, exam_id, {"student_session_id": student_session_id})
         return {}
@@ -244,9 +226,9 @@ class ExamStudentsClient:
 
     def _call(self, route: Route, exam_id: int, parameters: Mapping[str, Any]) -> tuple[Answer, Any]:
         call = LegacyCall(route, str(exam_id), written(parameters), method=route.methods[0])
-        new = AnswerSide(partial(self._shim.answer, call), _as_it_is)
+        new: AnswerSide[Answer] = AnswerSide(partial(self._shim.answer, call), lambda answer: answer)
         # Where there is no old endpoint, no mode leads there.
-        old = new if self._old is None else AnswerSide(partial(self._old.answer, call), _as_it_is)
+        old = new if self._old is None else AnswerSide(partial(self._old.answer, call), new.give)
         ask = partial(self._router.answer, call, self._who, old, new)
         if self._recorder is None:
             answer = ask()
@@ -255,16 +237,8 @@ class ExamStudentsClient:
         return self._recorder.answer(call, ask, lambda: "legacy" if old is not new and old.begun else "new")
 
 
-def _as_it_is(answer: Answer) -> Answer:
-    return answer
-
-
 def _modes_of(given: Upstream | Configuration) -> tuple[LegacyEndpoint | None, ModeRouter, Identity]:
-    """The old endpoint, the modes and the caller of a client. Without a configuration there is no old endpoint.
-
-    Raises:
-        ConfigurationError: a mode needs the old endpoint, and no base URL or no account for it was named.
-    """
+    """The old endpoint, the modes and the caller of a client. Without a configuration there is no old endpoint."""
     if not isinstance(given, Configuration):
         token = given.account.api_token if given.account is not None else ""
         return None, ModeRouter(legacy=False), Callers(()).by_token(token)

@@ -44,12 +44,7 @@ _ERRORS: Mapping[Failure, type[httpx.TransportError]] = {
 
 
 class ExamStudentsTransport(httpx.BaseTransport):
-    """Answers the deprecated calls of a client; all others go on to another transport.
-
-    Args:
-        adapter: what answers.
-        transport: takes what is not for us.
-    """
+    """Answers the calls of a client that are ours; all others go on to another transport."""
 
     def __init__(self, adapter: Answering, transport: httpx.BaseTransport) -> None:
         self._adapter, self._transport = adapter, transport
@@ -59,11 +54,7 @@ class ExamStudentsTransport(httpx.BaseTransport):
         return self
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a call, or send it on.
-
-        Raises:
-            httpx.TransportError: an endpoint cannot be reached, or is too slow.
-        """
+        """Answer a call, or send it on; where an endpoint fails, ``httpx`` gets an error of its own."""
         return _answered(self._adapter, self._transport.handle_request, self._transport, request)
 
     def close(self) -> None:
@@ -72,12 +63,7 @@ class ExamStudentsTransport(httpx.BaseTransport):
 
 
 class AsyncExamStudentsTransport(httpx.AsyncBaseTransport):
-    """The same for an ``httpx.AsyncClient``; what answers waits in a thread.
-
-    Args:
-        adapter: what answers.
-        transport: takes what is not for us.
-    """
+    """The same for an ``httpx.AsyncClient``; what answers waits in a thread."""
 
     def __init__(self, adapter: Answering, transport: httpx.AsyncBaseTransport) -> None:
         self._adapter, self._transport = adapter, transport
@@ -87,11 +73,7 @@ class AsyncExamStudentsTransport(httpx.AsyncBaseTransport):
         return self
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a call, or send it on.
-
-        Raises:
-            httpx.TransportError: an endpoint cannot be reached, or is too slow.
-        """
+        """As the other transport's."""
         return await _async_answered(self._adapter, self._transport.handle_async_request, self._transport, request)
 
     async def aclose(self) -> None:
@@ -161,10 +143,7 @@ class _Call(LibraryCall[httpx.Response]):
         with passing_on():
             raw = self._read(given)
         again = httpx.Response(
-            given.status_code,
-            headers=given.headers.raw,
-            stream=httpx.ByteStream(raw),
-            extensions=given.extensions,
+            given.status_code, headers=given.headers.raw, stream=httpx.ByteStream(raw), extensions=given.extensions
         )
         return again, unpacked(given.headers.get("Content-Encoding"), raw)
 

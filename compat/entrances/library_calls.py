@@ -94,9 +94,6 @@ class LibraryCall(ABC, Generic[_T]):
 
     Args:
         method: in capitals.
-        url: the whole URL.
-        headers: name to value.
-        body: as it is sent.
         options: how the call was to be sent, as far as the new one follows it.
     """
 
@@ -204,8 +201,8 @@ def proxies_of(proxy: str | None, authorization: str | None = None) -> dict[str,
     """What a call's own proxy means for the upstream; one of the environment's counts by host, so it is not the call's.
 
     Args:
-        proxy: host and port of the proxy that the call was to go by, perhaps with a scheme, or None.
-        authorization: the header that it is shown, or None.
+        proxy: its host and port, perhaps with a scheme.
+        authorization: the header that it is shown.
     """
     if not proxy or any(_place_of(proxy) == _place_of(each) for each in getproxies().values()):
         return {}

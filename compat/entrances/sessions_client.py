@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,18 +16,14 @@ from compat.entrances.sessions_http import StudentSessionsHTTP, shim_of
 from compat.errors import ConfigurationError, InvalidParameter, StudentSessionNotFound, UpstreamError
 from compat.legacy.parameters import number
 from compat.legacy.query import LARGEST_LIMIT
-from compat.legacy.routes import INDEX_STUDENTS, Answer, Filter, LegacyCall, Sort, pagination_of, written
+from compat.legacy.routes import INDEX_STUDENTS, Filter, LegacyCall, Sort, pagination_of, written
 from compat.processes import cached_property
 from compat.upstream import PaginatedSessions, StudentSessions
 from compat.upstream.base import Source, Upstream
 from compat.upstream.kinds import maps_records
 from compat.upstream.transport import CallOptions
 
-__all__ = [
-    "SessionsPage",
-    "StudentSessionsClient",
-    "page_of",
-]
+__all__ = ["SessionsPage", "StudentSessionsClient"]
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,6 @@ class SessionsPage:
     unsettled: bool = False
 
 
-def page_of(answer: Answer) -> SessionsPage:
-    """The page that an answer of the list holds."""
-    return SessionsPage(sessions=json.loads(answer.body)["students"], **pagination_of(answer))
-
-
 _OPTIONS = CallOptions()
 _REMADE = ("_codec", "_shim", "http")
 
@@ -60,7 +52,8 @@ class StudentSessionsClient:
     """Lists, shows, creates, changes and deletes student sessions at the new endpoint itself.
 
     Records come as the upstream writes them. With paginated sessions it lists ``SessionOutput`` objects, and only
-    reads.
+    reads. Every method raises ``InvalidParameter`` for one that breaks a rule, which the text names, ``NotAuthorized``,
+    and ``UpstreamError`` where the upstream failed.
 
     Args:
         upstream: an upstream or a configuration; None to make one from the credentials, or to read the
@@ -89,14 +82,11 @@ class StudentSessionsClient:
         self._is_of_account = upstream is None and given is self._upstream
         self._settings = settings_of(given)
         self._codec = self._upstream.codec(self._settings)
-        self._whole = self._checked(records)
-
-    def _checked(self, records: str) -> bool:
+        self._whole = records == "whole"
         if records not in ("sent", "whole"):
             raise ConfigurationError(f'records = {records!r}: must be "sent" or "whole"')
-        if records == "whole" and maps_records(self._upstream.kind):
+        if self._whole and maps_records(self._upstream.kind):
             raise ConfigurationError('records = "whole": only student sessions have the documented fields')
-        return records == "whole"
 
     def __getstate__(self) -> dict[str, Any]:
         # The codec holds compiled types, which are made anew rather than pickled.
@@ -132,12 +122,7 @@ class StudentSessionsClient:
         return StudentSessionsHTTP(account.secret_key, base_url=self._upstream.base_url, api_token=account.api_token)
 
     def sessions(
-        self,
-        exam_id: int | None = None,
-        *,
-        status: str | None = None,
-        filter: Filter = None,
-        sort: Sort = None,
+        self, exam_id: int | None = None, *, status: str | None = None, filter: Filter = None, sort: Sort = None
     ) -> Iterator[dict[str, Any]]:
         """Iterate over all sessions, page by page as they are taken.
 
@@ -149,12 +134,13 @@ class StudentSessionsClient:
 
         Raises:
             InvalidParameter: the status is not known here, or the exam is not in ``[exams]``.
-            NotAuthorized: the credentials are not accepted.
             UpstreamError: the upstream failed, or its list changed while it was read: start again.
         """
         exam = None if exam_id is None else _digits("exam_id", exam_id)
         if filter is None and sort is None:
-            return self._all_records(exam, self._sources(exam, status))
+            seen: set[int | str] = set()
+            records = [self._records(source, exam, seen) for source in self._sources(exam, status)]
+            return itertools.chain.from_iterable(records)
         if exam is None:
             raise InvalidParameter({"exam_id": ["Must be given where filter or sort is."]})
         return self._selected(exam, {"status": status, "filter": filter, "sort": sort})
@@ -182,11 +168,6 @@ class StudentSessionsClient:
             filter: column to operator to value, or that as a JSON text; the operators are eq, ne, gt, gte, lt, lte,
                 in and nin.
             sort: column to asc or desc, one after the other, or that as a JSON text.
-
-        Raises:
-            InvalidParameter: a parameter breaks a rule; the text names it.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
         """
         given = {"page": page, "limit": limit, "status": status, "filter": filter, "sort": sort}
         return self._page(_digits("exam_id", exam_id), given)
@@ -195,7 +176,7 @@ class StudentSessionsClient:
         if not isinstance(self._upstream, StudentSessions):
             raise InvalidParameter({"exam_id": ["Must not be given: paginated sessions have no pages of an exam."]})
         answer = self._shim.answer(LegacyCall(INDEX_STUDENTS, str(exam_id), written(parameters)))
-        return page_of(answer)
+        return SessionsPage(sessions=json.loads(answer.body)["students"], **pagination_of(answer))
 
     def _selected(self, exam_id: int, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         number, pages = 1, 1
@@ -203,11 +184,6 @@ class StudentSessionsClient:
             found = self._page(exam_id, {**parameters, "page": number})
             yield from found.sessions
             number, pages = number + 1, found.page_count
-
-    def _all_records(self, exam_id: int | None, sources: list[Source]) -> Iterator[dict[str, Any]]:
-        seen: set[int | str] = set()
-        for source in sources:
-            yield from self._records(source, exam_id, seen)
 
     def get(self, student_session_id: int, *, exam_id: int | None = None) -> dict[str, Any]:
         """One session.
@@ -218,8 +194,6 @@ class StudentSessionsClient:
 
         Raises:
             StudentSessionNotFound: there is none of that id, or none in that exam.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
         """
         wanted = _digits("student_session_id", student_session_id)
         row, _ = find_one(self._upstream, wanted, self._codec, _OPTIONS)
@@ -238,8 +212,6 @@ class StudentSessionsClient:
 
         Raises:
             InvalidParameter: a parameter was refused, or the upstream only reads.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
         """
         sent = {"name": name, "email": email, **_texts(values)}
         row = self._upstream.add(_digits("exam_id", exam_id), sent, self._codec, _OPTIONS)
@@ -251,8 +223,6 @@ class StudentSessionsClient:
         Raises:
             StudentSessionNotFound: there is none of that id.
             InvalidParameter: a parameter was refused, or the upstream only reads.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
         """
         wanted = _digits("student_session_id", student_session_id)
         row = self._upstream.update(wanted, _texts(values), self._codec, _OPTIONS)
@@ -268,8 +238,6 @@ class StudentSessionsClient:
         Raises:
             StudentSessionNotFound: there is none of that id, or none in that exam.
             InvalidParameter: the upstream only reads.
-            NotAuthorized: the credentials are not accepted.
-            UpstreamError: the upstream failed.
         """
         if exam_id is not None:
             self.get(student_session_id, exam_id=exam_id)
@@ -314,11 +282,6 @@ class StudentSessionsClient:
 
 
 def _digits(name: str, value: object) -> int:
-    """An id, as an integer or its digits.
-
-    Raises:
-        InvalidParameter: it is neither.
-    """
     found = number(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
     if found is None:
         raise InvalidParameter({name: ["Must be a number."]})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partialmethod
 from ssl import CERT_NONE, SSLContext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -151,9 +151,8 @@ class StudentSessionsHTTP:
         """As ``requests.patch``."""
         return self.request("PATCH", url, data=data, **options)
 
-    def delete(self, url: str | bytes, **options: Any) -> requests.Response:
-        """As ``requests.delete``."""
-        return self.request("DELETE", url, **options)
+    delete = partialmethod(request, "DELETE")
+    """As ``requests.delete``."""
 
     def urlopen(
         self, url: str | Request, data: Any = None, timeout: float | None = None, *, context: SSLContext | None = None
@@ -344,21 +343,10 @@ class HttpxCalls:
         response: httpx.Response = httpx.Client.request(view, method, url, **options)
         return response
 
-    def get(self, url: Any, **options: Any) -> httpx.Response:
-        """As ``httpx.get``.
-
-        Raises:
-            httpx.HTTPError: as :meth:`request`; so do the others.
-        """
-        return self.request("GET", url, **options)
-
-    def post(self, url: Any, **options: Any) -> httpx.Response:
-        """As ``httpx.post``."""
-        return self.request("POST", url, **options)
-
-    def delete(self, url: Any, **options: Any) -> httpx.Response:
-        """As ``httpx.delete``."""
-        return self.request("DELETE", url, **options)
+    # As httpx.get and the others.
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
+    delete = partialmethod(request, "DELETE")
 
 
 class AsyncHttpxCalls:
@@ -384,21 +372,9 @@ class AsyncHttpxCalls:
         response: httpx.Response = await httpx.AsyncClient.request(view, method, url, **options)
         return response
 
-    async def get(self, url: Any, **options: Any) -> httpx.Response:
-        """As ``httpx.AsyncClient.get``.
-
-        Raises:
-            httpx.HTTPError: as :meth:`request`; so do the others.
-        """
-        return await self.request("GET", url, **options)
-
-    async def post(self, url: Any, **options: Any) -> httpx.Response:
-        """As ``httpx.AsyncClient.post``."""
-        return await self.request("POST", url, **options)
-
-    async def delete(self, url: Any, **options: Any) -> httpx.Response:
-        """As ``httpx.AsyncClient.delete``."""
-        return await self.request("DELETE", url, **options)
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
+    delete = partialmethod(request, "DELETE")
 
 
 _OF_CLIENT = frozenset(("verify", "cert", "trust_env", "proxy", "proxies", "cookies", "timeout"))

@@ -40,11 +40,7 @@ _REASONS: Mapping[Failure, Callable[[str], OSError]] = {
 
 
 class ExamStudentsHandler(BaseHandler):
-    """Answers the deprecated calls of an opener; all others go on to the opener's own handlers.
-
-    Args:
-        adapter: what answers.
-    """
+    """Answers the calls of an opener that are ours; all others go on to the opener's own handlers."""
 
     handler_order = 200
     """Behind the proxies of ``urllib`` (100), so that the call's own is known, and before what sends (500)."""
@@ -55,12 +51,7 @@ class ExamStudentsHandler(BaseHandler):
         self._adapter = adapter
 
     def http_open(self, request: Request) -> Any:
-        """The response; None where the call goes on.
-
-        Raises:
-            urllib.error.URLError: an endpoint cannot be reached.
-            TimeoutError: it is too slow.
-        """
+        """The response; None where the call goes on. Where an endpoint fails, ``urllib`` gets an error of its own."""
         if not takes(self._adapter, request.get_method(), request.full_url):
             return None
         return answer(self._adapter, _Call(request, lambda: self._send_on(request), self.options_of(request)))
