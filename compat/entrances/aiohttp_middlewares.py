@@ -289,9 +289,6 @@ class _Call(LibraryCall[Any]):
     def send_on(self) -> Any:
         return self.tasks.ask(self._send)
 
-    def status(self, given: ClientResponse) -> int:
-        return given.status
-
     def read(self, given: ClientResponse) -> tuple[Any, bytes]:
         raw = self.tasks.ask(given.read)
         again = _Answer(given.status, given.reason or "", list(given.raw_headers), raw)

@@ -124,6 +124,8 @@ async def _async_answered(
 class _Call(LibraryCall[httpx.Response]):
     """A call of a client, which is sent and read by functions that wait."""
 
+    status_name = "status_code"
+
     def __init__(
         self, request: httpx.Request, transport: object, send: _Send, read: Callable[[httpx.Response], bytes]
     ) -> None:
@@ -135,9 +137,6 @@ class _Call(LibraryCall[httpx.Response]):
     def send_on(self) -> httpx.Response:
         with passing_on():
             return self._send(self._request)
-
-    def status(self, given: httpx.Response) -> int:
-        return given.status_code
 
     def read(self, given: httpx.Response) -> tuple[httpx.Response, bytes]:
         with passing_on():

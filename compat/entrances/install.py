@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -49,13 +50,14 @@ def install(
     Raises:
         ConfigurationError: nothing says which upstream, or which old endpoint.
     """
-    global _installed, _awaited
-    given = _configured() if upstream is None else upstream
-    adapter = ExamStudentsAdapter(legacy_base_url, given)
-    with _lock:
-        _installed, _awaited = adapter, None
-        _be_asked_first()
-    if thread_origins_of(given):
+    if upstream is None:
+        # Imported here: whoever passes an upstream reads no file.
+        from compat.config.file import load_config
+
+        upstream = load_config()
+    adapter = ExamStudentsAdapter(legacy_base_url, upstream)
+    _put(adapter, None)
+    if thread_origins_of(upstream):
         # Imported here: it brings the pools of threads, which few scripts that import this package need.
         from compat.call_site import note_thread_origins
 
@@ -72,10 +74,14 @@ def install_at_first_call(make: _MakeAdapter) -> None:
     Args:
         make: gives the adapter, or None where every call is to go out as it was; it raises nothing.
     """
+    _put(None, make)
+
+
+def _put(installed: ExamStudentsAdapter | None, awaited: _MakeAdapter | None) -> None:
     global _installed, _awaited
-    with _lock:
-        _installed, _awaited = None, make
-        _be_asked_first()
+    with _lock, _followed_by_mockers():
+        _installed, _awaited = installed, awaited
+        exam_compat_libraries.cover()
 
 
 def uninstall() -> None:
@@ -84,32 +90,21 @@ def uninstall() -> None:
     Another tool may have wrapped a library since: it keeps working, and ours then only passes calls on.
     """
     global _installed, _awaited  # noqa: PLW0603 - what is installed is the process's own state
-    with _lock:
+    with _lock, _followed_by_mockers():
         _installed = _awaited = None
-        before: Any = requests.Session.get_adapter
         exam_compat_libraries.uncover()
-        _hand_to_mockers(before, requests.Session.get_adapter)
     from compat.call_site import forget_thread_origins
 
     forget_thread_origins()
     exam_compat_uncaught.end()
 
 
-def _configured() -> Configuration:
-    # Imported here: whoever passes an upstream reads no file.
-    from compat.config.file import load_config
-
-    return load_config()
-
-
-def _be_asked_first() -> None:
-    before: Any = requests.Session.get_adapter
-    exam_compat_libraries.cover()
-    _hand_to_mockers(before, requests.Session.get_adapter)
-
-
-def _hand_to_mockers(old: Any, new: Any) -> None:
+@contextmanager
+def _followed_by_mockers() -> Iterator[None]:
     """A mock of ``requests-mock`` that was begun before puts back what it found: let it find the new one."""
+    old: Any = requests.Session.get_adapter
+    yield
+    new: Any = requests.Session.get_adapter
     for mocker in begun_mockers() if new is not old else ():
         if mocker._last_get_adapter is old:
             mocker._last_get_adapter = new

@@ -97,6 +97,9 @@ class LibraryCall(ABC, Generic[_T]):
         options: how the call was to be sent, as far as the new one follows it.
     """
 
+    status_name = "status"
+    """What the library calls the status of a response."""
+
     def __init__(
         self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, options: CallOptions
     ) -> None:
@@ -113,10 +116,6 @@ class LibraryCall(ABC, Generic[_T]):
     @abstractmethod
     def send_on(self) -> _T:
         """Send the call by the library's own means, within :func:`passing_on`; what it raises reaches the script."""
-
-    @abstractmethod
-    def status(self, given: _T) -> int:
-        """The status of a response of :meth:`send_on`."""
 
     @abstractmethod
     def read(self, given: _T) -> tuple[_T, bytes]:
@@ -297,7 +296,7 @@ class _LibraryResponse(requests.Response):
     def __init__(self, call: LibraryCall[Any], given: Any) -> None:
         super().__init__()
         self._call, self.given = call, given
-        self.status_code = call.status(given)
+        self.status_code = getattr(given, call.status_name)
         self.headers = CaseInsensitiveDict(given.headers.items())
         self.request, self.url = call.request, call.request.url or ""
 

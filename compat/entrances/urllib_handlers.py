@@ -97,9 +97,6 @@ class _Call(LibraryCall[Any]):
         with passing_on():
             return self._send()
 
-    def status(self, given: Any) -> int:
-        return int(given.status)
-
     def read(self, given: Any) -> tuple[Any, bytes]:
         body = given.read()
         given.close()
