@@ -247,11 +247,11 @@ def test_no_list_is_refused(given: dict[str, str]) -> None:
 )
 def test_the_cost_grows_with_the_length_alone(values: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A walk looks at each place once for each of few kinds of open parameters: counted, not timed."""
-    from compat.legacy import readings
+    from compat.legacy import verifier
 
     walks: list[Any] = []
 
-    class Counted(readings._Walk):
+    class Counted(verifier._Walk):
         def __init__(self, route: Route) -> None:
             super().__init__(route)
             self.steps = self.widest = 0
@@ -262,7 +262,7 @@ def test_the_cost_grows_with_the_length_alone(values: dict[str, str], monkeypatc
             self.widest = max(self.widest, len(self.opened))
             return super().beginning(number, name, sent)
 
-    monkeypatch.setattr(readings, "_Walk", Counted)
+    monkeypatch.setattr(verifier, "_Walk", Counted)
     unreadable(ADD_STUDENT if "name" in values else INDEX_STUDENTS, values)
     assert walks
     assert all(walk.steps <= 2 * (base_string(values).count("?") + 1) and walk.widest <= 48 for walk in walks)
