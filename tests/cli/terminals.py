@@ -83,7 +83,8 @@ class AtTerminal:
             time.sleep(0.01)
 
     def press(self, keys: str) -> None:
-        """Type; ``\\x03`` is Ctrl-C."""
+        """Type, once the process has taken the terminal; ``\\x03`` is Ctrl-C."""
+        self.wait_until(lambda: os.tcgetpgrp(self._ours) == self.process.pid)
         os.write(self._ours, keys.encode())
 
     def end(self) -> int:
