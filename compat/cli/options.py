@@ -183,11 +183,6 @@ def offering(values: Iterable[str]) -> _Offer:
     return lambda context, parameter, begun: _items(known, begun)
 
 
-def offering_files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Completes paths."""
-    return [CompletionItem(begun, type="file")]
-
-
 def offering_callers(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Completes the name of one of ``[[callers]]``."""
     callers = _content(context).get("callers")

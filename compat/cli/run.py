@@ -17,10 +17,13 @@ import click
 
 import exam_compat_startup
 from compat.cli.console import say
-from compat.cli.options import ExistingPath, address_options, config_option, named_config, offering_files
+from compat.cli.options import ExistingPath, address_options, config_option, named_config
 from compat.cli.program import require_extra
 from compat.config.file import CONFIG_VARIABLE, OPTION_VARIABLE, find_config
 from compat.errors import ConfigurationError
+
+_COMPLETED = click.Path(readable=False)
+"""A word that the Tab key completes as a path, and that may be anything."""
 
 STARTUP_NAME = "exam-students-compat.pth"
 
@@ -42,8 +45,8 @@ def startup_file() -> Path | None:
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module or a package, as in python -m.")
-@click.argument("script", shell_complete=offering_files)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=offering_files)
+@click.argument("script", type=_COMPLETED)
+@click.argument("arguments", nargs=-1, type=_COMPLETED)
 @config_option
 def run(module: bool, script: str, arguments: tuple[str, ...]) -> NoReturn:
     """Run an old Python script as it is; the shim answers its deprecated calls.
