@@ -61,38 +61,29 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KEY = "compat.cli.config"
 
 
-def config_option(command: _Command) -> _Command:
-    """Add ``--config``, which :func:`configuration` reads."""
-
-    def remember(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
-        # All contexts of one call share their meta: it does not matter before or after which word the option stood.
-        if value is not None:
-            context.meta[_KEY] = value
-
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        expose_value=False,
-        callback=remember,
-        help="Use this configuration file. The option may stand before or after the command.",
-    )(command)
+def _remember(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    # All contexts of one call share their meta: it does not matter before or after which word the option stood.
+    if value is not None:
+        context.meta[_KEY] = value
 
 
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    expose_value=False,
+    callback=_remember,
+    help="Use this configuration file. The option may stand before or after the command.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 
 
 def address_options(what_for: str, port: int, prefix: str = "") -> Callable[[_Command], _Command]:
     """Add ``--host`` and ``--port``, where something listens; ``prefix`` stands before both names."""
-
-    def add(command: _Command) -> _Command:
-        ports = click.IntRange(0, 65535)
-        free = click.option(
-            f"--{prefix}port", type=ports, default=port, show_default=True, help="The port; 0 takes any free one."
-        )
-        return click.option(f"--{prefix}host", default="127.0.0.1", show_default=True, help=what_for)(free(command))
-
-    return add
+    host = click.option(f"--{prefix}host", default="127.0.0.1", show_default=True, help=what_for)
+    ports = click.option(f"--{prefix}port", type=click.IntRange(0, 65535), default=port, show_default=True,
+                         help="The port; 0 takes any free one.")  # fmt: skip
+    return lambda command: host(ports(command))
 
 
 CLOCK_VARIABLE = "EXAM_COMPAT_NOW"
