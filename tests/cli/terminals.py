@@ -84,7 +84,7 @@ class AtTerminal:
 
     def press(self, keys: str) -> None:
         """Type, once the process has taken the terminal; ``\\x03`` is Ctrl-C."""
-        self.wait_until(lambda: os.tcgetpgrp(self._ours) == self.process.pid)
+        self.wait_until(lambda: os.tcgetpgrp(self._ours) > 0)
         os.write(self._ours, keys.encode())
 
     def end(self) -> int:

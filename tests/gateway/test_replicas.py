@@ -93,7 +93,8 @@ def _status(address: str, call: dict[str, str]) -> int | None:
     """The status of an answer, on a connection of its own; None where none came."""
     try:
         answer = requests.get(f"{address}/api/v3/exams/17/index_students", params=call, headers=HEADERS, timeout=60)
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+        # The second, where a worker was killed between an answer's head and its body.
         return None
     if answer.status_code == 200:
         assert answer.json()["students"]
@@ -103,11 +104,12 @@ def _status(address: str, call: dict[str, str]) -> int | None:
 def _check(flood: _Flood, again: str) -> None:
     """Each call was accepted once, and is not accepted again.
 
-    Where an answer was lost, its call may have been accepted unseen, or by nobody: then it is at most once now.
+    Where an answer was lost, its call may have been accepted unseen, or by nobody: then it is at most once now. A slow
+    machine may refuse a copy for load, and that one counts for nobody.
     """
     for accepted, lost, statuses in zip(flood.accepted(), flood.lost(), flood.statuses, strict=True):
         assert accepted == 1 or (accepted == 0 and lost), statuses
-        assert set(statuses) <= {200, 403, None}, statuses
+        assert set(statuses) <= {200, 403, 429, None}, statuses
     with ThreadPoolExecutor(SENDERS) as senders:
         replayed = list(senders.map(lambda call: [_status(again, call) for _ in range(2)], flood.calls))
     for accepted, statuses in zip(flood.accepted(), replayed, strict=True):
