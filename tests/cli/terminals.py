@@ -83,8 +83,9 @@ class AtTerminal:
             time.sleep(0.01)
 
     def press(self, keys: str) -> None:
-        """Type, once the process has taken the terminal; ``\\x03`` is Ctrl-C."""
-        self.wait_until(lambda: os.tcgetpgrp(self._ours) > 0)
+        """Type; ``\\x03`` is Ctrl-C, which reaches only what has taken the terminal."""
+        if "\x03" in keys:
+            self.wait_until(lambda: os.tcgetpgrp(self._ours) > 0)
         os.write(self._ours, keys.encode())
 
     def end(self) -> int:
