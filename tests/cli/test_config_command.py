@@ -16,7 +16,7 @@ from support import Answerer, RawServer, Received, closed_port, http, page_of
 from wish_servers import TlsServer
 
 from compat.testing import Sandbox
-from compat.upstream import certificates
+from compat.upstream import failures
 from compat.upstream.failures import place_of
 
 from .conftest import Invoke
@@ -26,7 +26,7 @@ SECRETS = ("t0ken", "s3cret", "signature=")
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "_shown", {})
+    monkeypatch.setattr(failures, "_shown", {})
 
 
 @pytest.fixture

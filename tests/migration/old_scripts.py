@@ -287,7 +287,7 @@ def _live_through(process: subprocess.Popen[str], dataset: Dataset, meanwhile: C
         meanwhile()
         joined = dataset.add(dataset.exams[0], _late_applicant(dataset))
         printed.append(process.stdout.readline())
-        dataset.remove(joined.record["id"], joined.exam.id)
+        dataset.remove(joined.record["id"])
         printed.append(process.stdout.readline())
         process.send_signal(signal.SIGTERM)
         printed += process.stdout.readlines()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import astuple
 
 import pytest
 import requests
@@ -28,7 +27,7 @@ def test_a_user_that_the_upstream_does_not_know_is_named_by_the_line(
     assert answer.json()["error"].endswith(", for the user in line 4 of the roster.")
     assert "line 4 of the roster" in caplog.text
     for text in (answer.text, caplog.text):
-        assert not any(str(value) in text for value in astuple(unknown) if value is not None)
+        assert not any(str(value) in text for value in unknown if value is not None)
 
 
 def test_a_refused_token_is_no_users_fault(sandbox: Sandbox) -> None:
