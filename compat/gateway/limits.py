@@ -154,45 +154,48 @@ class Bodies:
         if announced is not None and announced.isdigit() and int(announced) > most:
             raise BODY_TOO_LARGE(most)
         message = await _within(self._settings.body_silence, receive)
+        first: bytes = message.get("body", b"")
         if message.get("more_body"):
-            return await self._read_on(message, receive)
-        body: bytes = message.get("body", b"")
-        if len(body) > most:
+            return await self._read_on(first, receive)
+        if len(first) > most:
             raise BODY_TOO_LARGE(most)
-        return body
+        return first
 
-    async def _read_on(self, begun: Mapping[str, Any], receive: Receive) -> bytes:
-        seconds = self._settings.body_timeout
+    async def _read_on(self, first: bytes, receive: Receive) -> bytes:
+        settings, clock = self._settings, asyncio.get_running_loop().time
+        ends = clock() + settings.body_timeout
+        parts, size, more = [first], len(first), True
+        self._held += size
         try:
-            return await asyncio.wait_for(self._joined(begun, receive), seconds)
-        except asyncio.TimeoutError:
-            raise BODY_TOO_SLOW(f"The body did not end within {seconds:g} seconds.") from None
-
-    async def _joined(self, message: Mapping[str, Any], receive: Receive) -> bytes:
-        settings, size = self._settings, 0
-        parts: list[bytes] = []
-        try:
-            while True:
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                self._held += len(parts[-1])
-                if size > settings.max_body:
-                    raise BODY_TOO_LARGE(settings.max_body)
-                if not message.get("more_body"):
+            while size <= settings.max_body:
+                if not more:
                     return b"".join(parts)
                 if self._held > settings.max_bodies:
                     raise TOO_MANY_BODIES()
-                message = await _within(settings.body_silence, receive)
+                left = ends - clock()
+                if left < settings.body_silence:
+                    message = await _within(max(0.0, left), receive, settings.body_timeout)
+                else:
+                    message = await _within(settings.body_silence, receive)
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                self._held += len(parts[-1])
+                more = message.get("more_body", False)
+            raise BODY_TOO_LARGE(settings.max_body)
         finally:
             self._held -= size
 
 
-async def _within(seconds: float, receive: Receive) -> Mapping[str, Any]:
-    """The next message of a body, unless nothing comes for so many seconds."""
+async def _within(seconds: float, receive: Receive, whole: float | None = None) -> Mapping[str, Any]:
+    """The next message of a body, within seconds; ``whole`` is the limit that they are the rest of, if they are."""
     try:
         message = await asyncio.wait_for(receive(), seconds)
     except asyncio.TimeoutError:
-        raise BODY_TOO_SLOW(f"Nothing of the body came for {seconds:g} seconds.") from None
+        raise BODY_TOO_SLOW(
+            f"Nothing of the body came for {seconds:g} seconds."
+            if whole is None
+            else f"The body did not end within {whole:g} seconds."
+        ) from None
     if message["type"] == "http.disconnect":
         raise CallerDisconnected
     return message
