@@ -254,6 +254,17 @@ def _show_brownouts(given: Configuration, moment: datetime, *, dry_run: bool, as
     if not windows:
         say(_NOTHING)
         return
+    _tell_brownouts(found, spared, moment, paused, dry_run=dry_run)
+
+
+def _tell_brownouts(
+    found: list[tuple[Planned, Occurrence | None, list[Expected]]],
+    spared: list[Occurrence],
+    moment: datetime,
+    paused: str | None,
+    *,
+    dry_run: bool,
+) -> None:
     show_table(
         (
             Column("state", whole=True),
