@@ -19,8 +19,7 @@ from compat.testing.sandbox import Sandbox
 
 # A machine that is busy is slow, which says nothing about the code.
 _SLOW_BUT_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-# As many as let the whole suite end within 20 minutes on two slow cores; `tox -e soak` has the rest.
-settings.register_profile("suite", deadline=None, suppress_health_check=_SLOW_BUT_FINE, max_examples=60)
+settings.register_profile("suite", deadline=None, suppress_health_check=_SLOW_BUT_FINE)
 settings.register_profile("soak", settings.get_profile("suite"), max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 

@@ -104,12 +104,11 @@ def _status(address: str, call: dict[str, str]) -> int | None:
 def _check(flood: _Flood, again: str) -> None:
     """Each call was accepted once, and is not accepted again.
 
-    Where an answer was lost, its call may have been accepted unseen, or by nobody: then it is at most once now. A slow
-    machine may refuse a copy for load, and that one counts for nobody.
+    Where an answer was lost, its call may have been accepted unseen, or by nobody: then it is at most once now.
     """
     for accepted, lost, statuses in zip(flood.accepted(), flood.lost(), flood.statuses, strict=True):
         assert accepted == 1 or (accepted == 0 and lost), statuses
-        assert set(statuses) <= {200, 403, 429, None}, statuses
+        assert set(statuses) <= {200, 403, None}, statuses
     with ThreadPoolExecutor(SENDERS) as senders:
         replayed = list(senders.map(lambda call: [_status(again, call) for _ in range(2)], flood.calls))
     for accepted, statuses in zip(flood.accepted(), replayed, strict=True):
@@ -119,8 +118,10 @@ def _check(flood: _Flood, again: str) -> None:
 def _quick(sandbox: Sandbox, tmp_path: Path, store: str) -> Path:
     """A configuration whose calls take one request upstream."""
     (tmp_path / "quick").mkdir(exist_ok=True)
-    upstream = {"scope": "exam"}
-    return written(tmp_path / "quick", settings_for(sandbox, upstream=upstream, store={"url": store}))
+    # All of a flood may be one caller's in one process: none is refused for load, however slow the machine.
+    gateway = {"max_calls_per_caller": 4 * SENDERS}
+    settings = settings_for(sandbox, upstream={"scope": "exam"}, store={"url": store}, gateway=gateway)
+    return written(tmp_path / "quick", settings)
 
 
 @pytest.mark.parametrize("number", [100, pytest.param(1000, marks=pytest.mark.soak)])
