@@ -1,4 +1,4 @@
-"""Where spent nonces and shared walks are kept: in memory, in SQLite, or in Redis."""
+"""Where spent nonces, shared walks, counts and switches are kept: in memory, in SQLite, or in Redis."""
 
 from __future__ import annotations
 

@@ -90,8 +90,10 @@ class SqliteFile:
     def close(self, within: float = -1) -> None:
         """Let go of the file, unless another thread has it for longer than so many seconds."""
         if self._lock.acquire(timeout=within):
-            self._close()
-            self._lock.release()
+            try:
+                self._close()
+            finally:
+                self._lock.release()
 
     def before_fork(self) -> None:
         """Close the file, which no two processes may have open by one opening; each opens it anew at its next call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from compat.errors import ConfigurationError
 from compat.stores import open_store
 from compat.stores.base import KEPT_FOR
 from compat.stores.sqlite import SqliteStore
+from compat.stores.sqlite_file import SqliteFile
 from compat.stores.walks import WalkFiles
 
 
@@ -45,6 +47,28 @@ def test_nobody_else_may_read(tmp_path: Path) -> None:
     (tmp_path / "calls.db").chmod(0o644)
     open_store(f"sqlite:///{tmp_path}/calls.db").close()
     assert mode_of(tmp_path / "calls.db") == 0o600
+
+
+def test_an_interrupt_while_the_file_closes_holds_up_no_later_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/calls.db")
+    assert store.spend(ONE, "5", "aa")
+    closes = SqliteFile._close
+
+    def interrupted(file: SqliteFile) -> None:
+        closes(file)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteFile, "_close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.close()
+    later = threading.Thread(target=store.spend, args=(ONE, "6", "bb"), daemon=True)
+    later.start()
+    later.join(10)
+    assert not later.is_alive()
+    store.close()
 
 
 def test_a_replay_leaves_the_file_open(tmp_path: Path) -> None:
