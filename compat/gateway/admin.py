@@ -69,25 +69,18 @@ class ReadinessCheck:
         if self.stopping.is_set():
             return Readiness(False, {"gateway": "it is stopping"})
         # Without a configuration that can be used the gateway would not run; it is shown for whoever looks for it.
-        found = {"configuration": OK, "workers": self._workers(), "store": OK, "upstream": self._reached()}
+        answers = self.asked(ANSWERING, _WAIT)
+        found = {"configuration": OK, "workers": _workers(answers), "store": OK, "upstream": self._reached()}
         try:
             self.store.ping()
         except CompatError as error:
             found["store"] = str(error)
         warnings = {}
-        # Before workers answer none is shown, and that would be kept as the answer for a while.
-        if self.served is not None and found["workers"] == OK:
+        # Before a worker answers none is shown, and that would be kept as the answer for a while.
+        if self.served is not None and OK in answers.values():
             due = renewal_due(certificate_at(*self.served, _WAIT))
             warnings = {} if due is None else {"certificate": due}
         return Readiness(all(each == OK for each in found.values()), found, warnings)
-
-    def _workers(self) -> str:
-        answers = self.asked(ANSWERING, _WAIT)
-        if not answers:
-            return "no worker has started"
-        none = f"no answer within {_WAIT:g} seconds; it hangs, is stopped, or all of its threads are taken"
-        wrong = [f"{name}: {none if answer is None else answer}" for name, answer in answers.items() if answer != OK]
-        return "; ".join(wrong) or OK
 
     def _reached(self) -> str:
         seen, since = self.seen(), time.time() - _RECENT
@@ -103,6 +96,14 @@ class ReadinessCheck:
             name = "proxy before the upstream" if proxy else "upstream"
             return connection_failure(error, stop, seconds=_WAIT).told(name)
         return OK
+
+
+def _workers(answers: Mapping[str, str | None]) -> str:
+    if not answers:
+        return "no worker has started"
+    none = f"no answer within {_WAIT:g} seconds; it hangs, is stopped, or all of its threads are taken"
+    wrong = [f"{name}: {none if answer is None else answer}" for name, answer in answers.items() if answer != OK]
+    return "; ".join(wrong) or OK
 
 
 class NoReport(CompatError):
