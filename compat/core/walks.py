@@ -144,7 +144,7 @@ class _Forgetting(MadeAnew, ABC):
 
     @abstractmethod
     def _forget_old(self) -> float | None:
-        """Forget what is over, and give when the next is: seconds by the clock, None where nothing is kept."""
+        """Forget what is over, and give when to look again: seconds by the clock, None where nothing is kept."""
 
     def _watch_over(self) -> None:
         if self._watch is None and (due := self._forget_old()) is not None:
@@ -325,7 +325,8 @@ class KeptPages(_Forgetting):
     def _forget_old(self) -> float | None:
         # They stand in the order in which they were said.
         over = self._clock() - self._kept_for
-        for key, page in [*self._pages.items()]:
+        while self._pages:
+            key, page = next(iter(self._pages.items()))
             if page.said > over:
                 return page.said + self._kept_for
             self._drop(key)

@@ -70,7 +70,8 @@ class ExamStudentsAdapter(BaseAdapter):
             raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
         self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
         parts = urlsplit(_as_sent(self.legacy_base_url))
-        self._origin, self._base_path = _origin_of(parts.scheme, parts.netloc), parts.path.rstrip("/")
+        self._origin = _origin_of(parts.scheme, parts.netloc.rpartition("@")[2])
+        self._base_path = parts.path.rstrip("/")
         self._sunset = sunset_of(upstream)
         # Imported here: an adapter is what needs the way through, and importing this package makes none.
         from compat.core.call import Shim
@@ -245,7 +246,7 @@ class ExamStudentsAdapter(BaseAdapter):
             parts = urlsplit(url)
         except ValueError:
             return None
-        if _origin_of(parts.scheme, parts.netloc) != self._origin:
+        if _origin_of(parts.scheme, parts.netloc.rpartition("@")[2]) != self._origin:
             return None
         return f"{self.origin}{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
 
@@ -273,7 +274,8 @@ class ExamStudentsAdapter(BaseAdapter):
             ValueError: the URL is none.
         """
         parts = urlsplit(url)
-        if _origin_of(parts.scheme, parts.netloc) != self._origin or not parts.path.startswith(self._base_path):
+        origin = _origin_of(parts.scheme, parts.netloc.rpartition("@")[2])
+        if origin != self._origin or not parts.path.startswith(self._base_path):
             return None
         return match_route(method, parts.path[len(self._base_path) :])
 
@@ -360,7 +362,7 @@ def _as_sent(url: str) -> str:
 
 @lru_cache(maxsize=64)
 def _origin_of(scheme: str, netloc: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port as they compare, for what ``urlsplit`` found of a URL."""
+    """Scheme, host and port as they compare; given without user and password, which are not for a cache to keep."""
     parts = SplitResult(scheme, netloc, "", "", "")
     host = parts.hostname or ""
     with suppress(ValueError):
@@ -375,7 +377,7 @@ def _origin_of(scheme: str, netloc: str) -> tuple[str, str, int | None]:
 def read_body(request: requests.PreparedRequest) -> bytes:
     """The body, which stays there for the old endpoint."""
     body = _body(request.body)
-    if not isinstance(request.body, bytes | str):
+    if request.body is not None and not isinstance(request.body, bytes | str):
         # A file or a generator can be read once.
         request.body = body
     return body

@@ -1,4 +1,7 @@
-"""The deprecated routes, the one form in which a call reaches the core and its answer leaves it."""
+"""The deprecated routes, the one form in which a call reaches the core and its answer leaves it.
+
+Python values are written as parameters here too.
+"""
 
 from __future__ import annotations
 

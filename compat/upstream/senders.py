@@ -316,6 +316,8 @@ class OwnPool(MadeAnew):
         headers = {**self._headers, **request.headers}
         # Seconds for connecting and waiting together.
         total = options.timeout.total if options.timeout is not None else None
+        # urllib3 has a mark of its own for its default.
+        total = total if isinstance(total, int | float) else None
         response: BaseHTTPResponse | None = None
         if request.method == "GET" and request.data is None and total is None:
             again = get_on_open_connection(pool, target, headers, timeout[1])
@@ -360,8 +362,8 @@ class OwnPool(MadeAnew):
     def _pool_of(self, url: str, options: CallOptions) -> tuple[HTTPConnectionPool, bool]:
         """The connections to a host, and whether a proxy wants to be told the whole URL.
 
-        Looking through the whole environment is half the cost of a call, so it is done once for the variables that
-        matter. Where no script's call is behind a request, the environment is that of the start.
+        Looking through the whole environment is half the cost of a call: it is done once for each key, which holds the
+        variables that matter. Where no script's call is behind a request, the environment is that of the start.
         """
         cert = tuple(options.cert) if isinstance(options.cert, list) else options.cert
         key: tuple[Any, ...] = (urlsplit(url)[:2], options.verify, cert)

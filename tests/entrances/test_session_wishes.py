@@ -169,6 +169,7 @@ WISHES = [
             Timeout(connect=None, read=None),
             Timeout(total=9, connect=8, read=None),
             Timeout(),
+            Timeout(total=Timeout.DEFAULT_TIMEOUT),
         )
     ),
     *(

@@ -48,6 +48,12 @@ def test_what_a_script_signs_by_itself_does_no_harm(sandbox: Sandbox, action: st
     assert http(sandbox).get(url, params=signed, headers=headers(sandbox)).json()["students"] == mine(sandbox)
 
 
+def test_a_request_without_a_body_stays_without_one(sandbox: Sandbox) -> None:
+    answer = http(sandbox).get(sandbox.base_url + ROUTE, headers=headers(sandbox))
+    assert answer.status_code == 200, answer.text
+    assert answer.request.body is None
+
+
 def test_one_is_shown_added_and_deleted(sandbox: Sandbox) -> None:
     calls, url, given = http(sandbox), sandbox.base_url + ROUTE, headers(sandbox)
     form = {"name": "Ann", "email": "ann@example.org"}
