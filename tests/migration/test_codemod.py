@@ -11,6 +11,19 @@ from compat.migration.codemod import rewritten
 from compat.testing.sandbox import Sandbox
 
 CERTAIN = {
+    "a data class whose fields share a line": """
+        from dataclasses import dataclass
+
+
+        @dataclass
+        class Job:
+            http: requests.Session; exam: int
+
+
+        job = Job(requests.Session(), 17)
+        url = f"{URL}/api/v3/exams/{job.exam}/index_students"
+        print(len(job.http.get(url, params=signed(17), headers=HEADERS).json()["students"]))
+        """,
     "one page": """
         r = requests.get(f"{URL}/api/v3/exams/17/index_students", params=signed(17), headers=HEADERS)
         for s in r.json()["students"]:  # each

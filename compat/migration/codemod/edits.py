@@ -6,7 +6,6 @@ Changes are gathered first and made at once, and no comment is lost.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
@@ -156,7 +155,10 @@ class _Editor(cst.CSTTransformer):
         if any(gone):
             kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return updated.with_changes(body=kept)
-        lost = (Counter(_comments(original)) - Counter(_comments(updated))).elements()
+        lost = _comments(original)
+        for comment in _comments(updated):
+            if comment in lost:
+                lost.remove(comment)
         return updated.with_changes(leading_lines=[*updated.leading_lines, *map(_comment_line, lost)])
 
     def _block(self, original: cst.IndentedBlock | cst.Module, updated: Any) -> Any:
@@ -246,8 +248,12 @@ def _reason(module: Module, calls: Collection[cst.Call], rewritten: Collection[c
 
 def _imports(module: Module) -> list[str]:
     """The packages that a module imports, a dot for one of its own."""
-    names = [alias.evaluated_name for node in module.all(cst.Import) for alias in node.names]
-    names += ["." if each.relative else module.code(each.module or each) for each in module.all(cst.ImportFrom)]
+    names: list[str] = []
+    for node in module.nodes:
+        if isinstance(node, cst.Import):
+            names += [alias.evaluated_name for alias in node.names]
+        elif isinstance(node, cst.ImportFrom):
+            names.append("." if node.relative else module.code(node.module or node))
     return [name.partition(".")[0] or "." for name in names]
 
 

@@ -168,7 +168,7 @@ class _Walk:
     def _given_by_name(self, name: str) -> Iterator[Defined]:
         """What objects of data classes and the like are made with."""
         for own in self._program.classes:
-            field = m.SimpleStatementLine([m.AnnAssign(m.Name(name))])
+            field = m.SimpleStatementLine([m.ZeroOrMore(), m.AnnAssign(m.Name(name)), m.ZeroOrMore()])
             if any(m.matches(line, field) for line in cst.ensure_type(own.node, cst.ClassDef).body.body):
                 for module, call in self._program.constructions(own):
                     yield from (Defined(module, each.value) for each in call.args)
