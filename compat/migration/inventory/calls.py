@@ -148,9 +148,10 @@ class Inventory:
         """Hand over what is left, as the process ends."""
         self._scheduled = False
         if not self.flush():
+            # With the flow: what another thread moves meanwhile may count twice, and is never missed.
+            lost = self._dropped + sum(not each.again for each in list(self._waiting))
             counts = [*self._groups.values(), *(self._batch.groups.values() if self._batch is not None else ())]
-            lost = self._dropped + sum(each.number for each in counts)
-            lost += sum(not each.again for each in list(self._waiting))
+            lost += sum(each.number for each in counts)
             # A process may end in two steps, and says the same once.
             if lost > self._reported_lost:
                 are = "is" if lost == 1 else "are"

@@ -101,11 +101,11 @@ class ObservedRecord(dict[str, Any]):
 
 
 def _reads(name: str, *, all_fields: bool) -> Callable[..., Any]:
-    """A method of ``dict`` that tells of its first argument when that is found, or of every field before it begins."""
+    """A method of ``dict`` that tells of its first argument unless it fails, or of every field before it begins."""
     original = getattr(dict, name)
 
     @functools.wraps(original)
-    def reads_one(self: ObservedRecord, key: Any, *arguments: Any) -> Any:
+    def reads_one(self: ObservedRecord, key: Any, /, *arguments: Any) -> Any:
         value = original(self, key, *arguments)
         self._read(key)
         return value

@@ -61,7 +61,13 @@ class CallerUsage:
 
 @dataclass(frozen=True)
 class CallingLine:
-    """A line of a script that was seen calling, from 1; its actions, sorted, and when the last came since the epoch."""
+    """A line of a script that was seen calling.
+
+    Attributes:
+        line: its number, from 1.
+        routes: the actions that it called, sorted.
+        last: when the last call came, in seconds since the epoch.
+    """
 
     file: str
     line: int
