@@ -338,11 +338,12 @@ def _operand(column: str, operand: object, zone: tzinfo) -> Any:
 def read_sort(text: str) -> list[SortKey]:
     """The keys of a ``sort`` parameter, first one first; ValueError says what is wrong with it."""
     value = read_strict_json(text)
-    objects = [each for each in value if isinstance(each, Pairs)] if isinstance(value, list) else None
-    if objects is None or objects != value:
+    if not isinstance(value, list):
         raise ValueError("Must be a JSON array of objects.")
     keys = []
-    for each in objects:
+    for each in value:
+        if not isinstance(each, Pairs):
+            raise ValueError("Must be a JSON array of objects.")
         for column, direction in each.items:
             column_type(column)
             if not isinstance(direction, str) or direction.lower() not in ("asc", "desc"):

@@ -100,6 +100,7 @@ class Sandbox:
             raise RuntimeError("The sandbox is started already.")
         self._stopping.clear()
         self._server = Server(self._address, self._handle)
+        self._ends.callback(self._server.server_close)
         self._directory = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="exam-compat-sandbox-"))
         thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox")
         thread.start()
