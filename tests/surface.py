@@ -70,8 +70,10 @@ def _names(module: str) -> dict[str, Any]:
 
 def _described(value: Any) -> Any:
     if inspect.isclass(value):
-        # Exceptions have a method more from Python 3.11 on.
-        members = {name for name in dir(value) if not name.startswith("_")} - {"add_note"}
+        members = {name for name in dir(value) if not name.startswith("_")}
+        if issubclass(value, BaseException):
+            # They have it from Python 3.11 on.
+            members.discard("add_note")
         return {"parameters": _parameters(value), "members": sorted(members)}
     # From 3.14 on, one type stands for both ways of writing a union.
     return _parameters(value) if callable(value) else type(value).__name__.replace("UnionType", "Union")

@@ -213,8 +213,10 @@ def test_what_is_closed_takes_nothing_more(tmp_path: Path) -> None:
     with Recorder(tmp_path, KEY) as recorder:
         recorder.keep(listing(), old=page([]))
         recorder.close()
+        closed = recorder.path.read_bytes()
         recorder.close()
         recorder.flush()
+        assert recorder.path.read_bytes() == closed
         with pytest.raises(RecordingError, match="was closed"):
             recorder.keep(listing(), old=page([]))
     assert len(list(open_recording(tmp_path))) == 1
