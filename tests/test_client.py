@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import KINDS, edited, rows_of, upstream_of
+from support import KINDS, answered, edited, rows_of, upstream_of
 
 import compat
 from compat.config.file import read_config
@@ -42,6 +42,17 @@ def test_the_old_siblings(sandbox: Sandbox) -> None:
     assert client.delete_student(17, added["id"]) == {}
     with pytest.raises(compat.StudentSessionNotFound):
         client.show_student(17, added["id"])
+
+
+def test_a_list_that_failed_is_not_gone_on_with(sandbox: Sandbox) -> None:
+    failing = sandbox.dataset.roster[2].user_id
+    refused = answered({"error": "broken"}, status=500)
+    sandbox.intercept = lambda request, answer: refused if failing in request.path else answer
+    found = compat.StudentSessionsClient(upstream_of(sandbox, "paginated_sessions", fan_out=True)).sessions()
+    with pytest.raises(compat.UpstreamError):
+        list(found)
+    # What comes after it would be a list with a hole.
+    assert list(found) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

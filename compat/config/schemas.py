@@ -66,8 +66,7 @@ _text = partial(fields.String, validate=validate.Length(min=1, error="Must not b
 _count = _within(_integer, "Must be at least 1.", min=1)
 _flag = partial(fields.Boolean, truthy={True}, falsy={False})
 _rate = _within(fields.Float, "Must lie between 0 and 1.", min=0.0, max=1.0, min_inclusive=False, max_inclusive=False)
-_is_day = _that(lambda value: type(value) is date, "must be a date such as 2027-06-30, without quotes")
-_day = partial(_is_day, allow_none=True)
+_day = _that(lambda value: type(value) is date, "must be a date such as 2027-06-30, without quotes")
 _mode = _known(
     ("legacy", "shadow", "new", "new+fallback", "canary:25"),
     re.compile(r"legacy|shadow|new|new\+fallback|canary:(100|[0-9]{1,2})").fullmatch,

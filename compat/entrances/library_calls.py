@@ -135,15 +135,18 @@ class LibraryCall(ABC, Generic[_T]):
 
 
 def takes(adapter: Answering, method: str, url: str) -> bool:
-    """Whether a call is ours to answer; a deprecated one is a cassette's where ``vcrpy`` has one in use."""
-    if PASSING_ON.get():
-        return False
+    """Whether a call is ours to answer.
+
+    A deprecated one is not while it is passed on, nor where ``vcrpy`` has a cassette in use.
+    """
     try:
         ours = adapter.matched(method, url) is not None
-        return ours and not (isinstance(adapter, ExamStudentsAdapter) and cassette_in_use() is not None)
     except ValueError:
         # The library says by itself what is wrong with its URL.
         return False
+    if ours and isinstance(adapter, ExamStudentsAdapter):
+        return not PASSING_ON.get() and cassette_in_use() is None
+    return ours
 
 
 @contextmanager
@@ -216,7 +219,8 @@ def proxies_of(proxy: str | None, authorization: str | None = None) -> dict[str,
 
 def unpacked(coding: str | None, body: bytes) -> bytes:
     """A body without its ``Content-Encoding``."""
-    headers = {"Content-Encoding": coding} if coding else {}
+    codings = [each.strip() for each in (coding or "").split(",") if each.strip().lower() not in ("", "identity")]
+    headers = {"Content-Encoding": ", ".join(codings)} if codings else {}
     try:
         return HTTPResponse(io.BytesIO(body), headers, preload_content=False).read(decode_content=True)
     except DecodeError:

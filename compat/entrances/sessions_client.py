@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -139,8 +138,8 @@ class StudentSessionsClient:
         exam = None if exam_id is None else _digits("exam_id", exam_id)
         if filter is None and sort is None:
             seen: set[int | str] = set()
-            records = [self._records(source, exam, seen) for source in self._sources(exam, status)]
-            return itertools.chain.from_iterable(records)
+            # A generator ends with its error; what chains lists would go on with the next one.
+            return (record for source in self._sources(exam, status) for record in self._records(source, exam, seen))
         if exam is None:
             raise InvalidParameter({"exam_id": ["Must be given where filter or sort is."]})
         return self._selected(exam, {"status": status, "filter": filter, "sort": sort})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from functools import lru_cache, partialmethod
+from functools import lru_cache
 from ssl import CERT_NONE, SSLContext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -151,8 +151,9 @@ class StudentSessionsHTTP:
         """As ``requests.patch``."""
         return self.request("PATCH", url, data=data, **options)
 
-    delete = partialmethod(request, "DELETE")
-    """As ``requests.delete``."""
+    def delete(self, url: str | bytes, **options: Any) -> requests.Response:
+        """As ``requests.delete``."""
+        return self.request("DELETE", url, **options)
 
     def urlopen(
         self, url: str | Request, data: Any = None, timeout: float | None = None, *, context: SSLContext | None = None
@@ -333,7 +334,8 @@ class HttpxCalls:
         if client is None:
             made = {name: options.pop(name) for name in tuple(options) if name in _OF_CLIENT}
             with httpx.Client(**made) as own:
-                return self.request(method, url, client=own, **options)
+                # By name: a subclass with a request of its own is asked once.
+                return HttpxCalls.request(self, method, url, client=own, **options)
         from compat.entrances.httpx_transports import ExamStudentsTransport
 
         view = _view_of(
@@ -343,10 +345,17 @@ class HttpxCalls:
         response: httpx.Response = httpx.Client.request(view, method, url, **options)
         return response
 
-    # As httpx.get and the others.
-    get = partialmethod(request, "GET")
-    post = partialmethod(request, "POST")
-    delete = partialmethod(request, "DELETE")
+    def get(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.get``."""
+        return self.request("GET", url, **options)
+
+    def post(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.post``."""
+        return self.request("POST", url, **options)
+
+    def delete(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.delete``."""
+        return self.request("DELETE", url, **options)
 
 
 class AsyncHttpxCalls:
@@ -372,9 +381,17 @@ class AsyncHttpxCalls:
         response: httpx.Response = await httpx.AsyncClient.request(view, method, url, **options)
         return response
 
-    get = partialmethod(request, "GET")
-    post = partialmethod(request, "POST")
-    delete = partialmethod(request, "DELETE")
+    async def get(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.AsyncClient.get``."""
+        return await self.request("GET", url, **options)
+
+    async def post(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.AsyncClient.post``."""
+        return await self.request("POST", url, **options)
+
+    async def delete(self, url: Any, **options: Any) -> httpx.Response:
+        """As ``httpx.AsyncClient.delete``."""
+        return await self.request("DELETE", url, **options)
 
 
 _OF_CLIENT = frozenset(("verify", "cert", "trust_env", "proxy", "proxies", "cookies", "timeout"))

@@ -178,6 +178,8 @@ PLACE = "{user_id}"
         ({"legacy": {"extra_fields": "some"}}, '[legacy] extra_fields: must be "all" or a list of field names'),
         ({"legacy": {"extra_fields": [5]}}, '[legacy] extra_fields: must be "all" or a list of field names'),
         ({"legacy": {"sunset": "2027-06-30"}}, "[legacy] sunset: must be a date such as 2027-06-30, without quotes"),
+        ({"legacy": {"deprecated": None}}, "[legacy] deprecated: Field may not be null."),
+        ({"legacy": {"sunset": None}}, "[legacy] sunset: Field may not be null."),
         ({"legacy": 5}, "legacy: Not a valid mapping type."),
         ({"callers": [{"name": "a"}]}, "[[callers]] 1: api_token: Missing data for required field."),
         (

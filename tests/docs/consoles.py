@@ -40,6 +40,8 @@ CHANGING = (
     (re.compile(r"\b20(?!18)\d\d-\d\d-\d\d\b"), "<day>"),
     (re.compile(r"\b\d+(\.\d+)? m?s\b"), "<seconds>"),
     (re.compile(r"\bkill \d+\b"), "kill <process>"),
+    # The page's own calls are seen where it is read at the weekday and hour of its brownout.
+    (re.compile(r"\b\d+ would fail\.\n(?:[┏┃┡│└].*\n)*"), "<calls> would fail.\n"),
 )
 """What differs from run to run, in the document as well as in what comes; the data's own times are of 2018."""
 

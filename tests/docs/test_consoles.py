@@ -53,6 +53,8 @@ def test_what_one_block_sets_the_next_one_has(tmp_path: Path) -> None:
         ("", "a\n", False),
         ("in 3 s\n", "in 12.5 s\n", True),
         ("at 2026-11-22 06:50\n", "at 2027-01-01 23:59\n", True),
+        ("today: 0 would fail.\nend\n", "today: 2 would fail.\n┏━━┓\n│ sandbox │\n└──┘\nend\n", True),
+        ("today: 0 would fail.\nend\n", "today: 2 would fail.\nTraceback\nend\n", False),
         ("at 2018-10-28T02:30:00+02:00\n", "at 2018-10-28T02:30:00+02:00\n", True),
         ("at 2018-10-28T02:30:00+02:00\n", "at 2018-10-28T02:31:00+02:00\n", False),
     ],

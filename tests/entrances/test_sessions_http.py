@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, ClassVar
 
+import httpx
 import pytest
 import requests
 
 import compat
 from compat import StudentSessionsHTTP
+from compat.entrances.library_calls import passing_on
+from compat.entrances.sessions_http import AsyncHttpxCalls, HttpxCalls
 from compat.testing.sandbox import Sandbox, SandboxAnswer, SandboxRequest
 
 ROUTE = "/api/v3/exams/17/student_sessions"
@@ -124,6 +128,59 @@ def test_other_routes_go_out_as_they_are(sandbox: Sandbox) -> None:
     )
     assert response.status_code == 404
     assert response.url.endswith("/api/v3/nothing?signature=0")
+
+
+def test_a_call_within_a_passed_on_one_is_answered_too(sandbox: Sandbox) -> None:
+    with passing_on():
+        found = http(sandbox).httpx.get(sandbox.base_url + ROUTE, headers=headers(sandbox)).json()["students"]
+    assert found == mine(sandbox)
+    assert {call.interface for call in sandbox.calls} == {"student_sessions"}
+
+
+class OwnRequest:
+    """Counts what its ``request`` is asked, as a script's own class with a retry or a log does."""
+
+    asked: ClassVar[list[str]] = []
+
+    def request(self, method: str, url: Any, **options: Any) -> Any:
+        self.asked.append(method)
+        return super().request(method, url, **options)  # type: ignore[misc]
+
+
+class OwnCalls(OwnRequest, StudentSessionsHTTP):
+    pass
+
+
+class OwnHttpxCalls(OwnRequest, HttpxCalls):
+    pass
+
+
+class OwnAsyncHttpxCalls(OwnRequest, AsyncHttpxCalls):
+    pass
+
+
+def test_a_subclass_that_has_its_own_request_is_asked_by_every_method(sandbox: Sandbox) -> None:
+    url, given = sandbox.base_url + ROUTE, headers(sandbox)
+    calls = OwnCalls(sandbox.secret_key)
+    OwnRequest.asked.clear()
+    for method in (calls.get, calls.post, calls.put, calls.patch, calls.delete):
+        method(url, headers=given)
+    assert OwnRequest.asked == ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    OwnRequest.asked.clear()
+    httpx_calls = OwnHttpxCalls(http(sandbox).httpx._answering)
+    for ask in (httpx_calls.get, httpx_calls.post, httpx_calls.delete):
+        ask(url, headers=given)
+    assert OwnRequest.asked == ["GET", "POST", "DELETE"]
+    OwnRequest.asked.clear()
+    async_calls = OwnAsyncHttpxCalls(http(sandbox).httpx_async._answering)
+
+    async def each() -> None:
+        async with httpx.AsyncClient() as client:
+            for ask in (async_calls.get, async_calls.post, async_calls.delete):
+                await ask(url, client=client, headers=given)
+
+    asyncio.run(each())
+    assert OwnRequest.asked == ["GET", "POST", "DELETE"]
 
 
 def test_the_clients_own_account_takes_paths(sandbox: Sandbox) -> None:

@@ -228,6 +228,30 @@ def test_modules_of_one_package_are_all_followed(tmp_path: Path) -> None:
     assert places(tmp_path) == marked(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("imports", "asks", "holds"),
+    [
+        ("from . import ask", "ask", "__init__"),
+        ("from . import one", "one.ask", "one"),
+        ("from .one import ask", "ask", "one"),
+    ],
+)
+@pytest.mark.parametrize("package", ["lib", "jobs-1.2/lib"])
+def test_relative_imports_are_followed(tmp_path: Path, package: str, imports: str, asks: str, holds: str) -> None:
+    sends = """
+        import requests
+        def ask(path):
+            return requests.get("https://a/api/v3/exams/1/" + path)  # calls
+    """
+    main = f"""
+        {imports}
+        {asks}("index_students")  # calls
+    """
+    inside = {"__init__.py": "", f"{holds}.py": sends, "main.py": main}
+    write(tmp_path, {f"{package}/{name}": text for name, text in inside.items()})
+    assert places(tmp_path) == marked(tmp_path)
+
+
 def test_a_find_says_where_its_address_is_and_a_mark_may_stand_there(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": CASES["a constant"]})
     (find,) = found(tmp_path)

@@ -116,10 +116,6 @@ class Brownout(LegacyError):
         self.until = until
         self.retry_after = retry_after
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": str(self.retry_after)}
-
     def __reduce__(self) -> tuple[type[Brownout], tuple[str, datetime, int]]:
         return Brownout, (self.message, self.until, self.retry_after)
 
