@@ -368,7 +368,7 @@ def _look_at_url(url: str | bytes) -> None:
 
 _BESIDE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _OURS = (f"{_BESIDE}compat{os.sep}", f"{_BESIDE}exam_compat_")
-_EXAMPLE = os.path.join(_BESIDE, "compat", "cli", "example") + os.sep
+_EXAMPLE = os.path.join(_BESIDE, "compat", "cli", "legacy_report.py")
 """The one script that is shipped with the package: it is a user's in all but its place."""
 _PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 _folders: tuple[tuple[str, ...], tuple[str, ...]] | None = None
@@ -378,7 +378,7 @@ def kind_of(filename: str) -> str:
     """Whose code a file holds: ``ours``, an ``installed`` package's, the ``standard`` library's or the ``user``'s."""
     global _folders  # noqa: PLW0603 - found once, and not while Python starts
     if filename.startswith(_OURS):
-        return "user" if filename.startswith(_EXAMPLE) else "ours"
+        return "user" if filename == _EXAMPLE else "ours"
     _folders = _folders or _library_folders()
     installed, standard = _folders
     if filename.startswith(installed) or any(part in filename for part in _PACKAGES):

@@ -8,8 +8,7 @@ import orjson
 
 from benchmarks.data import EXAMS, RECORDS, SETTINGS, compact, legacy_records
 from benchmarks.harness import ROUNDS, Report, command_line, compare, timed
-from compat.mapping.lens import SessionLens
-from compat.mapping.losses import BulkLens
+from compat.mapping.lens import BulkLens, SessionLens
 
 _FLOOR = "orjson loads + dumps of the legacy body"
 _LENS = "lens between orjson loads and dumps"

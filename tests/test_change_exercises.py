@@ -62,7 +62,7 @@ from compat.config.file import read_config
 from compat.gateway.openapi import document
 from compat.legacy.parameters import Parameters
 from compat.legacy.query import parse_query
-from compat.mapping.losses import stand_ins
+from compat.mapping.lens import stand_ins
 from compat.mapping.tables import markdown_tables
 from compat.regression.comparing.known import DeclaredLosses
 from compat.testing import laws

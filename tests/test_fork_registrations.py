@@ -32,8 +32,8 @@ NEEDS_NONE = {
     "core/reading.py:PageThreads._waiting": "of one reading, which its parent goes on with",
     "core/collected.py:SpillFile._lock": "taken where there is no pread, and so no fork",
     "core/index.py:_Database._connection": "asked under a lock that a fork waits for; of one reading",
-    "migration/modes/switches.py:SwitchReader._first": "made with each thread, and asked only while that is there",
-    "migration/modes/switches.py:SwitchReader._ended": "likewise",
+    "migration/modes/rules.py:SwitchReader._first": "made with each thread, and asked only while that is there",
+    "migration/modes/rules.py:SwitchReader._ended": "likewise",
     "gateway/workers.py:Worker._changed": "of the process that watches the workers, which it spawns",
 }
 OUTSIDE = ("testing/", "processes.py")

@@ -19,7 +19,6 @@ import click
 import requests
 
 from compat.cli.console import cell, note, plain, say, show_table
-from compat.cli.example import LEGACY_REPORT
 from compat.cli.get import columns_of
 from compat.config.file import read_config
 from compat.deprecation import LegacyApiWarning
@@ -28,6 +27,8 @@ from compat.mapping.tables import SUMMARY_COLUMNS
 from compat.testing.sandbox import Sandbox
 from compat.text.json import dumps, loads
 
+LEGACY_REPORT = Path(__file__).with_name("legacy_report.py")
+"""The old script that is run: the very file of ``examples/``, so that an installed demo has it."""
 _PAGINATION = "x-pagination-"
 
 

@@ -1,4 +1,4 @@
-"""Session ⇄ legacy record, both ways from the one declaration (contract, section 5).
+"""Session ⇄ legacy record, both ways from the one declaration, and what each way loses (contract, section 5).
 
 The way back carries what the way there would not show: a session is put together from the exact fields and the
 remainder, looked at as a legacy record, and every value that differs from the record is written into
@@ -8,22 +8,34 @@ remainder, looked at as a legacy record, and every value that differs from the r
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import timezone, tzinfo
 from typing import Any
 
 from marshmallow import Schema
 
 from compat.errors import MappingError
-from compat.mapping.remainder import NOTHING_LEFT, Remainder, copied, same
-from compat.schemas import SessionOutputSchema, StudentSchema
+from compat.mapping.fast.scanner import REFUSED
+from compat.schemas import COLUMNS, SessionOutputSchema, StudentSchema
 from compat.schemas.fields import Typed
 from compat.schemas.rules import Exact, Rule, Ties
 from compat.schemas.student import CARRIED_KEY, check_declaration, exact_rules
 from compat.text import instants
+from compat.text.json import copied, dumps, loads, same
 
-__all__ = ["NOBODY", "SessionLens", "Translation"]
+__all__ = [
+    "NOBODY",
+    "NOTHING_LEFT",
+    "BulkLens",
+    "Loss",
+    "Remainder",
+    "SessionLens",
+    "Translation",
+    "losses_of_record",
+    "losses_of_session",
+    "stand_ins",
+]
 
 NOBODY: Mapping[str, Any] = {}
 """The person of a session whose user no roster knows."""
@@ -47,6 +59,43 @@ def _declared(student: type[Schema]) -> _Declaration:
     columns = check_declaration(student, SessionOutputSchema)
     rules = {name: column.rule for name, column in columns.items() if column.rule is not None}
     return _Declaration(columns, rules, exact_rules(columns), student())
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """The rest of a session beside its legacy record; only what a session made from the record would not have.
+
+    Attributes:
+        session: session keys to values, of the session's own and of unknown keys.
+        exact: session keys to their text, where the same value made anew would read otherwise.
+        absent: session keys that a made session has and this one has not.
+        metadata: the metadata but for the carried values, as a list of one; empty where a made session's would do.
+        carried: the legacy fields that the session carries and the record shows.
+        stale: carried values that the record does not show, because the live session says otherwise.
+    """
+
+    session: Mapping[str, Any] = field(default_factory=dict)
+    exact: Mapping[str, Any] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    metadata: tuple[Any, ...] = ()
+    carried: tuple[str, ...] = ()
+    stale: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON object that :meth:`from_dict` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Remainder:
+        """Read what :meth:`as_dict` gave, also after a way through JSON."""
+        parts: dict[str, Any] = {
+            name: tuple(part) if isinstance(part, list) else part for name, part in content.items()
+        }
+        return cls(**parts)
+
+
+NOTHING_LEFT = Remainder()
+"""The remainder of a session that was made from a legacy record."""
 
 
 @dataclass(frozen=True)
@@ -238,3 +287,105 @@ def _put_metadata(session: dict[str, Any], remainder: Remainder, carried: Mappin
         session["metadata"] = copied(own)
     else:
         session.pop("metadata", None)
+
+
+@dataclass(frozen=True, order=True)
+class Loss:
+    """A named difference.
+
+    Attributes:
+        field: the field that loses something; ``metadata.`` leads into the metadata.
+        reason: what is lost, in words.
+    """
+
+    field: str
+    reason: str
+
+
+def losses_of_record(record: Mapping[str, Any], columns: Iterable[str] = COLUMNS) -> list[Loss]:
+    """What a legacy record loses on its way into a session: nothing but that a declared field was not there at all."""
+    return [Loss(name, "that it was absent: it comes back as null") for name in columns if name not in record]
+
+
+def losses_of_session(lens: SessionLens, translation: Translation, person: Mapping[str, Any] = NOBODY) -> list[Loss]:
+    """What a session loses if only its legacy record is kept."""
+    remainder = translation.remainder
+    losses = [Loss(name, "the value, for which a legacy record has no field") for name in remainder.session]
+    losses += [Loss(name, "its own text") for name in remainder.exact]
+    losses += [Loss(name, "that it was absent") for name in remainder.absent]
+    own = remainder.metadata[0] if remainder.metadata else None
+    if isinstance(own, dict) and own:
+        losses += [Loss(f"metadata.{key}", "which key said it, or the value") for key in own]
+    elif remainder.metadata:
+        losses.append(Loss("metadata", "the value"))
+    losses += [Loss(f"metadata.exam_student.{name}", "the value, which was out of date") for name in remainder.stale]
+    losses += [
+        Loss(f"metadata.exam_student.{name}", "that it was carried, or where from")
+        for name in _carried_otherwise(lens, translation, remainder, person)
+    ]
+    return sorted(set(losses))
+
+
+def _carried_otherwise(
+    lens: SessionLens, translation: Translation, remainder: Remainder, person: Mapping[str, Any]
+) -> set[str]:
+    """The fields that a session made from the record alone would carry and this one does not, or the reverse."""
+    keep_identity = Remainder(exact=remainder.exact)
+    made = carried_values(lens.to_session(translation.record, keep_identity))
+    return set(made) ^ set(remainder.carried)
+
+
+def stand_ins(session: Mapping[str, Any], person: Mapping[str, Any] = NOBODY) -> dict[str, str]:
+    """The legacy fields that a session has no word for, each with what the record may say otherwise.
+
+    A field counts whose value is neither exact, nor carried, nor looked up.
+    """
+    carried = carried_values(session)
+    return {
+        name: column.rule.loss
+        for name, column in COLUMNS.items()
+        if column.rule is not None and name not in carried and not column.rule.told(session, person)
+    }
+
+
+class BulkLens:
+    """Makes sessions of whole arrays of legacy records.
+
+    Args:
+        exams: exam id to applicationId, one to one.
+        zone: the zone that a time without an offset is read in.
+
+    Raises:
+        ConfigurationError: the exams are not tied one to one.
+    """
+
+    def __init__(self, exams: Mapping[int, str], zone: tzinfo = timezone.utc) -> None:
+        # The compiled form of this direction is for those who go it.
+        from compat.mapping.fast import SessionPages, Times
+
+        self._lens = SessionLens(exams, zone)
+        self._pages = SessionPages(exams, Times(zone))
+
+    def to_sessions(self, records: bytes) -> bytes:
+        """Sessions of a JSON array of legacy records, as a JSON array.
+
+        Raises:
+            MappingError: a record that no session can hold; the text names the field.
+            ValueError: it is no JSON array of objects.
+        """
+        try:
+            return self._pages.render(records)
+        except REFUSED:
+            return self.plain(records)
+
+    def plain(self, records: bytes) -> bytes:
+        """As :meth:`to_sessions`, by the schemas and the lens alone."""
+        content = loads(records)
+        if not isinstance(content, list):
+            raise ValueError("Must be a JSON array of records.")
+        sessions = []
+        for record in content:
+            if not isinstance(record, dict):
+                raise MappingError("record", "Must be an object.")
+            sessions.append(self._lens.to_session(record))
+        return dumps(sessions).encode()

@@ -14,8 +14,7 @@ from typing import Any
 from compat.errors import LegacyError, MappingError
 from compat.mapping import SessionLens, losses_of_record, losses_of_session
 from compat.mapping.lens import NOBODY
-from compat.mapping.remainder import same
-from compat.text.json import loads
+from compat.text.json import loads, same
 from compat.upstream.records import Codec
 
 __all__ = [

@@ -26,11 +26,13 @@ __all__ = [
     "Number",
     "array_of",
     "check_utf_8",
+    "copied",
     "decode_masked",
     "dumps",
     "loads",
     "loads_strictly",
     "masked",
+    "same",
     "several",
     "unmasked",
     "unmasked_text",
@@ -262,3 +264,39 @@ def decode_masked(decode: Callable[[bytes], _T], body: bytes) -> tuple[_T, bool]
         if without is None:
             raise
         return decode(without), True
+
+
+# Neither of these calls itself: newer Pythons read JSON that is nested deeper than their functions may be.
+
+
+def copied(value: Any) -> Any:
+    """A copy of a JSON value that has no array or object in common with it."""
+    whole = [value]
+    waiting: list[Any] = [whole]
+    while waiting:
+        container = waiting.pop()
+        for place, item in container.items() if isinstance(container, dict) else enumerate(container):
+            if isinstance(item, dict | list):
+                container[place] = item.copy()
+                waiting.append(container[place])
+    return whole[0]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same: 1, 1.0 and true are three, and the order of keys says nothing."""
+    waiting = [(one, other)]
+    while waiting:
+        left, right = waiting.pop()
+        if type(left) is not type(right):
+            return False
+        if isinstance(left, dict):
+            if left.keys() != right.keys():
+                return False
+            waiting.extend((item, right[key]) for key, item in left.items())
+        elif isinstance(left, list):
+            if len(left) != len(right):
+                return False
+            waiting.extend(zip(left, right, strict=True))
+        elif repr(left) != repr(right) if isinstance(left, float) else left != right:
+            return False
+    return True

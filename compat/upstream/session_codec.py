@@ -15,6 +15,7 @@ from compat.legacy.query import Comparable
 from compat.legacy.routes import students
 from compat.mapping.fast import (
     REFUSED,
+    Declined,
     LegacyPages,
     LegacyView,
     OddFields,
@@ -22,7 +23,6 @@ from compat.mapping.fast import (
     Times,
     one_each,
 )
-from compat.mapping.fast.refused import Declined
 from compat.mapping.fast.types import CARRIED_PATH, OWN_PATH, odd_paths
 from compat.mapping.lens import NOBODY, SessionLens
 from compat.schemas import COLUMNS, StudentSchema
@@ -37,8 +37,8 @@ from compat.upstream.base import (
     Row,
     is_decoded,
 )
+from compat.upstream.page_scanners import SessionScanner
 from compat.upstream.records import Codec, columns_of, comparable_of, listed_object
-from compat.upstream.session_scanner import SessionScanner
 
 __all__ = ["SessionCodec"]
 
@@ -173,7 +173,7 @@ class SessionCodec(Codec):
         if is_decoded(rows) and not names:
             return partial(_values, rows)
         looked = None if is_decoded(rows) else self._scanner.columns(rows, names)
-        return partial(_values, self._typed(names, rows)[1]) if looked is None else looked
+        return partial(_values, self._typed(names, rows)[1]) if looked is None else looked.__getitem__
 
     def _typed(self, names: tuple[str, ...], rows: Sequence[Any]) -> tuple[LegacyView, list[Any]]:
         """Some columns of each session, and the view that they were decoded by."""

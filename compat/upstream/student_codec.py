@@ -15,8 +15,7 @@ from compat.drift import DRIFT
 from compat.errors import UpstreamError
 from compat.legacy.query import Comparable
 from compat.legacy.routes import students as around
-from compat.mapping.fast import REFUSED, OddFields, TimeColumns, Times, one_each, student_type
-from compat.mapping.fast.refused import Declined
+from compat.mapping.fast import REFUSED, Declined, OddFields, TimeColumns, Times, one_each, student_type
 from compat.schemas import COLUMNS, STUDENT_FIELDS, StudentSchema
 from compat.schemas.fields import json_type
 from compat.text.json import Number, array_of, check_utf_8, dumps, unmasked
@@ -28,8 +27,8 @@ from compat.upstream.base import (
     Row,
     is_decoded,
 )
+from compat.upstream.page_scanners import ShownPage, StudentScanner, StudentsPage
 from compat.upstream.records import Codec, bare, columns_of, comparable_of, listed_object
-from compat.upstream.student_scanner import ShownPage, StudentScanner, StudentsPage
 
 __all__ = ["StudentCodec"]
 

@@ -18,7 +18,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from compat.errors import InvalidParameter, NotAuthorized, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from compat.mapping.fast.refused import REFUSED
+from compat.mapping.fast.scanner import REFUSED
 from compat.text.json import check_utf_8, decode_masked, loads
 from compat.upstream.connections import WholeAnswer
 from compat.upstream.limits import SMALL, USUAL_LIMITS, AnswerLimits, place_of_a_large_answer

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from compat.cli.demo import ScriptFailedError, run_script
-from compat.cli.example import LEGACY_REPORT
+from compat.cli.demo import LEGACY_REPORT, ScriptFailedError, run_script
 from compat.testing import Sandbox
 from compat.testing.sandbox import SandboxAnswer
 

@@ -14,12 +14,11 @@ from compat.core.index import sort_key
 from compat.errors import MappingError
 from compat.mapping import BulkLens, SessionLens
 from compat.mapping.fast import REFUSED, LegacyPages, LegacyView, Times, WrittenTimes
-from compat.mapping.remainder import same
 from compat.schemas import STUDENT_FIELDS
 from compat.schemas.rules import legacy_id, legacy_ids
 from compat.testing.strategies import instant_texts, json_values, legacy_records, sessions
 from compat.text import instants
-from compat.text.json import dumps, loads
+from compat.text.json import dumps, loads, same
 from compat.upstream.base import LegacySettings
 from compat.upstream.records import bare
 from compat.upstream.session_codec import SessionCodec

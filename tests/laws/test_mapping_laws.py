@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compat import SessionLens
 from compat.errors import MappingError
-from compat.mapping.remainder import Remainder
+from compat.mapping.lens import Remainder
 from compat.testing import laws
 from compat.testing.strategies import edits, exams, json_values, legacy_records, sessions
 from compat.text.json import dumps

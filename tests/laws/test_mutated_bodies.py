@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from compat.errors import LegacyError, MappingError
 from compat.mapping import BulkLens, SessionLens
-from compat.mapping.remainder import same
 from compat.testing.strategies import legacy_records, sessions
-from compat.text.json import check_utf_8, dumps, loads
+from compat.text.json import check_utf_8, dumps, loads, same
 from compat.upstream import paginated_sessions as session_pages
 from compat.upstream import student_sessions as student_pages
 from compat.upstream.base import Chunk, LegacySettings

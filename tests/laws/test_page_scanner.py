@@ -32,8 +32,8 @@ from compat.testing.strategies import json_values
 from compat.text.json import loads
 from compat.upstream import student_sessions
 from compat.upstream.base import LegacySettings
+from compat.upstream.page_scanners import ShownPage, StudentScanner
 from compat.upstream.student_codec import StudentCodec
-from compat.upstream.student_scanner import ShownPage, StudentScanner
 from compat.upstream.transport import Reply
 
 pytestmark = pytest.mark.skipif(extension() is None, reason="the extension in C is not built, or is switched off")

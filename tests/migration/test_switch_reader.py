@@ -14,9 +14,8 @@ import pytest
 from serving import until
 
 from compat.errors import StoreUnavailable
-from compat.migration.modes import switches as switched
-from compat.migration.modes.rules import Mode, Scope
-from compat.migration.modes.switches import SwitchReader
+from compat.migration.modes import rules as switched
+from compat.migration.modes.rules import Mode, Scope, SwitchReader
 from compat.stores.ledger import open_ledger
 
 THREAD = "exam-compat-switches"

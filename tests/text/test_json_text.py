@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compat.mapping.remainder import copied, same
 from compat.testing.strategies import json_values
 from compat.text import json as json_text
-from compat.text.json import Number, array_of, check_utf_8, dumps, loads
+from compat.text.json import Number, array_of, check_utf_8, copied, dumps, loads, same
 
 DEEP = 1500
 

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from compat.mapping.fast.refused import REFUSED
-
 if TYPE_CHECKING:
     from compat.mapping.fast.columns import SessionColumns
     from compat.mapping.fast.pages import LegacyPages
+    from compat.mapping.fast.scanner import REFUSED, Declined
     from compat.mapping.fast.times import TimeColumns, Times
     from compat.mapping.fast.to_legacy import LegacyView, joined, one_each
     from compat.mapping.fast.to_session import SessionPages
@@ -19,6 +18,8 @@ else:
     __getattr__ = on_first_use(
         __name__,
         {
+            "REFUSED": "compat.mapping.fast.scanner",
+            "Declined": "compat.mapping.fast.scanner",
             "LegacyPages": "compat.mapping.fast.pages",
             "LegacyView": "compat.mapping.fast.to_legacy",
             "OddFields": "compat.mapping.fast.types",
@@ -36,6 +37,7 @@ else:
 
 __all__ = [
     "REFUSED",
+    "Declined",
     "LegacyPages",
     "LegacyView",
     "OddFields",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, Raw
 
-from compat.mapping.fast.refused import Declined
+from compat.mapping.fast.scanner import Declined
 from compat.mapping.fast.times import TimeColumns, Times
 from compat.mapping.fast.to_legacy import one_each
 from compat.mapping.fast.types import CARRIED_PATH, OWN_PATH, typed_values

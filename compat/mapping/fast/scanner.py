@@ -12,7 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+import msgspec
 from msgspec import UNSET
+
+from compat.errors import CompatError
+from compat.text.instants import NotATime
 
 if TYPE_CHECKING:
     from compat.schemas.fields import Typed
@@ -23,7 +27,9 @@ __all__ = [
     "IF_THERE",
     "NO_EXTENSIONS",
     "NULL",
+    "REFUSED",
     "REQUIRED",
+    "Declined",
     "PageScanner",
     "Scanned",
     "ScannedRows",
@@ -32,6 +38,14 @@ __all__ = [
     "in_use",
     "types_of",
 ]
+
+
+class Declined(CompatError, ValueError):
+    """The compiled form leaves a record to the lens."""
+
+
+REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, NotATime, Declined)
+"""What the compiled form raises where the lens has to decide. Any other ValueError is a fault of ours, and surfaces."""
 
 
 class ScannedRows(Sequence[bytes]):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from compat.mapping.fast.refused import REFUSED, Declined
+from compat.mapping.fast.scanner import REFUSED, Declined
 from compat.mapping.fast.times import Times
 from compat.mapping.fast.types import session_types
 from compat.schemas import COLUMNS

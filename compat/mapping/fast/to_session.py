@@ -16,7 +16,7 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from compat.errors import ConfigurationError
-from compat.mapping.fast.refused import Declined
+from compat.mapping.fast.scanner import Declined
 from compat.mapping.fast.times import Times
 from compat.mapping.fast.types import has_negative_zero, struct
 from compat.schemas import COLUMNS

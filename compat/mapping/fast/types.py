@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from compat.drift import DRIFT
-from compat.mapping.fast.refused import REFUSED
+from compat.mapping.fast.scanner import REFUSED
 from compat.schemas import COLUMNS, SessionOutputSchema
 from compat.schemas.fields import Typed, json_type
 from compat.schemas.student import CARRIED_KEY, RULES
@@ -43,6 +43,7 @@ OWN_PATH = "metadata."
 
 CARRIED_PATH = f"{OWN_PATH}{CARRIED_KEY}."
 """What the paths of carried values begin with."""
+
 
 _encode = msgspec.json.Encoder().encode
 Attribute = tuple[Any, ...]

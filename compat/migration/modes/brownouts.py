@@ -14,7 +14,7 @@ from compat.config.settings import Configuration
 from compat.errors import ConfigurationError, LegacyError
 from compat.legacy.parameters import number
 from compat.migration.inventory.report import who_of
-from compat.migration.modes.switches import SwitchReader
+from compat.migration.modes.rules import SwitchReader
 from compat.stores.ledger import Usage
 
 __all__ = ["PAUSED", "Brownout", "Brownouts", "Expected", "Occurrence", "Planned", "Window", "expected", "planned"]

@@ -21,12 +21,12 @@ from compat.migration.modes.rules import (
     Chosen,
     Mode,
     Rules,
+    SwitchReader,
     chosen_of,
     configured_rules,
     mode_of_environment,
     share_of,
 )
-from compat.migration.modes.switches import SwitchReader
 from compat.processes import ForkLock
 from compat.regression.comparing.pairs import Answered, Pair
 

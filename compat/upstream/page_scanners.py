@@ -1,37 +1,89 @@
-"""Pages of student sessions by the extension in C: written as the old page, or read by column."""
+"""Pages of student sessions and of sessions by the extension in C: written as the old page, or read by column."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
+import msgspec
 from msgspec import UNSET
 
 from compat.drift import DRIFT
 from compat.legacy.query import Comparable
-from compat.mapping.fast.refused import Declined
 from compat.mapping.fast.scanner import (
     ANY,
     CHECKED,
     IF_THERE,
+    NULL,
     REQUIRED,
+    Declined,
     PageScanner,
     ScannedRows,
     Within,
     extension,
     types_of,
 )
-from compat.schemas import COLUMNS
+from compat.mapping.fast.types import CARRIED_PATH, OWN_PATH, looked_up_names
+from compat.schemas import COLUMNS, SessionOutputSchema
+from compat.schemas.student import CARRIED_KEY, RULES
 from compat.text.json import array_of
 from compat.upstream.base import ExtraFields
 
-__all__ = ["ShownPage", "StudentScanner", "StudentsPage"]
+__all__ = ["SessionScanner", "ShownPage", "StudentScanner", "StudentsPage"]
 
 _COMPARED = ("id", "exam_id", "status")
 """What a page has to have in all of its records to be shown whole."""
-
+_OBJECT = 16
 _MOST_QUERIES = 64
 """Sets of columns whose declaration is kept; scripts have a handful of queries, and callers may not fill memory."""
+
+_number = msgspec.json.Decoder(int).decode
+
+
+class _ColumnScanner(ABC):
+    """Reads columns of records; nothing, where the extension is not there."""
+
+    identifying: tuple[str, ...]
+    """The columns whose values are never a text that is still to be read."""
+
+    def __init__(self) -> None:
+        self._module = extension()
+        self._readers: dict[tuple[str, ...], PageScanner] = {}
+
+    @abstractmethod
+    def _fields(self, names: tuple[str, ...]) -> Iterable[Within]:
+        """What is read of a record for some columns."""
+
+    def _reader(self, names: tuple[str, ...]) -> PageScanner | None:
+        scanner = self._readers.get(names)
+        if scanner is None and self._module is not None:
+            scanner = PageScanner(self._module, [*self._fields(names)])
+            if len(self._readers) < _MOST_QUERIES:
+                self._readers[names] = scanner
+        return scanner
+
+    def columns(self, rows: Sequence[Any], names: tuple[str, ...]) -> Mapping[str, Sequence[Any]] | None:
+        """What some legacy columns come from.
+
+        Args:
+            rows: the records: their texts, or what a reader made of a page.
+            names: the legacy columns.
+
+        Returns:
+            by its path what stands there in each record: UNSET for nothing, bytes for a text that is still to be read.
+            None where the plain way has to decide.
+        """
+        scanner = self._reader(names)
+        if scanner is None:
+            return None
+        if not isinstance(rows, ScannedRows) or not rows.values_by_column.keys() >= {*scanner.columns}:
+            found = scanner.scan(array_of(rows))
+            if found is None or len(found.rows) != len(rows):
+                return None
+            rows = found.rows
+        values = rows.values_by_column
+        return None if any(bytes in {*map(type, values[name])} for name in self.identifying) else values
 
 
 class ShownPage(Sequence[bytes]):
@@ -78,16 +130,17 @@ class StudentsPage(NamedTuple):
     students: Sequence[bytes]
 
 
-class StudentScanner:
+class StudentScanner(_ColumnScanner):
     """What the extension does for student sessions; nothing, where it is not there.
 
     Args:
         extra_fields: fields beyond the 57 that are let through: "all", or their names.
     """
 
+    identifying = ("id", "exam_id")
+
     def __init__(self, extra_fields: ExtraFields) -> None:
-        self._module = extension()
-        self._readers: dict[tuple[str, ...], PageScanner] = {}
+        super().__init__()
         self._writer: PageScanner | None = None
         named = () if extra_fields == "all" else dict.fromkeys(name for name in extra_fields if name not in COLUMNS)
         fields = [*map(_field, COLUMNS), *(Within(name, ANY, IF_THERE) for name in named)]
@@ -121,25 +174,11 @@ class StudentScanner:
         return None if scanner is None else lambda body: StudentsPage(_rows(scanner, body, "students"))
 
     def columns(self, rows: Sequence[Any], names: tuple[str, ...]) -> Mapping[str, Sequence[Any]] | None:
-        """Some columns of records, ``id`` and ``exam_id`` among them.
-
-        Args:
-            rows: the records: their texts, or what :meth:`reader` made of a page.
-            names: the columns.
-
-        Returns:
-            by name a value for each record, None for null and for an absent one, bytes for a text that is still to be
-            read; None where the plain way has to decide.
-        """
-        if not isinstance(rows, ScannedRows) or not rows.values_by_column.keys() >= {*names}:
-            scanner = self._reader(names)
-            found = None if scanner is None else scanner.scan(array_of(rows))
-            if found is None or len(found.rows) != len(rows):
-                return None
-            rows = found.rows
-        values = {name: rows.values_by_column[name] for name in names}
-        if any(bytes in {*map(type, values[name])} for name in ("id", "exam_id")):
+        """Some columns of records, ``id`` and ``exam_id`` among them: None for null and for an absent value."""
+        found = super().columns(rows, names)
+        if found is None:
             return None
+        values = {name: found[name] for name in names}
         return {
             name: [None if value is UNSET else value for value in column] if UNSET in column else column
             for name, column in values.items()
@@ -150,13 +189,8 @@ class StudentScanner:
         assert scanner is not None  # noqa: S101 - it wrote the body
         return _rows(scanner, body, "students")
 
-    def _reader(self, names: tuple[str, ...]) -> PageScanner | None:
-        scanner = self._readers.get(names)
-        if scanner is None and self._module is not None:
-            scanner = PageScanner(self._module, [_field(name, name) for name in names])
-            if len(self._readers) < _MOST_QUERIES:
-                self._readers[names] = scanner
-        return scanner
+    def _fields(self, names: tuple[str, ...]) -> Iterable[Within]:
+        return (_field(name, name) for name in names)
 
 
 def _rows(scanner: PageScanner, body: bytes, name: str) -> Sequence[bytes]:
@@ -170,3 +204,42 @@ def _field(name: str, column: str = "") -> Within:
     field = COLUMNS[name]
     flags = 0 if field.allow_none else REQUIRED | CHECKED
     return Within(name, types_of(field), flags, column or (name if name in _COMPARED else ""))
+
+
+class _SessionsPage(NamedTuple):
+    limit: int
+    offset: int
+    total: int
+    sessions: Sequence[bytes]
+
+
+class SessionScanner(_ColumnScanner):
+    """What the extension does for sessions; nothing, where it is not there."""
+
+    identifying = ("id", "applicationId")
+
+    def reader(self, names: tuple[str, ...]) -> Callable[[bytes], Any] | None:
+        """What reads a page with what some legacy columns come from; None where the extension is not there."""
+        scanner = self._reader(names)
+        return None if scanner is None else lambda body: _sessions(scanner, body)
+
+    def _fields(self, names: tuple[str, ...]) -> Iterator[Within]:
+        sources = {"id", "applicationId"}
+        for name in names:
+            sources.update(RULES[name].sources)
+        for name, field in SessionOutputSchema._declared_fields.items():
+            if name in sources and name != "metadata":
+                flags = CHECKED | (REQUIRED if field.required else 0)
+                yield Within(name, types_of(field), flags, name)  # type: ignore[arg-type]  # the schema's fields are ours
+        own = [Within(name, ANY, 0, f"{OWN_PATH}{name}") for name in looked_up_names() if name in names]
+        carried = [Within(name, ANY, 0, f"{CARRIED_PATH}{name}") for name in names if RULES[name].carries]
+        inside = [*own, Within(CARRIED_KEY, _OBJECT, CHECKED, "", carried)]
+        yield Within("metadata", _OBJECT | NULL, CHECKED, "", inside)
+
+
+def _sessions(scanner: PageScanner, body: bytes) -> _SessionsPage:
+    found = scanner.scan(body, "sessions")
+    if found is None:
+        raise Declined
+    limit, offset, total = (_number(found.rest.get(name, b"")) for name in ("limit", "offset", "total"))
+    return _SessionsPage(limit, offset, total, found.rows)
