@@ -10,6 +10,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import compat
 
 PACKAGE = Path(compat.__file__).parent
@@ -142,3 +144,12 @@ class Forgetful:
         "m.py:Forgetful.line",
         "m.py:Forgetful.session",
     }
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_no_property_has_a_lock_of_the_whole_process(path: Path) -> None:
+    """Before Python 3.12 the standard library's has one, which a fork would leave held in the child for ever."""
+    if path.name != "processes.py":
+        text = path.read_text(encoding="utf-8")
+        assert "functools.cached_property" not in {*_imported(ast.parse(text)).values()}
+        assert "functools.cached_property" not in text

@@ -1,4 +1,4 @@
-"""The command ``exam-compat``: one file a command, each a thin entrance to the core."""
+"""The command ``exam-compat``: one file a command or a few that belong together, each a thin entrance to the core."""
 
 from __future__ import annotations
 

@@ -106,9 +106,7 @@ def _walk_shown(given: Configuration, progress: Progress) -> Iterator[None]:
 @click.option("--csv", "form", flag_value="csv",
               help="Print CSV with all fields, or those of --columns. Nested values are JSON.")  # fmt: skip
 @config_option
-def get(
-    exam_id: str, page: str | None, everything: bool, columns: str | None, form: str | None, **parameters: str | None
-) -> None:
+def get(exam_id: str, everything: bool, columns: str | None, form: str | None, **given_parameters: str | None) -> None:
     """List the students of an exam, as the old call would.
 
     The list is a table. For programs use --json, --ndjson or --csv. One page is listed; --all lists all pages. The
@@ -130,13 +128,15 @@ def get(
       exam-compat get 17 --sort '[{"start_time": "desc"}]'
       exam-compat get 17 --limit 50 --page 2 --columns id,email,attempt
     """
-    if everything and page is not None:
+    # Named in the order of the documents, whatever the order at the command line.
+    parameters = {name: given_parameters[name] for name in ("status", "page", "limit", "sort", "filter")}
+    if everything and parameters["page"] is not None:
         raise click.UsageError("--page and --all exclude each other: leave one of the two out.")
     if columns is not None and form not in (None, "csv"):
         raise click.UsageError(f"--columns says nothing with --{form}, which has every field: leave one out.")
     given = configuration()
     shown = _columns(given, columns, everything=form == "csv")
-    ask = _asker(given, exam_id, {**parameters, "page": page})
+    ask = _asker(given, exam_id, parameters)
     # A bar that is drawn anew would tear records that go to the same terminal meanwhile.
     pages = _pages(given, ask, everything=everything, quiet=form is not None and sys.stdout.isatty())
     if form is None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _QUIT = "quit"
 _YES, _SKIP = "y", "skip"
-_COLOURS = {"+++": "bold", "---": "bold", " ": "cyan", "+": "green", "-": "red"}
+_COLOURS = {"+++": "bold", "---": "bold", "@@ ": "cyan", "+": "green", "-": "red"}
 
 
 @dataclass

@@ -198,34 +198,30 @@ class RetryPolicy:
         # Imported here: tenacity brings asyncio, and most calls never fail.
         import tenacity
 
-        failures, last, since = [failed], failed.error, time.monotonic()
+        first, since = True, time.monotonic()
 
         def again() -> _T:
-            if failures:
-                raise failures.pop()
-            try:
-                return attempt()
-            except TryAgain as error:
-                failed = error.without_frames()
+            nonlocal failed, first
+            if not first:
+                try:
+                    return attempt()
+                except TryAgain as error:
+                    failed = error.without_frames()
+            first = False
             raise failed
 
         growing = tenacity.wait_exponential(multiplier=self.first_wait, max=self.longest_wait)
 
         def wait(state: RetryCallState) -> float:
-            nonlocal last
-            failed = state.outcome.exception() if state.outcome else None
-            asked = None
-            if isinstance(failed, TryAgain):
-                asked, last = failed.retry_after, failed.error
             waiting = growing(state) + _SPREAD.uniform(0, self.first_wait)
-            return max(min(waiting, self.longest_wait), asked or 0.0)
+            return max(min(waiting, self.longest_wait), failed.retry_after or 0.0)
 
         bounds = tenacity.stop_any(
             tenacity.stop_after_attempt(self.attempts), tenacity.stop_before_delay(deadline.at - time.monotonic())
         )
         retrying = tenacity.Retrying(
             stop=lambda state: bounds(state) or enough(),
-            sleep=lambda seconds: _sleep(seconds, enough, lambda: RETRY_NOTICE.waiting(last, since, deadline)),
+            sleep=lambda seconds: _sleep(seconds, enough, lambda: RETRY_NOTICE.waiting(failed.error, since, deadline)),
             wait=wait,
             retry=tenacity.retry_if_exception_type(TryAgain),
             reraise=True,

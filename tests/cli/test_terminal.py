@@ -190,6 +190,10 @@ def test_colours_are_where_a_person_wants_them(folder: Path, env: dict[str, str]
     for name, text in zip(names, found, strict=True):
         # What a bar does to the cursor is no colour.
         assert bool(re.search(r"\x1b\[[0-9;]+m", text)) == coloured, (name, text)
+    # As diffs are: headings cyan, and what stays has no colour.
+    lines = found[names.index("migrate")].splitlines()
+    assert any(line.startswith("\x1b[36m@@ ") for line in lines) == coloured, lines
+    assert any(line.startswith(" ") for line in lines), lines
 
 
 def test_a_pipe_gets_no_escape(piped: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, run: Run) -> None:

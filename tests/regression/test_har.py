@@ -192,7 +192,7 @@ def test_a_question_is_the_same_wherever_it_stands(tmp_path: Path, asked: dict[s
     assert (dict(found.values), dict(found.problems)) == ({"id": "17", "limit": "5", "filter": FILTER}, {})
 
 
-@pytest.mark.parametrize("status", [None, 0, -1, "", "x", True, [], 7, 1e9])
+@pytest.mark.parametrize("status", [None, 0, -1, "", "x", True, [], 7, 1e9, "200.0"])
 def test_an_answer_that_never_came_is_a_call_all_the_same(tmp_path: Path, status: Any) -> None:
     for response in ({"status": status}, None):
         given = entry(response=response) if response else entry() | {"response": response}

@@ -26,7 +26,7 @@ from compat.regression.recordings.pseudonyms import (
     RecordedNames,
     identity,
 )
-from compat.regression.recordings.redact import CallRedactor, pseudonymous
+from compat.regression.recordings.redact import CallRedactor, _GivenParameters, pseudonymous
 from compat.schemas import COLUMNS
 from compat.schemas.fields import Array, Boolean, Integer, String, Time
 from compat.testing.sandbox.reference import filtered, ordered, read_filter, read_sort
@@ -232,3 +232,10 @@ def test_a_key_is_not_shown() -> None:
     assert "sixteen" not in repr(KEY)
     with pytest.raises(ValueError, match="16 bytes"):
         PseudonymKey(b"short")
+
+
+def test_nothing_personal_stands_in_what_a_traceback_shows() -> None:
+    call = listing({"filter": '{"email": {"eq": "ann@example.org"}}', "status": "ann@example.org", "limit": "5"})
+    given = _GivenParameters.of(call, timezone.utc)
+    assert "limit" in repr(given)
+    assert "ann@" not in repr(given)

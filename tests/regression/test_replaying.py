@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from datetime import timezone
 from pathlib import Path
@@ -14,6 +16,7 @@ from support import KINDS
 from compat.config.file import read_config
 from compat.config.settings import Configuration
 from compat.legacy.routes import SHOW_STUDENT, LegacyCall
+from compat.legacy.signature import Caller
 from compat.regression.comparing.pairs import Answered, Pair
 from compat.regression.recordings.call_lists import NewEndpoint, OldEndpoint, listing
 from compat.regression.recordings.format import RecordedAnswer, RecordedCall
@@ -152,3 +155,14 @@ def test_the_old_endpoint_is_asked_again_with_the_callers_own_account_or_not_at_
     answers = [again.old(call.call()) for _ in range(2)]
     assert used == asked
     assert all((each is not None) == bool(asked) for each in answers)
+
+
+def test_an_endpoint_is_let_go_of_with_its_last_name() -> None:
+    gc.disable()
+    try:
+        old = OldEndpoint("https://old.example.org", Caller("a", "b", "c"))
+        gone = weakref.ref(old)
+        del old
+        assert gone() is None
+    finally:
+        gc.enable()

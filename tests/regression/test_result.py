@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from answers_of import Page, call_of, pair_of
+from answers_of import Page, call_of, pair_of, records
 from faults import FAULTS, WHOLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,3 +138,13 @@ def test_memory_does_not_grow_with_the_number_of_pairs() -> None:
     # What is remembered of questions and values is full by then.
     few = most_used(2_000)
     assert most_used(6_000) < few + 100_000
+
+
+def test_a_filter_is_shown_as_far_as_it_can_speak_of_nobody() -> None:
+    old, new = Page.of(records(3)), Page.of(records(3))
+    new.records[1]["name"] = "somebody else"
+    compared = {"start_time": {"eq": ""}, "name": {"ne": ""}, "email": {"ne": "ann@example.org"}, "attempt": {"ne": 7}}
+    call = call_of({"filter": json.dumps(compared), "limit": "10"})
+    (shown,) = check_pairs([pair_of(call, old.answered(), new.answered())]).samples
+    withheld = {"name": {"ne": "…"}, "email": {"ne": "…"}}
+    assert json.loads(shown.parameters["filter"]) == compared | withheld

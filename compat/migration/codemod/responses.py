@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import libcst as cst
 
@@ -20,6 +19,7 @@ from compat.migration.program.definitions import Defined, Program, receiver
 from compat.migration.program.flow import Sources, place_of, sources
 from compat.migration.program.module import Module, Unsure, inside
 from compat.migration.scan.rules import ACTIONS
+from compat.processes import cached_property
 
 __all__ = ["ResponsesRewrite", "names_route", "routes_in"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
 
 import libcst as cst
 import libcst.matchers as m
@@ -16,6 +15,7 @@ from compat.migration.program.definitions import Program, bind
 from compat.migration.program.flow import Sources, sources
 from compat.migration.program.module import Module, Unsure, inside
 from compat.migration.scan.rules import ACTIONS
+from compat.processes import cached_property
 
 __all__ = ["new_sends", "without_signing"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import NamedTuple
 
 import libcst as cst
@@ -12,6 +11,7 @@ import libcst.matchers as m
 from libcst.metadata import Assignment, ImportAssignment
 
 from compat.migration.program.module import Module, Unsure
+from compat.processes import cached_property
 
 __all__ = ["Defined", "Program", "bind", "methods_of", "owner_of", "receiver"]
 

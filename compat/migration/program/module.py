@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TypeVar, cast
 
 import libcst as cst
@@ -21,6 +20,8 @@ from libcst.metadata import (
     Scope,
     ScopeProvider,
 )
+
+from compat.processes import cached_property
 
 __all__ = ["Module", "Unsure", "inside"]
 

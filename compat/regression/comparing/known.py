@@ -193,11 +193,13 @@ class KnownDifferences:
         if not self.rules:
             return ()
         key = route, caller or "", exam
-        if key not in self._of_calls:
+        found = self._of_calls.get(key)
+        if found is None:
+            found = tuple(rule for rule in self.rules if rule.fits_call(*key))
             if len(self._of_calls) >= _MOST_REMEMBERED:
                 self._of_calls.clear()
-            self._of_calls[key] = tuple(rule for rule in self.rules if rule.fits_call(*key))
-        return self._of_calls[key]
+            self._of_calls[key] = found
+        return found
 
 
 _RULE = Schema.from_dict(

@@ -10,7 +10,6 @@ import concurrent.futures
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -20,6 +19,7 @@ from compat.errors import LegacyError, UpstreamError, UpstreamThrottled, Upstrea
 from compat.legacy.parameters import gather, media_type
 from compat.legacy.query import LARGEST_LIMIT
 from compat.legacy.routes import Answer, LegacyCall, failure
+from compat.processes import cached_property
 
 __all__ = [
     "COMPARED_HEADERS",

@@ -302,7 +302,9 @@ def _without_values(text: str) -> str:
 def _operand(name: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_operand(name, each) for each in value]
-    plain = value is None or (isinstance(value, bool | str | Number) and value != "")
+    if value == "":
+        return value if COLUMNS[name].kept is True else _WITHHELD
+    plain = value is None or isinstance(value, bool | str | Number)
     return value if plain and _is_harmless(name, value) else _WITHHELD
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
+from requests.auth import AuthBase
 
 from compat.config.settings import Configuration
 from compat.core.call import Shim
@@ -93,6 +94,17 @@ _CONNECT, _SILENCE = 10.0, 120.0
 _MOST_PAGES = 10**9
 
 
+class _Token(AuthBase):
+    """Sets the header last, so that a ``.netrc`` entry for the host does not replace it."""
+
+    def __init__(self, api_token: str) -> None:
+        self._header = f"Token token={api_token}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
 class OldEndpoint:
     """The old endpoint, asked with somebody's account."""
 
@@ -100,14 +112,9 @@ class OldEndpoint:
         self._base_url = base_url.rstrip("/")
         self._account = account
         self._session = requests.Session()
-        self._session.auth = self._with_token
+        self._session.auth = _Token(account.api_token)
         self._session.headers["Accept"] = _ACCEPT
         renew_after_fork(self.renew)
-
-    def _with_token(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # Set last, so that a .netrc entry for the host does not replace it.
-        request.headers["Authorization"] = f"Token token={self._account.api_token}"
-        return request
 
     def renew(self) -> None:
         """Leave the connections to the parent of this process."""

@@ -401,6 +401,8 @@ def _real(value: Any) -> float | None:
 
 def _whole(value: Any) -> int:
     """A whole number, whichever JSON type it has; 0 for what is none."""
+    if isinstance(value, str) and not value.strip().isdecimal():
+        return 0
     found = _real(value)
     return int(found) if found is not None and found.is_integer() else 0
 

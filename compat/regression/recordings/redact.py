@@ -260,7 +260,7 @@ class _GivenParameters:
 
     Attributes:
         exam_id: the id of the path, or None where it is no short number.
-        plain: name to text, of those that are kept as they are.
+        plain: name to text, of those that are kept as they are; of the filter that there is one, no text.
         comparisons: of the filter, column to operator to a value or a list of values.
         withheld: name to text, of those that break a rule and may hold anything.
         problems: whether parameters contradict each other or cannot be read, so that what is kept is not all.
@@ -285,8 +285,8 @@ class _GivenParameters:
             if name != "filter":
                 kept = _READERS[name](value)
             elif name in call.route.json and _keeps_rules(name, value, zone):
-                read = with_operands(loads_strictly(value), partial(_operand, zone))
-                found.comparisons, kept = read, dumps(read)
+                # Its values may be somebody's.
+                found.comparisons, kept = with_operands(loads_strictly(value), partial(_operand, zone)), ""
             (found.withheld if kept is None else found.plain)[name] = value if kept is None else kept
         return found
 

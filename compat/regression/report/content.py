@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cached_property
 
 from msgspec.structs import replace
 
 from compat._version import __version__
+from compat.processes import cached_property
 from compat.regression.comparing.known import KINDS
 from compat.regression.evidence.headline import CallerLeft, grounds, headline, next_step, remedy, what_to_do
 from compat.regression.evidence.result import CheckResult, Count, DifferenceCount, Sample

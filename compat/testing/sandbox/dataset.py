@@ -7,10 +7,10 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from random import Random
 from typing import Any, NamedTuple
 
+from compat.processes import cached_property
 from compat.testing.sandbox.messages import RefusalError
 from compat.testing.sandbox.reference import FIELDS, STATUSES, amsterdam_text, find_zone, read_instant, utc_text
 
