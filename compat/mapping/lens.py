@@ -361,10 +361,10 @@ class BulkLens:
 
     def __init__(self, exams: Mapping[int, str], zone: tzinfo = timezone.utc) -> None:
         # The compiled form of this direction is for those who go it.
-        from compat.mapping.fast import SessionPages, Times
+        from compat.mapping.fast import SessionPages, TimeColumns, Times
 
         self._lens = SessionLens(exams, zone)
-        self._pages = SessionPages(exams, Times(zone))
+        self._pages = SessionPages(exams, TimeColumns(Times(zone)))
 
     def to_sessions(self, records: bytes) -> bytes:
         """Sessions of a JSON array of legacy records, as a JSON array.

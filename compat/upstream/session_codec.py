@@ -20,6 +20,7 @@ from compat.mapping.fast import (
     LegacyView,
     OddFields,
     SessionColumns,
+    TimeColumns,
     Times,
     one_each,
 )
@@ -91,6 +92,7 @@ class SessionCodec(Codec):
         self.lens = SessionLens(exams, settings.zone)
         self._zone = settings.zone
         self._times = Times(settings.zone)
+        self._columns_of_times = TimeColumns(self._times)
         self._extra = settings.extra_fields
         named = () if self._extra == "all" else tuple(name for name in self._extra if name not in COLUMNS)
         self._exams = dict(exams)
@@ -118,7 +120,7 @@ class SessionCodec(Codec):
         whole = getattr(self, "_whole", None)
         if whole is None or whole.as_text != as_text:
             view = LegacyView(self._exams, self._times, extra_fields=self._named, as_text=as_text)
-            whole = self._whole = _Whole(as_text, view, LegacyPages(view, self._times))
+            whole = self._whole = _Whole(as_text, view, LegacyPages(view, self._columns_of_times))
         return whole
 
     def _check_ids(self, sessions: Sequence[Any]) -> None:
@@ -214,7 +216,7 @@ class SessionCodec(Codec):
         if look is None:
             view = LegacyView(self._exams, self._times, names, instants_only=True, as_text=as_text)
             decode = view.decode_all if names else _keys.decode
-            look = _Look(view, decode, SessionColumns(names, self._times))
+            look = _Look(view, decode, SessionColumns(names, self._columns_of_times))
             if len(self._views) < _MOST_VIEWS:
                 self._views[names, as_text] = look
         return look

@@ -165,7 +165,7 @@ def test_the_fast_form_is_used_where_it_can_be() -> None:
     session = {"id": "5", "applicationId": EXAMS[17], "metadata": {"name": "Ann", "exam_student": {"attempt": 2}}}
     session |= {"startedAtTime": "2018-11-17T16:09:39.370Z", "endedAtTime": "2018-11-17T17:10:39.373+01:00"}
     names = ("name", "attempt", "start_time", "end_time", "updated_at", "status")
-    columns = SessionColumns(names, Times(timezone.utc))
+    columns = SessionColumns(names, TimeColumns(Times(timezone.utc)))
     codec = SessionCodec(EXAMS, LegacySettings())
     decoded = codec._look(names).decode(json.dumps([session]).encode())
     wanted = {
@@ -180,7 +180,7 @@ def test_the_fast_form_is_used_where_it_can_be() -> None:
     scanned = codec._scanner.columns([json.dumps(session).encode()], names)
     assert (scanned is None) == (extension() is None)
     if scanned is not None:
-        assert columns.of(scanned, 1, {}, 17) == wanted
+        assert columns.of(scanned.__getitem__, 1, {}, 17) == wanted
 
 
 @given(st.lists(sessions(EXAMS), max_size=5), NAMES, PERSON)

@@ -6,11 +6,11 @@ if TYPE_CHECKING:
     from compat.mapping.fast.columns import SessionColumns
     from compat.mapping.fast.pages import LegacyPages
     from compat.mapping.fast.scanner import REFUSED, Declined
-    from compat.mapping.fast.times import TimeColumns, Times
+    from compat.mapping.fast.time_columns import TimeColumns
+    from compat.mapping.fast.times import Times
     from compat.mapping.fast.to_legacy import LegacyView, joined, one_each
     from compat.mapping.fast.to_session import SessionPages
     from compat.mapping.fast.types import OddFields, looked_up_names, student_type
-    from compat.mapping.fast.written_times import WrittenTimes
 else:
     from compat.lazy import on_first_use
 
@@ -25,9 +25,8 @@ else:
             "OddFields": "compat.mapping.fast.types",
             "SessionColumns": "compat.mapping.fast.columns",
             "SessionPages": "compat.mapping.fast.to_session",
-            "TimeColumns": "compat.mapping.fast.times",
+            "TimeColumns": "compat.mapping.fast.time_columns",
             "Times": "compat.mapping.fast.times",
-            "WrittenTimes": "compat.mapping.fast.written_times",
             "joined": "compat.mapping.fast.to_legacy",
             "looked_up_names": "compat.mapping.fast.types",
             "one_each": "compat.mapping.fast.to_legacy",
@@ -45,7 +44,6 @@ __all__ = [
     "SessionPages",
     "TimeColumns",
     "Times",
-    "WrittenTimes",
     "joined",
     "looked_up_names",
     "one_each",

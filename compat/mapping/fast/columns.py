@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET, Raw
 
 from compat.mapping.fast.scanner import Declined
-from compat.mapping.fast.times import TimeColumns, Times
+from compat.mapping.fast.time_columns import TimeColumns
 from compat.mapping.fast.to_legacy import one_each
 from compat.mapping.fast.types import CARRIED_PATH, OWN_PATH, typed_values
 from compat.schemas import COLUMNS
@@ -50,12 +50,11 @@ class SessionColumns:
 
     Args:
         names: the legacy columns, other than arrays.
-        times: reads times.
+        times: makes times comparable.
     """
 
-    def __init__(self, names: Sequence[str], times: Times) -> None:
-        columns = TimeColumns(times)
-        self._readers = {name: RULES[name].column(_Reading(name, columns)) for name in names}
+    def __init__(self, names: Sequence[str], times: TimeColumns) -> None:
+        self._readers = {name: RULES[name].column(_Reading(name, times)) for name in names}
 
     def of(self, at: ValuesAt, count: int, person: Person, exam_id: int) -> dict[str, Sequence[Any]]:
         """The columns by name, times as sortable text.

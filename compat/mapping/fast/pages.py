@@ -17,9 +17,8 @@ import msgspec
 from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
-from compat.mapping.fast.times import Times
+from compat.mapping.fast.time_columns import PIECES_OF_TIME, TimeColumns, WrittenTimes
 from compat.mapping.fast.to_legacy import LegacyView, string_of
-from compat.mapping.fast.written_times import PIECES_OF_TIME, Written, WrittenTimes
 from compat.schemas import COLUMNS
 from compat.schemas.rules import Application, Constant, Default, Identifier, Latest, LookedUp, SessionText, legacy_ids
 from compat.schemas.rules import Time as SameTime
@@ -112,12 +111,12 @@ class PageColumns:
         metadata: what the compiled form looks at in their metadata, by key; UNSET where it is absent.
     """
 
-    def __init__(self, sessions: Sequence[Any], nothing: Any, times: WrittenTimes) -> None:
+    def __init__(self, sessions: Sequence[Any], nothing: Any, times: TimeColumns) -> None:
         self.live = _by_column(sessions)
         held = self.live["metadata"]
         self.metadata = _by_column([nothing if one is None else one for one in held] if None in held else held)
         self._times = times
-        self._written: dict[str, Written] = {}
+        self._written: dict[str, WrittenTimes] = {}
 
     def ids(self, source: str) -> list[int]:
         """Legacy ids."""
@@ -138,9 +137,9 @@ class PageColumns:
 
     def latest(self, sources: Sequence[str]) -> Pieces:
         """The latest of some times in the zone, as pieces of JSON."""
-        return reduce(self._times.latest, map(self._time, sources)).pieces
+        return reduce(WrittenTimes.latest, map(self._time, sources)).pieces
 
-    def _time(self, source: str) -> Written:
+    def _time(self, source: str) -> WrittenTimes:
         if source not in self._written:
             self._written[source] = self._times.write(self.live[source])
         return self._written[source]
@@ -172,12 +171,12 @@ class LegacyPages:
 
     Args:
         view: decodes and fills single records.
-        times: reads and writes times.
+        times: writes times.
     """
 
-    def __init__(self, view: LegacyView, times: Times) -> None:
+    def __init__(self, view: LegacyView, times: TimeColumns) -> None:
         self._view = view
-        self._times = WrittenTimes(times)
+        self._times = times
         holes = {name: rule.column(_Holes(view.exam_or_decline)) for name, rule in RULES.items()}
         self._holes = [hole.column for hole in holes.values() if hole.column is not None]
         self._layout = Layout(_parts(holes))

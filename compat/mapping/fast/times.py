@@ -1,4 +1,4 @@
-"""Times of records, and whole columns of them, read and compared by their texts.
+"""Times of records, read, compared and written by their texts.
 
 ``2018-11-17T16:09:39.373Z`` and ``2018-11-17T17:09:39.373+01:00`` differ in their hour and offset alone, and hours
 repeat: a page of sessions has a few dozen of them. What an hour means is worked out once, by
@@ -11,21 +11,15 @@ A time of UTC with milliseconds is nearly that text already; one with an offset 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Any, Final
 
 from compat.text import instants
 from compat.text.instants import Instant
 
-__all__ = [
-    "TimeColumns",
-    "Times",
-    "remembered",
-]
+__all__ = ["Times", "remembered"]
 
 _REST: Final = re.compile(r":[0-5]\d:[0-5]\d(?:\.\d+)?", re.ASCII)
-_RESTS: Final = re.compile(r"(?::[0-5]\d:[0-5]\d(?:\.\d+)?(?:\||\Z))*", re.ASCII)
 _OFFSETS: Final = re.compile(r"Z|[+-]\d\d:\d\d", re.ASCII)
 _HOUR = 13
 _WITH_MILLISECONDS = 10
@@ -46,7 +40,7 @@ class Times:
         self._zone = zone
         self._epochs: dict[tuple[str, str], int | None] = {}
         self._local: dict[tuple[str, str], tuple[str, str] | None] = {}
-        self._utc: dict[tuple[str, str], tuple[str, bool] | None] = {}
+        self._utc: dict[tuple[str, str], str | None] = {}
 
     def instant(self, text: str) -> Instant:
         """The instant of a text.
@@ -91,10 +85,7 @@ class Times:
         split = -1 if text[-1:] == "Z" else -6
         rest = text[_HOUR:split]
         if _REST.fullmatch(rest):
-            key = (text[:_HOUR], text[split:])
-            there = self._local.get(key, _UNKNOWN)
-            if there is _UNKNOWN:
-                there = remembered(self._local, key, self._hour_there(*key))
+            there = self.hour_here(text[:_HOUR], text[split:])
             if there is not None:
                 return f"{there[0]}{_three_digits(rest)}{there[1]}"
         return instants.write(instants.read(text, self._zone), self._zone)
@@ -108,50 +99,39 @@ class Times:
         split = -1 if text[-1:] == "Z" else -6
         rest = text[_HOUR:split]
         if _REST.fullmatch(rest):
-            key = (text[:_HOUR], text[split:])
-            there = self._utc.get(key, _UNKNOWN)
-            if there is _UNKNOWN:
-                there = remembered(self._utc, key, self._hour_in_utc(*key))
+            there = self.hour_in_utc(text[:_HOUR], text[split:])
             if there is not None:
-                return f"{there[0]}{_three_digits(rest)}Z"
+                return f"{there}{_three_digits(rest)}Z"
         return instants.write_utc(instants.read(text, self._zone))
 
-    def write_utc_each(self, texts: Sequence[str | None]) -> tuple[list[str | None], list[str | None]]:
-        """For a column of times: each as it reads in UTC, and each as it reads in the zone; null staying null.
+    def sortable(self, text: str) -> str:
+        """A time as :func:`compat.text.instants.sortable` has it.
 
         Raises:
-            ValueError: as :meth:`write_utc` and :meth:`write`, of any of them.
+            ValueError: it is none.
         """
-        known, rests = self._utc, []
-        in_utc: list[str | None] = []
-        here: list[str | None] = []
-        for text in texts:
-            if text is None:
-                in_utc.append(None)
-                here.append(None)
-                continue
-            split = -1 if text[-1:] == "Z" else -6
-            there = known.get((text[:_HOUR], text[split:]))
-            rest = text[_HOUR:split]
-            if there is None or len(rest) != _WITH_MILLISECONDS:
-                in_utc.append(written := self.write_utc(text))
-                here.append(self.write(written))
-                continue
-            rests.append(rest)
-            in_utc.append(f"{there[0]}{rest}Z")
-            here.append(text if there[1] else self.write(text))
-        if not _RESTS.fullmatch("|".join(rests)):
-            in_utc = [None if text is None else self.write_utc(text) for text in texts]
-            here = [None if text is None else self.write(text) for text in in_utc]
-        return in_utc, here
+        split = -1 if text[-1:] == "Z" else -6
+        rest = text[_HOUR:split]
+        in_utc = self.hour_in_utc(text[:_HOUR], text[split:]) if _REST.fullmatch(rest) else None
+        if in_utc is not None:
+            return f"{in_utc}{_three_digits(rest)}"
+        return instants.sortable(instants.read(text, self._zone))
 
-    def hour_there(self, hour: str) -> tuple[str, str] | None:
-        """The hour and offset that an hour of UTC has in the zone.
+    def hour_in_utc(self, hour: str, offset: str) -> str | None:
+        """An hour with an offset as it reads in UTC; None where it does not begin one there, or is none."""
+        key = (hour, offset)
+        found: str | None = self._utc.get(key, _UNKNOWN)
+        if found is _UNKNOWN:
+            found = remembered(self._utc, key, self._read_hour_in_utc(hour, offset))
+        return found
 
-        Returns:
-            None where the clock moves within it, or where it is none.
-        """
-        return self._hour_there(hour, "Z")
+    def hour_here(self, hour: str, offset: str = "Z") -> tuple[str, str] | None:
+        """The hour and offset that an hour has in the zone; None where the clock moves within it, or it is none."""
+        key = (hour, offset)
+        found: tuple[str, str] | None = self._local.get(key, _UNKNOWN)
+        if found is _UNKNOWN:
+            found = remembered(self._local, key, self._read_hour_here(hour, offset))
+        return found
 
     def _epoch(self, hour: str, offset: str) -> int | None:
         """Seconds from 1970 to an hour with an offset; None where they are in no form that repeats."""
@@ -169,19 +149,18 @@ class Times:
         except ValueError:
             return None
 
-    def _hour_in_utc(self, hour: str, offset: str) -> tuple[str, bool] | None:
-        """The hour in UTC, and whether the zone would write it just so."""
+    def _read_hour_in_utc(self, hour: str, offset: str) -> str | None:
         epoch = self._epoch(hour, offset)
         if epoch is None or epoch % 3600:
             return None
+        if offset == "Z":
+            return hour
         try:
-            in_utc = instants.write_utc((epoch, ""))[:_HOUR]
+            return instants.write_utc((epoch, ""))[:_HOUR]
         except ValueError:
             return None
-        return in_utc, self._hour_there(in_utc, "Z") == (hour, offset)
 
-    def _hour_there(self, hour: str, offset: str) -> tuple[str, str] | None:
-        """The hour and offset that an hour has in the zone; None where the clock moves within it."""
+    def _read_hour_here(self, hour: str, offset: str) -> tuple[str, str] | None:
         epoch = self._epoch(hour, offset)
         if epoch is None:
             return None
@@ -208,59 +187,3 @@ def remembered(hours: dict[Any, Any], key: Any, value: Any) -> Any:
         hours.clear()
     hours[key] = value
     return value
-
-
-_USUAL: Final = "0000-00-00T00:00:00.000Z"
-_DIGITS: Final = str.maketrans("123456789", "000000000")
-_MINUTE, _SECOND = 14, 17
-
-
-class TimeColumns:
-    """Makes columns of times comparable; safe across threads.
-
-    Args:
-        times: reads the times that are not in the usual form.
-    """
-
-    def __init__(self, times: Times) -> None:
-        self._times = times
-        self._hours: set[str] = set()
-
-    def sortable(self, texts: Sequence[str | None]) -> list[str | None]:
-        """Each time of a column as :func:`compat.text.instants.sortable` has it, null staying null.
-
-        Raises:
-            ValueError: one of them is no time.
-        """
-        there: Sequence[str] = [text for text in texts if text is not None]
-        found = [text[:-1] for text in there] if self._usual(there) else self._by_hour(there)
-        if len(found) == len(texts):
-            return found  # type: ignore[return-value]  # list is invariant
-        following = iter(found)
-        return [None if text is None else next(following) for text in texts]
-
-    def _by_hour(self, texts: Sequence[str]) -> list[str]:
-        try:
-            in_utc, _ = self._times.write_utc_each(texts)
-        except ValueError:
-            return [instants.sortable(self._times.instant(text)) for text in texts]
-        return [text[:-1] for text in in_utc if text is not None]
-
-    def _usual(self, texts: Sequence[str]) -> bool:
-        """Whether all are UTC with milliseconds; the checks look at all of them at once."""
-        joined = "".join(texts)
-        if joined.translate(_DIGITS) != _USUAL * len(texts):
-            return False
-        if texts and (max(joined[_MINUTE :: len(_USUAL)]) > "5" or max(joined[_SECOND :: len(_USUAL)]) > "5"):
-            return False
-        return all(map(self._is_hour, {text[:_HOUR] for text in texts} - self._hours))
-
-    def _is_hour(self, hour: str) -> bool:
-        try:
-            self._times.instant(f"{hour}:00:00.000Z")
-        except ValueError:
-            return False
-        if len(self._hours) >= _MOST_HOURS:
-            self._hours = set()
-        self._hours.add(hour)
-        return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from msgspec.structs import astuple
 
 from compat.errors import ConfigurationError
 from compat.mapping.fast.scanner import Declined
-from compat.mapping.fast.times import Times
+from compat.mapping.fast.time_columns import TimeColumns, WrittenTimes
 from compat.mapping.fast.types import has_negative_zero, struct
 from compat.schemas import COLUMNS
 from compat.schemas.rules import FIRST_SURROGATE, Constant, Default, Latest, Rule, SessionText, Time
@@ -53,7 +54,7 @@ class SessionPages:
         ConfigurationError: the exams are not tied one to one.
     """
 
-    def __init__(self, exams: Mapping[int, str], times: Times) -> None:
+    def __init__(self, exams: Mapping[int, str], times: TimeColumns) -> None:
         if len({application.lower() for application in exams.values()}) != len(exams):
             raise ConfigurationError("[exams]: two exam ids are tied to one applicationId; they go one to one")
         self._exams = dict(exams)
@@ -97,17 +98,13 @@ class SessionPages:
             _check_texts(columns[name])
         live: dict[str, Column] = {}
         shown: dict[str, Column] = {}
+        written: dict[str, WrittenTimes] = {}
         for name, rule in _EXACT.items():
-            live[rule.source], shown[rule.source] = rule.column(_Live(columns[name], self._exams, self._times))
+            exact = _Live(columns[name], self._exams, self._times, written)
+            live[rule.source], shown[rule.source] = rule.column(exact)
         seconds = _durations(live["startedAtTime"], live["endedAtTime"])
-        carried = self._leave_out(columns, live, shown)
+        carried = {name: RULES[name].column(_LeftOut(each, live, shown, written)) for name, each in columns.items()}
         return _encode(self._sessions(live, seconds, carried))
-
-    def _leave_out(
-        self, columns: Mapping[str, Column], live: Mapping[str, Column], shown: Mapping[str, Column]
-    ) -> dict[str, Column]:
-        """The columns with their attribute's default wherever the session says the same by itself."""
-        return {name: RULES[name].column(_LeftOut(values, live, shown)) for name, values in columns.items()}
 
     def _sessions(self, live: Mapping[str, Column], seconds: list[int], carried: Mapping[str, Column]) -> list[Any]:
         held = list(map(self._carried, *carried.values()))
@@ -126,7 +123,8 @@ class _Live:
 
     values: Column
     exams: Mapping[int, str]
-    times: Times
+    times: TimeColumns
+    written: dict[str, WrittenTimes]
 
     def identifier(self, rule: Rule) -> tuple[Column, Column]:
         if min(self.values) < 1 or max(self.values) >= FIRST_SURROGATE:
@@ -142,7 +140,8 @@ class _Live:
     def time(self, rule: Time) -> tuple[Column, Column]:
         if rule.required and None in self.values:
             raise Declined
-        return self.times.write_utc_each(self.values)
+        written = self.written[rule.source] = self.times.write(self.values)
+        return written.in_utc, written.texts()
 
     def constant(self, rule: Rule) -> tuple[Column, Column]:
         raise TypeError("only an exact column is live")
@@ -157,6 +156,7 @@ class _LeftOut:
     values: Column
     live: Mapping[str, Column]
     shown: Mapping[str, Column]
+    written: Mapping[str, WrittenTimes]
 
     def identifier(self, rule: Rule) -> Column:
         return [UNSET] * len(self.values)
@@ -177,7 +177,8 @@ class _LeftOut:
         return _unless(self.values, self.live[rule.source])
 
     def latest(self, rule: Latest) -> Column:
-        return _unless(self.values, _latest(rule.times, self.live, self.shown))
+        latest = reduce(WrittenTimes.latest, map(self.written.__getitem__, rule.times))
+        return _unless(self.values, latest.texts())
 
     def looked_up(self, rule: Rule) -> Column:
         return self.values
@@ -208,20 +209,6 @@ def _durations(starts: Column, ends: Column) -> list[int]:
     if min(seconds) < 0:
         raise Declined
     return seconds
-
-
-def _latest(sources: Sequence[str], live: Mapping[str, Column], shown: Mapping[str, Column]) -> Column:
-    """What a legacy record would show of the latest of some times.
-
-    All were just written in UTC, in one form but for further digits: without the ``Z`` their texts compare as they do.
-    """
-    latest, texts = live[sources[0]], shown[sources[0]]
-    for source in sources[1:]:
-        pairs = zip(latest, live[source], strict=True)
-        later = [other is not None and other[:-1] > one[:-1] for one, other in pairs]
-        texts = [b if flag else a for flag, a, b in zip(later, texts, shown[source], strict=True)]
-        latest = [b if flag else a for flag, a, b in zip(later, latest, live[source], strict=True)]
-    return texts
 
 
 def _unless(values: Column, said: Sequence[Any]) -> Column:
