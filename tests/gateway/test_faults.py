@@ -224,8 +224,9 @@ def _served(tmp_path: Path, sandbox: Sandbox, store: str) -> Iterator[Gateway]:
 
 
 def _assert_nothing_leaked(before: _Held, after: _Held, span: _Span) -> None:
-    # Up to 32 connections upstream are kept, however many of them the first load had left.
-    assert after.files <= before.files + CONNECTIONS // 2, (before, after)
+    # As many connections as there are threads are kept, upstream and to Redis, however few of them the first load had
+    # left. What leaks with each call that fails is hundreds.
+    assert after.files <= before.files + CONNECTIONS, (before, after)
     assert after.memory <= before.memory + span.more, (before, after)
 
 
