@@ -327,8 +327,8 @@ def test_nothing_is_kept_and_nothing_let_go_twice() -> None:
 
 def test_a_sub_interpreter_reads_pages_or_works_without() -> None:
     interpreters = pytest.importorskip("_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters")
-    # From 3.13 on the usual one has an interpreter lock of its own, which msgspec does not allow.
-    made = "i.create()" if sys.version_info < (3, 13) else "i.create('legacy')"
+    # From 3.12 on the usual one has an interpreter lock of its own, in which msgspec does not load.
+    made = "i.create('legacy')" if sys.version_info >= (3, 13) else "i.create(isolated=False)"
     program = "import sys; sys.path[:] = {!r}\nfrom compat.mapping.fast.scanner import extension\nextension()"
     code = (
         f"import {interpreters.__name__} as i; n = {made}; found = i.run_string(n, {program.format(sys.path)!r})\n"
