@@ -24,6 +24,11 @@ settings.register_profile("soak", settings.get_profile("suite"), max_examples=50
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes ``-n auto`` starts: one more than there are cores, since tests wait half of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A small sandbox of one test's own, with more than one page to read."""
