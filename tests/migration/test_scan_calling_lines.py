@@ -252,6 +252,31 @@ def test_relative_imports_are_followed(tmp_path: Path, package: str, imports: st
     assert places(tmp_path) == marked(tmp_path)
 
 
+@pytest.mark.parametrize("imports", ["from .one import ask", "from lib.one import ask", "from .two import ask"])
+def test_a_name_that_a_package_hands_on_is_followed(tmp_path: Path, imports: str) -> None:
+    sends = """
+        import requests
+        def ask(path):
+            return requests.get("https://a/api/v3/exams/1/" + path)  # calls
+    """
+    main = """
+        from lib import ask
+        ask("index_students")  # calls
+    """
+    hands_on = {"lib/__init__.py": imports, "lib/two.py": "from .one import ask", "lib/three.py": "from . import ask"}
+    write(tmp_path, {**hands_on, "lib/one.py": sends, "main.py": main})
+    assert places(tmp_path) == marked(tmp_path)
+
+
+def test_modules_that_hand_a_name_to_each_other_end_somewhere(tmp_path: Path) -> None:
+    main = """
+        from lib import ask
+        ask("exams/1/index_students")
+    """
+    write(tmp_path, {"lib/__init__.py": "from .one import ask", "lib/one.py": "from . import ask", "main.py": main})
+    assert [path for path, _ in places(tmp_path)] == ["main.py"]
+
+
 def test_a_find_says_where_its_address_is_and_a_mark_may_stand_there(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": CASES["a constant"]})
     (find,) = found(tmp_path)

@@ -78,6 +78,7 @@ class Modules:
             self._by_name[place[-1]].append(place)
         self._texts: dict[_Place, Texts] = {}
         self._trees: dict[_Place, ast.Module | None] = {}
+        self._handing_on: dict[_Place, dict[str, _Import]] = {}
         self._depth = 0
         self._names: re.Pattern[bytes] | None = None
         self._shared: list[Shared] = []
@@ -102,7 +103,7 @@ class Modules:
             target = next((other for other in (each.module, each.of) if other and other != place), None)
             if target is not None:
                 names.add(each.bound if each.name else each.bound.partition(".")[0])
-                modules.add(target)
+                modules.add(self._origin(target, each.name))
         shared = Shared(foreign, names, frozenset(self._given.get(place, ())), modules=modules)
         self._shared.append(shared)
         return shared
@@ -122,6 +123,19 @@ class Modules:
                     known |= shared.handed
                     grown.add(place)
         return [self._modules[place] for place in sorted(grown)]
+
+    def _origin(self, place: _Place, name: str, depth: int = 0) -> _Place:
+        """The module that binds a name, where one hands on what it imports, as a package's ``__init__.py`` does."""
+        content = _content(self._modules[place])
+        if depth > _MOST_MODULES or not name.isidentifier() or not _words([name]).search(content):
+            return place
+        if place not in self._handing_on:
+            tree = self._parsed(place)
+            imports = [] if tree is None else self._imports(self._modules[place].path, tree)
+            self._handing_on[place] = {each.bound: each for each in imports if each.name}
+        found = self._handing_on[place].get(name)
+        other = None if found is None else found.module or found.of
+        return place if found is None or other in (None, place) else self._origin(other, found.name, depth + 1)
 
     def _gather(self) -> None:
         """Find the names of all constants that hold a route's action, also those by which they are handed on."""
@@ -161,12 +175,17 @@ class Modules:
             content = _content(source)
             if not self.may_use(content) and not _PARTS_IN_BYTES.search(content):
                 return None
-            try:
-                self._trees[place] = parsed_of_any_age(source.reading()[0])[0]
-            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-                self._trees[place] = None
-            source.forget()
+            self._trees[place] = self._parsed(place)
         return self._trees[place]
+
+    def _parsed(self, place: _Place) -> ast.Module | None:
+        source = self._modules[place]
+        try:
+            return parsed_of_any_age(source.reading()[0])[0]
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        finally:
+            source.forget()
 
     def _imported(self, path: Path, tree: ast.Module) -> dict[str, str]:
         """The constants that a module imports, as it names them."""
