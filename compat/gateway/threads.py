@@ -138,26 +138,33 @@ class Threads:
                 future = next(job.steps)
                 if future is not ASKS_UPSTREAM:
                     self._end_asking(job)
-                    job.parked = True
-                    future.add_done_callback(lambda _: self._resume(job))
-                    return _PARKED
-                if not self._may_ask(job):
+                    if self._may_wait(job):
+                        future.add_done_callback(lambda _: self._resume(job))
+                        return _PARKED
+                elif not self._may_ask(job):
                     return _PARKED
         except StopIteration as end:
             return end.value
         job.steps.close()
         raise Cancelled
 
+    def _may_wait(self, job: _Job) -> bool:
+        """Let a job wait, unless it was cancelled just now: nobody would wake it up again."""
+        with self._lock:
+            job.parked = not job.cancelled
+            return job.parked
+
     def _may_ask(self, job: _Job) -> bool:
-        """Take a place for what asks an upstream, or wait for one."""
+        """Take a place for what asks an upstream, or wait for one; what was cancelled waits for none."""
         with self._lock:
             if not job.asking and self._asking < self._most:
                 self._asking += 1
                 job.asking = True
-            if not job.asking:
-                job.parked = True
-                self._waiting.append(job)
-            return job.asking
+            if job.asking or job.cancelled:
+                return True
+            job.parked = True
+            self._waiting.append(job)
+            return False
 
     def _end_asking(self, job: _Job) -> None:
         """Give a place to the first that waits for one."""

@@ -143,21 +143,54 @@ def test_what_waits_and_is_cancelled_is_never_begun_and_gives_its_place_to_other
 
 def test_what_waits_for_a_future_and_is_cancelled_is_closed_at_once() -> None:
     async def scenario() -> None:
-        threads, never, closed = Threads(1), Future[int](), threading.Event()
+        threads, never, begun, closed = Threads(1), Future[int](), threading.Event(), threading.Event()
 
         def begin(cancelled: Callable[[], bool]) -> Steps[int]:
             try:
+                begun.set()
                 yield never
                 return 1
             finally:
                 closed.set()
 
         given_up = threads.run(begin)
-        await threads.run(_at_once(lambda: None))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
         given_up.cancel()
         await _closed(threads)
         assert closed.is_set()
         never.set_result(1)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("waits_for", ["a future", "a place"])
+def test_what_is_cancelled_just_before_it_waits_does_not_wait(waits_for: str) -> None:
+    async def scenario() -> None:
+        threads, never, release, closed = Threads(1), Future[int](), threading.Event(), threading.Event()
+        loop, given_up = asyncio.get_running_loop(), list[asyncio.Future[int]]()
+
+        def give_up() -> None:
+            given_up[0].cancel()
+
+        def begin(cancelled: Callable[[], bool]) -> Steps[int]:
+            try:
+                loop.call_soon_threadsafe(give_up)
+                while not cancelled():
+                    threading.Event().wait(0.001)
+                yield never if waits_for == "a future" else ASKS_UPSTREAM
+                return 1
+            finally:
+                closed.set()
+
+        running = threads.run(_asking(lambda: release.wait(WAIT)))
+        while not threads._asking:
+            await asyncio.sleep(0.001)
+        given_up.append(threads.run(begin))
+        assert await loop.run_in_executor(None, closed.wait, WAIT)
+        release.set()
+        assert await running
+        await _closed(threads)
 
     asyncio.run(scenario())
 
