@@ -307,10 +307,13 @@ def test_a_body_of_unknown_length_is_refused(sandbox: Sandbox) -> None:
     assert answer.status_code == 411
 
 
-def test_a_sandbox_starts_again_and_serves_until_it_is_stopped() -> None:
+@pytest.mark.parametrize("seconds", [0.0, 0.05], ids=["", "on a busy machine"])
+def test_a_sandbox_starts_again_and_serves_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     sandbox = Sandbox(students=3)
     with sandbox:
         pass
+    at_the_end = sandbox._ends.callback
+    monkeypatch.setattr(sandbox._ends, "callback", lambda call: (time.sleep(seconds), at_the_end(call))[1])
     thread = threading.Thread(target=sandbox.serve_forever)
     thread.start()
     for _ in range(100):

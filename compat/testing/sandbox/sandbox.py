@@ -99,13 +99,15 @@ class Sandbox:
         if self._server is not None:
             raise RuntimeError("The sandbox is started already.")
         self._stopping.clear()
-        self._server = Server(self._address, self._handle)
-        self._ends.callback(self._server.server_close)
+        server = Server(self._address, self._handle)
+        self._ends.callback(server.server_close)
         self._directory = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="exam-compat-sandbox-"))
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox")
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="sandbox")
         thread.start()
         self._ends.callback(thread.join)
-        self._ends.callback(self._server.stop)
+        self._ends.callback(server.stop)
+        # Last: another thread that sees it may stop it at once.
+        self._server = server
 
     def stop(self) -> None:
         """End every connection and thread and remove the roster file; stopping twice does no harm."""
