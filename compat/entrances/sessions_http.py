@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 from ssl import CERT_NONE, SSLContext
+from types import new_class
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import HTTPSHandler, Request, build_opener
@@ -210,10 +211,25 @@ class StudentSessionsHTTP:
 
 
 def _view_of(owner: Any, **replaced: Any) -> Any:
-    """A session or a client itself, but for what it sends through: whatever somebody made of it stays."""
-    view = object.__new__(type(owner))
-    vars(view).update(vars(owner), **replaced)
+    """A session or a client itself, but for what it sends through: whatever somebody made of it stays.
+
+    Both have one ``__dict__``, so that what a class of the script's own notes during a call it has afterwards.
+    """
+    kind: type = type(owner)
+    view: Any = object.__new__(_view_class(kind, tuple(replaced)))
+    object.__setattr__(view, "__dict__", vars(owner))
+    object.__setattr__(view, "_compat_replaced", replaced)
     return view
+
+
+@lru_cache(maxsize=64)
+def _view_class(owner: type, replaced: tuple[str, ...]) -> type:
+    def look_up(name: str) -> property:
+        return property(lambda view: view._compat_replaced[name])
+
+    body: dict[str, Any] = {name: look_up(name) for name in replaced}
+    body |= {"__slots__": ("_compat_replaced",), "__class__": property(lambda view: owner)}
+    return new_class(owner.__name__, (owner,), exec_body=lambda space: space.update(body))
 
 
 def _unescaped(body: bytes) -> bytes:

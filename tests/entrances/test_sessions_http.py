@@ -122,6 +122,42 @@ def test_a_sessions_own_ways_stay(sandbox: Sandbox) -> None:
     assert not any("student_sessions" in prefix for prefix in session.adapters)
 
 
+class NotingSession(requests.Session):
+    """A session as scripts have them: it counts, remembers, and signs in a method of its own."""
+
+    prepared = 0
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        self.prepared += 1
+        self.last = request.url
+        return super().prepare_request(request)
+
+
+def test_what_a_session_notes_during_a_call_it_has_afterwards(sandbox: Sandbox) -> None:
+    session, url = NotingSession(), sandbox.base_url + ROUTE
+    session.headers.update(headers(sandbox))
+    for count in (1, 2):
+        assert http(sandbox).get(url, session=session).status_code == 200
+        assert (session.prepared, session.last) == (count, url)
+    assert "get_adapter" not in vars(session)
+    assert http(sandbox).get(url, session=requests.Session()).status_code == 403
+
+
+class NotingClient(httpx.Client):
+    def build_request(self, *arguments: Any, **options: Any) -> httpx.Request:
+        self.built = getattr(self, "built", 0) + 1
+        return super().build_request(*arguments, **options)
+
+
+def test_what_a_client_of_httpx_notes_it_has_afterwards(sandbox: Sandbox) -> None:
+    with NotingClient(headers=headers(sandbox)) as client:
+        for count in (1, 2):
+            assert http(sandbox).httpx.get(sandbox.base_url + ROUTE, client=client).status_code == 200
+            assert client.built == count
+        assert client.__class__ is NotingClient
+        assert not client.is_closed
+
+
 def test_other_routes_go_out_as_they_are(sandbox: Sandbox) -> None:
     response = http(sandbox).get(
         f"{sandbox.base_url}/api/v3/nothing", params={"signature": "0"}, headers=headers(sandbox)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from compat.migration.codemod.edits import Change, Edits, Left
-from compat.migration.codemod.sends import HMACS, Send, sends_of
+from compat.migration.codemod.sends import HMACS, Destinations, Send, sends_of
 from compat.migration.program.carried import Carrier, text_of_key
 from compat.migration.program.definitions import Defined, Program, receiver
 from compat.migration.program.flow import Sources, place_of, sources
@@ -34,9 +34,7 @@ _MOCKS = re.compile(
     r"(?:responses|requests_mock|httpretty|vcr|respx|betamax|pytest_httpx|httmock|mocket)\b)",
     re.MULTILINE,
 )
-_SHOWING = frozenset(
-    ("print", "debug", "info", "warning", "warn", "error", "exception", "critical", "log", "write", "exit", "echo")
-)
+_ONE = "student_session_id"
 _TEXT_LIBRARIES = sys.stdlib_module_names | {"builtins", "requests", "httpx", "urllib3", "attr"}
 _BY_HAND = "send the call by compat.StudentSessionsHTTP(secret_key).get(url, …), which takes what requests.get takes"
 
@@ -109,6 +107,9 @@ class ResponsesRewrite:
         if send.library not in _LIBRARIES or send.method in ("stream", "open"):
             name = send.library or module.code(send.sender)
             raise Unsure(f"`{name}` is not rewritten", "send it by requests, httpx or urllib, or by hand", send.call)
+        if send.library.startswith("httpx") and send.method not in ("get", "post", "delete", "request"):
+            name = module.code(send.sender)
+            raise Unsure(f"`{name}` is not rewritten", "send it by get, post, delete or request", send.call)
         if send.method in ("put", "patch"):
             raise Unsure(f"{send.method.upper()} is not how an old route is called", "leave the call out", send.call)
         if module in self._fixed:
@@ -203,9 +204,9 @@ class ResponsesRewrite:
         if refused is not None or not plans:
             return
         self.touched.append(route)
-        if route in self._shown or self._is_compared or any(self._by_others(plan, route) for plan in plans):
+        if not self._may_be_renamed(route, plans):
             line = self._module.line(route)
-            reason = "the name of the old route stays, since the script shows it, compares it or looks it up"
+            reason = "the name of the old route stays, since the script does more with it than call one route"
             self.left.append(Left(line, reason, f"write {_NEW_ROUTE} where nothing depends on that", False))
             return
         self.edits.replace(route, lambda updated: updated.with_changes(value=_ROUTE.sub(_NEW_ROUTE, updated.value)))
@@ -213,21 +214,26 @@ class ResponsesRewrite:
             old = _ROUTE.findall(getattr(route, "value", ""))[0]
             self.changes.append(Change(self._module.line(route), f"{old} → {_NEW_ROUTE}"))
 
-    def _by_others(self, plan: _Plan, route: cst.CSTNode) -> bool:
-        """Whether a route comes to its call through a function that may look the name up somewhere."""
-        way = plan.flow.way(route)
-        return any(isinstance(node, cst.Call) and self._is_foreign(module, node) for module, node in way)
+    def _may_be_renamed(self, route: cst.CSTNode, plans: Sequence[_Plan]) -> bool:
+        """Whether no output can depend on the name: one route alone is called so, and nobody else sees it."""
+        if self._is_compared or not all(self._is_told_by_its_parameters(plan) for plan in plans):
+            return False
+        urls = {url for plan in plans for url in plan.send.urls}
+        return Destinations(self._program, urls).are_urls(self._module, route)
 
-    @cached_property
-    def _shown(self) -> set[cst.CSTNode]:
-        """What may flow into what the script prints, logs or raises."""
-        found: set[cst.CSTNode] = set()
-        for module in self._program.modules:
-            for call in module.all(cst.Call):
-                name = call.func.attr.value if isinstance(call.func, cst.Attribute) else module.code(call.func)
-                if name in _SHOWING or isinstance(module.parent(call), cst.Raise):
-                    found.update(self._flow(module, *(each.value for each in call.args)).nodes)
-        return found
+    def _is_told_by_its_parameters(self, plan: _Plan) -> bool:
+        """Whether calls of the new route are read as the one old route that they were.
+
+        A list and a single student have one path: the id of the student tells them apart.
+        """
+        names = {name for each in plan.routes for name in _ROUTE.findall(getattr(each.node, "value", ""))}
+        if names <= {"add_student"}:
+            return len(names) == 1
+        calls = (plan.send.call, *plan.send.uses)
+        flow = self._flow(plan.send.module, *(each.value for call in calls for each in call.args))
+        texts = (getattr(node, "value", "") for _, node in flow.all(cst.SimpleString, cst.FormattedStringText))
+        names_one = any(_ONE in text for text in texts) or any(_ONE in each for each in _keywords(flow))
+        return len(names) == 1 and names_one == (names != {"index_students"})
 
     @cached_property
     def _is_compared(self) -> bool:
@@ -267,6 +273,11 @@ def _signs(module: Module, call: cst.Call) -> bool:
     return dotted in HMACS or (
         dotted == "functools.partial" and bool(call.args) and module.dotted(call.args[0].value) in HMACS
     )
+
+
+def _keywords(flow: Sources) -> Iterator[str]:
+    """The names of keywords of calls, ``dict(student_session_id=5)`` among them."""
+    return (each.keyword.value for _, call in flow.all(cst.Call) for each in call.args if each.keyword is not None)
 
 
 def _new(send: Send, key: str) -> str:
