@@ -20,6 +20,7 @@ __all__ = [
     "needed",
     "reason_of",
     "sendable",
+    "without_api_path",
 ]
 
 
@@ -39,6 +40,11 @@ def checked_url(name: str, url: str) -> str:
         shown = name if "@" in url else f"{name} = {url!r}"
         raise ConfigurationError(f"{shown}: must be an http or https URL such as https://acme.proctorexam.com")
     return url.rstrip("/")
+
+
+def without_api_path(url: str) -> str:
+    """A base URL as scripts have it, without the ``/api/v3`` that every route of the vendor begins with."""
+    return url.rstrip("/").removesuffix("/api/v3") if isinstance(url, str) else url
 
 
 def nearest(text: str, known: Iterable[str], *, near: float = 0.6) -> str | None:

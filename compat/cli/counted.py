@@ -269,7 +269,7 @@ def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bo
                 Column("instead", rank=2, least=20),
             ),
             (
-                (each.name, each.goes, each.verdict, str(each.calls), shown_day(each.last), each.instead)
+                (each.name, each.goes, each.verdict, _number(each.calls), shown_day(each.last), each.instead)
                 for each in found
             ),
         )
@@ -277,6 +277,10 @@ def due(days: int, strict: bool, against: str, now: datetime | None, as_json: bo
         if each.verdict == "soon":
             note(f"Warning: {each.name} goes on {each.goes}, within {several(days, 'day')}.")
     return 1 if bad else 0
+
+
+def _number(calls: int | None) -> str:
+    return "?" if calls is None else str(calls)
 
 
 Verdict = Literal["due", "soon", "later"]
@@ -288,29 +292,33 @@ class Removal:
 
     Attributes:
         goes: the version or the day from which it is gone.
-        calls: how often it was used in the days looked at, as far as that was counted.
+        calls: how often it was used in the days looked at; None where that is not known.
         last: when it was last used, seconds since the epoch; None where nobody was seen to use it.
     """
 
     name: str
     goes: str
     verdict: Verdict
-    calls: int
+    calls: int | None
     last: float | None
     instead: str
 
 
-def _removals(version: str, sunset: date | None, today: date, days: int, usages: Iterable[Usage]) -> list[Removal]:
+def _removals(
+    version: str, sunset: date | None, today: date, days: int, usages: Iterable[Usage] | None
+) -> list[Removal]:
     """Everything that goes, the old interface first; ``days`` before the sunset it is soon, and uses count so long."""
     from packaging.version import Version
 
     from compat.deprecation import REGISTRY
 
-    counted = list(usages)
+    counted = list(usages or ())
 
     def removal(name: str, goes: str, verdict: Verdict, instead: str, of: list[Usage]) -> Removal:
         ends = _day_number(today)
         calls = sum(n for usage in of for day, n in usage.days.items() if ends - days < day <= ends)
+        if usages is None:
+            return Removal(name, goes, verdict, None, None, instead)
         return Removal(name, goes, verdict, calls, max((usage.last for usage in of), default=None), instead)
 
     found = []
@@ -332,9 +340,13 @@ def _is_of(entry: Deprecation, usage: Usage) -> bool:
     return usage.group.route == route and (usage.group.entrance == "client") == by_client
 
 
-def _usages(given: Configuration | None) -> tuple[Usage, ...]:
+def _usages(given: Configuration | None) -> tuple[Usage, ...] | None:
+    """What was counted; None, and a line that says why, where that is not known."""
+    if given is None:
+        note("No configuration: only the names were looked at, neither the sunset nor who still calls.")
+        return None
     try:
-        return () if given is None else counted_in(given).usages
+        return counted_in(given).usages
     except CompatError as error:
         note(f"What is used is not known: {error}")
-        return ()
+        return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from datetime import datetime, timezone
 
 import click
 
-from compat.cli.console import Column, plain, say, say_json, show_table
+from compat.cli.console import Column, note, plain, say, say_json, show_table
 from compat.cli.options import (
     caller_named,
     config_option,
@@ -97,13 +98,36 @@ def _diagnosed(text: str, name: str | None, prompt: bool, sent_at: float | None)
     given = None if prompt else configuration_if_any() if name is None else configuration()
     if given is None:
         # Hidden, and read from the terminal itself where the call came by the standard input.
-        key = click.prompt("Secret key", hide_input=True, err=True)
+        key = click.prompt("Secret key", hide_input=True, err=True) if _has_terminal() else _key_from_input()
         caller = Caller("the caller", token_seen(request), key)
         return diagnose(request, caller, now=time.time(), sent_at=sent_at, known=False)
     caller = _caller(given, request, name)
     others = {each.caller.name: each.caller.secret_key for each in given.callers if each.caller != caller}
     zone = given.settings.zone
     return diagnose(request, caller, now=time.time(), sent_at=sent_at, known=True, other_keys=others, zone=zone)
+
+
+def _key_from_input() -> str:
+    """A line of the standard input, where there is no terminal to hide it on."""
+    key = sys.stdin.readline().strip()
+    if not key:
+        raise click.UsageError(
+            "No configuration says the secret key, and there is no terminal to ask for it: name one by --config, "
+            "or give the call as an argument and the key by the standard input."
+        )
+    note("Secret key: read from the standard input.")
+    return key
+
+
+def _has_terminal() -> bool:
+    """Whether there is somebody to ask, also where the standard input is a file."""
+    if sys.stdin.isatty():
+        return True
+    try:
+        os.close(os.open("CONIN$" if os.name == "nt" else "/dev/tty", os.O_RDWR))
+    except OSError:
+        return False
+    return True
 
 
 def _request(text: str) -> SeenRequest:

@@ -90,7 +90,7 @@ def record(**options: Any) -> int:
     \b
     Exit status:
       0  recorded
-      1  a call was left out, or nothing was recorded
+      1  a call was left out, nothing was recorded, or no call was answered
       2  wrong usage or configuration
 
     \b
@@ -170,6 +170,7 @@ class _LiveRecording:
 
     def __init__(self, given: Configuration, calls: list[LegacyCall], options: SimpleNamespace) -> None:
         self._calls, self._name, self._left_out = calls, options.name, 0
+        self._odd = Counter[str]()
         self._askers: dict[str, Asker] = {}
         if options.ask != "new":
             url = _legacy_url(given, "where the old endpoint is has to be said, or --ask new")
@@ -184,6 +185,7 @@ class _LiveRecording:
 
         def ask(each: LegacyCall) -> Answered:
             answers.update({side: asker(each) for side, asker in self._askers.items()})
+            self._odd.update(told for side, answer in answers.items() if (told := _not_answered(side, answer)))
             return next(iter(answers.values()))
 
         with counting("calls") as progress:
@@ -200,10 +202,14 @@ class _LiveRecording:
                         note(str(error))
                         self._left_out += 1
                     progress.update(bar, advance=1, total=expected)
+        if asked and sum(self._odd.values()) >= asked * len(self._askers):
+            # Nothing was learnt of either endpoint.
+            return asked - self._left_out, asked
         return asked - self._left_out, self._left_out
 
     def tell(self) -> None:
-        """Say how many calls were left out."""
+        """Say how many calls were left out, and which answers are none."""
+        _list("Recorded all the same", self._odd)
         if self._left_out:
             note(f"{self._left_out} left out, since a secret stood in what would have been written.")
 
@@ -255,6 +261,13 @@ class _HarRecording:
                 f"{several(self._strangers, 'call')} by nobody whose token or signature is known: "
                 "recorded without a caller. Of those without a token --as says whose they are."
             )
+
+
+def _not_answered(side: str, answer: Answered) -> str | None:
+    """What an answer is that says nothing of the interface: a failure, or a refusal of the account."""
+    if answer.failure:
+        return f"no answer of the {side} endpoint: {answer.failure}"
+    return f"status {answer.status} of the {side} endpoint" if answer.status in (401, 403) else None
 
 
 def _refuse_no_base(url: str) -> None:

@@ -15,7 +15,7 @@ from compat.config.schemas import checked_table, checked_upstream
 from compat.config.settings import CallerSettings, Configuration
 from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
-from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, reason_of
+from compat.settings_checks import checked_exams, checked_key, checked_token, checked_url, reason_of, without_api_path
 from compat.upstream import Upstream
 from compat.upstream.base import LegacySettings
 
@@ -171,9 +171,9 @@ def read_config(
 
 
 def _legacy(table: Mapping[str, Any], upstream: Upstream) -> dict[str, Any]:
-    extra = table.get("extra_fields", ())
+    extra, base_url = table.get("extra_fields", ()), table.get("base_url")
     return {
-        "legacy_base_url": checked_url("[legacy] base_url", table["base_url"]) if "base_url" in table else None,
+        "legacy_base_url": None if base_url is None else checked_url("[legacy] base_url", without_api_path(base_url)),
         "legacy_account": _legacy_account(table, upstream),
         "settings": LegacySettings(time_zone(table.get("time_zone", "UTC")), extra if extra == "all" else tuple(extra)),
         **{name: table.get(name) for name in ("deprecated", "sunset")},

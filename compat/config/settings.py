@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
+from compat.errors import ConfigurationError
 from compat.legacy.signature import Caller
 from compat.upstream import Upstream
 from compat.upstream.base import LegacySettings
@@ -76,8 +77,18 @@ class Configuration:
 
 
 def upstream_of(given: Upstream | Configuration) -> Upstream:
-    """The upstream of either."""
-    return given.upstream if isinstance(given, Configuration) else given
+    """The upstream of either.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    found = given.upstream if isinstance(given, Configuration) else given
+    if not hasattr(found, "codec"):
+        raise ConfigurationError(
+            f"upstream: must be an upstream or a configuration, not a {type(given).__name__}; "
+            "compat.load_config(path) reads one from a file"
+        )
+    return found
 
 
 def settings_of(given: Upstream | Configuration) -> LegacySettings:

@@ -19,7 +19,7 @@ from compat.entrances.session import ScriptSession, options_of
 from compat.errors import ConfigurationError, LegacyError, UpstreamTimeout, UpstreamUnreachable
 from compat.legacy.routes import LegacyCall, Route, failure, match_route
 from compat.processes import renew_after_fork
-from compat.settings_checks import checked_url
+from compat.settings_checks import checked_url, without_api_path
 from compat.upstream.base import Upstream
 from compat.upstream.connections import leave_to_parent
 from compat.upstream.responses import Sending, answer_behind_mocks, network_is_mocked, response_of
@@ -68,7 +68,7 @@ class ExamStudentsAdapter(BaseAdapter):
             legacy_base_url = upstream.legacy_base_url
         if legacy_base_url is None:
             raise ConfigurationError("[legacy] base_url: needed to know which calls are the old endpoint's")
-        self.legacy_base_url = checked_url("legacy_base_url", legacy_base_url)
+        self.legacy_base_url = checked_url("legacy_base_url", without_api_path(legacy_base_url))
         parts = urlsplit(_as_sent(self.legacy_base_url))
         self._origin = _origin_of(parts.scheme, parts.netloc.rpartition("@")[2])
         self._base_path = parts.path.rstrip("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
 import urllib.error
@@ -106,6 +107,8 @@ class _Call(LibraryCall[Any]):
 
     def respond(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> Any:
         response: Any = Received(self._request.get_method(), status, reason, headers, body)
+        # One can look ahead in what comes from a socket.
+        response.fp = io.BufferedReader(response.fp)
         # As urllib leaves it: the words of the status are found as the message.
         response.url, response.msg = self._request.full_url, reason
         return response

@@ -298,6 +298,9 @@ class SqliteLedger(Ledger):
 
     def counted(self) -> AllCounts:
         if not self._file.path.exists():
+            if not self._file.path.parent.is_dir():
+                # Nothing can ever be counted there.
+                raise StoreUnavailable(f"There is no folder {self._file.path.parent} for the store: make it.")
             return AllCounts()
         with self._opened() as database, transaction(database, "DEFERRED"):
             calls = database.execute("SELECT id, call_site, user_agent, rest, number, first, last FROM calls")
@@ -319,6 +322,9 @@ class SqliteLedger(Ledger):
             with self._file as database:
                 yield database
         except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                told = f"The store {self._file.path} cannot be used: {error}. Move that file away, or name another one."
+                raise StoreUnavailable(told) from None
             locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
             raise (Busy("Another process has the store to itself.") if locked else away(error)) from None
 

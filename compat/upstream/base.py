@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import msgspec
 import requests
 
-from compat.errors import InvalidParameter
+from compat.errors import ConfigurationError, InvalidParameter
 from compat.processes import ForkLock, MadeAnew
 from compat.settings_checks import checked_bytes, checked_url
 from compat.upstream.limits import AnswerLimits, LimitKeys, SharedKeys, WalkSettings
@@ -370,6 +370,8 @@ class Upstream(ABC):
         taken = AnswerLimits(**limits)
         self.keep_alive = taken.keep_alive
         self.reuse_bytes = checked_bytes("reuse_bytes", reuse_bytes)
+        if not isinstance(retries, RetryPolicy):
+            raise ConfigurationError(f"retries = {retries!r}: must be a RetryPolicy, such as RetryPolicy(attempts=3)")
         self._transport = Transport(retries, session, name, taken, breaker_failures)
 
     @property

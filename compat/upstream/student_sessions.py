@@ -11,7 +11,7 @@ import msgspec
 
 from compat.errors import ConfigurationError, LegacyError, NotAuthorized, StudentSessionNotFound
 from compat.legacy.signature import Caller, signed
-from compat.settings_checks import checked_key, checked_token, nearest
+from compat.settings_checks import checked_key, checked_token, nearest, without_api_path
 from compat.text.json import dumps, unmasked
 from compat.upstream.base import (
     Capability,
@@ -177,7 +177,7 @@ class StudentSessions(Upstream):
         if scope not in ("all", "exam"):
             raise ConfigurationError(f'scope = {scope!r}: must be "all" or "exam"')
         own_scope: frozenset[Capability] = frozenset({"exam"}) if scope == "exam" else frozenset()
-        super().__init__(base_url, _checked_pushdown(pushdown) | own_scope, **shared)
+        super().__init__(without_api_path(base_url), _checked_pushdown(pushdown) | own_scope, **shared)
         self.scope = scope
         self._api_token = checked_token("api_token", api_token)
         self._secret_key = checked_key("secret_key", secret_key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from compat._version import __version__
 from compat.deprecation import REGISTRY, due
 from compat.migration.inventory.calls import Inventory
 from compat.stores.ledger import CallRecord, open_ledger
+from compat.testing.sandbox import Sandbox
 
 from .conftest import Invoke
 
@@ -253,6 +255,36 @@ def test_a_version_that_has_the_names_no_more(invoke: Invoke, counted: Path) -> 
     assert rows["POST exams/:id/add_student"][2:4] == ["0", ""]
     assert invoke("due", "--against", "1.9.9", "--today", NOW).exit_code == 0
     assert invoke("due", "--against", "x").exit_code == 2
+
+
+def test_what_was_not_looked_at_is_no_number(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("due", "--json")
+    assert result.exit_code == 0
+    assert "No configuration: only the names were looked at" in result.stderr
+    assert {each["calls"] for each in json.loads(result.stdout)["removals"]} == {None}
+    assert "?" in invoke("due").stdout
+
+
+@pytest.mark.parametrize(
+    ("makes", "told"),
+    [
+        (
+            lambda folder: (folder / "a.db-migration").write_text("garbage" * 200),
+            "a.db-migration cannot be used: ",
+        ),
+        (lambda folder: None, "There is no folder"),
+    ],
+)
+def test_a_store_that_nothing_can_be_counted_in_is_named(
+    invoke: Invoke, tmp_path: Path, makes: Callable[[Path], object], told: str
+) -> None:
+    makes(tmp_path)
+    name = "a.db" if list(tmp_path.iterdir()) else "nowhere/a.db"
+    with Sandbox(students=3) as sandbox:
+        content = sandbox.toml("student_sessions") + f'\n[store]\nurl = "sqlite:///{name}"\n'
+    (tmp_path / "exam-compat.toml").write_text(content, encoding="utf-8")
+    result = invoke("callers")
+    assert (result.exit_code, told in " ".join(result.stderr.split())) == (1, True), result.output
 
 
 def test_the_clock_by_the_environment(invoke: Invoke, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import time
 from pathlib import Path
 
@@ -94,6 +95,14 @@ def test_the_key_from_a_prompt(invoke: Invoke, options: tuple[str, ...]) -> None
     assert result.exit_code == 0
     assert KEY not in result.output
     assert "Secret key" in result.stderr
+
+
+def test_without_a_terminal_and_a_key_it_says_what_to_do(run: Run) -> None:
+    ran = run("doctor", curl(), stdin=subprocess.DEVNULL, start_new_session=True)
+    assert ran.returncode == 2
+    said = " ".join(ran.stderr.decode().split())
+    assert "there is no terminal to ask for it: name one by --config" in said
+    assert "GetPassWarning" not in said
 
 
 def test_a_url_alone(invoke: Invoke, callers: Path) -> None:

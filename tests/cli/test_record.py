@@ -224,10 +224,22 @@ def test_what_does_not_answer_is_recorded_as_such(invoke: Invoke, sandbox: Sandb
     base = sandbox.base_url
     head, _, legacy = content.rpartition(base)
     (tmp_path / "exam-compat.toml").write_text(f"{head}http://127.0.0.1:9{legacy}", encoding="utf-8")
-    assert invoke("record", "out", "--exam", 17).exit_code == 0
+    result = invoke("record", "out", "--exam", 17)
+    # Nothing was learnt of the old endpoint, which is no success.
+    assert result.exit_code == 1
+    assert "Recorded all the same: 1 × no answer of the old endpoint: unreachable." in result.stderr
     (call,) = read(tmp_path / "out")
     assert call.old is not None
     assert (call.old.status, call.old.failure) == (0, "unreachable")
+
+
+def test_an_account_that_is_refused_is_said(invoke: Invoke, sandbox: Sandbox, tmp_path: Path) -> None:
+    content = sandbox.toml("student_sessions").replace("[legacy]", '[legacy]\napi_token = "x"\nsecret_key = "y"')
+    (tmp_path / "exam-compat.toml").write_text(content, encoding="utf-8")
+    result = invoke("record", "out", "--exam", 17, "--ask", "both")
+    assert result.exit_code == 0, result.output
+    assert "Recorded all the same: 1 × status 403 of the old endpoint." in result.stderr
+    assert invoke("record", "more", "--exam", 17).exit_code == 1
 
 
 def test_a_command_asks_the_old_endpoint_itself_where_scripts_are_answered_by_the_shim(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from requests.adapters import BaseAdapter
 from support import OLD, QUERIES, mounted, signed_url, upstream_of
 
 import compat
+from compat.config.file import read_config
 from compat.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore::compat.LegacyApiWarning")
@@ -198,3 +200,26 @@ def test_mounting_twice(shared: Sandbox, sandbox: Sandbox) -> None:
     assert session.get(LIST).status_code == 200
     assert (len(shared.calls), len(sandbox.calls)) == (0, 3)
     session.close()
+
+
+@pytest.mark.parametrize("base", ["http://old.example.org/api/v3", "http://old.example.org/api/v3/"])
+def test_an_address_as_scripts_write_it_is_the_same(sandbox: Sandbox, base: str) -> None:
+    adapter = compat.ExamStudentsAdapter(base, upstream_of(sandbox, "student_sessions"))
+    assert adapter.legacy_base_url == "http://old.example.org"
+    assert compat.StudentSessions(base, api_token="a", secret_key="b").base_url == "http://old.example.org"
+    content = {"upstream": {"kind": "student_sessions", "base_url": base, "api_token": "a", "secret_key": "b"}}
+    assert read_config({**content, "legacy": {"base_url": base}}).legacy_base_url == "http://old.example.org"
+
+
+def test_what_is_no_upstream_is_named_at_once() -> None:
+    told = "upstream: must be an upstream or a configuration, not a str; compat.load_config"
+    for make in (
+        lambda: compat.mount(requests.Session(), "https://old.example.org", "exam-compat.toml"),  # type: ignore[arg-type]
+        lambda: compat.install("https://old.example.org", "exam-compat.toml"),  # type: ignore[arg-type]
+        lambda: compat.StudentSessionsClient("exam-compat.toml"),  # type: ignore[arg-type]
+        lambda: compat.ExamStudentsClient("exam-compat.toml"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(compat.ConfigurationError, match=re.escape(told)):
+            make()
+    with pytest.raises(compat.ConfigurationError, match=re.escape("retries = 3: must be a RetryPolicy")):
+        compat.StudentSessions("https://a.example", api_token="a", secret_key="b", retries=3)  # type: ignore[arg-type]

@@ -238,6 +238,7 @@ def test_only_student_sessions_answer_so() -> None:
 def test_urllib(sandbox: Sandbox) -> None:
     request = urllib.request.Request(f"{sandbox.base_url}{ROUTE}?limit=3", headers=headers(sandbox))
     with http(sandbox).urlopen(request, timeout=9) as response:
+        assert response.peek(3)[:3] == b'{"s'
         assert (response.status, response.getcode(), response.geturl()) == (200, 200, request.full_url)
         assert response.headers["X-Pagination-Limit"] == "3"
         assert json.load(response)["students"] == mine(sandbox)[:3]

@@ -202,6 +202,23 @@ def test_a_name_that_goes_into_one_routes_url_alone_is_the_new_one(world: Sandbo
     assert run(found.code) == expected
 
 
+@pytest.mark.parametrize("action", ["index_students", "show_student"])
+def test_what_is_called_by_a_name_that_is_looked_up_is_left_and_said(action: str) -> None:
+    found = settled(
+        script(f"""
+        def call(verb, action, params):
+            fn = getattr(requests, verb)
+            return fn(URL + "/api/v3/exams/17/" + action, params=params, headers=HEADERS)
+
+        print(call("get", "{action}", signed(17)).status_code)
+        """)
+    )
+    assert found.changes == ()
+    (left,) = found.left
+    assert (left.needed, left.reason) == (True, "the route goes to `fn`, which is not followed")
+    assert ("fn(" in found.code.splitlines()[left.line - 1]) == (action == "show_student")
+
+
 def test_a_constant_of_another_module_that_is_used_for_more_stays() -> None:
     from compat.migration.program.module import Module
 

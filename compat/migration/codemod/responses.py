@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import libcst as cst
 
@@ -63,6 +63,7 @@ class ResponsesRewrite:
         self.left: list[Left] = []
         self.touched: list[cst.CSTNode] = []
         self.unreached: dict[int, Left] = {}
+        self.unfollowed: dict[int, tuple[int, Left]] = {}
 
     def run(self) -> None:
         """Plan the changes."""
@@ -262,9 +263,11 @@ class ResponsesRewrite:
                 continue
             flow = self._flow(self._module, *(each.value for each in call.args))
             if route in flow.nodes:
-                name = self._module.code(call.func)
+                name, at = self._module.code(call.func), self._module.line(call)
                 way = tuple(place_of(each) for each in flow.way(route))
-                return Left(line, f"the route goes to `{name}`, which is not followed", _BY_HAND, way=way)
+                lost = Left(line, f"the route goes to `{name}`, which is not followed", _BY_HAND, way=way)
+                self.unfollowed.setdefault(at, (line, replace(lost, line=at, last=self._module.last(call))))
+                return lost
         return Left(line, "no call was found that the route goes to", _BY_HAND)
 
 

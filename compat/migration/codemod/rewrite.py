@@ -135,7 +135,9 @@ def _unexplained(module: Module, client: OldClientRewrite, responses: ResponsesR
         if library not in ("requests", ""):
             reason = f"{library} is not rewritten"
         found.append(responses.unreached.get(line, Left(line, reason, f"use {RULES[rule].instead}")))
-    return found
+    told = explained | {each.line for each in found}
+    # What alone looks like no use at all, such as a name that a function hands to another one.
+    return [*found, *(each for line, each in responses.unfollowed.values() if not {line, each.line} & told)]
 
 
 @dataclass(frozen=True)
