@@ -338,11 +338,7 @@ AS_BEFORE = {
         asyncio.run(main())
         """,
 }
-WITH_THE_OLD_NAME = (
-    "a helper that returns the answer",
-    "a session class of one's own",
-    "a partial and a prepared request",
-)
+WITH_THE_OLD_NAME = ("a helper that returns the answer", "a session class of one's own")
 """Where more than one route is called by one line, or something that is not followed gets the name."""
 FAILURES = {
     "none": ("", "limit=3"),

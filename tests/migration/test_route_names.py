@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rewriting import account, run, script, settled
 
 from compat.migration.codemod import rewritten
+from compat.migration.scan import scan_files
+from compat.migration.scan.files import sources
 from compat.testing.sandbox import Sandbox
 
 CALL = """
@@ -118,7 +121,7 @@ DEPENDS = {
     fetch = requests.get
     U = f"{URL}/api/v3/exams/17/index_students"
     print(requests.get(U, params=signed(17, limit=2), headers=HEADERS).status_code)
-    print(fetch(U, params=signed(17, limit=2), headers=HEADERS).json()["students"][0]["id"])
+    print(fetch(U, params=signed(17, limit=2), headers=HEADERS).json()["students"][0])
     """,
     "a student without an id": """
     def one(**params):
@@ -131,6 +134,14 @@ DEPENDS = {
     print(requests.get(f"{URL}/api/v3/exams/17/index_students", params=params, headers=HEADERS).status_code)
     """,
 }
+STILL_OLD = {
+    "a set": 'LISTS = {"index_students"}',
+    "a call that is not rewritten": (
+        "rest = [pool.submit(requests.get, U, params=signed(17, limit=15, page=page), headers=HEADERS)"
+    ),
+    "a name for requests.get": 'print(fetch(U, params=signed(17, limit=2), headers=HEADERS).json()["students"][0])',
+}
+"""The lines that the scan finds afterwards."""
 
 
 @pytest.fixture
@@ -141,7 +152,7 @@ def world() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("body", DEPENDS.values(), ids=DEPENDS)
-def test_what_a_script_does_by_the_name_it_goes_on_doing(body: str) -> None:
+def test_what_a_script_does_by_the_name_it_goes_on_doing(body: str, tmp_path: Path) -> None:
     old = script(body)
     with Sandbox(students=120, exams=3) as before, account(before):
         expected = run(old)
@@ -150,6 +161,11 @@ def test_what_a_script_does_by_the_name_it_goes_on_doing(body: str) -> None:
     with Sandbox(students=120, exams=3) as after, account(after):
         assert run(found.code) == expected
     assert "student_sessions" not in found.code
+    # What was rewritten is no find any more, whatever its address is called; what was not is one.
+    (tmp_path / "a.py").write_text(found.code)
+    finds = [each for each in scan_files(sources([tmp_path])).finds if each.grade != "mention"]
+    lines = {found.code.splitlines()[each.line - 1].strip() for each in finds}
+    assert lines == {line for name, line in STILL_OLD.items() if body == DEPENDS[name]}
 
 
 ALONE = {

@@ -135,7 +135,9 @@ def _partial(program: Program, module: Module, call: cst.Call) -> Iterator[Send]
 
 
 _BUILDING = ("builtins.str", "urllib.parse.urljoin", "posixpath.join", "urllib.request.Request", "requests.Request")
-_TEXT_METHODS = frozenset(("format", "join", "encode", "decode", "strip", "rstrip", "lstrip"))
+_TEXT_METHODS = frozenset(
+    ("format", "join", "encode", "decode", "strip", "rstrip", "lstrip", "prepare", "prepare_request")
+)
 _PARTS = (cst.BinaryOperation, cst.FormattedStringExpression, cst.FormattedString, cst.ConcatenatedString)
 
 

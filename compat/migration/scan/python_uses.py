@@ -92,7 +92,7 @@ class _Search:
         said = {node for node, use in written if use.grade == MENTION}
         senders = Senders(self._tree, self._shared, said | self._docstrings)
         found = list(senders.sent())
-        explained = frozenset[ast.AST | None]().union(*(each.origins for each in found))
+        explained = senders.answered().union(*(each.origins for each in found))
         for node, use in written:
             if use.grade == MENTION or not senders.origins(node) & explained:
                 yield use

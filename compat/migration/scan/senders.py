@@ -101,7 +101,8 @@ class Senders:
 
     def sent(self) -> Iterator[Sent]:
         """The calls that send an old address, each as often as it has actions."""
-        calls = (call for call in self._calls if self._sends(call) or self._is_handed_on(call))
+        ways = (self._sends, self._is_handed_on, self._hands_sender_on)
+        calls = (call for call in self._calls if any(way(call) for way in ways))
         found = [each for call in calls for each in self._of(call)]
         yield from found
         # Where nothing else sends it, what looks like a sender is one: an object of which the module says nothing.
@@ -115,6 +116,24 @@ class Senders:
             origins = frozenset(each.origin for each in held if isinstance(each, _Action) and each.name == action)
             if origins and (_EXAM in held or action == "index_students"):
                 yield Sent(call, action, _EXAM in held, origins)
+
+    def answered(self) -> set[ast.AST | None]:
+        """Where the actions come from that calls of ``StudentSessionsHTTP`` are given, which takes the old names."""
+        calls = (call for call in self._calls if self._is_new(call))
+        return {each.origin for call in calls for each in self._arguments(call) if isinstance(each, _Action)}
+
+    def _is_new(self, call: ast.Call) -> bool:
+        root: ast.expr = call.func
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        origin = self._imported.get(dotted(root.func), "") if isinstance(root, ast.Call) else ""
+        return origin.rpartition(".")[2] == "StudentSessionsHTTP" and origin.partition(".")[0] == "compat"
+
+    def _hands_sender_on(self, call: ast.Call) -> bool:
+        """Whether a call gives an address and what sends it to what may call it, such as a pool of threads."""
+        if self._called(self._value(call.func)) or self._sends(call):
+            return False
+        return any(_SENDS in self._value(each) for each in call.args) and _has_action(self._arguments(call))
 
     def origins(self, node: ast.AST) -> set[ast.AST | None]:
         """Where the actions come from that an expression may hold."""
@@ -286,6 +305,8 @@ class Senders:
         """Whether a call has the name of one that sends, an address, and an object of which nothing is known."""
         function = call.func
         if not isinstance(function, ast.Attribute) or function.attr not in _VERBS or _is_of_self(function):
+            return False
+        if self._is_new(call):
             return False
         package = self._imported.get(dotted(function.value).partition(".")[0], "").partition(".")[0]
         is_own = any(each in self._class_of for each in self._functions.get(function.attr, ()))
