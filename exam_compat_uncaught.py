@@ -294,9 +294,13 @@ def _is_lookup_alone(stack: list[FrameType], found: _Passed) -> bool:
 def _waiting() -> Iterator[list[FrameType]]:
     """The frames of each task of each loop, the innermost first.
 
-    A task that waits has no stack: its coroutine tells what it waits for, and that one in turn.
+    A task that waits has no stack: its coroutine tells what it waits for, and that one in turn. Of one that runs in
+    another thread, and has just handed a pool what it will wait for, the thread tells.
     """
-    for loop in _loops():
+    running = _running_loop()
+    for loop, stack in [(running, [])] if running is not None else list(_loops()):
+        if stack:
+            yield stack
         for task in sys.modules["asyncio.tasks"].all_tasks(loop):
             way: list[FrameType] = []
             waits: Any = task.get_coro()
@@ -306,16 +310,17 @@ def _waiting() -> Iterator[list[FrameType]]:
             yield way
 
 
-def _loops() -> list[Any]:
-    """The loop that runs in this thread, else those of all threads."""
-    if "asyncio.tasks" not in sys.modules:
-        return []
-    running = _running_loop()
-    if running is not None:
-        return [running]
-    frames = (frame for outermost in sys._current_frames().values() for frame in _outwards(outermost))
-    found = (frame.f_locals.get("self") for frame in frames if frame.f_code.co_name == "run_forever")
-    return [each for each in found if isinstance(each, sys.modules["asyncio.events"].AbstractEventLoop)]
+def _loops() -> Iterator[tuple[Any, list[FrameType]]]:
+    """The loops of all threads, each with the frames of what it runs, the innermost first."""
+    events = sys.modules.get("asyncio.events")
+    for innermost in sys._current_frames().values() if events is not None else ():
+        stack: list[FrameType] = []
+        for frame in _outwards(innermost):
+            loop = frame.f_locals.get("self") if frame.f_code.co_name == "run_forever" else None
+            if events is not None and isinstance(loop, events.AbstractEventLoop):
+                yield loop, stack
+                break
+            stack.append(frame)
 
 
 def _tell(passed: _Passed) -> None:

@@ -121,6 +121,25 @@ async def main():
 asyncio.run(main())
 """,
     ),
+    "asyncio, looked up before its task waits": (
+        "asyncio",
+        """
+import asyncio
+# Of the library's own kind, so that the line stays the script's.
+slow = "import time\\ndef wrap_future(future, loop=None):\\n    time.sleep(0.2)\\n    return real(future, loop=loop)"
+names = {"__name__": "asyncio.futures", "real": asyncio.futures.wrap_future}
+exec(compile(slow, asyncio.__file__, "exec"), names)
+asyncio.futures.wrap_future = names["wrap_future"]
+async def fetch():
+    reader, writer = await asyncio.open_connection(HOST, PORT)  # here
+    writer.write(f"GET {URL} HTTP/1.1\\r\\nHost: {HOST}\\r\\nConnection: close\\r\\n\\r\\n".encode())
+    await reader.readline()
+    writer.close()
+async def main():
+    await asyncio.gather(fetch(), asyncio.sleep(0.01))
+asyncio.run(main())
+""",
+    ),
     "a task that waits for a library's own tasks": (
         "anyio",
         """

@@ -117,9 +117,15 @@ def test_a_file_that_was_deleted_is_made_anew(tmp_path: Path) -> None:
 def test_a_store_that_is_away(tmp_path: Path) -> None:
     (tmp_path / "text.db-migration").write_text("This is no database, and long enough to be seen as none. " * 40)
     nowhere = closed_port().replace("http", "redis")
-    for url in (f"sqlite:///{tmp_path}/text.db", f"sqlite:///{tmp_path}/no/folder/x.db", nowhere):
+    away = r"^The store cannot be reached at the moment: [A-Za-z]+\.$"
+    text = rf"^The store {tmp_path}/text\.db-migration cannot be used: .+\. Move that file away, or name another one\.$"
+    for url, told in (
+        (f"sqlite:///{tmp_path}/text.db", text),
+        (f"sqlite:///{tmp_path}/no/folder/x.db", away),
+        (nowhere, away),
+    ):
         ledger = open_ledger(url)
-        with pytest.raises(StoreUnavailable, match=r"^The store cannot be reached at the moment: [A-Za-z]+\.$"):
+        with pytest.raises(StoreUnavailable, match=told):
             ledger.set_switch("mode", "new")
         ledger.close()
     with pytest.raises(ConfigurationError, match="is no kind of store"):
