@@ -101,7 +101,7 @@ class Senders:
 
     def sent(self) -> Iterator[Sent]:
         """The calls that send an old address, each as often as it has actions."""
-        ways = (self._sends, self._is_handed_on, self._hands_sender_on)
+        ways = (self._sends, self._is_handed_on, self._gives_sender)
         calls = (call for call in self._calls if any(way(call) for way in ways))
         found = [each for call in calls for each in self._of(call)]
         yield from found
@@ -129,7 +129,7 @@ class Senders:
         origin = self._imported.get(dotted(root.func), "") if isinstance(root, ast.Call) else ""
         return origin.rpartition(".")[2] == "StudentSessionsHTTP" and origin.partition(".")[0] == "compat"
 
-    def _hands_sender_on(self, call: ast.Call) -> bool:
+    def _gives_sender(self, call: ast.Call) -> bool:
         """Whether a call gives an address and what sends it to what may call it, such as a pool of threads."""
         if self._called(self._value(call.func)) or self._sends(call):
             return False
@@ -304,12 +304,10 @@ class Senders:
     def _may_send(self, call: ast.Call) -> bool:
         """Whether a call has the name of one that sends, an address, and an object of which nothing is known."""
         function = call.func
-        if not isinstance(function, ast.Attribute) or function.attr not in _VERBS or _is_of_self(function):
-            return False
-        if self._is_new(call):
+        if not isinstance(function, ast.Attribute) or function.attr not in _VERBS or self._is_new(call):
             return False
         package = self._imported.get(dotted(function.value).partition(".")[0], "").partition(".")[0]
-        is_own = any(each in self._class_of for each in self._functions.get(function.attr, ()))
+        is_own = _is_of_self(function) or any(each in self._class_of for each in self._functions.get(function.attr, ()))
         if is_own or package in sys.stdlib_module_names or self._sends(call) or any(self._made_by(function.value)):
             return False
         held = self._arguments(call)
