@@ -313,11 +313,13 @@ def _waiting() -> Iterator[list[FrameType]]:
 def _loops() -> Iterator[tuple[Any, list[FrameType]]]:
     """The loops of all threads, each with the frames of what it runs, the innermost first."""
     events = sys.modules.get("asyncio.events")
-    for innermost in sys._current_frames().values() if events is not None else ():
+    if events is None:
+        return
+    for innermost in sys._current_frames().values():
         stack: list[FrameType] = []
         for frame in _outwards(innermost):
             loop = frame.f_locals.get("self") if frame.f_code.co_name == "run_forever" else None
-            if events is not None and isinstance(loop, events.AbstractEventLoop):
+            if isinstance(loop, events.AbstractEventLoop):
                 yield loop, stack
                 break
             stack.append(frame)

@@ -112,8 +112,8 @@ def _key_from_input() -> str:
     key = sys.stdin.readline().strip()
     if not key:
         raise click.UsageError(
-            "No configuration says the secret key, and there is no terminal to ask for it: name one by --config, "
-            "or give the call as an argument and the key by the standard input."
+            "There is no terminal to ask for the secret key: name a configuration that has it by --config, without "
+            "--prompt, or give the call as an argument and the key by the standard input."
         )
     note("Secret key: read from the standard input.")
     return key

@@ -40,6 +40,7 @@ from compat.regression.recordings.har import HarCalls, base_of
 from compat.regression.recordings.pseudonyms import key_of
 from compat.regression.recordings.reader import SUFFIX
 from compat.regression.recordings.writer import Recorder
+from compat.settings_checks import without_api_path
 from compat.text.json import several
 
 _NOT_WRITTEN = "a secret in what would have been written"
@@ -123,7 +124,7 @@ def _record(options: SimpleNamespace) -> int:
         kept, left_out = source.record(recorder)
     say(f"Recorded {several(kept, 'call')} in {recorder.path}; pseudonyms by the key {recorder.key_id}.")
     source.tell()
-    return 0 if kept and not left_out else 1
+    return 0 if kept and not left_out and source.was_answered else 1
 
 
 def _check_output(output: Path | None) -> None:
@@ -171,6 +172,7 @@ class _LiveRecording:
     def __init__(self, given: Configuration, calls: list[LegacyCall], options: SimpleNamespace) -> None:
         self._calls, self._name, self._left_out = calls, options.name, 0
         self._odd = Counter[str]()
+        self.was_answered = False
         self._askers: dict[str, Asker] = {}
         if options.ask != "new":
             url = _legacy_url(given, "where the old endpoint is has to be said, or --ask new")
@@ -202,9 +204,7 @@ class _LiveRecording:
                         note(str(error))
                         self._left_out += 1
                     progress.update(bar, advance=1, total=expected)
-        if asked and sum(self._odd.values()) >= asked * len(self._askers):
-            # Nothing was learnt of either endpoint.
-            return asked - self._left_out, asked
+        self.was_answered = sum(self._odd.values()) < asked * len(self._askers)
         return asked - self._left_out, self._left_out
 
     def tell(self) -> None:
@@ -217,13 +217,16 @@ class _LiveRecording:
 class _HarRecording:
     """Records the calls of a HAR file, each with the caller whose token or signature it has, else that of ``--as``."""
 
+    was_answered = True
+
     def __init__(self, given: Configuration, options: SimpleNamespace) -> None:
         self._accounts = Accounts(_accounts(given))
         self._otherwise = None if options.name is None else _account(given, options.name).name
-        for url in options.base_urls:
+        given_urls = tuple(map(without_api_path, options.base_urls))
+        for url in given_urls:
             _refuse_no_base(url)
         where = "say by --base-url where the calls of the HAR file went"
-        self._base_urls = options.base_urls or (_legacy_url(given, where),)
+        self._base_urls = given_urls or (_legacy_url(given, where),)
         self._path = options.har
         self._calls = HarCalls(self._path, self._base_urls)
         self._strangers = 0

@@ -222,6 +222,15 @@ def _view_of(owner: Any, **replaced: Any) -> Any:
     return view
 
 
+class _Unannounced:
+    """Before a class of the script's own: that does not hear of a view as of a subclass."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        pass
+
+
 @lru_cache(maxsize=64)
 def _view_class(owner: type, replaced: tuple[str, ...]) -> type:
     def look_up(name: str) -> property:
@@ -229,7 +238,7 @@ def _view_class(owner: type, replaced: tuple[str, ...]) -> type:
 
     body: dict[str, Any] = {name: look_up(name) for name in replaced}
     body |= {"__slots__": ("_compat_replaced",), "__class__": property(lambda view: owner)}
-    return new_class(owner.__name__, (owner,), exec_body=lambda space: space.update(body))
+    return new_class(owner.__name__, (_Unannounced, owner), exec_body=lambda space: space.update(body))
 
 
 def _unescaped(body: bytes) -> bytes:

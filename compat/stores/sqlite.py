@@ -322,7 +322,8 @@ class SqliteLedger(Ledger):
             with self._file as database:
                 yield database
         except (sqlite3.Error, OSError) as error:
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            # Its subclasses speak of a statement, or of a moment; this one of the file.
+            if type(error) is sqlite3.DatabaseError:
                 told = f"The store {self._file.path} cannot be used: {error}. Move that file away, or name another one."
                 raise StoreUnavailable(told) from None
             locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)

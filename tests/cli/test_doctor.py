@@ -101,7 +101,7 @@ def test_without_a_terminal_and_a_key_it_says_what_to_do(run: Run) -> None:
     ran = run("doctor", curl(), stdin=subprocess.DEVNULL, start_new_session=True)
     assert ran.returncode == 2
     said = " ".join(ran.stderr.decode().split())
-    assert "there is no terminal to ask for it: name one by --config" in said
+    assert "There is no terminal to ask for the secret key: name a configuration" in said
     assert "GetPassWarning" not in said
 
 

@@ -225,6 +225,9 @@ def test_without_an_address_nothing_is_taken_for_the_old_endpoint(
     assert "say by --base-url where the calls of the HAR file went" in result.stderr
     assert not (place / "seen.ndjson.gz").exists()
     assert invoke("record", "seen.ndjson.gz", "--har", "seen.har", "--base-url", "https://acme.example").exit_code == 0
+    # As scripts write it.
+    scripts = invoke("record", "more.ndjson.gz", "--har", "seen.har", "--base-url", "https://acme.example/api/v3/")
+    assert scripts.exit_code == 0, scripts.output
 
 
 def test_what_is_no_har_file_leaves_no_recording(invoke: Invoke, place: Path) -> None:

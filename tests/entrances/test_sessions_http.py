@@ -126,6 +126,10 @@ class NotingSession(requests.Session):
     """A session as scripts have them: it counts, remembers, and signs in a method of its own."""
 
     prepared = 0
+    kinds: ClassVar[list[str]] = []
+
+    def __init_subclass__(cls, *, kind: str) -> None:
+        cls.kinds.append(kind)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         self.prepared += 1
@@ -140,6 +144,7 @@ def test_what_a_session_notes_during_a_call_it_has_afterwards(sandbox: Sandbox) 
         assert http(sandbox).get(url, session=session).status_code == 200
         assert (session.prepared, session.last) == (count, url)
     assert "get_adapter" not in vars(session)
+    assert session.kinds == []
     assert http(sandbox).get(url, session=requests.Session()).status_code == 403
 
 

@@ -19,6 +19,7 @@ from compat.legacy.parameters import Parameters
 from compat.legacy.query import parse_query
 from compat.mapping.fast import SessionColumns, TimeColumns, Times
 from compat.mapping.fast.scanner import extension
+from compat.mapping.fast.time_columns import _looked_up
 from compat.schemas import COLUMNS
 from compat.testing.strategies import instant_texts, json_values, legacy_records, queries, sessions
 from compat.text import instants
@@ -208,3 +209,14 @@ def test_student_sessions_are_read_with_their_page_as_they_are_alone(
     rows = student_sessions.read_chunk(Reply(200, headers, body), 0, read).rows
     assert list(map(bytes, rows)) == texts
     assert told(codec.columns, rows, 17, names, {}) == told(codec.columns, texts, 17, names, {})
+
+
+class Forgotten(dict[int, int]):
+    """A table that another thread clears right after it was looked whether a key is there."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+def test_a_table_that_is_cleared_meanwhile_is_looked_up_anew() -> None:
+    assert _looked_up(Forgotten(), [1, 2, 1], lambda key: 10 * key) == [10, 20, 10]

@@ -22,6 +22,7 @@ PIECES_OF_TIME: Final = 3
 _IN_UTC: Final = b"0000-00-00T00:00:00.000Z\n"
 _LOCAL: Final = len("0000-00-00T00:00:00.000+00:00\n")
 _REST: Final = b":00:00.000"
+_UNKNOWN: Final[Any] = object()
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 
 _Hour = tuple[bytes, bytes]
@@ -272,7 +273,11 @@ def _looked_up(table: dict[Any, Any], keys: Collection[Any], look: Callable[[Any
     try:
         found = list(map(table.__getitem__, keys))
     except KeyError:
-        known = {key: table[key] if key in table else remembered(table, key, look(key)) for key in set(keys)}
+        known = {}
+        for key in set(keys):
+            # Looked at once: another thread may forget all of them meanwhile.
+            value = table.get(key, _UNKNOWN)
+            known[key] = remembered(table, key, look(key)) if value is _UNKNOWN else value
         found = [known[key] for key in keys]
     return None if None in found else found
 
